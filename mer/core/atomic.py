@@ -1,0 +1,57 @@
+"""Writing a file so that it is either whole under its own name or absent."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mer.core.errors import StorageError
+
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+
+
+def storage_error(path: str | Path, error: OSError) -> StorageError:
+    """Turn an operating-system refusal to write `path` into one clear line."""
+    reason = os.strerror(error.errno).lower() if error.errno else str(error)
+    return StorageError(
+        path,
+        f"cannot be written ({reason})",
+        "a writable disk with free space",
+        "free some space and run the same command again: finished files are kept",
+    )
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
+
+    Raises:
+        StorageError: the disk is full, read-only or over quota. Whatever was at `path` stays.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in DISK_ERRORS:
+            raise storage_error(path, error) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 `text` to `path` atomically with Unix line ends."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write `value` as indented, key-sorted JSON, so that equal values give equal bytes."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

@@ -1,0 +1,234 @@
+"""The HDF5 container: one file per job, `/clips/<sample_id>/<array>` plus attributes (design §3).
+
+File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
+(digest of the code that wrote it), `mer_version`, `schema_version`, `complete`. A file is written
+under a temporary name and renamed when complete; readers refuse anything else. Arrays are chunked per
+frame (first axis) and compressed losslessly with shuffle + gzip, which every HDF5 reader knows. Clips
+that failed are listed in the file with their reasons.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mer import __version__
+from mer.core.atomic import DISK_ERRORS, atomic_path, storage_error
+from mer.core.errors import ClipError, ContainerError
+
+SCHEMA_VERSION = 1
+
+
+class ClipWriter:
+    """One clip of a container being written."""
+
+    def __init__(self, group: h5py.Group) -> None:
+        self._group = group
+
+    def write(self, name: str, array: np.ndarray) -> None:
+        """Store `array` whole, one chunk per index of its first axis."""
+        array = np.asarray(array)
+        if array.dtype.kind in "UO":
+            self._group.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
+        elif array.ndim < 2 or array.size == 0:
+            self._group.create_dataset(name, data=array)
+        else:
+            self._group.create_dataset(name, data=array, chunks=_chunk(array.shape), **_FILTERS)
+
+    def append(self, name: str, block: np.ndarray) -> None:
+        """Append `block` (N, ...) along the first axis, so that a long clip never sits in memory."""
+        block = np.asarray(block)
+        if name not in self._group:
+            shape = (0, *block.shape[1:])
+            self._group.create_dataset(
+                name, shape, block.dtype, maxshape=(None, *shape[1:]), chunks=_chunk((1, *shape[1:])), **_FILTERS
+            )
+        data = self._group[name]
+        data.resize(len(data) + len(block), axis=0)
+        data[len(data) - len(block) :] = block
+
+    def attributes(self, values: Mapping[str, Any]) -> None:
+        """Store scalars, strings or short lists; None is stored as an absent attribute."""
+        for key, value in values.items():
+            if value is not None:
+                self._group.attrs[key] = value
+
+
+_FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+
+
+def _chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
+    # A chunk is one frame; leading axes before the image axes are split too (factor, pair).
+    lead = max(1, len(shape) - 3)
+    return (*([1] * lead), *(max(1, n) for n in shape[lead:]))
+
+
+class ContainerWriter:
+    """Write a container: `with ContainerWriter(...) as out: with out.clip(sample_id) as clip: ...`.
+
+    A `ClipError` inside a clip removes that clip and lists it in the file with its reason; any other
+    exception leaves no file behind.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        stage: str,
+        variant: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        code: str = "",
+    ) -> None:
+        self.path = Path(path)
+        self._attributes = {
+            "stage": stage,
+            "variant": variant,
+            "parameters": json.dumps(parameters or {}, sort_keys=True),
+            "inputs": json.dumps(inputs or {}, sort_keys=True),
+            "code": code,
+            "mer_version": __version__,
+            "schema_version": SCHEMA_VERSION,
+        }
+        self._failures: dict[str, str] = {}
+        self._ids: list[str] = []
+
+    def __enter__(self) -> ContainerWriter:
+        self._atomic = atomic_path(self.path)
+        try:
+            self._file = h5py.File(self._atomic.__enter__(), "w")
+        except OSError as error:
+            self._atomic.__exit__(type(error), error, error.__traceback__)
+            raise storage_error(self.path, error) from error
+        self._file.attrs.update(self._attributes)
+        self._file.create_group("clips")
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            if kind is None:
+                self._file["clip_ids"] = np.array(self._ids, dtype=h5py.string_dtype())
+                self._file["failures"] = json.dumps(self._failures, ensure_ascii=False)
+                self._file.attrs["complete"] = True
+            self._file.close()
+        except (OSError, RuntimeError) as failure:
+            self._atomic.__exit__(type(failure), failure, failure.__traceback__)
+            raise _full_disk(self.path, failure) from failure
+        self._atomic.__exit__(kind, error, trace)
+
+    @contextmanager
+    def clip(self, sample_id: str) -> Iterator[ClipWriter]:
+        """Yield the writer of one clip; a `ClipError` in the block lists the clip as failed."""
+        group = self._file["clips"].create_group(sample_id)
+        try:
+            yield ClipWriter(group)
+            self._ids.append(sample_id)
+        except ClipError as error:
+            del self._file["clips"][sample_id]
+            self.fail(sample_id, error.line())
+        except OSError as error:
+            raise _full_disk(self.path, error) from error
+
+    def fail(self, sample_id: str, reason: str) -> None:
+        """List a clip as excluded for `reason`."""
+        self._failures[sample_id] = reason
+
+
+def _full_disk(path: Path, error: Exception) -> Exception:
+    # HDF5 reports a full disk inside a long text, often without an errno.
+    number = getattr(error, "errno", None)
+    if number in DISK_ERRORS or "No space left" in str(error) or "errno = 28" in str(error):
+        return storage_error(path, OSError(28, "no space left on device"))
+    return error
+
+
+class Clip:
+    """One clip of a container being read; arrays are read lazily."""
+
+    def __init__(self, sample_id: str, group: h5py.Group) -> None:
+        self.sample_id = sample_id
+        self.group = group
+        self.attributes: dict[str, Any] = {k: v.item() if isinstance(v, np.generic) else v for k, v in group.attrs.items()}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.group
+
+    def lazy(self, name: str) -> h5py.Dataset:
+        """Return the dataset without reading it; raises `ContainerError` when absent."""
+        if name not in self.group:
+            raise ContainerError(
+                f"{self.group.file.filename} clip {self.sample_id}", f"has no array {name!r}", ", ".join(sorted(self.group))
+            )
+        return self.group[name]
+
+    def read(self, name: str) -> np.ndarray:
+        """Return a whole array; strings come back as str objects."""
+        data = self.lazy(name)
+        return data.asstr()[()] if h5py.check_string_dtype(data.dtype) else data[()]
+
+
+class Container:
+    """Read a complete container: `with Container(path) as box: box.clip(sample_id).read("frames")`.
+
+    Raises:
+        ContainerError: the file is missing, not HDF5, unfinished, or of a newer schema.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise ContainerError(path, "container not found", remedy="run the stage that writes it")
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            remedy = "delete it and run again"
+            raise ContainerError(path, "not a readable HDF5 file", "a finished container", remedy) from error
+        self.attributes = dict(self._file.attrs)
+        if not self.attributes.get("complete", False):
+            self._file.close()
+            raise ContainerError(path, "left by an interrupted job", "a finished container", "delete it and run again")
+        if self.attributes["schema_version"] > SCHEMA_VERSION:
+            found = f"schema version {self.attributes['schema_version']}"
+            self._file.close()
+            raise ContainerError(path, found, f"at most {SCHEMA_VERSION}", "update mer")
+        self.clip_ids: list[str] = list(self._file["clip_ids"].asstr()[()])
+        self.failures: dict[str, str] = json.loads(self._file["failures"].asstr()[()])
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def clip(self, sample_id: str) -> Clip:
+        """Return one clip; raises `ContainerError` when it is not in the file."""
+        if sample_id not in self.clip_ids:
+            reason = self.failures.get(sample_id, "not among its clips")
+            raise ContainerError(self.path, f"no clip {sample_id}: {reason}")
+        return Clip(sample_id, self._file["clips"][sample_id])
+
+    def __iter__(self) -> Iterator[Clip]:
+        for sample_id in self.clip_ids:
+            yield self.clip(sample_id)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters that the container was made with."""
+        return json.loads(self.attributes["parameters"])
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the first 16 hex digits of a file's SHA-256."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,37 @@
+"""Stages in the order of the journey, and the methods of each.
+
+Adding a method is one file and one line here. A stage module has
+`process(source: Source, out: ClipWriter, method: ModuleType, params: Params) -> None`; a method module
+has a `Params` class, and imports what is heavier than NumPy inside its functions, so that reading a
+configuration stays fast.
+"""
+
+from __future__ import annotations
+
+STAGES: dict[str, str] = {
+    "frames": "mer.stages.frames.stage",
+    "align": "mer.stages.align.stage",
+    "interpolate": "mer.stages.interpolate.stage",
+    "magnify": "mer.stages.magnify.stage",
+    "flow": "mer.stages.flow.stage",
+    "rois": "mer.stages.rois.stage",
+}
+
+METHODS: dict[str, dict[str, str]] = {
+    "frames": {"list": "mer.stages.frames.listing"},
+    "align": {"dlib": "mer.stages.align.dlib68"},
+    "interpolate": {
+        "linear": "mer.stages.interpolate.linear",
+        "tim": "mer.stages.interpolate.tim",
+    },
+    "magnify": {"lagrangian": "mer.stages.magnify.lagrangian"},
+    "flow": {
+        "tvl1": "mer.stages.flow.tvl1",
+        "dis": "mer.stages.flow.dis",
+        "published": "mer.stages.flow.published",
+    },
+    "rois": {
+        "au_boxes": "mer.stages.rois.au_boxes",
+        "patches30": "mer.stages.rois.patches30",
+    },
+}

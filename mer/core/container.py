@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,54 @@ import h5py
 import numpy as np
 
 from mer import __version__
-from mer.core.atomic import DISK_ERRORS, atomic_path, storage_error
+from mer.core.atomic import atomic_path, storage_error
 from mer.core.errors import ClipError, ContainerError
 
 SCHEMA_VERSION = 1
 
 
+class _CheckedFile:
+    """The file under HDF5: remembers the first write that the disk refused, and drops all later ones.
+
+    HDF5 cannot close a file whose writes fail; with the refusal remembered here it closes in peace and the
+    writer raises one clear error instead.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data).cast("B")
+        try:
+            done = 0
+            while self.error is None and done < len(view):
+                done += self._file.write(view[done:])
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size) if self.error is None else 0
+        except OSError as error:
+            self.error = error
+            return 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class ClipWriter:
     """One clip of a container being written."""
 
-    def __init__(self, group: h5py.Group) -> None:
+    def __init__(self, group: h5py.Group, check: Callable[[], None]) -> None:
         self._group = group
+        self._check = check
 
     def write(self, name: str, array: np.ndarray) -> None:
         """Store `array` whole, one chunk per index of its first axis."""
+        self._check()
         array = np.asarray(array)
         if array.dtype.kind in "UO":
             self._group.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
@@ -44,6 +78,7 @@ class ClipWriter:
 
     def append(self, name: str, block: np.ndarray) -> None:
         """Append `block` (N, ...) along the first axis, so that a long clip never sits in memory."""
+        self._check()
         block = np.asarray(block)
         if name not in self._group:
             shape = (0, *block.shape[1:])
@@ -105,50 +140,46 @@ class ContainerWriter:
     def __enter__(self) -> ContainerWriter:
         self._atomic = atomic_path(self.path)
         try:
-            self._file = h5py.File(self._atomic.__enter__(), "w")
+            self._raw = _CheckedFile(self._atomic.__enter__())
         except OSError as error:
             self._atomic.__exit__(type(error), error, error.__traceback__)
             raise storage_error(self.path, error) from error
+        self._file = h5py.File(self._raw, "w")
         self._file.attrs.update(self._attributes)
         self._file.create_group("clips")
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        try:
-            if kind is None:
-                self._file["clip_ids"] = np.array(self._ids, dtype=h5py.string_dtype())
-                self._file["failures"] = json.dumps(self._failures, ensure_ascii=False)
-                self._file.attrs["complete"] = True
-            self._file.close()
-        except (OSError, RuntimeError) as failure:
-            self._atomic.__exit__(type(failure), failure, failure.__traceback__)
-            raise _full_disk(self.path, failure) from failure
+        if kind is None:
+            self._file["clip_ids"] = np.array(self._ids, dtype=h5py.string_dtype())
+            self._file["failures"] = json.dumps(self._failures, ensure_ascii=False)
+            self._file.attrs["complete"] = True
+        self._file.close()
+        self._raw.close()
+        if kind is None and self._raw.error:
+            error = self._raw.error
+            kind, trace = type(error), error.__traceback__
         self._atomic.__exit__(kind, error, trace)
+
+    def _check(self) -> None:
+        if self._raw.error:
+            raise storage_error(self.path, self._raw.error)
 
     @contextmanager
     def clip(self, sample_id: str) -> Iterator[ClipWriter]:
         """Yield the writer of one clip; a `ClipError` in the block lists the clip as failed."""
         group = self._file["clips"].create_group(sample_id)
         try:
-            yield ClipWriter(group)
+            yield ClipWriter(group, self._check)
             self._ids.append(sample_id)
         except ClipError as error:
             del self._file["clips"][sample_id]
             self.fail(sample_id, error.line())
-        except OSError as error:
-            raise _full_disk(self.path, error) from error
+        self._check()
 
     def fail(self, sample_id: str, reason: str) -> None:
         """List a clip as excluded for `reason`."""
         self._failures[sample_id] = reason
-
-
-def _full_disk(path: Path, error: Exception) -> Exception:
-    # HDF5 reports a full disk inside a long text, often without an errno.
-    number = getattr(error, "errno", None)
-    if number in DISK_ERRORS or "No space left" in str(error) or "errno = 28" in str(error):
-        return storage_error(path, OSError(28, "no space left on device"))
-    return error
 
 
 class Clip:

@@ -1,0 +1,150 @@
+"""Uncertainty of a pooled score: subject-cluster bootstrap, stratified by dataset (specs/peers.md §3.5).
+
+A draw resamples whole persons with replacement, as many per dataset as there are, and pools their confusion
+matrices. With several seeds the statistic of a draw is the mean over seeds, the same persons in each. The interval
+is the percentile interval. Two experiments are compared on the same clips with the same draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mer.core.errors import ModelError
+from mer.core.seeds import derive_seed
+from mer.metrics.recognition import accuracy, grouped_confusion, uar, uf1
+
+DRAWS = 2000
+LEVEL = 0.95
+STATISTICS = {"uf1": uf1, "uar": uar, "accuracy": accuracy}
+
+
+def subject_matrices(
+    truth: np.ndarray, predictions: np.ndarray, groups: Sequence[str] | np.ndarray, n_classes: int
+) -> np.ndarray:
+    """Return (G, S, C, C) int64: a confusion matrix for each of the G sorted persons and S seeds.
+
+    Args:
+        truth: (N,) int labels.
+        predictions: (S, N) int labels, one row per seed; (N,) is taken as one seed.
+        groups: (N,) person of each clip.
+        n_classes: C.
+
+    Raises:
+        ModelError: as `mer.metrics.recognition.grouped_confusion`.
+    """
+    rows = np.atleast_2d(predictions)
+    return np.stack([grouped_confusion(truth, row, groups, n_classes)[1] for row in rows], axis=1)
+
+
+def group_strata(groups: Sequence[str] | np.ndarray, datasets: Sequence[str] | np.ndarray) -> list[str]:
+    """Return the stratum of each sorted person: the dataset, or the sorted datasets joined by '+'."""
+    found: dict[str, set[str]] = {}
+    for group, dataset in zip(groups, datasets, strict=True):
+        found.setdefault(str(group), set()).add(str(dataset))
+    return ["+".join(sorted(found[group])) for group in sorted(found)]
+
+
+def draw_weights(strata: Sequence[str], draws: int, seed: int) -> np.ndarray:
+    """Return (draws, G) int64: how often each person occurs in each draw; every stratum keeps its size."""
+    names = np.asarray(strata)
+    weights = np.zeros((draws, len(names)), np.int64)
+    for stratum in np.unique(names):
+        members = np.flatnonzero(names == stratum)
+        rng = np.random.default_rng(derive_seed(seed, "bootstrap", stratum))
+        weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=draws)
+    return weights
+
+
+def _statistics(weights: np.ndarray, matrices: np.ndarray) -> dict[str, np.ndarray]:
+    flat = matrices.reshape(len(matrices), -1)
+    # In float64 so that BLAS does the product; counts stay far below 2**53.
+    pooled = (weights.astype(float) @ flat.astype(float)).reshape(len(weights), *matrices.shape[1:])
+    return {name: score(pooled).mean(axis=-1) for name, score in STATISTICS.items()}
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def interval(
+    truth: np.ndarray,
+    predictions: np.ndarray,
+    groups: Sequence[str],
+    datasets: Sequence[str],
+    n_classes: int,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Return estimate and 95 % interval of the pooled UF1, UAR and accuracy.
+
+    Args:
+        truth: (N,) int labels.
+        predictions: (S, N) or (N,) int labels, one row per seed.
+        groups: (N,) person of each clip.
+        datasets: (N,) dataset of each clip.
+        n_classes: C.
+        draws: number of bootstrap draws, at least 100.
+        seed: of the draws.
+
+    Returns:
+        `{statistic: {"value", "low", "high"}}`.
+
+    Raises:
+        ModelError: fewer than 100 draws, or labels that `validate` refuses.
+    """
+    weights, (matrices,) = _prepare(truth, [predictions], groups, datasets, n_classes, draws, seed)
+    point = _statistics(np.ones((1, len(matrices))), matrices)
+    drawn = _statistics(weights, matrices)
+    result = {}
+    for name in STATISTICS:
+        low, high = _interval(drawn[name])
+        result[name] = {"value": float(point[name][0]), "low": low, "high": high}
+    return result
+
+
+def paired_difference(
+    truth: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    groups: Sequence[str],
+    datasets: Sequence[str],
+    n_classes: int,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, dict[str, Any]]:
+    """Return the difference first - second on the same clips and the same draws; arguments as `interval`.
+
+    `first` and `second` may have different numbers of seeds.
+
+    Returns:
+        `{statistic: {"value", "low", "high", "distinguishable"}}`; `distinguishable` when the interval excludes 0.
+    """
+    weights, pair = _prepare(truth, [first, second], groups, datasets, n_classes, draws, seed)
+    ones = np.ones((1, len(pair[0])))
+    points = [_statistics(ones, matrices) for matrices in pair]
+    drawn = [_statistics(weights, matrices) for matrices in pair]
+    result = {}
+    for name in STATISTICS:
+        low, high = _interval(drawn[0][name] - drawn[1][name])
+        value = float(points[0][name][0] - points[1][name][0])
+        result[name] = {"value": value, "low": low, "high": high, "distinguishable": bool(low > 0 or high < 0)}
+    return result
+
+
+def _prepare(
+    truth: np.ndarray,
+    predictions: Sequence[np.ndarray],
+    groups: Sequence[str],
+    datasets: Sequence[str],
+    n_classes: int,
+    draws: int,
+    seed: int,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    if draws < 100:
+        raise ModelError("bootstrap", f"{draws} draws", "at least 100 for a 95 % interval")
+    matrices = [subject_matrices(truth, rows, groups, n_classes) for rows in predictions]
+    return draw_weights(group_strata(groups, datasets), draws, seed), matrices

@@ -1,0 +1,133 @@
+"""What labels without information reach, on the very clips and subjects being scored.
+
+Every reference keeps the true labels and the subject structure and replaces only the predictions:
+
+- **uniform** every class equally likely, clip by clip;
+- **prior** drawn by the class frequencies of the true labels;
+- **permuted** the true labels in random order;
+- **majority** always the most frequent class (ties: the lowest index);
+- **oracle epoch** the rule that many public codes used: each subject keeps its best epoch, chosen on its own labels
+  (specs/dual-branch.md §6.2-6.4, specs/peers.md §2.3). Random labels reach .75 to .94 under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from mer.core.errors import ModelError
+from mer.core.seeds import derive_seed
+from mer.metrics.recognition import accuracy, confusion, source_scores, uar, uf1, validate
+
+Sampler = Literal["uniform", "prior", "permuted"]
+SAMPLERS: tuple[Sampler, ...] = ("uniform", "prior", "permuted")
+
+
+def draw_labels(truth: np.ndarray, n_classes: int, sampler: Sampler, draws: int, seed: int) -> np.ndarray:
+    """Return (draws, N) int64 labels that know nothing of the clips; see the module for the samplers."""
+    rng = np.random.default_rng(derive_seed(seed, "chance", sampler))
+    if sampler == "permuted":
+        return rng.permuted(np.tile(truth, (draws, 1)), axis=1)
+    counts = np.bincount(truth, minlength=n_classes) if sampler == "prior" else np.ones(n_classes)
+    return rng.choice(n_classes, size=(draws, len(truth)), p=counts / counts.sum())
+
+
+def stacked_confusion(truth: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return (D, C, C) int64 confusion matrices of (D, N) `predictions` against (N,) `truth`."""
+    draws = len(predictions)
+    cells = np.arange(draws)[:, None] * n_classes**2 + truth * n_classes + predictions
+    return np.bincount(cells.ravel(), minlength=draws * n_classes**2).reshape(draws, n_classes, n_classes)
+
+
+def random_reference(
+    truth: np.ndarray, n_classes: int, sampler: Sampler, draws: int = 2000, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """Return mean and central 95 % range of pooled UF1, UAR and accuracy of random labels.
+
+    Args:
+        truth: (N,) int labels.
+        n_classes: C.
+        sampler: `uniform`, `prior` or `permuted`.
+        draws: simulated experiments.
+        seed: of the simulation.
+
+    Returns:
+        `{"uf1" | "uar" | "accuracy": {"mean", "low", "high"}}`.
+    """
+    truth = validate(truth, truth, n_classes)[0]
+    matrices = stacked_confusion(truth, draw_labels(truth, n_classes, sampler, draws, seed), n_classes)
+    result = {}
+    for name, score in (("uf1", uf1), ("uar", uar), ("accuracy", accuracy)):
+        values = score(matrices)
+        low, high = np.quantile(values, [0.025, 0.975])
+        result[name] = {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+    return result
+
+
+def majority(truth: np.ndarray, n_classes: int) -> dict[str, float]:
+    """Return `label`, `uf1`, `uar` and `accuracy` of always predicting the most frequent class."""
+    truth = validate(truth, truth, n_classes)[0]
+    label = int(np.bincount(truth, minlength=n_classes).argmax())
+    matrix = confusion(truth, np.full_like(truth, label), n_classes)
+    return {"label": label, "uf1": float(uf1(matrix)), "uar": float(uar(matrix)), "accuracy": float(accuracy(matrix))}
+
+
+def oracle_epoch(
+    truth: np.ndarray, predictions: np.ndarray, groups: Sequence[str] | np.ndarray, n_classes: int
+) -> dict[str, float]:
+    """Score a training run by choosing each subject's best epoch on that subject's own labels: a diagnostic.
+
+    Per subject UF1 is the maximum over epochs, UAR the value at the first epoch of that maximum, accuracy the
+    maximum over epochs; subjects are averaged unweighted (specs/dual-branch.md §6.3).
+
+    Args:
+        truth: (N,) int labels.
+        predictions: (E, N) int labels of the held-out clips after each epoch.
+        groups: (N,) person of each clip.
+        n_classes: C.
+
+    Returns:
+        `uf1`, `uar`, `accuracy` by that rule; `pooled_uf1`, `pooled_uar` of the chosen epochs pooled.
+
+    Raises:
+        ModelError: `predictions` is not (E, N), or labels that `validate` refuses.
+    """
+    truth, names = validate(truth, truth, n_classes)[0], np.asarray(groups)
+    if predictions.ndim != 2 or predictions.shape[1] != len(truth) or len(names) != len(truth):
+        raise ModelError("oracle epoch", f"predictions of shape {predictions.shape}", f"(epochs, {len(truth)})")
+    per_subject, pooled = [], np.zeros((n_classes, n_classes), np.int64)
+    for name in np.unique(names):
+        own = names == name
+        matrices = stacked_confusion(truth[own], predictions[:, own], n_classes)
+        scores = source_scores(matrices)
+        best = int(scores[:, 0].argmax())
+        per_subject.append([scores[best, 0], scores[best, 1], scores[:, 2].max()])
+        pooled += matrices[best]
+    means = np.mean(per_subject, axis=0)
+    result = dict(zip(("uf1", "uar", "accuracy"), map(float, means), strict=True))
+    return result | {"pooled_uf1": float(uf1(pooled)), "pooled_uar": float(uar(pooled))}
+
+
+def oracle_reference(
+    truth: np.ndarray,
+    groups: Sequence[str] | np.ndarray,
+    n_classes: int,
+    epochs: int,
+    sampler: Sampler = "uniform",
+    repeats: int = 20,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return the mean over `repeats` of `oracle_epoch` for labels drawn anew in each of `epochs` epochs.
+
+    Real epochs are correlated, so a run of E epochs behaves like fewer independent draws: an upper bound.
+    """
+    truth = validate(truth, truth, n_classes)[0]
+    runs = [
+        oracle_epoch(
+            truth, draw_labels(truth, n_classes, sampler, epochs, derive_seed(seed, repeat)), groups, n_classes
+        )
+        for repeat in range(repeats)
+    ]
+    return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}

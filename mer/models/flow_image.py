@@ -1,0 +1,52 @@
+"""The three-channel flow image (u, v, strain) that the small recognition models see (specs/peers.md §2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mer.core.container import Clip
+from mer.core.errors import ModelError
+
+
+def area_weights(size: int, cells: int) -> np.ndarray:
+    """Return the (cells, size) float64 matrix that averages `size` pixels into `cells` equal intervals.
+
+    A pixel split by a border counts by its share on each side; rows sum to 1. Any sizes, also cells > size.
+    """
+    borders = np.linspace(0.0, size, cells + 1)
+    pixel = np.arange(size)
+    low = np.maximum(borders[:-1, None], pixel[None])
+    high = np.minimum(borders[1:, None], pixel[None] + 1.0)
+    overlap = np.clip(high - low, 0.0, None)
+    return overlap / overlap.sum(axis=1, keepdims=True)
+
+
+def area_pool(image: np.ndarray, cells: int) -> np.ndarray:
+    """Average (..., H, W) over a `cells` × `cells` grid by exact area; returns (..., cells, cells) float64."""
+    height, width = image.shape[-2:]
+    return area_weights(height, cells) @ image.astype(np.float64) @ area_weights(width, cells).T
+
+
+def flow_image(clips: Mapping[str, Clip], size: int) -> np.ndarray:
+    """Return (3, size, size) float32 of u, v and strain of a clip's one frame pair, in the product's units.
+
+    Args:
+        clips: has `motion`, a clip with `flow` ([1,] 1, 2, H, W) and `strain` ([1,] 1, H, W).
+        size: side of the image; the field is averaged by area. Displacements keep their unit, pixels of the product.
+
+    Raises:
+        ModelError: the product holds several frame pairs or magnification factors, or shapes that do not fit.
+    """
+    clip = clips["motion"]
+    where = f"{clip.group.file.filename} clip {clip.sample_id}"
+    flow, strain = clip.lazy("flow"), clip.lazy("strain")
+    if flow.ndim not in (4, 5) or flow.shape[-3] != 2 or strain.shape != (*flow.shape[:-3], *flow.shape[-2:]):
+        raise ModelError(where, f"flow {flow.shape}, strain {strain.shape}", "flow (1, 2, H, W), strain (1, H, W)")
+    if set(flow.shape[:-3]) != {1}:
+        found = f"flow {flow.shape}: several frame pairs or magnification factors"
+        raise ModelError(where, found, "one pair", "name a flow variant with the onset-apex pair only")
+    height, width = flow.shape[-2:]
+    stacked = np.concatenate([flow[()].reshape(2, height, width), strain[()].reshape(1, height, width)])
+    return area_pool(stacked, size).astype(np.float32)

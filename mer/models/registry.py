@@ -1,0 +1,49 @@
+"""Recognition models by name, and the contract that each keeps.
+
+This module imports no model, so that a configuration is checked without torch or scikit-learn. Adding a model is
+one file, one line in `MODELS`, and its names in `PRESETS`, `INPUTS` and `SETTINGS`; a contract test compares those
+with the module. The first preset of a model is its default.
+
+A model module has:
+
+`PRESETS: dict[str, Params]`
+    named, complete settings: what is done to the input and how long and how fast is trained. The training budget is
+    part of the preset and fixed in advance; nothing in it depends on a held-out clip.
+`INPUTS: dict[str, tuple[str, ...]]`
+    each named input and the arrays that its product must have (docs/architecture.md).
+`LIBRARIES: tuple[str, ...]`
+    distributions whose versions belong in the checkpoint.
+`features(clips: Mapping[str, Clip], preset) -> ndarray | dict[str, ndarray]`
+    the network's view of one clip, float32, the same shape for every clip, from that clip alone. Raises `ClipError`
+    for a clip that cannot be used and `ModelError` for a product of the wrong kind.
+`fit(features, labels, groups, n_classes, preset, seed, log, device) -> State`
+    features stacked on a new first axis (N, ...); labels (N,) int64 in [0, n_classes), some class may be missing;
+    groups (N,) str, for inner splits by person. Deterministic in its arguments. `log` takes one line.
+`predict(state, features, device) -> (N, n_classes) float64`
+    scores, larger is more likely, finite; a clip's scores do not depend on the other clips passed with it.
+`State` (`mer.models.state`)
+    named arrays plus JSON metadata: all that `predict` needs, stored as safetensors.
+"""
+
+from __future__ import annotations
+
+MODELS: dict[str, str] = {
+    "svm_flow": "mer.models.svm_flow",
+    "ststnet": "mer.models.ststnet",
+}
+
+PRESETS: dict[str, tuple[str, ...]] = {
+    "svm_flow": ("float_flow", "minmax_image"),
+    "ststnet": ("clean", "published"),
+}
+
+INPUTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "svm_flow": {"motion": ("flow", "strain")},
+    "ststnet": {"motion": ("flow", "strain")},
+}
+
+# Keys of a recipe (mer.training.recipe) that the model's presets have and a configuration may override.
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "svm_flow": ("c_grid", "class_weights", "inner_folds"),
+    "ststnet": ("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "shuffle", "weight_decay"),
+}

@@ -1,0 +1,58 @@
+"""What a model learned: named arrays plus JSON metadata, and nothing that needs unpickling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mer.core.errors import ModelError
+
+Features = np.ndarray | dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class State:
+    """Arrays by name, and metadata that JSON can hold."""
+
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def array(self, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+        """Return one array after checking its shape; None matches any length.
+
+        Raises:
+            ModelError: the array is absent, of another shape, or not finite.
+        """
+        if name not in self.arrays:
+            raise ModelError("checkpoint", f"has no array {name!r}", ", ".join(sorted(self.arrays)))
+        value = self.arrays[name]
+        if value.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, value.shape, strict=True)):
+            raise ModelError("checkpoint", f"{name} has shape {value.shape}", f"{shape}", "train again")
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise ModelError("checkpoint", f"{name} has values that are not finite", remedy="train again")
+        return value
+
+
+def class_weights(kind: str | tuple[float, ...], labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return (n_classes,) float64 weights of a loss, mean 1 over the clips when balanced.
+
+    Args:
+        kind: `balanced` (N / (classes present × clips of the class); 0 for an absent class), `none`, or one weight
+            per class.
+        labels: (N,) int labels of the training clips.
+        n_classes: C.
+
+    Raises:
+        ModelError: a list of weights of another length than the class set.
+    """
+    if kind == "none":
+        return np.ones(n_classes)
+    if kind == "balanced":
+        counts = np.bincount(labels, minlength=n_classes)
+        present = counts > 0
+        return np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
+    if len(kind) != n_classes:
+        raise ModelError("recipe.class_weights", f"{len(kind)} weights", f"one for each of the {n_classes} classes")
+    return np.asarray(kind, dtype=float)

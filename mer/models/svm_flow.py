@@ -1,0 +1,167 @@
+"""The cheap strong baseline: a linear SVM on 147 pooled flow values (specs/peers.md §3.3).
+
+u, v and strain are averaged to 28×28, then over 4×4 cells: 3 × 7 × 7 = 147 values. A linear support vector machine
+(one-versus-one, class-balanced) is trained on them; C is chosen in {0.1, 1, 10} by 3-fold cross-validation over the
+persons of the training part, by pooled macro F1 (ties: the smallest C). No step is random but the dealing of persons.
+
+Presets:
+
+- `float_flow` for flow in pixels: sign, zero level and magnitude are kept; each channel is divided by its median norm
+  over the training clips.
+- `minmax_image` for flow that was stretched to a fixed range image by image, which loses zero and magnitude: u and v
+  have their medians removed, and each channel is scaled to unit norm, clip by clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from sklearn.metrics import f1_score
+from sklearn.svm import SVC
+
+from mer.core.container import Clip
+from mer.core.errors import ModelError
+from mer.core.params import Params
+from mer.models.flow_image import area_pool, flow_image
+from mer.models.grouping import deal_groups
+from mer.models.state import Features, State, class_weights
+
+INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain")}
+LIBRARIES = ("numpy", "scikit-learn")
+SIDE, CELLS, CHANNELS = 28, 7, 3
+WIDTH = CHANNELS * CELLS**2
+
+
+class Preset(Params):
+    """Settings of the baseline."""
+
+    centre: bool
+    scale: Literal["fold", "clip"]
+    c_grid: tuple[float, ...] = (0.1, 1.0, 10.0)
+    inner_folds: int = 3
+    class_weights: Literal["balanced", "none"] | tuple[float, ...] = "balanced"
+
+
+PRESETS: dict[str, Preset] = {
+    "float_flow": Preset(centre=False, scale="fold"),
+    "minmax_image": Preset(centre=True, scale="clip"),
+}
+
+
+def pooled_features(image: np.ndarray, preset: Preset) -> np.ndarray:
+    """Return the (147,) float32 features of a (3, 28, 28) flow image (u, v, strain)."""
+    image = image.astype(np.float64)
+    # What is left of a constant channel is rounding, which unit norm would blow up.
+    floor = 1e-5 * np.abs(image).max(axis=(1, 2))[:, None]
+    if preset.centre:
+        # Strain has a true zero, its least value; only u and v lost theirs.
+        image[:2] -= np.median(image[:2], axis=(1, 2), keepdims=True)
+    pooled = area_pool(image, CELLS).reshape(CHANNELS, -1)
+    if preset.scale == "clip":
+        norm = np.linalg.norm(pooled, axis=1, keepdims=True)
+        pooled = np.divide(pooled, norm, out=np.zeros_like(pooled), where=norm > floor)
+    return pooled.reshape(-1).astype(np.float32)
+
+
+def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
+    """Return (147,) float32; raises `ModelError` as `mer.models.flow_image.flow_image`."""
+    return pooled_features(flow_image(clips, SIDE), preset)
+
+
+def channel_scale(x: np.ndarray) -> np.ndarray:
+    """Return (3,) float64: the median norm of each channel over training clips (N, 147); 1 where that is 0."""
+    norms = np.linalg.norm(x.astype(np.float64).reshape(len(x), CHANNELS, -1), axis=2)
+    middle = np.median(norms, axis=0)
+    return np.where(middle > 0, middle, 1.0)
+
+
+def train_machine(x: np.ndarray, y: np.ndarray, n_classes: int, cost: float, preset: Preset) -> State:
+    """Train on (N, 147) features and (N,) labels; a part with one class gives a machine that always names it."""
+    scale = channel_scale(x) if preset.scale == "fold" else np.ones(CHANNELS)
+    present = np.unique(y)
+    pairs = np.array(list(combinations(present, 2)), np.int64).reshape(-1, 2)
+    weights, bias = np.zeros((0, WIDTH)), np.zeros(0)
+    if len(present) > 1:
+        weight = dict(enumerate(class_weights(preset.class_weights, y, n_classes)))
+        machine = SVC(kernel="linear", C=cost, class_weight={c: weight[c] for c in present})
+        machine.fit(_scaled(x, scale), y)
+        # scikit-learn turns the sign round for two classes: positive then means the second class.
+        sign = -1.0 if len(present) == 2 else 1.0
+        weights, bias = sign * machine.coef_, sign * machine.intercept_
+    arrays = {"weights": weights, "bias": bias, "pairs": pairs, "present": present.astype(np.int64), "scale": scale}
+    return State(arrays, {"n_classes": n_classes, "cost": cost})
+
+
+def _scaled(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return (x.astype(np.float64).reshape(len(x), CHANNELS, -1) / scale[:, None]).reshape(len(x), -1)
+
+
+def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
+    """Return (N, C) float64 scores: votes of the pairwise machines plus a tie-break below one third.
+
+    The tie-break is s / (3(|s| + 1)) with s the sum of a class's signed distances. A class that the training part
+    lacked scores -1, below all others.
+    """
+    x = np.asarray(features)
+    n_classes, scale = int(state.meta["n_classes"]), state.array("scale", (CHANNELS,))
+    pairs, present = state.array("pairs", (None, 2)), state.array("present", (None,))
+    weights = state.array("weights", (len(pairs), WIDTH))
+    # A sum per clip, not one matrix product: BLAS may round a row differently in another batch.
+    distance = (_scaled(x, scale)[:, None, :] * weights).sum(axis=2) + state.array("bias", (len(pairs),))
+    votes, confidence = np.zeros((len(x), n_classes)), np.zeros((len(x), n_classes))
+    for column, (first, second) in enumerate(pairs):
+        d = distance[:, column]
+        votes[:, first] += d >= 0
+        votes[:, second] += d < 0
+        confidence[:, first] += d
+        confidence[:, second] -= d
+    scores = votes + confidence / (3 * (np.abs(confidence) + 1))
+    scores[:, np.setdiff1d(np.arange(n_classes), present)] = -1.0
+    return scores
+
+
+def choose_cost(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, n_classes: int, preset: Preset, seed: int
+) -> tuple[float, dict[str, float]]:
+    """Return the C with the best inner macro F1 and the F1 of each; the middle of the grid with one person only."""
+    k = min(preset.inner_folds, len(np.unique(groups)))
+    if k < 2 or len(preset.c_grid) == 1:
+        return sorted(preset.c_grid)[len(preset.c_grid) // 2], {}
+    parts = deal_groups(groups, k, seed)
+    part = np.array([parts[str(group)] for group in groups])
+    scores = {}
+    for cost in sorted(preset.c_grid):
+        guess = np.empty_like(y)
+        for held in range(k):
+            machine = train_machine(x[part != held], y[part != held], n_classes, cost, preset)
+            guess[part == held] = predict(machine, x[part == held]).argmax(axis=1)
+        scores[cost] = float(f1_score(y, guess, labels=range(n_classes), average="macro", zero_division=0))
+    return max(scores, key=lambda cost: (scores[cost], -cost)), {str(c): s for c, s in scores.items()}
+
+
+def fit(
+    features: Features,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    n_classes: int,
+    preset: Preset,
+    seed: int,
+    log: Callable[[str], None],
+    device: str = "cpu",
+) -> State:
+    """Choose C inside the training part, then train on all of it; see `mer.models.registry` for the arguments.
+
+    Raises:
+        ModelError: the training part has a single class.
+    """
+    x = np.asarray(features)
+    if len(np.unique(labels)) < 2:
+        raise ModelError("training part", "clips of one class only", "at least two classes", "choose another protocol")
+    cost, scores = choose_cost(x, labels, groups, n_classes, preset, seed)
+    reason = f"inner macro F1 {scores}" if scores else "no inner split: one person or one C"
+    log(f"svm_flow: C = {cost:g} ({reason})")
+    state = train_machine(x, labels, n_classes, cost, preset)
+    return State(state.arrays, {**state.meta, "inner_macro_f1": scores})

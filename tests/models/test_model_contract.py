@@ -1,0 +1,293 @@
+"""What every registered model must keep (mer.models.registry), and what each of them is."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from sklearn.svm import SVC
+from torch import nn
+
+from mer.core.container import Clip, Container, ContainerWriter
+from mer.core.errors import ConfigError, ModelError
+from mer.core.registry import load
+from mer.models import ststnet, svm_flow
+from mer.models.flow_image import area_pool, area_weights, flow_image
+from mer.models.grouping import deal_groups
+from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
+from mer.models.state import State, class_weights
+
+CENTRES = ((8, 8), (8, 20), (20, 14))
+
+
+def clips_of(path, flows):
+    """Write flow fields (…, 2, H, W) with zero strain and return them as clips of a container."""
+    with ContainerWriter(path, "flow") as out:
+        for i, flow in enumerate(flows):
+            with out.clip(f"c{i}") as clip:
+                clip.write("flow", flow.astype(np.float32))
+                clip.write("strain", np.hypot(flow[..., 0, :, :], flow[..., 1, :, :]).astype(np.float32))
+    return [{"motion": clip} for clip in Container(path)]
+
+
+def blobs(n, seed, side=28):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    y, x = np.mgrid[:side, :side] * (28 / side)
+    fields = []
+    for label in labels:
+        cy, cx = np.array(CENTRES[label]) + rng.normal(0, 1, 2)
+        blob = np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 18)
+        fields.append(np.stack([blob, (label - 1.0) * blob])[None] + rng.normal(0, 0.05, (1, 2, side, side)))
+    return fields, labels, np.array([f"p{i % 5}" for i in range(n)])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    fields, labels, groups = blobs(60, 0)
+    return clips_of(tmp_path_factory.mktemp("flow") / "f.h5", fields), labels, groups
+
+
+def small(module, preset):
+    """Return a preset with a budget that a test can afford."""
+    chosen = module.PRESETS[preset]
+    return chosen.model_copy(update={"epochs": 3}) if hasattr(chosen, "epochs") else chosen
+
+
+EVERY = [(model, preset) for model in sorted(MODELS) for preset in PRESETS[model]]
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_registry_tells_the_truth(model):
+    module = load(MODELS, model, "model")
+    assert tuple(sorted(module.PRESETS)) == tuple(sorted(PRESETS[model]))
+    assert next(iter(module.PRESETS)) == PRESETS[model][0]
+    assert INPUTS[model] == module.INPUTS
+    for preset in module.PRESETS.values():
+        assert set(SETTINGS[model]) <= set(type(preset).model_fields)
+    assert set(MODELS) == set(PRESETS) == set(INPUTS) == set(SETTINGS)
+
+
+@pytest.mark.parametrize(("model", "preset"), EVERY)
+def test_contract(model, preset, data):
+    module, (clips, labels, groups) = load(MODELS, model, "model"), data
+    chosen = small(module, preset)
+    x = np.stack([module.features(clip, chosen) for clip in clips])
+    assert x.dtype == np.float32 and np.isfinite(x).all()
+    lines = []
+    state = module.fit(x, labels, groups, 4, chosen, 7, lines.append)
+    again = module.fit(x, labels, groups, 4, chosen, 7, lines.append)
+    assert lines and all(np.array_equal(state.arrays[k], again.arrays[k]) for k in again.arrays)
+    scores = module.predict(state, x)
+    assert scores.shape == (60, 4) and scores.dtype == np.float64 and np.isfinite(scores).all()
+    # Alone or among others, a clip scores the same bit for bit.
+    assert np.array_equal(module.predict(state, x[17:18])[0], scores[17])
+
+
+@pytest.mark.parametrize(("model", "preset"), EVERY)
+def test_one_class_is_refused(model, preset):
+    module = load(MODELS, model, "model")
+    shape = (6, 147) if model == "svm_flow" else (6, 3, 28, 28)
+    args = (np.zeros(shape, np.float32), np.zeros(6, np.int64), np.array(list("aabbcc")), 3, small(module, preset))
+    with pytest.raises(ModelError, match="one class only"):
+        module.fit(*args, 0, print)
+
+
+@pytest.mark.parametrize(("model", "preset"), EVERY)
+def test_several_pairs_or_factors_are_refused(model, preset, tmp_path):
+    module = load(MODELS, model, "model")
+    clip = clips_of(tmp_path / "f.h5", [np.zeros((3, 2, 28, 28))])[0]
+    with pytest.raises(ModelError, match=r"several frame pairs .* one pair; name a flow variant"):
+        module.features(clip, module.PRESETS[preset])
+
+
+def test_one_magnification_factor_is_one_image(tmp_path):
+    field = blobs(1, 3)[0][0]
+    plain, with_factor = clips_of(tmp_path / "f.h5", [field, field[None]])
+    assert np.array_equal(flow_image(plain, 28), flow_image(with_factor, 28))
+
+
+def test_other_sizes_keep_the_picture(tmp_path):
+    for side in (56, 112, 45):
+        small_clip, large = clips_of(
+            tmp_path / f"{side}.h5", [blobs(1, 3)[0][0] * 0 + 2, np.full((1, 2, side, side), 2.0)]
+        )
+        assert flow_image(large, 28) == pytest.approx(flow_image(small_clip, 28), abs=1e-6)
+
+
+def test_area_weights_share_border_pixels():
+    assert area_weights(3, 2) == pytest.approx(np.array([[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]]))
+    assert area_weights(2, 4) == pytest.approx(np.array([[1, 0], [1, 0], [0, 1], [0, 1]]))
+    image = np.random.default_rng(0).random((2, 28, 28))
+    assert area_pool(image, 7)[1, 2, 3] == pytest.approx(image[1, 8:12, 12:16].mean())
+    assert area_pool(image, 5).mean() == pytest.approx(image.mean())
+
+
+def test_dealing_of_groups():
+    groups = ["a"] * 5 + ["b"] * 3 + ["c"] * 3 + ["d"]
+    parts = deal_groups(groups, 2, seed=0)
+    assert parts == deal_groups(groups[::-1], 2, seed=0)
+    assert sorted(sum(parts[g] == p for g in groups) for p in (0, 1)) == [6, 6]
+
+
+def test_class_weights():
+    labels = np.array([0, 0, 0, 2])
+    assert class_weights("balanced", labels, 3) == pytest.approx([2 / 3, 0, 2])
+    assert class_weights("none", labels, 3) == pytest.approx([1, 1, 1])
+    with pytest.raises(ModelError, match="2 weights; expected one for each of the 3 classes"):
+        class_weights((1.0, 2.0), labels, 3)
+
+
+# svm_flow
+
+
+def test_svm_has_147_features_and_presets_differ_in_scale_and_zero():
+    image = np.random.default_rng(0).normal(size=(3, 28, 28))
+    floats, images = (svm_flow.PRESETS[name] for name in ("float_flow", "minmax_image"))
+    assert svm_flow.pooled_features(image, floats).shape == (147,)
+    assert svm_flow.pooled_features(3 * image, floats) == pytest.approx(
+        3 * svm_flow.pooled_features(image, floats), rel=1e-5
+    )
+    stretched = svm_flow.pooled_features(3 * image + np.array([11, -4, 0])[:, None, None], images)
+    assert stretched == pytest.approx(svm_flow.pooled_features(image, images), abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [9.0, 0.1, -1e-4, 0.0])
+def test_svm_constant_motion_is_no_motion(value):
+    image = np.full((3, 28, 28), value)
+    image[:2] += 1e-9 * value * np.random.default_rng(0).normal(size=(2, 28, 28))
+    flat = svm_flow.pooled_features(image, svm_flow.PRESETS["minmax_image"])
+    assert (flat[:98] == 0).all() and flat[98:] == pytest.approx(np.full(49, np.sign(value) / 7))
+
+
+@pytest.mark.parametrize("present", [(0, 1), (0, 2), (0, 1, 2), (1, 2, 3), (0, 1, 2, 3)])
+def test_svm_predicts_as_scikit_learn(present):
+    rng = np.random.default_rng(1)
+    y = np.array(present)[rng.integers(len(present), size=80)]
+    x = (rng.normal(size=(80, 147)) + 0.25 * np.eye(4)[y] @ rng.normal(size=(4, 147))).astype(np.float32)
+    preset = svm_flow.PRESETS["minmax_image"]
+    state = svm_flow.train_machine(x, y, 4, 1.0, preset)
+    scores = svm_flow.predict(state, x)
+    reference = SVC(kernel="linear", C=1.0, class_weight="balanced", break_ties=len(present) > 2).fit(x, y)
+    assert np.array_equal(scores.argmax(axis=1), reference.predict(x))
+    if len(present) > 2:
+        assert scores[:, list(present)] == pytest.approx(reference.decision_function(x), abs=1e-6)
+    absent = sorted(set(range(4)) - set(present))
+    assert (scores[:, absent] == -1).all()
+
+
+def test_svm_cost_is_chosen_by_person():
+    # Every person has a signature that gives the label away within the person only.
+    rng = np.random.default_rng(0)
+    groups = np.repeat([f"p{i}" for i in range(9)], 8)
+    y = np.tile(np.arange(8) % 2, 9)
+    x = rng.normal(size=(72, 147)).astype(np.float32)
+    x[:, 0] += 2 * y
+    cost, scores = svm_flow.choose_cost(x, y, groups, 2, svm_flow.PRESETS["float_flow"], seed=0)
+    assert set(scores) == {"0.1", "1.0", "10.0"}
+    assert cost == min(float(c) for c, s in scores.items() if s == max(scores.values()))
+
+
+@pytest.mark.parametrize("persons", [1, 2])
+def test_svm_with_few_persons(persons):
+    fields, y, _ = blobs(12, 2)
+    x = np.stack(
+        [svm_flow.pooled_features(np.concatenate([f[0], f[0, :1]]), svm_flow.PRESETS["float_flow"]) for f in fields]
+    )
+    groups = np.array([f"p{i % persons}" for i in range(12)])
+    lines = []
+    state = svm_flow.fit(x, y, groups, 3, svm_flow.PRESETS["float_flow"], 0, lines.append)
+    assert ("no inner split" in lines[0]) == (persons == 1)
+    assert (svm_flow.predict(state, x).argmax(axis=1) == y).mean() > 0.9
+
+
+def test_svm_inner_part_with_one_class_names_it():
+    x = np.random.default_rng(0).normal(size=(4, 147)).astype(np.float32)
+    machine = svm_flow.train_machine(x, np.ones(4, np.int64), 3, 1.0, svm_flow.PRESETS["float_flow"])
+    assert (svm_flow.predict(machine, x).argmax(axis=1) == 1).all()
+
+
+# ststnet
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(3, 1683), (5, 2485)])
+def test_ststnet_parameters_golden(classes, expected):
+    assert sum(p.numel() for p in ststnet.Network(classes).parameters()) == expected
+
+
+def test_ststnet_is_three_parallel_streams():
+    torch.manual_seed(0)
+    net = ststnet.Network(3).eval()
+    conv, norm = net.streams[0], net.streams[2]
+    with torch.no_grad():
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+    x, parts, start = torch.randn(4, 3, 28, 28), [], 0
+    for width in (3, 5, 8):
+        own = slice(start, start + width)
+        y = nn.functional.conv2d(x, conv.weight[own], conv.bias[own], padding=2).relu()
+        shape = [t[own] for t in (norm.running_mean, norm.running_var, norm.weight, norm.bias)]
+        y = nn.functional.max_pool2d(nn.functional.batch_norm(y, *shape), 3, 3, 1)
+        parts.append(y)
+        start += width
+    joined = torch.cat(parts, 1)
+    assert joined.shape == (4, 16, 10, 10)
+    reference = net.head(nn.functional.avg_pool2d(joined, 2).flatten(1))
+    assert torch.allclose(net(x), reference, atol=1e-5)
+
+
+def test_ststnet_scaling():
+    image = np.random.default_rng(0).normal(3, 2, (3, 28, 28))
+    stretched = ststnet.scale_image(image, "range255")
+    assert (stretched.min(axis=(1, 2)) == 0).all() and stretched.max(axis=(1, 2)) == pytest.approx([255] * 3)
+    standard = ststnet.scale_image(image, "standard")
+    assert standard.mean(axis=(1, 2)) == pytest.approx([0] * 3, abs=1e-5)
+    assert standard.std(axis=(1, 2)) == pytest.approx([1] * 3, abs=1e-5)
+    for scaling in ("range255", "standard"):
+        assert (ststnet.scale_image(np.full((3, 28, 28), 0.1), scaling) == 0).all()
+
+
+def test_ststnet_leaves_the_callers_random_state_alone(data):
+    clips, labels, groups = data
+    preset = small(ststnet, "clean")
+    x = np.stack([ststnet.features(clip, preset) for clip in clips])
+    torch.manual_seed(3)
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    first = ststnet.fit(x, labels, groups, 3, preset, 1, print)
+    assert torch.equal(before, torch.random.get_rng_state()) and torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+    other = ststnet.fit(x, labels, groups, 3, preset, 2, print)
+    assert not np.array_equal(first.arrays["head.weight"], other.arrays["head.weight"])
+
+
+def test_ststnet_divergence_and_device_are_clear(data):
+    x = np.random.default_rng(0).normal(size=(12, 3, 28, 28)).astype(np.float32)
+    y, groups = np.arange(12) % 3, np.array([f"p{i}" for i in range(12)])
+    wild = small(ststnet, "clean").model_copy(update={"learning_rate": 1e30, "epochs": 20})
+    with pytest.raises(ModelError, match=r"loss .* in epoch .* lower the learning rate"):
+        ststnet.fit(x, y, groups, 3, wild, 0, print)
+    with pytest.raises(ConfigError, match="unknown device 'gpu0x'"):
+        ststnet.fit(x, y, groups, 3, small(ststnet, "clean"), 0, print, "gpu0x")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
+def test_ststnet_without_cuda():
+    x = np.zeros((1, 3, 28, 28), np.float32)
+    with pytest.raises(ConfigError, match="no CUDA device is available"):
+        ststnet.predict(State({}, {"n_classes": 3}), x, "cuda")
+
+
+def test_ststnet_foreign_arrays():
+    x = np.zeros((1, 3, 28, 28), np.float32)
+    with pytest.raises(ModelError, match=r"has no array 'streams\.0\.weight'"):
+        ststnet.predict(State({"a": np.zeros(1)}, {"n_classes": 3}), x)
+    arrays = {name: value.numpy() for name, value in ststnet.Network(4).state_dict().items()}
+    with pytest.raises(ModelError, match=r"head.weight has shape \(4, 400\); expected \(3, 400\)"):
+        ststnet.predict(State(arrays, {"n_classes": 3}), x)
+
+
+def test_bad_flow_shape(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        group = file.create_group("c")
+        group["flow"], group["strain"] = np.zeros((1, 3, 28, 28)), np.zeros((1, 28, 28))
+        with pytest.raises(ModelError, match=r"flow \(1, 3, 28, 28\)"):
+            flow_image({"motion": Clip("c", group)}, 28)

@@ -1,0 +1,62 @@
+"""A trained model on disk: one safetensors file with the arrays and, in its header, JSON that says how they came about.
+
+Nothing is unpickled. The file is read whole, so that a truncated or foreign file is refused before any of it is used.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from mer.core.atomic import atomic_path
+from mer.core.errors import ModelError
+from mer.models.state import State
+
+KEY = "mer"
+FORMAT = 1
+FIELDS = ("model", "preset", "settings", "classes", "inputs", "seed", "fold", "held_out", "train_groups", "state")
+
+
+def save_checkpoint(path: str | Path, state: State, metadata: dict[str, Any]) -> None:
+    """Write arrays and metadata atomically; equal contents give equal bytes.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+        ModelError: an array has values that are not finite.
+    """
+    for name, array in state.arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelError(path, f"{name} has values that are not finite", remedy="lower the learning rate")
+    text = json.dumps({**metadata, "state": state.meta, "format": FORMAT}, sort_keys=True, ensure_ascii=False)
+    arrays = {name: np.asarray(state.arrays[name], order="C") for name in sorted(state.arrays)}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(arrays, metadata={KEY: text}))
+
+
+def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
+    """Read what `save_checkpoint` wrote.
+
+    Raises:
+        ModelError: the file is missing, not safetensors, or not a checkpoint of this version of mer.
+    """
+    if not Path(path).is_file():
+        raise ModelError(path, "checkpoint not found", remedy="run the fit step")
+    try:
+        with safe_open(str(path), framework="numpy") as handle:
+            header = handle.metadata() or {}
+            # keys() is the only listing that safetensors offers; the handle itself is not iterable.
+            arrays = {name: handle.get_tensor(name) for name in list(handle.keys())}
+        metadata = json.loads(header[KEY])
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(path, "not a checkpoint of mer", "a file written by the fit step", "train again") from error
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise ModelError(path, "a checkpoint of another format", f"format {FORMAT}", "train again")
+    lacking = [name for name in FIELDS if name not in metadata]
+    if lacking:
+        raise ModelError(path, f"its metadata lacks {', '.join(lacking)}", ", ".join(FIELDS), "train again")
+    return State(arrays, metadata["state"]), metadata

@@ -1,0 +1,149 @@
+"""Protocols: which persons are held out together, and what each fold trains on.
+
+The unit is the group (`family:subject`, mer.core.sample): all clips of a person are on the same side, in whichever
+dataset or release they are. Folds depend on the set of clips, never on the order of rows or files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mer.core.errors import ConfigError, DatasetError
+from mer.core.sample import Sample, subject_key
+from mer.datasets.labels import class_of, view_of
+from mer.models.grouping import deal_groups
+from mer.training.tables import Row, sorted_rows
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Clips that take part in an experiment, and how many of the others were left out for which reason."""
+
+    rows: tuple[Row, ...]
+    classes: tuple[str, ...]
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split. `notes` say what a reader of its result must know (a class missing from the training part)."""
+
+    name: str
+    held_out: tuple[str, ...]
+    train: tuple[Row, ...]
+    test: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def train_sources(self) -> tuple[str, ...]:
+        """Sorted `<dataset>/<subject key>` of the containers that training may open."""
+        return tuple(sorted({row.source for row in self.train}))
+
+    @property
+    def test_sources(self) -> tuple[str, ...]:
+        """Sorted `<dataset>/<subject key>` of the containers that prediction opens."""
+        return tuple(sorted({row.source for row in self.test}))
+
+
+def select(indexes: Mapping[str, Iterable[Sample]], view: str, classes: Sequence[str]) -> Selection:
+    """Pick the usable clips: status ok, and a class of `view` among `classes`.
+
+    Args:
+        indexes: rows of each configured dataset, by its name in the configuration.
+        view: a name in `mer.datasets.labels.VIEWS`.
+        classes: the fixed class set, in the order of the scores; at least two different names.
+
+    Returns:
+        rows sorted by (dataset, sample_id); `left_out` counts the others by reason.
+
+    Raises:
+        ConfigError: unknown view, or fewer than two different classes.
+        DatasetError: no usable clip, a class without any clip, or a subject that cannot be told apart.
+    """
+    view_of(view)
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise ConfigError("classes", f"{', '.join(map(str, classes)) or 'none'}", "at least two different classes")
+    rows, left_out = [], Counter[str]()
+    for name, samples in indexes.items():
+        for sample in samples:
+            value = class_of(sample, view)
+            if sample.status != "ok":
+                left_out[f"{name}: {sample.status}"] += 1
+            elif value is None:
+                left_out[f"{name}: no class in {view}"] += 1
+            elif value not in classes:
+                left_out[f"{name}: class {value} not in the experiment"] += 1
+            else:
+                rows.append(_row(sample, name, value))
+    _check(rows, view, classes)
+    return Selection(tuple(sorted_rows(rows, "experiment")), tuple(classes), dict(sorted(left_out.items())))
+
+
+def _row(sample: Sample, name: str, label: str) -> Row:
+    if not sample.group or sample.group.endswith(":"):
+        raise DatasetError(f"{name} clip {sample.sample_id}", "no subject", "family:subject", "mend the index row")
+    source = f"{name}/{subject_key(sample)}"
+    return Row(sample.sample_id, sample.dataset, sample.subject, sample.group, label, source)
+
+
+def _check(rows: Sequence[Row], view: str, classes: Sequence[str]) -> None:
+    counts = Counter(row.label for row in rows)
+    empty = [name for name in classes if not counts[name]]
+    if not rows or empty:
+        found = f"no usable clip of class {', '.join(empty)}" if rows else "no usable clip"
+        raise DatasetError(f"experiment, {view}", found, "clips of every class", "change the classes or the datasets")
+
+
+def _groups(rows: Sequence[Row], parts: int, where: str) -> dict[str, str]:
+    """Return the fold-safe name of each sorted group after checking that there are at least `parts`."""
+    keys = {row.group: row.source.rpartition("/")[2] for row in rows}
+    if len(keys) < parts:
+        raise DatasetError(where, f"{len(keys)} subjects", f"at least {parts}", "add subjects or change the protocol")
+    shared = [key for key, n in Counter(keys.values()).items() if n > 1]
+    if shared:
+        raise DatasetError(where, f"two subjects share the file name {shared[0]}", "one name each", "rename one")
+    return dict(sorted(keys.items()))
+
+
+def _fold(name: str, held_out: Iterable[str], rows: Sequence[Row]) -> Fold:
+    held = set(held_out)
+    train = tuple(row for row in rows if row.group not in held)
+    test = tuple(row for row in rows if row.group in held)
+    lacking = sorted({row.label for row in rows} - {row.label for row in train})
+    notes = tuple(f"fold {name}: no training clip of class {label}" for label in lacking)
+    return Fold(name, tuple(sorted(held)), train, test, notes)
+
+
+def loso(rows: Iterable[Row]) -> list[Fold]:
+    """Return one fold per person, sorted by group; a fold is named by the person's `subject_key`.
+
+    Raises:
+        DatasetError: fewer than two persons, or two persons with the same file name.
+        ModelError: a clip occurs twice.
+    """
+    ordered = sorted_rows(rows, "protocol loso")
+    groups = _groups(ordered, 2, "protocol loso")
+    return [_fold(key, (group,), ordered) for group, key in groups.items()]
+
+
+def kfold(rows: Iterable[Row], k: int, seed: int) -> list[Fold]:
+    """Return `k` folds of whole persons, `part1` … `part<k>`, of about equal numbers of clips.
+
+    Args:
+        rows: clips in any order.
+        k: number of folds, at least 2.
+        seed: of the dealing of persons (`mer.models.grouping.deal_groups`).
+
+    Raises:
+        ConfigError: k below 2.
+        DatasetError: fewer persons than folds, or two persons with the same file name.
+        ModelError: a clip occurs twice.
+    """
+    if k < 2:
+        raise ConfigError("protocol kfold", f"k = {k}", "at least 2")
+    ordered = sorted_rows(rows, "protocol kfold")
+    groups = _groups(ordered, k, "protocol kfold")
+    parts = deal_groups([row.group for row in ordered], k, seed)
+    return [_fold(f"part{p + 1}", [g for g in groups if parts[g] == p], ordered) for p in range(k)]

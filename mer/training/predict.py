@@ -1,0 +1,114 @@
+"""Predicting one fold: the held-out clips are read once, by a checkpoint that did not see their persons."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mer.core.atomic import write_text
+from mer.core.errors import ModelError
+from mer.core.registry import load
+from mer.models.registry import MODELS
+from mer.training.checkpoint import load_checkpoint
+from mer.training.gather import Containers, Gathered, gather
+from mer.training.recipe import Recipe, check, settings
+from mer.training.tables import Row, read_table
+
+PREDICTION_COLUMNS = ("sample_id", "dataset", "subject", "group", "fold", "seed", "label", "prediction")
+EXCLUDED_COLUMNS = ("sample_id", "dataset", "subject", "group", "fold", "seed", "label", "reason")
+
+
+def predict_fold(
+    checkpoint: str | Path,
+    test_table: str | Path,
+    containers: Containers,
+    out: str | Path,
+    excluded: str | Path,
+    *,
+    model: str,
+    preset: str | None,
+    fold: str,
+    seed: int,
+    recipe: Recipe | None = None,
+    device: str = "cpu",
+) -> None:
+    """Write `predictions.csv` and `excluded.csv` of one fold; every clip of the table is in exactly one of them.
+
+    Predictions have `PREDICTION_COLUMNS` and `score_<class>` for each class; `prediction` is the class with the
+    largest score (ties: the first). Exclusions have `EXCLUDED_COLUMNS`.
+
+    Args:
+        checkpoint: written by `mer.training.fit.fit_fold`.
+        test_table: the held-out clips.
+        containers: `{input: {source: path}}` of the held-out persons.
+        out: predictions, CSV.
+        excluded: clips without a prediction, CSV.
+        model: model that the checkpoint must hold.
+        preset: preset that it must have been trained with; the model's first when None.
+        fold: fold that it must have been trained for.
+        seed: seed that it must have been trained with.
+        recipe: overrides that it must have been trained with.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: unknown model, preset or setting.
+        ModelError: the checkpoint is of another model, preset, recipe, fold or seed, was trained on a person of the
+            table, or on inputs made with other parameters.
+        ContainerError, StorageError: as `gather` and `mer.core.atomic.write_text`.
+    """
+    state, meta = load_checkpoint(checkpoint)
+    recipe = recipe or Recipe()
+    preset = check(model, preset, recipe, len(meta["classes"]), f"fold {fold}")
+    module = load(MODELS, model, f"fold {fold}")
+    chosen = settings(module.PRESETS[preset], recipe, f"fold {fold}")
+    wanted = {"model": model, "preset": preset, "fold": fold, "seed": seed}
+    # Through JSON, as the checkpoint's own: a tuple comes back as a list.
+    wanted["settings"] = chosen.model_dump(mode="json")
+    for key, value in wanted.items():
+        if meta[key] != value:
+            raise ModelError(checkpoint, f"trained with {key} {meta[key]}", f"{key} {value}", "run the fit step again")
+    rows = read_table(test_table)
+    seen = sorted({row.group for row in rows} & set(meta["train_groups"]))
+    if seen:
+        raise ModelError(checkpoint, f"was trained on {seen[0]}, a subject of {test_table}", "held-out subjects only")
+    data = _gather(rows, containers, module, chosen, meta["inputs"])
+    scores = module.predict(state, data.features, device) if data.rows else np.zeros((0, len(meta["classes"])))
+    _write(out, excluded, data, scores, meta)
+
+
+def _gather(rows: Sequence[Row], containers: Containers, module: Any, preset: Any, trained: dict[str, Any]) -> Gathered:
+    data = gather(rows, containers, module, preset, allow_empty=True)
+    for name, product in data.inputs.items():
+        for key in ("stage", "parameters"):
+            if product and product[key] != trained[name][key]:
+                found = f"{key} {product[key]} differ from those of the training part"
+                raise ModelError(f"input {name}", found, f"{trained[name][key]}", "run that stage again")
+    return data
+
+
+def _write(out: str | Path, excluded: str | Path, data: Gathered, scores: np.ndarray, meta: dict[str, Any]) -> None:
+    classes = meta["classes"]
+    best = scores.argmax(axis=1)
+    lines = [
+        [*_head(row, meta), classes[best[i]], *(format(score, ".9g") for score in scores[i])]
+        for i, row in enumerate(data.rows)
+    ]
+    write_text(excluded, _csv(EXCLUDED_COLUMNS, [[*_head(row, meta), reason] for row, reason in data.excluded]))
+    write_text(out, _csv([*PREDICTION_COLUMNS, *(f"score_{name}" for name in classes)], lines))
+
+
+def _head(row: Row, meta: dict[str, Any]) -> list[object]:
+    return [row.sample_id, row.dataset, row.subject, row.group, meta["fold"], meta["seed"], row.label]
+
+
+def _csv(columns: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(lines)
+    return buffer.getvalue()

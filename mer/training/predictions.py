@@ -1,0 +1,146 @@
+"""Reading the predictions of an experiment back as aligned arrays, and proving that none is missing or double."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mer.core.errors import ModelError
+from mer.training.predict import EXCLUDED_COLUMNS, PREDICTION_COLUMNS
+from mer.training.tables import Row, read_csv, read_table
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """N clips sorted by (dataset, sample_id), scored by S seeds.
+
+    `truth` (N,) and `predicted` (S, N) are int64 indices into `classes`. `excluded` maps clips without a prediction to
+    the reason. `excluded_labels` are their true labels.
+    """
+
+    keys: list[Key]
+    subjects: list[str]
+    groups: list[str]
+    folds: list[str]
+    classes: tuple[str, ...]
+    truth: np.ndarray
+    seeds: list[int]
+    predicted: np.ndarray
+    excluded: dict[Key, str]
+    excluded_labels: dict[Key, str]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Dataset of each clip."""
+        return [dataset for dataset, _ in self.keys]
+
+    def restricted(self, keys: Iterable[Key]) -> Predictions:
+        """Return the same predictions for the clips in `keys` only, in this order."""
+        wanted = set(keys)
+        keep = [i for i, key in enumerate(self.keys) if key in wanted]
+        return dataclasses.replace(
+            self,
+            keys=[self.keys[i] for i in keep],
+            subjects=[self.subjects[i] for i in keep],
+            groups=[self.groups[i] for i in keep],
+            folds=[self.folds[i] for i in keep],
+            truth=self.truth[keep],
+            predicted=self.predicted[:, keep],
+        )
+
+
+def _by_seed(paths: Sequence[str | Path], columns: Sequence[str]) -> dict[int, dict[Key, dict[str, str]]]:
+    found: dict[int, dict[Key, dict[str, str]]] = {}
+    for path in sorted(map(str, paths)):
+        for number, cells in enumerate(read_csv(path, columns), start=2):
+            key = (cells["dataset"], cells["sample_id"])
+            try:
+                own = found.setdefault(int(cells["seed"]), {})
+            except ValueError:
+                raise ModelError(f"{path} line {number}", f"seed {cells['seed']!r}", "a whole number") from None
+            if key in own:
+                found_text = f"clip {key[1]} of {key[0]} occurs a second time with seed {cells['seed']}"
+                raise ModelError(f"{path} line {number}", found_text, "every clip once per seed")
+            own[key] = cells
+    return found
+
+
+def read_predictions(
+    predictions: Sequence[str | Path],
+    excluded: Sequence[str | Path],
+    test_tables: Sequence[str | Path],
+    classes: Sequence[str],
+) -> Predictions:
+    """Read an experiment whole.
+
+    Args:
+        predictions: `predictions.csv` of every fold and seed, in any order.
+        excluded: `excluded.csv` of the same.
+        test_tables: the test table of every fold: what must have been predicted.
+        classes: the fixed class set.
+
+    Raises:
+        ModelError: a clip is missing, double, unexpected or differently labelled; a seed lacks clips; an unknown
+            class; a clip excluded with one seed and predicted with another; or nothing is left to score.
+    """
+    expected = {row.key: row for path in sorted(map(str, test_tables)) for row in read_table(path)}
+    given = _by_seed(predictions, PREDICTION_COLUMNS)
+    left_out = _by_seed(excluded, EXCLUDED_COLUMNS)
+    if not given:
+        raise ModelError("predictions", "no prediction", "at least one clip", "see the exclusions of the experiment")
+    seeds = sorted(given.keys() | left_out.keys())
+    reasons = {key: cells["reason"] for key, cells in left_out.get(seeds[0], {}).items()}
+    keys = sorted(given.get(seeds[0], {}))
+    for seed in seeds:
+        _complete(seed, given.get(seed, {}), left_out.get(seed, {}), expected)
+        if sorted(given.get(seed, {})) != keys:
+            raise ModelError("predictions", f"seeds {seeds[0]} and {seed} exclude different clips", "the same clips")
+    first = given[seeds[0]]
+    codes = {name: i for i, name in enumerate(classes)}
+    predicted = [[_code(codes, given[seed][key]["prediction"], key) for key in keys] for seed in seeds]
+    return Predictions(
+        keys=keys,
+        subjects=[expected[key].subject for key in keys],
+        groups=[expected[key].group for key in keys],
+        folds=[first[key]["fold"] for key in keys],
+        classes=tuple(classes),
+        truth=np.array([_code(codes, expected[key].label, key) for key in keys], dtype=np.int64),
+        seeds=seeds,
+        predicted=np.array(predicted, dtype=np.int64).reshape(len(seeds), len(keys)),
+        excluded=reasons,
+        excluded_labels={key: expected[key].label for key in reasons},
+    )
+
+
+def _complete(
+    seed: int, given: dict[Key, dict[str, str]], left_out: dict[Key, dict[str, str]], expected: dict[Key, Row]
+) -> None:
+    both = given.keys() & left_out.keys()
+    missing = expected.keys() - given.keys() - left_out.keys()
+    extra = (given.keys() | left_out.keys()) - expected.keys()
+    for keys, text in (
+        (both, "both predicted and excluded"),
+        (missing, "not predicted"),
+        (extra, "not in any test table"),
+    ):
+        if keys:
+            dataset, sample = min(keys)
+            found = f"{len(keys)} clips {text}, such as {sample} of {dataset}"
+            raise ModelError(f"predictions of seed {seed}", found, "every clip of the test tables once")
+    for key, cells in given.items():
+        if cells["label"] != expected[key].label or cells["group"] != expected[key].group:
+            found = f"clip {key[1]} of {key[0]} is {cells['label']} of {cells['group']}"
+            want = f"{expected[key].label} of {expected[key].group}, as in its test table"
+            raise ModelError(f"predictions of seed {seed}", found, want, "run the predict step again")
+
+
+def _code(codes: dict[str, int], name: str, key: Key) -> int:
+    if name not in codes:
+        raise ModelError(f"clip {key[1]} of {key[0]}", f"unknown class {name!r}", ", ".join(codes))
+    return codes[name]

@@ -1,0 +1,166 @@
+"""Which rows, subjects, folds and files a configuration leads to: all that the workflow plans with.
+
+The rows of a real database come from its annotation table and folders; those of a simulated one follow from
+its configuration, before a frame is rendered, through the same reader. Nothing heavier than pandas is
+imported here, because every Snakemake process runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+from mer.config import Config, DatasetBlock, Variant
+from mer.core.errors import DatasetError
+from mer.core.registry import load
+from mer.core.sample import Sample, by_subject, media_row, read_index
+from mer.core.seeds import derive_seed
+from mer.datasets.labels import classes_for
+from mer.datasets.reading import Reading
+from mer.datasets.registry import READERS
+from mer.simulate.registry import LAYOUTS
+from mer.training.folds import Fold, Selection, kfold, loso, select
+from mer.training.tables import permute_labels
+
+
+def read_dataset(block: DatasetBlock, root: Path) -> Reading:
+    """Read a database from its folder with the reader and options of its block."""
+    reader = load(READERS, block.reader, "reader")
+    return reader.read(root, reader.Options.model_validate(block.options), block.errata)
+
+
+def layout_of(block: DatasetBlock) -> ModuleType:
+    """Return the module that writes a simulated database."""
+    assert block.simulate is not None
+    return load(LAYOUTS, block.simulate.layout, "simulate.layout")
+
+
+def plan_dataset(block: DatasetBlock) -> Reading:
+    """Return the reading that a simulated database will give once it is written."""
+    assert block.simulate is not None
+    layout = layout_of(block)
+    reader = load(READERS, block.reader, "reader")
+    options = reader.Options.model_validate(block.options)
+    files = {
+        (subject, clip): [f"{layout.SELECTED}/{subject}/{clip}/{name}" for name in names]
+        for (subject, clip), names in layout.listing(block.simulate).items()
+    }
+    return reader.samples_from(layout.table(block.simulate), files, options, "simulated", block.errata)
+
+
+class Catalog:
+    """The rows behind a configuration, and the paths of every product.
+
+    Args:
+        config: the checked configuration.
+        indexed: take the rows from the index files that the workflow has written, not from the databases: what jobs
+            after the index stage do.
+
+    Raises:
+        DatasetError: a database cannot be read, or holds no usable row.
+    """
+
+    def __init__(self, config: Config, indexed: bool = False) -> None:
+        self.config = config
+        self._indexed = indexed
+        self._readings: dict[str, Reading] = {}
+        self._folds: dict[str, list[Fold]] = {}
+        self._selections: dict[str, Selection] = {}
+
+    def reading(self, dataset: str) -> Reading:
+        """Return what the reader found, read once per process."""
+        if dataset not in self._readings:
+            self._readings[dataset] = self._read(dataset)
+        return self._readings[dataset]
+
+    def _read(self, dataset: str) -> Reading:
+        block = self.config.datasets[dataset]
+        if self._indexed:
+            return Reading(dataset, "", read_index(self.config.results / dataset / "index.csv"))
+        return plan_dataset(block) if block.simulate else read_dataset(block, self.root(dataset))
+
+    def root(self, dataset: str) -> Path:
+        """Return the folder of a database; a simulated one lives below the results."""
+        block = self.config.datasets[dataset]
+        return block.root if block.root is not None else self.config.results / dataset / "simulate"
+
+    def subjects(self, dataset: str) -> dict[str, list[Sample]]:
+        """Return the usable rows of each subject that has any."""
+        return self._subjects[dataset]
+
+    @cached_property
+    def _subjects(self) -> dict[str, dict[str, list[Sample]]]:
+        return {name: self._usable(name) for name in self.config.datasets}
+
+    def _usable(self, dataset: str) -> dict[str, list[Sample]]:
+        rows = [row for row in self.reading(dataset).samples if row.status == "ok"]
+        if not rows:
+            where = self.config.datasets[dataset].root or dataset
+            raise DatasetError(where, "holds no usable clip", "at least one", "see the problems in its index")
+        return by_subject(rows)
+
+    def rows(self, dataset: str, subject: str) -> list[dict[str, object]]:
+        """Return the label-free rows of one subject: the parameters of its preprocessing jobs."""
+        return [media_row(sample) for sample in self.subjects(dataset)[subject]]
+
+    def subject_name(self, dataset: str, key: str) -> str:
+        """Return the subject, as its owner writes it, behind the name of a container."""
+        return self.subjects(dataset)[key][0].subject
+
+    def product(self, dataset: str, key: str, subject: str) -> Path:
+        """Return the container of one product (`frames` or `stage/variant`) of one subject."""
+        return self.config.results / dataset / key / f"{subject}.h5"
+
+    def products(self, dataset: str) -> list[Path]:
+        """Return every container that the configuration asks for of one database."""
+        keys = self.config.products_of(dataset)
+        return [self.product(dataset, key, subject) for key in keys for subject in self.subjects(dataset)]
+
+    def source(self, dataset: str, variant: Variant, subject: str) -> Path | None:
+        """Return the container that a stage job reads; None when it reads the owner's media."""
+        return None if variant.source == "index" else self.product(dataset, variant.source, subject)
+
+    def selection(self, experiment: str) -> Selection:
+        """Return the clips that take part in an experiment, and the class set of its view."""
+        if experiment not in self._selections:
+            block = self.config.experiments[experiment]
+            rows = {name: self.reading(name).samples for name in block.data}
+            datasets = {row.dataset for samples in rows.values() for row in samples}
+            self._selections[experiment] = select(rows, block.view, classes_for(block.view, datasets))
+        return self._selections[experiment]
+
+    def folds(self, experiment: str) -> list[Fold]:
+        """Return the folds of an experiment over the subjects that have a class in its view."""
+        if experiment not in self._folds:
+            self._folds[experiment] = make_folds(self.selection(experiment), self.config, experiment)
+        return self._folds[experiment]
+
+    def fold(self, experiment: str, name: str) -> Fold:
+        """Return one fold by its name."""
+        return next(fold for fold in self.folds(experiment) if fold.name == name)
+
+    def fold_products(self, experiment: str, fold: str, held_out: bool) -> list[Path]:
+        """Return the containers of the held-out subjects of a fold, or of all the others."""
+        chosen = self.fold(experiment, fold)
+        sources = chosen.test_sources if held_out else chosen.train_sources
+        paths = self.input_containers(experiment, sources)
+        return [path for products in paths.values() for path in products.values()]
+
+    def input_containers(self, experiment: str, sources: Sequence[str]) -> dict[str, dict[str, Path]]:
+        """Return `{input name: {"dataset/subject": container}}` of an experiment for the given sources."""
+        pairs = [(source, *source.split("/", 1)) for source in sources]
+        return {
+            name: {source: self.product(dataset, product, subject) for source, dataset, subject in pairs}
+            for name, product in self.config.experiments[experiment].inputs.items()
+        }
+
+
+def make_folds(selection: Selection, config: Config, experiment: str) -> list[Fold]:
+    """Return the folds of an experiment; its labels are permuted first where the configuration says so."""
+    block = config.experiments[experiment]
+    rows = list(selection.rows)
+    if block.labels == "permuted":
+        rows = permute_labels(rows, derive_seed(config.seed, "permuted labels"))
+    return loso(rows) if block.protocol == "loso" else kfold(rows, block.folds, config.seed)

@@ -1,0 +1,257 @@
+"""The typed configuration: the only place that knows the keys of `config.yaml`.
+
+`parse` turns the mapping that Snakemake read into a `Config`, or raises one `ConfigError` that names the
+path of the offending key, what was expected and the nearest valid name. It touches no file of the user
+beyond checking that dataset roots exist, and imports neither torch, OpenCV nor scikit-learn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from mer.core.errors import ConfigError
+from mer.core.params import Params
+from mer.core.registry import load, nearest
+from mer.datasets.labels import VIEWS
+from mer.datasets.registry import READERS
+from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
+from mer.simulate.params import SimulateParams
+from mer.stages.registry import METHODS, STAGES
+from mer.training.recipe import Recipe
+
+M = TypeVar("M", bound=BaseModel)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*\Z")
+VARIANT_STAGES = [stage for stage in STAGES if stage != "frames"]
+DEFAULT_SOURCE = {"align": "frames"}
+
+
+class DatasetBlock(Params):
+    """One database: where it is and who reads it."""
+
+    reader: str = Field(description="Name of the reader: the layout in which the owner ships the database.")
+    root: Path | None = Field(None, description="Folder that the licence gave you; absent for a simulated database.")
+    simulate: SimulateParams | None = Field(None, description="Simulate the database instead of reading a root.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Keys of the reader, e.g. view, apex policy.")
+    errata: bool = Field(True, description="Apply the published corrections where the old value matches.")
+    products: list[str] = Field(
+        default_factory=list, description="Products to make besides what the experiments need, as `stage/variant`."
+    )
+
+
+class ExperimentBlock(Params):
+    """One model, trained and scored under one protocol."""
+
+    model: str = Field(description="A registered model.")
+    preset: str | None = Field(None, description="A preset of the model; its first one when absent.")
+    data: list[str] = Field(min_length=1, description="Datasets, pooled; subjects stay separate by group.")
+    view: str = Field("emotion_3", description="The label view: which rows count, and as what class.")
+    protocol: Literal["loso", "kfold"] = Field("loso", description="How subjects are held out.")
+    folds: int = Field(5, ge=2, description="Number of folds of `kfold`; unused by `loso`.")
+    inputs: dict[str, str] = Field(description="The model's named inputs, each a product `stage/variant`.")
+    seeds: list[int] = Field([0], min_length=1, description="One whole run per seed.")
+    train: Recipe = Field(default_factory=Recipe, description="Overrides of the preset's training recipe.")
+    labels: Literal["true", "permuted"] = Field("true", description="`permuted` shuffles labels: the leak test.")
+
+
+class ReportBlock(Params):
+    """What the report shows."""
+
+    clips: int = Field(3, ge=1, le=50, description="Sample clips pictured per dataset.")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One named variant of a stage: `source` is `index`, `frames` or `stage/variant`."""
+
+    stage: str
+    name: str
+    source: str
+    method: str
+    params: BaseModel
+
+    @property
+    def key(self) -> str:
+        """The product's name as `from:` and `inputs:` write it."""
+        return self.stage if self.stage == "frames" else f"{self.stage}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked configuration."""
+
+    results: Path
+    seed: int
+    datasets: Mapping[str, DatasetBlock]
+    variants: Mapping[str, Variant]
+    experiments: Mapping[str, ExperimentBlock]
+    bootstrap: int
+    report: ReportBlock
+
+    def chain(self, product: str) -> list[Variant]:
+        """Return the variants that lead to `product`, first stage first, `product` last."""
+        steps: list[Variant] = []
+        while product != "index":
+            steps.insert(0, self.variants[product])
+            product = steps[0].source
+        return steps
+
+    def products_of(self, dataset: str) -> list[str]:
+        """Return every product of `dataset` that is asked for, with all that lead to it, in journey order."""
+        wanted = set(self.datasets[dataset].products)
+        for experiment in self.experiments.values():
+            if dataset in experiment.data:
+                wanted |= set(experiment.inputs.values())
+        keys = {variant.key for product in wanted for variant in self.chain(product)}
+        return [key for key in self.variants if key in keys]
+
+
+class Top(Params):
+    """The whole file; the blocks of the stages are checked by their methods."""
+
+    results: Path = Field(Path("results"), description="Folder for everything that is made.")
+    seed: int = Field(0, description="Seed of fold assignment and label permutation.")
+    datasets: dict[str, DatasetBlock] = Field(min_length=1)
+    frames: dict[str, Any] = Field(default_factory=dict)
+    align: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    interpolate: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    magnify: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    flow: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    rois: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    experiments: dict[str, ExperimentBlock] = Field(default_factory=dict)
+    bootstrap: int = Field(2000, ge=100, le=100_000, description="Draws of the subject bootstrap and of the chance levels.")
+    report: ReportBlock = Field(default_factory=ReportBlock)
+
+
+def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
+    """Check a configuration mapping.
+
+    Args:
+        raw: the mapping as YAML gave it.
+        where: its name in messages.
+
+    Raises:
+        ConfigError: unknown or misspelt key, wrong type, dangling reference, missing dataset root.
+    """
+    top = validate(Top, dict(raw), where, "")
+    for block in ("datasets", "experiments", *VARIANT_STAGES):
+        for name in getattr(top, block):
+            if not NAME.match(name):
+                raise ConfigError(f"{where}: {block}.{name}", "bad name", "letters, digits, '_' and '.' only")
+    variants = {variant.key: variant for variant in _variants(top, where)}
+    _check_sources(variants, where)
+    for name, dataset in top.datasets.items():
+        _check_dataset(name, dataset, variants, where)
+    for name, experiment in top.experiments.items():
+        _check_experiment(name, experiment, top, variants, where)
+    return Config(top.results, top.seed, top.datasets, variants, top.experiments, top.bootstrap, top.report)
+
+
+def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -> M:
+    """Build a parameter object; turn the first fault into a `ConfigError` that names its key."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join([*([path] if path else []), *(str(part) for part in fault["loc"])])
+        if fault["type"] == "extra_forbidden":
+            raise ConfigError(f"{where}: {key}", "unknown key", remedy=nearest(fault["loc"][-1], _keys(model, fault["loc"]))) from None
+        if fault["type"] == "missing":
+            raise ConfigError(f"{where}: {key}", "missing", "this key", "add it") from None
+        found = "" if isinstance(fault["input"], Mapping) else f" {fault['input']!r}"
+        raise ConfigError(f"{where}: {key}", f"bad value{found}", fault["msg"][0].lower() + fault["msg"][1:]) from None
+
+
+def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Return the valid keys of the block in which an unknown key stood."""
+    for part in location[:-1]:
+        if part not in model.model_fields:
+            continue
+        for candidate in _models_in(model.model_fields[part].annotation):
+            model = candidate
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _models_in(part)
+
+
+def _variants(top: Top, where: str) -> Iterator[Variant]:
+    frames = load(METHODS["frames"], "list", where)
+    yield Variant("frames", "", "index", "list", validate(frames.Params, top.frames, where, "frames"))
+    for stage in VARIANT_STAGES:
+        for name, block in getattr(top, stage).items():
+            yield _variant(stage, name, dict(block), where)
+
+
+def _variant(stage: str, name: str, block: dict[str, Any], where: str) -> Variant:
+    path = f"{stage}.{name}"
+    source = block.pop("from", DEFAULT_SOURCE.get(stage))
+    if source is None:
+        raise ConfigError(f"{where}: {path}.from", "missing", "the product that this variant reads, as stage/variant")
+    if "method" not in block:
+        raise ConfigError(f"{where}: {path}.method", "missing", f"one of {', '.join(METHODS[stage])}")
+    method = block.pop("method")
+    module = load(METHODS[stage], method, f"{where}: {path}.method")
+    if (source == "index") != getattr(module, "FROM_INDEX", False):
+        needs = "from: index" if source != "index" else "from: a product, as stage/variant"
+        raise ConfigError(f"{where}: {path}.from", f"method {method} cannot read {source!r}", needs)
+    return Variant(stage, name, str(source), str(method), validate(module.Params, block, where, path))
+
+
+def _check_sources(variants: Mapping[str, Variant], where: str) -> None:
+    order = list(STAGES)
+    for variant in variants.values():
+        key = f"{where}: {variant.stage}.{variant.name}.from"
+        if variant.source == "index":
+            continue
+        if variant.source not in variants:
+            raise ConfigError(key, f"no product {variant.source!r}", "a product", nearest(variant.source, variants))
+        if order.index(variants[variant.source].stage) >= order.index(variant.stage):
+            raise ConfigError(key, f"{variant.source!r} does not come before {variant.stage}", "an earlier stage's product")
+
+
+def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Variant], where: str) -> None:
+    path = f"{where}: datasets.{name}"
+    reader = load(READERS, block.reader, f"{path}.reader")
+    validate(reader.Options, block.options, where, f"datasets.{name}.options")
+    if (block.root is None) == (block.simulate is None):
+        raise ConfigError(path, "needs either `root` or `simulate`", "exactly one of them")
+    if block.root is not None and not block.root.is_dir():
+        raise ConfigError(f"{path}.root", f"no folder {str(block.root)!r}", "the folder that the licence gave you", "mend the path")
+    for product in block.products:
+        _product(f"{path}.products", product, variants)
+
+
+def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Mapping[str, Variant], where: str) -> None:
+    path = f"{where}: experiments.{name}"
+    if block.model not in MODELS:
+        raise ConfigError(f"{path}.model", f"unknown model {block.model!r}", "a registered model", nearest(block.model, MODELS))
+    if block.preset is not None and block.preset not in PRESETS[block.model]:
+        raise ConfigError(f"{path}.preset", f"unknown preset {block.preset!r}", f"one of {', '.join(PRESETS[block.model])}")
+    for key in block.train.model_fields_set - set(SETTINGS[block.model]):
+        remedy = nearest(key, SETTINGS[block.model])
+        raise ConfigError(f"{path}.train.{key}", f"model {block.model} has no such setting", "one of its own", remedy)
+    if block.view not in VIEWS:
+        raise ConfigError(f"{path}.view", f"unknown view {block.view!r}", "a label view", nearest(block.view, VIEWS))
+    for dataset in block.data:
+        if dataset not in top.datasets:
+            raise ConfigError(f"{path}.data", f"no dataset {dataset!r}", "a dataset", nearest(dataset, top.datasets))
+    if set(block.inputs) != set(INPUTS[block.model]):
+        expected = f"{', '.join(INPUTS[block.model])} for model {block.model}"
+        raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
+    for key, product in block.inputs.items():
+        _product(f"{path}.inputs.{key}", product, variants)
+
+
+def _product(where: str, product: str, variants: Mapping[str, Variant]) -> None:
+    if product not in variants:
+        raise ConfigError(where, f"no product {product!r}", "a product, as stage/variant", nearest(product, variants))

@@ -1,0 +1,65 @@
+"""The conda environments of the workflow, rendered from the pins so that they cannot drift.
+
+`python -m mer.environments` rewrites `envs/*.yaml`; a test holds that the files equal what this module
+renders from `constraints.txt` and `pyproject.toml`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS: dict[str, tuple[str, ...]] = {
+    "workflow": ("snakemake", "snakemake-executor-plugin-slurm", "pygments", "pandas", "openpyxl", "xlrd", "pydantic"),
+    "preprocess": (
+        "av", "dlib-bin", "face_recognition_models", "h5py", "matplotlib", "numpy", "opencv-contrib-python-headless",
+        "openpyxl", "pandas", "pydantic", "rich", "scikit-image", "scipy", "typer", "xlrd",
+    ),
+    "torch": ("h5py", "numpy", "openpyxl", "pandas", "pydantic", "rich", "safetensors", "scikit-learn", "scipy", "torch", "xlrd"),
+}  # fmt: skip
+PYTHON = "3.11"
+
+
+def normal(name: str) -> str:
+    """Return a distribution name in its canonical spelling."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(text: str) -> dict[str, str]:
+    """Read `name==version` lines; comments and blank lines are ignored."""
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    return {normal(name): version for name, version in (line.split("==") for line in lines if line)}
+
+
+def declared(text: str) -> set[str]:
+    """Return the canonical names of every dependency in a `pyproject.toml`."""
+    project = tomllib.loads(text)["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return {normal(re.split(r"[<>=!~ \[]", entry, maxsplit=1)[0]) for group in groups for entry in group}
+
+
+def render(name: str, constraints: str) -> str:
+    """Return one environment file as text.
+
+    Raises:
+        KeyError: a package of the environment has no pin.
+    """
+    versions = pins(constraints)
+    packages = "".join(f"      - {package}=={versions[normal(package)]}\n" for package in sorted(ENVIRONMENTS[name]))
+    return (
+        f"# Generated from constraints.txt by `make envs`.\nname: mer-{name}\nchannels:\n  - conda-forge\n  - nodefaults\n"
+        f"dependencies:\n  - python={PYTHON}\n  - pip\n  - pip:\n{packages}"
+    )
+
+
+def main() -> None:
+    """Rewrite `envs/*.yaml` from the pins."""
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    for name in ENVIRONMENTS:
+        (ROOT / "envs" / f"{name}.yaml").write_text(render(name, constraints), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

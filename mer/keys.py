@@ -1,0 +1,109 @@
+"""What each rule depends on besides its input files, as canonical JSON text and code digests.
+
+A rule's parameters hold exactly its own block of the configuration: changing one thing re-runs what depends on it and
+nothing else (design §4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from mer.catalog import Catalog
+from mer.config import Variant
+from mer.core.sample import media_row
+from mer.datasets.registry import READERS
+from mer.models.registry import MODELS, PRESETS
+from mer.provenance import code_digest
+from mer.runner import stage_digest
+from mer.simulate.registry import LAYOUTS
+
+# Models that never use a GPU, so that their jobs do not queue for one.
+CPU_MODELS = {"svm_flow"}
+
+
+def as_text(value: Mapping[str, object] | Sequence[object]) -> str:
+    """Return a value as canonical JSON: rule parameters compare as text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def simulation(catalog: Catalog, dataset: str, subject: str = "") -> str:
+    """Return what a simulated subject depends on: never how many others there are."""
+    block = catalog.config.datasets[dataset].simulate
+    assert block is not None
+    return as_text(block.model_dump(mode="json", exclude={"subjects"} if subject else set()))
+
+
+def simulation_code(catalog: Catalog, dataset: str) -> str:
+    """Return the digest of the layout that a database is written in, and of the simulator beneath."""
+    block = catalog.config.datasets[dataset].simulate
+    assert block is not None
+    return code_digest(LAYOUTS[block.layout])
+
+
+def index_block(catalog: Catalog, dataset: str) -> str:
+    """Return what an index depends on: its block and, for a real database, the rows that reading it gives."""
+    block = catalog.config.datasets[dataset]
+    kept = block.model_dump(mode="json", exclude={"root", "products"})
+    rows = [] if block.simulate else [media_row(row) for row in catalog.reading(dataset).samples]
+    return as_text({"block": kept, "release": catalog.reading(dataset).release, "rows": rows})
+
+
+def index_code(catalog: Catalog, dataset: str) -> str:
+    """Return the digest of a database's reader."""
+    return code_digest("mer.indexing", READERS[catalog.config.datasets[dataset].reader])
+
+
+def stage_spec(variant: Variant) -> str:
+    """Return the stage, variant, method and parameters of a stage job."""
+    params = variant.params.model_dump(mode="json")
+    return as_text({"stage": variant.stage, "variant": variant.name, "method": variant.method, "params": params})
+
+
+def stage_rows(catalog: Catalog, dataset: str, subject: str) -> str:
+    """Return the label-free rows of a subject."""
+    return as_text(catalog.rows(dataset, subject))
+
+
+def stage_code(variant: Variant) -> str:
+    """Return the code digest of a variant's stage and method."""
+    return stage_digest(variant.stage, variant.method)
+
+
+def split_block(catalog: Catalog, experiment: str) -> str:
+    """Return what the fold tables of an experiment depend on."""
+    block = catalog.config.experiments[experiment]
+    kept = {name: getattr(block, name) for name in ("data", "view", "protocol", "folds", "labels")}
+    names = [fold.name for fold in catalog.folds(experiment)]
+    return as_text({**kept, "seed": catalog.config.seed, "names": names})
+
+
+def preset(catalog: Catalog, experiment: str) -> str:
+    """Return the preset of an experiment: the model's first when none is named."""
+    block = catalog.config.experiments[experiment]
+    return block.preset or PRESETS[block.model][0]
+
+
+def fit_block(catalog: Catalog, experiment: str) -> str:
+    """Return what a fit depends on besides its inputs."""
+    block = catalog.config.experiments[experiment]
+    recipe = block.train.model_dump(mode="json", exclude_none=True)
+    classes = list(catalog.selection(experiment).classes)
+    return as_text({"model": block.model, "preset": preset(catalog, experiment), "train": recipe, "classes": classes})
+
+
+def model_code(catalog: Catalog, experiment: str) -> str:
+    """Return the digest of an experiment's model and of the code that trains and applies it."""
+    return code_digest("mer.training.fit", "mer.training.predict", MODELS[catalog.config.experiments[experiment].model])
+
+
+def gpu(catalog: Catalog, experiment: str) -> int:
+    """Return how many GPUs a fit job asks for."""
+    return 0 if catalog.config.experiments[experiment].model in CPU_MODELS else 1
+
+
+def score_block(catalog: Catalog, experiment: str) -> str:
+    """Return what a score depends on besides the predictions."""
+    block = catalog.config.experiments[experiment]
+    classes = list(catalog.selection(experiment).classes)
+    return as_text({"classes": classes, "labels": block.labels, "bootstrap": catalog.config.bootstrap, "seed": catalog.config.seed})

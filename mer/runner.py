@@ -1,0 +1,117 @@
+"""One subject through one stage: the loop over clips, failures and progress.
+
+A clip that raises `ClipError` or `MediaError` is excluded and listed in the product with its reason; clips
+that an earlier stage excluded are carried on with theirs. Everything else stops the job and leaves no file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mer.core.container import Container, ContainerWriter, file_digest
+from mer.core.errors import ClipError, MediaError
+from mer.core.registry import load
+from mer.core.source import Source
+from mer.provenance import code_digest
+from mer.stages.registry import METHODS, STAGES
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """Which stage runs how: what the rule of the stage passes on."""
+
+    stage: str
+    variant: str
+    method: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many clips were written, and which were excluded for what reason."""
+
+    written: int
+    failures: Mapping[str, str]
+
+
+def stage_modules(stage: str, method: str) -> tuple[str, str, str]:
+    """Return the modules whose code decides what a stage writes."""
+    return ("mer.runner", STAGES[stage], METHODS[stage][method])
+
+
+def stage_digest(stage: str, method: str) -> str:
+    """Return the code digest of one method of one stage (design §4)."""
+    return code_digest(*stage_modules(stage, method))
+
+
+def run_subject(
+    spec: StageSpec,
+    rows: Sequence[Mapping[str, Any]],
+    out: Path,
+    source: Path | None = None,
+    root: Path | None = None,
+    log: Log = print,
+) -> Outcome:
+    """Run one stage over the clips of one subject and write its container.
+
+    Args:
+        spec: the stage, variant, method and parameters.
+        rows: the subject's label-free index rows (`mer.core.sample.media_row`).
+        out: the container to write.
+        source: the container that the variant reads; None for `from: index`.
+        root: the dataset's folder, for stages that read the owner's media.
+        log: receives one line per clip.
+
+    Raises:
+        ContainerError: the source is unfinished or lacks an array.
+        StorageError: the disk is full.
+    """
+    stage = load(STAGES, spec.stage, "stage")
+    method = load(METHODS[spec.stage], spec.method, f"{spec.stage}.method")
+    params = method.Params.model_validate(dict(spec.params))
+    inputs = {source.name: file_digest(source)} if source else {}
+    digest = stage_digest(spec.stage, spec.method)
+    recorded = {"method": spec.method, **params.model_dump(mode="json")}
+    with (
+        Container(source) if source else nullcontext() as box,
+        ContainerWriter(out, spec.stage, spec.variant, recorded, inputs, digest) as writer,
+    ):
+        failures: dict[str, str] = {}
+        for number, row in enumerate(rows, 1):
+            started = time.perf_counter()
+            sample_id = str(row["sample_id"])
+            reason = _one_clip(stage, method, params, row, root, box, writer)
+            if reason:
+                failures[sample_id] = reason
+            state = f"excluded: {reason}" if reason else f"{time.perf_counter() - started:.2f} s"
+            log(f"{spec.stage} {number}/{len(rows)} {sample_id}: {state}")
+    return Outcome(len(rows) - len(failures), failures)
+
+
+def _one_clip(
+    stage: Any, method: Any, params: Any, row: Mapping[str, Any], root: Path | None, box: Container | None, writer: ContainerWriter
+) -> str:
+    """Run one clip; return '' or the reason for which it was excluded."""
+    sample_id = str(row["sample_id"])
+    if box is not None and sample_id not in box.clip_ids:
+        reason = box.failures.get(sample_id, f"{box.path}: clip is not in the product of the stage before")
+        writer.fail(sample_id, reason)
+        return reason
+    problem: list[str] = []
+    with writer.clip(sample_id) as clip:
+        try:
+            stage.process(Source(row, root, box.clip(sample_id) if box else None), clip, method, params)
+        except MediaError as error:
+            problem.append(error.line())
+            raise ClipError(error.where, error.found, error.expected, error.remedy) from error
+        except ClipError as error:
+            problem.append(error.line())
+            raise
+    return problem[0] if problem else ""

@@ -1,0 +1,157 @@
+"""The JSON schema for editors and the reference page of `config.yaml`, rendered from the typed configuration.
+
+`python -m mer.schema` rewrites `workflow/schemas/config.schema.json` and `docs/configuration.md`; a test holds that
+both equal what this module renders.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from mer.config import DEFAULT_SOURCE, DatasetBlock, ExperimentBlock, ReportBlock, Top
+from mer.core.registry import load
+from mer.datasets.labels import VIEWS
+from mer.datasets.registry import READERS
+from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
+from mer.simulate.params import SimulateParams
+from mer.stages.registry import METHODS
+from mer.training.recipe import Recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+ENTRY = re.compile(r"^        (\w+): (.*(?:\n            .*)*)", re.M)
+
+PREFACE = """# Configuration
+
+Every key of `config.yaml`. This page is generated from the code (`python -m mer.schema`); a misspelt key, a wrong type
+or a reference to something that does not exist stops a run before any job, with the path of the key and the nearest valid
+name. Several files can be laid over each other: `--configfile config.yaml mine.yaml`.
+
+## How it is read
+
+Every stage has named variants, and every variant names the product that it reads under `from`: `frames`,
+`<stage>/<variant>`, or `index` where a method reads the owner's media itself. So the configuration is the workflow in small:
+an experiment pulls in the products that it names and all that lead to them, and a product that two experiments need
+is made once. `datasets.<name>.products` asks for products besides.
+
+## A database without labels
+
+```yaml
+datasets:
+  mine:
+    reader: videos
+    root: /data/videos
+    products: [flow/consecutive]
+align:
+  face224: {method: dlib, size: 224}
+flow:
+  consecutive: {from: align/face224, method: dis, pairs: consecutive}
+```
+"""
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON schema of a configuration, with the keys of every method."""
+    schema = Top.model_json_schema()
+    for stage, methods in METHODS.items():
+        if stage == "frames":
+            schema["properties"]["frames"] = _inline(load(methods, "list", stage).Params.model_json_schema())
+            continue
+        variants = [_method_schema(stage, name) for name in methods]
+        schema["properties"][stage] = {"type": "object", "additionalProperties": {"anyOf": variants}}
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "mer configuration"
+    return schema
+
+
+def _method_schema(stage: str, name: str) -> dict[str, Any]:
+    schema = _inline(load(METHODS[stage], name, stage).Params.model_json_schema())
+    schema["properties"] = {"from": {"type": "string"}, "method": {"const": name}, **schema.get("properties", {})}
+    required = ["method"] if stage in DEFAULT_SOURCE else ["from", "method"]
+    schema["required"] = [*required, *schema.get("required", [])]
+    return schema
+
+
+def _inline(schema: dict[str, Any]) -> dict[str, Any]:
+    """Replace references to `$defs` by what they stand for, so that blocks can be nested."""
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                return resolve(definitions[node["$ref"].rsplit("/", 1)[1]])
+            return {key: resolve(value) for key, value in node.items()}
+        return [resolve(value) for value in node] if isinstance(node, list) else node
+
+    return resolve(schema)
+
+
+def reference_page() -> str:
+    """Return the reference page as Markdown."""
+    return "\n".join([PREFACE, *_sections()]).rstrip() + "\n"
+
+
+def _sections() -> Iterator[str]:
+    yield from _table("`datasets.<name>`", DatasetBlock)
+    yield from _table("`datasets.<name>.simulate`", SimulateParams)
+    for name in READERS:
+        yield from _table(f"`datasets.<name>.options`, reader `{name}`", load(READERS, name, "reader").Options)
+    for stage, methods in METHODS.items():
+        for name in methods:
+            title = "`frames`" if stage == "frames" else f"`{stage}.<variant>`, method `{name}`"
+            yield from _table(title, load(methods, name, stage).Params)
+    yield from _table("`experiments.<name>`", ExperimentBlock)
+    yield from _table("`experiments.<name>.train`", Recipe)
+    yield "| model | presets (the first is the default) | inputs | settings that `train` may override |\n|---|---|---|---|"
+    for name in MODELS:
+        cells = (", ".join(PRESETS[name]), ", ".join(INPUTS[name]), ", ".join(SETTINGS[name]))
+        yield f"| `{name}` | {cells[0]} | {cells[1]} | {cells[2]} |"
+    yield "\n| view | classes, in the order of every table |\n|---|---|"
+    for name, view in VIEWS.items():
+        yield f"| `{name}` | {', '.join(view.classes)} |"
+    yield ""
+    yield from _table("`report`", ReportBlock)
+
+
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return what each key means: its field's description, or its entry under `Args:` of the class docstring."""
+    entries = {match[1]: " ".join(match[2].split()) for match in ENTRY.finditer((model.__doc__ or "").partition("Args:")[2])}
+    return {name: field.description or entries.get(name, "") for name, field in model.model_fields.items()}
+
+
+def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
+    yield f"## {title}\n"
+    if not model.model_fields:
+        yield "No keys.\n"
+        return
+    yield "| key | default | meaning |\n|---|---|---|"
+    meaning = descriptions(model)
+    for name, field in model.model_fields.items():
+        text = " ".join(meaning[name].split()).replace("|", "\\|")
+        yield f"| `{name}` | {_default(field)} | {text} |"
+    yield ""
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or isinstance(value, BaseModel) or value in ({}, []):
+        return ""
+    return f"`{json.dumps(value, default=str)}`"
+
+
+def main() -> None:
+    """Rewrite the schema and the page."""
+    schema = json.dumps(config_schema(), indent=1, ensure_ascii=False) + "\n"
+    (ROOT / "workflow" / "schemas" / "config.schema.json").write_text(schema, encoding="utf-8")
+    (ROOT / "docs" / "configuration.md").write_text(reference_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+# index -> frames -> align -> interpolate -> magnify -> flow -> rois: one job is one stage of one subject.
+# Parameters hold exactly what a job depends on besides its inputs: its own block of the configuration, its
+# subject's label-free rows and the digest of its own code.
+
+
+def variant_of(stage, wildcards):
+    return CONFIG.variants[stage if stage == "frames" else f"{stage}/{wildcards.variant}"]
+
+
+def stage_source(stage):
+    def source(wildcards):
+        variant = variant_of(stage, wildcards)
+        path = CATALOG.source(wildcards.dataset, variant, wildcards.subject)
+        if path is not None:
+            return [path]
+        simulated = wildcards.dataset in SIMULATED
+        return [f"{RESULTS}/{wildcards.dataset}/simulate/truth/{wildcards.subject}.h5"] if simulated else []
+
+    return source
+
+
+def stage_params(stage):
+    return {
+        "spec": lambda wildcards: keys.stage_spec(variant_of(stage, wildcards)),
+        "rows": lambda wildcards: keys.stage_rows(CATALOG, wildcards.dataset, wildcards.subject),
+        "code": lambda wildcards: keys.stage_code(variant_of(stage, wildcards)),
+    }
+
+
+rule simulate_table:
+    output:
+        touch(RESULTS + "/{dataset}/simulate/tables.done"),
+    params:
+        simulate=lambda wildcards: keys.simulation(CATALOG, wildcards.dataset),
+        code=lambda wildcards: keys.simulation_code(CATALOG, wildcards.dataset),
+    log:
+        RESULTS + "/logs/simulate/{dataset}/tables.log",
+    conda:
+        "../../envs/preprocess.yaml"
+    script:
+        "../scripts/simulate_tables.py"
+
+
+rule simulate:
+    output:
+        truth=RESULTS + "/{dataset}/simulate/truth/{subject}.h5",
+    params:
+        simulate=lambda wildcards: keys.simulation(CATALOG, wildcards.dataset, wildcards.subject),
+        code=lambda wildcards: keys.simulation_code(CATALOG, wildcards.dataset),
+    log:
+        RESULTS + "/logs/simulate/{dataset}/{subject}.log",
+    benchmark:
+        RESULTS + "/benchmarks/simulate/{dataset}/{subject}.tsv"
+    resources:
+        mem_mb=1500,
+    group:
+        "frames"
+    conda:
+        "../../envs/preprocess.yaml"
+    script:
+        "../scripts/simulate_subject.py"
+
+
+rule index:
+    input:
+        lambda wildcards: (
+            [f"{RESULTS}/{wildcards.dataset}/simulate/tables.done"]
+            + [
+                f"{RESULTS}/{wildcards.dataset}/simulate/truth/{subject}.h5"
+                for subject in CATALOG.subjects(wildcards.dataset)
+            ]
+            if wildcards.dataset in SIMULATED
+            else []
+        ),
+    output:
+        index=RESULTS + "/{dataset}/index.csv",
+        problems=RESULTS + "/{dataset}/problems.csv",
+    params:
+        block=lambda wildcards: keys.index_block(CATALOG, wildcards.dataset),
+        code=lambda wildcards: keys.index_code(CATALOG, wildcards.dataset),
+    log:
+        RESULTS + "/logs/index/{dataset}.log",
+    conda:
+        "../../envs/preprocess.yaml"
+    script:
+        "../scripts/index.py"
+
+
+rule frames:
+    input:
+        stage_source("frames"),
+    output:
+        RESULTS + "/{dataset}/frames/{subject}.h5",
+    params:
+        **stage_params("frames"),
+    log:
+        RESULTS + "/logs/frames/{dataset}/{subject}.log",
+    benchmark:
+        RESULTS + "/benchmarks/frames/{dataset}/{subject}.tsv"
+    group:
+        "frames"
+    resources:
+        mem_mb=1000,
+    conda:
+        "../../envs/preprocess.yaml"
+    script:
+        "../scripts/stage.py"
+
+
+use rule frames as align with:
+    input:
+        stage_source("align"),
+    output:
+        RESULTS + "/{dataset}/align/{variant}/{subject}.h5",
+    params:
+        **stage_params("align"),
+    log:
+        RESULTS + "/logs/align/{dataset}/{variant}/{subject}.log",
+    benchmark:
+        RESULTS + "/benchmarks/align/{dataset}/{variant}/{subject}.tsv"
+    priority: 1
+    resources:
+        mem_mb=1500,
+
+
+use rule align as interpolate with:
+    input:
+        stage_source("interpolate"),
+    output:
+        RESULTS + "/{dataset}/interpolate/{variant}/{subject}.h5",
+    params:
+        **stage_params("interpolate"),
+    log:
+        RESULTS + "/logs/interpolate/{dataset}/{variant}/{subject}.log",
+    benchmark:
+        RESULTS + "/benchmarks/interpolate/{dataset}/{variant}/{subject}.tsv"
+    group:
+        "motion"
+    priority: 2
+
+
+use rule interpolate as magnify with:
+    input:
+        stage_source("magnify"),
+    output:
+        RESULTS + "/{dataset}/magnify/{variant}/{subject}.h5",
+    params:
+        **stage_params("magnify"),
+    log:
+        RESULTS + "/logs/magnify/{dataset}/{variant}/{subject}.log",
+    benchmark:
+        RESULTS + "/benchmarks/magnify/{dataset}/{variant}/{subject}.tsv"
+    priority: 3
+
+
+use rule interpolate as flow with:
+    input:
+        stage_source("flow"),
+    output:
+        RESULTS + "/{dataset}/flow/{variant}/{subject}.h5",
+    params:
+        **stage_params("flow"),
+    log:
+        RESULTS + "/logs/flow/{dataset}/{variant}/{subject}.log",
+    benchmark:
+        RESULTS + "/benchmarks/flow/{dataset}/{variant}/{subject}.tsv"
+    priority: 4
+
+
+use rule interpolate as rois with:
+    input:
+        stage_source("rois"),
+    output:
+        RESULTS + "/{dataset}/rois/{variant}/{subject}.h5",
+    params:
+        **stage_params("rois"),
+    log:
+        RESULTS + "/logs/rois/{dataset}/{variant}/{subject}.log",
+    benchmark:
+        RESULTS + "/benchmarks/rois/{dataset}/{variant}/{subject}.tsv"
+    priority: 5

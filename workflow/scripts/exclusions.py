@@ -1,0 +1,12 @@
+"""Every excluded clip of a database with its reason."""
+
+from pathlib import Path
+
+from mer.core.sample import read_index
+from mer.exclusions import exclusions, write_exclusions
+from mer.jobs import job
+
+with job(snakemake.log[0]) as say:
+    rows = exclusions(read_index(snakemake.input.index), map(Path, snakemake.input.products))
+    write_exclusions(Path(snakemake.output[0]), rows)
+    say(f"{len(rows)} clips excluded")

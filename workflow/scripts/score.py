@@ -1,0 +1,23 @@
+"""All folds and seeds of an experiment, scored once."""
+
+import json
+
+from mer.jobs import job
+from mer.training.score import score_experiment
+
+with job(snakemake.log[0]) as say:
+    block = json.loads(snakemake.params.block)
+    result = score_experiment(
+        snakemake.input.predictions,
+        snakemake.input.excluded,
+        snakemake.input.tests,
+        block["classes"],
+        snakemake.output[0],
+        name=snakemake.wildcards.experiment,
+        labels=block["labels"],
+        draws=block["bootstrap"],
+        seed=block["seed"],
+    )
+    say(f"pooled UF1 {result['summary']['pooled']['uf1']['mean']:.4f}")
+    for flag in result["flags"]:
+        say(flag)

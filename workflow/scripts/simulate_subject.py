@@ -1,0 +1,13 @@
+"""The clips of one simulated subject, and their truth."""
+
+from mer.catalog import Catalog, layout_of
+from mer.config import parse
+from mer.jobs import job
+
+with job(snakemake.log[0]) as say:
+    catalog = Catalog(parse(snakemake.config))
+    dataset = snakemake.wildcards.dataset
+    block = catalog.config.datasets[dataset]
+    name = catalog.subject_name(dataset, snakemake.wildcards.subject)
+    layout_of(block).write_subject(block.simulate, name, catalog.root(dataset), snakemake.output.truth)
+    say(f"rendered {name}")

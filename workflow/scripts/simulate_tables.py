@@ -1,0 +1,12 @@
+"""The coding tables of a simulated database."""
+
+from mer.catalog import Catalog, layout_of
+from mer.config import parse
+from mer.jobs import job
+
+with job(snakemake.log[0]) as say:
+    catalog = Catalog(parse(snakemake.config))
+    dataset = snakemake.wildcards.dataset
+    block = catalog.config.datasets[dataset]
+    layout_of(block).write_tables(block.simulate, catalog.root(dataset))
+    say(f"tables below {catalog.root(dataset)}")

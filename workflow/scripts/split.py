@@ -1,0 +1,20 @@
+"""The fold tables of an experiment: training rows without the held-out subject, and the held-out rows."""
+
+from pathlib import Path
+
+from mer.catalog import Catalog
+from mer.config import parse
+from mer.jobs import job
+from mer.training.tables import write_table
+
+with job(snakemake.log[0]) as say:
+    catalog = Catalog(parse(snakemake.config), indexed=True)
+    for fold, train, test in zip(
+        catalog.folds(snakemake.params.experiment), snakemake.output.train, snakemake.output.test, strict=True
+    ):
+        write_table(Path(train), fold.train)
+        write_table(Path(test), fold.test)
+        for note in fold.notes:
+            say(note)
+    for reason, count in catalog.selection(snakemake.params.experiment).left_out.items():
+        say(f"{count} clips left out, {reason}")

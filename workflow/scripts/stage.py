@@ -1,0 +1,22 @@
+"""One stage of one subject."""
+
+import json
+from pathlib import Path
+
+from mer.config import parse
+from mer.catalog import Catalog
+from mer.jobs import job
+from mer.runner import StageSpec, run_subject
+
+with job(snakemake.log[0]) as say:
+    catalog = Catalog(parse(snakemake.config))
+    spec = StageSpec(**json.loads(snakemake.params.spec))
+    reads_product = catalog.config.variants["/".join(filter(None, (spec.stage, spec.variant)))].source != "index"
+    run_subject(
+        spec,
+        json.loads(snakemake.params.rows),
+        Path(snakemake.output[0]),
+        Path(snakemake.input[0]) if reads_product else None,
+        catalog.root(snakemake.wildcards.dataset),
+        say,
+    )

@@ -1,0 +1,48 @@
+# Two commands do everything: `make demo` (install, then the default configuration to a finished report) and
+# `make test` (install, then every test).
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= all
+# More options for snakemake, e.g. `make demo ARGS="--configfile config.yaml tests/small.yaml"`.
+ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
+
+.PHONY: demo test lint envs clean
+
+demo: $(VENV)/.demo
+	@$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGS)
+	@echo "The report: $(or $(REPORT),$(RESULTS)/report/index.html)"
+
+test: $(VENV)/.test
+	$(BIN)/ruff check mer tests
+	$(BIN)/ruff format --check mer tests
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check --fix mer tests
+	$(BIN)/ruff format mer tests
+	$(BIN)/snakefmt Snakefile workflow
+
+envs: $(VENV)/.demo
+	$(BIN)/python -m mer.environments
+
+clean:
+	rm -rf $(VENV) .snakemake
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
+	  f"mer: Python {sys.version.split()[0]} found; expected 3.11 to 3.13; run: make PYTHON=python3.12 ...")'
+	@echo "Installing into $(VENV): a few minutes the first time, nothing after that."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(PIP) -e ".[workflow]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@$(PIP) -e ".[workflow,test]"
+	@touch $@

@@ -1,0 +1,76 @@
+"""A copy of the project in which the real workflow runs at the smallest size that shows everything."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("Snakefile", "config.yaml", "mer", "workflow", "profiles", "envs")
+
+
+class Project:
+    """A checkout with a configuration of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def edit(self, change):
+        """Apply `change` to the configuration in place."""
+        path = self.folder / "config.yaml"
+        config = yaml.safe_load(path.read_text())
+        change(config)
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def run(self, *arguments, check=True):
+        """Run snakemake as the README says."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=1", "--nocolor", *arguments]
+        result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        text = result.stdout + result.stderr
+        assert not check or result.returncode == 0, text[-6000:]
+        return text
+
+    def planned(self):
+        """Return how many jobs of each rule a dry run would run."""
+        text = self.run("--dry-run", "--quiet", "host", "reason")
+        jobs = {}
+        table = text.split("job      count")[-1] if "count" in text else ""
+        for line in table.splitlines():
+            parts = line.split()
+            if len(parts) == 2 and parts[1].isdigit() and parts[0] != "total":
+                jobs[parts[0]] = int(parts[1])
+        return jobs
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The whole workflow, run once over four subjects with three clips each."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, project.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, project.folder / name)
+
+    def small(config):
+        config["datasets"]["simulated"]["simulate"] |= {"subjects": 4, "clips": 3, "width": 480, "height": 360}
+        config["experiments"]["ststnet"]["train"] = {"epochs": 3}
+        config["bootstrap"] = 200
+
+    project.edit(small)
+    project.dry = project.run("--dry-run")
+    project.log = project.run()
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """The finished run, restored afterwards."""
+    kept = {path: path.read_bytes() for path in [finished.folder / "config.yaml"]}
+    yield finished
+    for path, content in kept.items():
+        path.write_bytes(content)

@@ -1,0 +1,141 @@
+"""The workflow as a user runs it: to the end, nothing twice, and only what changed."""
+
+import csv
+import json
+
+import pytest
+
+from mer.core.container import Container
+
+pytestmark = pytest.mark.slow
+STAGES = {"frames", "align", "interpolate", "magnify", "flow", "rois"}
+
+
+def test_a_dry_run_of_a_fresh_clone_shows_every_job(finished):
+    assert "fit" in finished.dry
+    assert "MissingInput" not in finished.dry
+    executed = finished.log.split("steps (100%) done")[0].rsplit(" of ", 1)[1].strip()
+    table = finished.dry.split("total")[1].split()[0]
+    assert executed == table
+
+
+def test_it_ends_in_scores_and_a_page(finished):
+    results = finished.folder / "results"
+    metrics = json.loads((results / "experiments" / "svm_flow" / "metrics.json").read_text())
+    assert metrics["n_subjects"] == 4
+    assert 0 <= metrics["summary"]["pooled"]["uf1"]["mean"] <= 1
+    page = (results / "report" / "index.html").read_text()
+    assert "svm_flow" in page and "ststnet" in page
+
+
+def test_a_clip_with_missing_frames_is_listed_and_the_run_went_on(finished):
+    with open(finished.folder / "results" / "simulated" / "excluded.csv") as handle:
+        rows = list(csv.DictReader(handle))
+    assert any(row["sample_id"] == "sub04/EP03_08" and "missing" in row["reason"] for row in rows)
+
+
+def test_products_say_what_made_them(finished):
+    path = next((finished.folder / "results" / "simulated" / "flow" / "apex").glob("*.h5"))
+    with Container(path) as box:
+        assert box.attributes["stage"] == "flow"
+        assert box.parameters()["method"] == "tvl1"
+        assert len(box.attributes["code"]) == 16
+        assert path.name in json.loads(box.attributes["inputs"])
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.run()
+
+
+def test_touching_everything_runs_nothing(finished):
+    for path in (finished.folder / "mer").rglob("*.py"):
+        path.touch()
+    for path in (finished.folder / "workflow").rglob("*"):
+        path.touch()
+    assert "Nothing to be done" in finished.run()
+
+
+def test_the_magnification_factor_runs_magnify_and_what_follows(project):
+    def change(config):
+        config["magnify"]["three"]["alphas"] = [4.0]
+
+    project.edit(change)
+    planned = project.planned()
+    assert {"magnify", "flow", "rois", "fit", "predict", "score", "report"} <= set(planned)
+    assert not {"simulate", "index", "frames", "align", "interpolate"} & set(planned)
+    assert planned["magnify"] == 4
+    assert planned["flow"] == 4, "flow/dis does not read magnified frames"
+
+
+def test_a_setting_of_one_model_runs_that_model_only(project):
+    def change(config):
+        config["experiments"]["ststnet"]["train"]["epochs"] = 4
+
+    project.edit(change)
+    planned = project.planned()
+    assert planned["fit"] == 4
+    assert not STAGES & set(planned)
+
+
+def test_one_more_subject_keeps_the_others_products(project):
+    def change(config):
+        config["datasets"]["simulated"]["simulate"]["subjects"] = 5
+
+    project.edit(change)
+    planned = project.planned()
+    assert planned["simulate"] == planned["align"] == planned["magnify"] == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "runs"),
+    [
+        ("mer/stages/magnify/lagrangian.py", '"""', '"""Other words. ', set()),
+        ("mer/stages/magnify/stage.py", "\n\ndef process", "\nEXTRA = 1\n\n\ndef process", {"magnify", "flow", "rois"}),
+        ("mer/stages/flow/dis.py", "\n\nclass Params", "\nEXTRA = 1\n\n\nclass Params", {"flow"}),
+    ],
+)
+def test_code_counts_where_it_is_used_and_words_do_not(project, file, old, new, runs):
+    path = project.folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    try:
+        assert STAGES & set(project.planned()) == runs
+    finally:
+        path.write_text(text)
+
+
+def test_a_bad_configuration_stops_before_any_job(project):
+    def change(config):
+        config["magnify"]["three"]["alfas"] = [4.0]
+
+    project.edit(change)
+    text = project.run(check=False)
+    assert "mer: config.yaml: magnify.three.alfas: unknown key; did you mean 'alphas'?" in text
+    assert "Traceback" not in text
+
+
+def test_a_fit_job_never_opens_the_held_out_file(project):
+    """The held-out subject's containers are made unreadable; training and only training goes through."""
+    folder = project.folder / "results" / "simulated" / "flow" / "apex"
+    victim = sorted(folder.glob("*.h5"))[0]
+    fold = victim.stem
+    content, stamp = victim.read_bytes(), victim.stat()
+    models = [f"results/experiments/{name}/seed0/{fold}/model.safetensors" for name in ("svm_flow", "ststnet")]
+    kept = {name: (project.folder / name).read_bytes() for name in models}
+    victim.write_bytes(b"unreadable")
+    try:
+        for name in models:
+            (project.folder / name).unlink()
+        text = project.run(*models, "--allowed-rules", "fit", "--rerun-triggers", "params")
+        assert "2 of 2 steps" in text
+        assert {name: (project.folder / name).read_bytes() for name in models} == kept, "fold k alone = fold k in the run"
+    finally:
+        victim.write_bytes(content)
+        import os
+
+        os.utime(victim, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+
+
+def test_an_interrupted_job_leaves_no_half_container(finished):
+    assert not list((finished.folder / "results").rglob("*.partial"))

@@ -12,7 +12,7 @@ from mer.core.errors import DatasetError
 from mer.core.sample import Sample, media_row, write_index
 from mer.datasets.reading import Problem, Reading
 
-PROBLEM_FIELDS = ("rule", "severity", "file", "row", "message")
+PROBLEM_FIELDS = ("rule", "severity", "file", "row", "sample_id", "message")
 
 
 def write_reading(reading: Reading, index: Path, problems: Path, planned: Sequence[Sample] | None = None) -> str:

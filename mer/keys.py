@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 
 from mer.catalog import Catalog
 from mer.config import Variant
+from mer.core.container import file_digest
 from mer.core.sample import media_row
 from mer.datasets.registry import READERS
 from mer.models.registry import MODELS, PRESETS
-from mer.provenance import code_digest
+from mer.provenance import PACKAGE, code_digest
 from mer.runner import stage_digest
 from mer.simulate.registry import LAYOUTS
 
@@ -50,8 +51,9 @@ def index_block(catalog: Catalog, dataset: str) -> str:
 
 
 def index_code(catalog: Catalog, dataset: str) -> str:
-    """Return the digest of a database's reader."""
-    return code_digest("mer.indexing", READERS[catalog.config.datasets[dataset].reader])
+    """Return the digest of a database's reader, and of the corrections and counts that it reads."""
+    code = code_digest("mer.indexing", READERS[catalog.config.datasets[dataset].reader])
+    return "-".join([code, *(file_digest(PACKAGE / "datasets" / name) for name in ("errata.csv", "expected.json"))])
 
 
 def stage_spec(variant: Variant) -> str:

@@ -1,0 +1,308 @@
+"""From the annotations of any table and the files on disk to canonical rows: the checks that all readers share.
+
+A reader turns its table into `Annotation`s, cells still text, keys already canonical; `assemble` corrects known
+faults, reads the cells, finds the media and applies the rules V05 to V19 of specs/datasets.md §0.5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import PurePosixPath
+
+from mer.core.errors import ClipError
+from mer.core.sample import Sample
+from mer.datasets.au import parse_aus
+from mer.datasets.errata import Erratum, corrected
+from mer.datasets.files import VIDEOS, numbered, suffix_of
+from mer.datasets.intervals import ApexRules, Note, read_interval, too_long
+from mer.datasets.labels import normalise_emotion, objective_class, with_classes
+from mer.datasets.reading import Listing, Reading
+
+CELLS = ("onset", "apex", "offset", "emotion", "objective", "aus")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One table row under canonical names; the cells are exact text.
+
+    `subject` and `clip` are canonical; `media` is the key in the listing when it is not (subject, clip).
+    `flaws` are (rule, message) pairs that already exclude the row, `left_out` says why an option does so;
+    `mended` names corrections that the reader made itself. `index_base` overrides the database's.
+    """
+
+    row: int | None
+    subject: str
+    clip: str
+    onset: str = ""
+    apex: str = ""
+    offset: str = ""
+    emotion: str = ""
+    objective: str = ""
+    aus: str = ""
+    expression_type: str = "micro"
+    sample_id: str = ""
+    video_id: str = ""
+    media: tuple[str, str] | None = None
+    errata_key: str = ""
+    notes: tuple[str, ...] = ()
+    flaws: tuple[tuple[str, str], ...] = ()
+    left_out: str = ""
+    mended: tuple[str, ...] = ()
+    index_base: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The id of the row: `sample_id`, or `subject/clip`."""
+        return self.sample_id or f"{self.subject}/{self.clip}"
+
+
+@dataclass(frozen=True)
+class Database:
+    """What `assemble` must know of a database.
+
+    `emotions` are the normalised names of its table; None where it has no such column. `longest` is the
+    duration in seconds above which a micro-expression is noted; `may_miss` the share of an interval's frames
+    that may be missing on disk before the clip cannot be used. `blank_emotion`: an empty cell is no fault.
+    """
+
+    name: str
+    family: str
+    fps: float | None
+    view: str
+    emotions: frozenset[str] | None
+    apex: ApexRules = field(default_factory=ApexRules)
+    index_base: int = 0
+    longest: float = 0.5
+    may_miss: float = 0.1
+    blank_emotion: bool = False
+    parse: Callable[[str], tuple] = parse_aus
+
+
+def safe_id(text: str) -> str:
+    """Return one component of a sample id: letters, digits and `._-+()`, never `.` or `..`, at most 80 long."""
+    text = re.sub(r"[^\w.\-+()]+", "_", text.strip())[:80]
+    return text if text.strip(".") else "_"
+
+
+def unused(key: str, taken: set[str]) -> str:
+    """Return `key-copy2`, `key-copy3` ... whichever is not in `taken` (lower case) yet, and add it there."""
+    turn = 2
+    while f"{key}-copy{turn}".casefold() in taken:
+        turn += 1
+    taken.add(f"{key}-copy{turn}".casefold())
+    return f"{key}-copy{turn}"
+
+
+def assemble(
+    database: Database,
+    annotations: Sequence[Annotation],
+    listing: Listing,
+    release: str,
+    errata: Mapping[str, tuple[Erratum, ...]] | None = None,
+) -> Reading:
+    """Return one canonical row per annotation, in table order, with all problems found. Opens no file.
+
+    Args:
+        database: what is the same for all rows.
+        annotations: the table's rows under canonical names.
+        listing: files of every clip found on disk.
+        release: annotation file and digest, kept in every row.
+        errata: corrections by key (`mer.datasets.errata.errata_of`); None or empty switches them off.
+    """
+    reading = Reading(database.name, release)
+    folded = {_fold(key): (key, files) for key, files in listing.items()}
+    used: set[tuple[str, str]] = set()
+    for annotation in annotations:
+        notes: list[str] = []
+        note = _noter(reading, annotation, notes)
+        sample, fixed = _labelled(database, annotation, release, errata or {}, note)
+        key = _fold(annotation.media or (annotation.subject, annotation.clip))
+        used.add(key)
+        sample = _with_media(sample, folded.get(key), folded, database.may_miss, note)
+        notes += annotation.notes
+        reading.samples.append(dataclasses.replace(sample, errata=fixed, notes=tuple(notes)))
+    _repeated(reading, annotations)
+    _unannotated(reading, [original for key, (original, _) in folded.items() if key not in used])
+    return reading
+
+
+def _fold(key: tuple[str, str]) -> tuple[str, str]:
+    return key[0].casefold(), key[1].casefold()
+
+
+def _noter(reading: Reading, annotation: Annotation, notes: list[str]) -> Note:
+    def note(rule: str, severity: str, message: str) -> None:
+        reading.note(rule, severity, message, annotation.row, annotation.key)
+        notes.append(f"{rule}: {message}")
+
+    return note
+
+
+def _labelled(
+    database: Database, annotation: Annotation, release: str, errata: Mapping[str, tuple[Erratum, ...]], note: Note
+) -> tuple[Sample, tuple[str, ...]]:
+    """Return the row without media, and the names of the corrections applied to it."""
+    mine = errata.get(annotation.errata_key or annotation.key, ())
+    values, applied, unmatched = corrected({name: getattr(annotation, name) for name in CELLS}, mine)
+    for erratum in unmatched:
+        found = values[erratum.field]
+        note("V18", "warning", f"correction {erratum.name!r} expects {erratum.old!r}, table has {found!r}: not applied")
+    interval = read_interval(
+        values["onset"], values["apex"], values["offset"], database.apex, note, tuple(e.field for e in applied)
+    )
+    if annotation.expression_type == "micro":
+        too_long(interval, database.fps, database.longest, note)
+    units, pieces = database.parse(values["aus"])
+    if pieces:
+        read = ", ".join(str(unit.number) for unit in units) or "nothing"
+        note("V17", "warning", f"AU {values['aus']!r}: read {read}, not understood: {'; '.join(pieces)}")
+    base = database.index_base if annotation.index_base is None else annotation.index_base
+    sample = Sample(
+        dataset=database.name,
+        subject=annotation.subject,
+        group=f"{database.family}:{annotation.subject}",
+        sample_id=annotation.key,
+        video_id=annotation.video_id or annotation.key,
+        media_path="",
+        view=database.view,
+        release=release,
+        index_base=base,
+        onset=_shift(interval.onset, base),
+        apex=_shift(interval.apex, base),
+        offset=_shift(interval.offset, base),
+        apex_source=interval.apex_source,
+        fps=database.fps,
+        emotion_raw=annotation.emotion,
+        expression_type=annotation.expression_type,
+        aus=units,
+        au_raw=annotation.aus,
+        au_notes=pieces,
+    )
+    sample = _with_emotion(sample, database, values, note)
+    for rule, message in annotation.flaws:
+        note(rule, "error", message)
+        sample = sample.excluded(message)
+    for reason in (interval.reason, annotation.left_out):
+        sample = sample.excluded(reason) if reason else sample
+    return sample, (*annotation.mended, *(e.name for e in applied))
+
+
+def _shift(number: int | None, base: int) -> int | None:
+    return None if number is None else number + base
+
+
+def _with_emotion(sample: Sample, database: Database, values: Mapping[str, str], note: Note) -> Sample:
+    objective = objective_class(values["objective"])
+    if objective is None and values["objective"].strip():
+        note("V05", "warning", f"objective class {values['objective']!r} is not 1 to 7 or I to VII; left out")
+    sample = dataclasses.replace(sample, objective_class=objective)
+    if database.emotions is None:
+        return sample
+    emotion = normalise_emotion(values["emotion"])
+    if not emotion and database.blank_emotion:
+        return sample
+    if emotion in database.emotions:
+        return with_classes(dataclasses.replace(sample, emotion_norm=emotion))
+    reason = f"emotion {values['emotion']!r} is not in {', '.join(sorted(database.emotions))}"
+    note("V05", "error", f"{reason}; add it to the synonyms or fix the table")
+    return sample.excluded(reason)
+
+
+def _with_media(
+    sample: Sample,
+    found: tuple[tuple[str, str], Sequence[str]] | None,
+    folded: Mapping[tuple[str, str], tuple],
+    may_miss: float,
+    note: Note,
+) -> Sample:
+    """Return the row with its media: path, first and last file, and what is missing of its interval."""
+    if found is None or not found[1]:
+        near = _near(sample, folded)
+        return _missing(sample, f"no frames found{near}", "V09", note)
+    files = found[1]
+    if suffix_of(files[0]) in VIDEOS:
+        if len(files) > 1:
+            reason = f"{len(files)} videos: {', '.join(sorted(files)[:3])}"
+            note("V09", "error", reason)
+            return sample.excluded(reason)
+        return dataclasses.replace(sample, media_path=files[0], media_kind="video", n_files=1)
+    try:
+        numbers = numbered(files, sample.sample_id)
+    except ClipError as error:
+        note("V10", "error", error.line())
+        return sample.excluded(error.line())
+    if not numbers:
+        return _missing(sample, f"none of {len(files)} files has a frame number, e.g. {files[0]}", "V10", note)
+    sample = dataclasses.replace(
+        sample,
+        media_path=PurePosixPath(files[0]).parent.as_posix(),
+        first_file=min(numbers),
+        last_file=max(numbers),
+        n_files=len(numbers),
+    )
+    return _gaps(sample, numbers, may_miss, note)
+
+
+def _near(sample: Sample, folded: Mapping[tuple[str, str], tuple]) -> str:
+    names = [
+        "/".join(original) for original, _ in folded.values() if original[0].casefold() == sample.subject.casefold()
+    ]
+    close = difflib.get_close_matches(sample.sample_id, names, n=3, cutoff=0.5)
+    return f"; nearest folders: {', '.join(close)}" if close else ""
+
+
+def _missing(sample: Sample, reason: str, rule: str, note: Note) -> Sample:
+    note(rule, "error", reason)
+    if sample.status == "excluded":
+        return sample.excluded(reason)
+    return dataclasses.replace(sample, status="missing_media", reason=reason)
+
+
+def _gaps(sample: Sample, numbers: Mapping[int, str], may_miss: float, note: Note) -> Sample:
+    if sample.onset is None or sample.offset is None or sample.offset < sample.onset:
+        return sample
+    total = sample.offset - sample.onset + 1
+    absent = total - sum(sample.onset <= n <= sample.offset for n in numbers)
+    if not absent:
+        return sample
+    some = ", ".join(str(n) for n in islice((n for n in range(sample.onset, sample.offset + 1) if n not in numbers), 5))
+    some += ", …" if absent > 5 else ""
+    reason = f"{absent} of {total} frames missing: {some}; on disk {sample.first_file}..{sample.last_file}"
+    if absent <= may_miss * total:
+        note("V10", "warning", reason)
+        return sample
+    return _missing(sample, reason, "V10", note)
+
+
+def _repeated(reading: Reading, annotations: Sequence[Annotation]) -> None:
+    """Exclude rows that share an id (V12): the later ones when they agree word for word, all of them otherwise."""
+    places: dict[str, list[int]] = {}
+    for place, sample in enumerate(reading.samples):
+        places.setdefault(sample.sample_id.casefold(), []).append(place)
+    taken = set(places)
+    for same in places.values():
+        if len(same) < 2:
+            continue
+        agree = len({dataclasses.replace(annotations[place], row=None) for place in same}) == 1
+        rows = ", ".join(str(annotations[place].row) for place in same)
+        reason = f"occurs {len(same)} times (rows {rows})" + (
+            "; the first is kept" if agree else " with different cells"
+        )
+        key = reading.samples[same[0]].sample_id
+        reading.note("V12", "error", reason, annotations[same[0]].row, key)
+        for turn, place in enumerate(same):
+            sample = reading.samples[place]
+            if turn or not agree:
+                sample = sample.excluded(reason)
+            reading.samples[place] = dataclasses.replace(sample, sample_id=unused(key, taken) if turn else key)
+
+
+def _unannotated(reading: Reading, keys: Sequence[tuple[str, str]]) -> None:
+    if keys:
+        some = ", ".join("/".join(key) for key in sorted(keys)[:3])
+        reading.note("V14", "warning", f"{len(keys)} folders have no annotation, e.g. {some}")

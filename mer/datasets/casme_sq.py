@@ -1,0 +1,209 @@
+"""CAS(ME)^2 (Qu et al., IEEE TAFFC 2018): 300 macro- and 57 micro-expressions of 22 people, 30 fps.
+
+Files: `CAS(ME)^2code_final.xlsx` (sheet `CASFEcode_final`, no header) and one of rawpic (long videos,
+`s15/15_0101…/img001.jpg`), selectedpic (`s15/anger1_1/img557.jpg`) or cropped (`15/anger1_1/img557.jpg`); frame
+numbers are those of rawpic everywhere. Participant numbers and video names are coded: 1 is s15, `anger1` is film 0401.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import Field
+
+from mer.core.errors import DatasetError
+from mer.core.params import Params
+from mer.datasets import files, tables
+from mer.datasets.annotations import Annotation, Database, assemble, safe_id
+from mer.datasets.errata import errata_of
+from mer.datasets.expected import note_differences
+from mer.datasets.intervals import ApexPolicy, ApexRules, frame_number
+from mer.datasets.locate import find_media, find_table, require_clips, scan_clips
+from mer.datasets.reading import Listing, Reading
+
+NAME = "casme_sq"
+FPS = 30.0
+EMOTIONS = frozenset({"negative", "positive", "surprise", "others"})
+TABLES = ("CAS(ME)^2code_final.xlsx", "code_final.xlsx", "CAS(ME)^2code_final(Updated).xlsx", "CAS(ME)^2.xlsx")
+SHEET = "CASFEcode_final"
+COLUMNS = ("participant", "video", "onset", "apex", "offset", "aus", "emotion", "type", "self_report")
+FOLDERS = {"raw": ("rawpic",), "selected": ("selectedpic",), "cropped": ("cropped",)}
+PEOPLE = dict(
+    zip(
+        range(1, 23),
+        (15, 16, 19, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40),
+        strict=True,
+    )
+)
+FILMS = {
+    "disgust1": "0101",
+    "disgust2": "0102",
+    "anger1": "0401",
+    "anger2": "0402",
+    "happy1": "0502",
+    "happy2": "0503",
+    "happy3": "0505",
+    "happy4": "0507",
+    "happy5": "0508",
+}
+
+
+class Options(Params):
+    """Keys of this database in the configuration."""
+
+    view: Literal["raw", "selected", "cropped"] = Field(
+        "selected", description="which of the released image trees to read"
+    )
+    types: Literal["micro", "macro", "both"] = Field(
+        "both", description="which expressions to keep; others are excluded"
+    )
+    table: str = Field("", description="annotation table below the root; found by its released names when empty")
+    apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
+    apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+
+
+def read(root: Path, options: Options, errata: bool = True) -> Reading:
+    """Return the expressions below `root`.
+
+    Raises:
+        DatasetError: the root, the annotation table or the image folder of the view is missing or unusable.
+    """
+    root = files.checked_root(root, NAME)
+    path = find_table(root, NAME, options.table, TABLES)
+    rows, notes = table_rows(path)
+    reading = samples_from(rows, scan(root, options), options, tables.release_of(path), errata)
+    for text in notes:
+        reading.note("V03", "warning", text)
+    note_differences(reading, path.name)
+    return reading
+
+
+def table_rows(path: Path) -> tuple[list[tables.Row], list[str]]:
+    """Return the rows of the headerless sheet under the names of `COLUMNS`, and notes on its cells.
+
+    Raises:
+        DatasetError: no sheet has rows of nine cells that begin with a participant number (V03).
+    """
+    book = tables.grids(path)
+    for name in sorted(book.sheets, key=lambda name: name.strip().casefold() != SHEET.casefold()):
+        grid = book.sheets[name]
+        rows = [
+            tables.Row(dict(zip(COLUMNS, [*cells[:9], *[""] * 9][:9], strict=True)), number)
+            for number, cells in enumerate(grid, start=1)
+            if any(cell.strip() for cell in cells[:9])
+        ]
+        if rows and any(
+            frame_number(row["participant"]) and frame_number(row["onset"]) is not None for row in rows[:3]
+        ):
+            return rows, book.notes
+    listed = ", ".join(repr(name) for name in book.sheets)
+    raise DatasetError(
+        path,
+        f"has sheets {listed}; none begins with rows of the coding table",
+        f"sheet {SHEET!r}",
+        "name the right file in `table` (V03)",
+    )
+
+
+def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
+    """Return (`s15`, `anger1_1`) or, for the raw view, (`s15`, `0401`) -> image paths relative to `root`.
+
+    Clips that the cropped tree lacks are taken from selectedpic, where that is there.
+    """
+    base = find_media(root, NAME, FOLDERS[options.view], "set `view`")
+    key_of = _video_key if options.view == "raw" else _clip_key
+    listing = scan_clips(root, base, key_of)
+    require_clips(root, NAME, listing, "folders like s15/anger1_1/ or, for raw, s15/15_0401…/")
+    spare = files.find_folder(root, FOLDERS["selected"]) if options.view == "cropped" else None
+    return {**(scan_clips(root, spare, _clip_key) if spare else {}), **listing}
+
+
+def _subject(text: str) -> str | None:
+    match = re.fullmatch(r"s?([0-9]{1,2})", text.strip().casefold(), re.ASCII)
+    return f"s{int(match[1])}" if match and int(match[1]) in PEOPLE.values() else None
+
+
+def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    subject = _subject(folder.parent.name)
+    return (subject, folder.name.strip()) if subject else None
+
+
+def _video_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    subject = _subject(folder.parent.name)
+    match = re.match(r"([0-9]{1,2})_([0-9]{4})", folder.name.strip(), re.ASCII)
+    if not subject or not match:
+        return None
+    # One copy lies under the wrong person: its own name wins, as a folder that no row asks for.
+    return (subject, match[2]) if _subject(match[1]) == subject else (subject, folder.name.strip())
+
+
+def samples_from(
+    table: Sequence[Mapping[str, str]], listing: Listing, options: Options, release: str, errata: bool = True
+) -> Reading:
+    """Return the rows of a table held in memory; opens no file.
+
+    Args:
+        table: one mapping per row with the keys of `COLUMNS`.
+        listing: keys as from `scan` -> image paths relative to the dataset root.
+        options: the reader's keys.
+        release: annotation file and digest, kept in every row.
+        errata: whether known faults of the release are corrected (an offset of 0 becomes the apex).
+    """
+    rows = tables.aligned(table, {name: (tables.column_key(name),) for name in COLUMNS}, NAME)
+    rows, text = tables.split_text_rows(rows, ("participant", "video", "onset", "offset"))
+    annotations = [_annotation(row, options, errata) for row in rows]
+    rules = ApexRules(options.apex_missing, options.apex_at_onset)
+    database = Database(NAME, NAME, FPS, options.view, EMOTIONS, rules)
+    reading = assemble(database, annotations, listing, release, errata_of(NAME) if errata else None).ignored(text)
+    if options.view == "cropped":
+        _mark_spares(reading)
+    return reading
+
+
+def _mark_spares(reading: Reading) -> None:
+    for place, sample in enumerate(reading.samples):
+        if any(files.folded(part) == "selectedpic" for part in PurePosixPath(sample.media_path).parts):
+            message = "the cropped tree lacks this clip; using selectedpic"
+            reading.note("V09", "warning", message, None, sample.sample_id)
+            notes = (*sample.notes, f"V09: {message}")
+            reading.samples[place] = dataclasses.replace(sample, view="selected", notes=notes)
+
+
+def _annotation(row: tables.Row, options: Options, errata: bool) -> Annotation:
+    participant, video = frame_number(row["participant"]), row["video"].strip()
+    flaws: list[tuple[str, str]] = []
+    if participant not in PEOPLE:
+        flaws.append(("V13", f"participant {row['participant']!r} is not 1 to 22"))
+    film = FILMS.get(video.casefold().partition("_")[0])
+    if film is None:
+        flaws.append(("V13", f"video {video!r} is not one of {', '.join(FILMS)} with a running number"))
+    kind = row["type"].strip().casefold().partition("-")[0]
+    if kind not in ("micro", "macro"):
+        flaws.append(("V05", f"type {row['type']!r} is neither macro- nor micro-expression"))
+    subject = f"s{PEOPLE[participant]}" if participant in PEOPLE else safe_id(row["participant"])
+    offset, mended = row["offset"], tuple[str, ...]()
+    if errata and frame_number(offset) == 0 and (frame_number(row["apex"]) or 0) > 0:
+        offset, mended = row["apex"], (f"p{participant} {video} offset 0->{row['apex'].strip()} (apex)",)
+    return Annotation(
+        row.number,
+        subject,
+        video,
+        onset=row["onset"],
+        apex=row["apex"],
+        offset=offset,
+        emotion=row["emotion"],
+        aus=row["aus"],
+        expression_type=kind if kind in ("micro", "macro") else "clip",
+        sample_id=f"{subject}/{safe_id(video)}",
+        video_id=f"{subject}/{film or safe_id(video)}",
+        media=(subject, film or video) if options.view == "raw" else None,
+        errata_key=f"p{participant} {video}",
+        notes=(f"self-report: {row['self_report'].strip()}",) if row["self_report"].strip() else (),
+        flaws=tuple(flaws),
+        left_out="" if options.types in ("both", kind) else f"{kind}-expressions are left out by the option `types`",
+        mended=mended,
+    )

@@ -1,0 +1,98 @@
+"""Counts that each known release must have, and what a reading has instead (V04).
+
+`expected.json` holds aggregate counts only. Status "verified" means counted on the owner's table; "secondary"
+comes from a paper, a page or code. A difference is a warning: it tells an edited copy or a subset from the release.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mer.core.sample import Sample
+from mer.datasets.labels import VIEWS, class_of
+from mer.datasets.reading import Reading
+
+_FILE = Path(__file__).with_name("expected.json")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One count that is not as expected: `what` names it as in `expected.json`."""
+
+    what: str
+    found: int
+    expected: int
+    status: str
+
+
+@cache
+def releases(dataset: str) -> tuple[dict[str, Any], ...]:
+    """Return the known releases of a database, each with `release`, `status` and `counts`."""
+    return tuple(json.loads(_FILE.read_text(encoding="utf-8")).get(dataset, ()))
+
+
+def release_for(dataset: str, file: str) -> dict[str, Any] | None:
+    """Return the known release whose name begins the file's name; one without a name matches any file."""
+    matches = [r for r in releases(dataset) if file.casefold().startswith(r["release"].casefold())]
+    return max(matches, key=lambda r: len(r["release"]), default=None)
+
+
+def measure(samples: Iterable[Sample]) -> Counter[str]:
+    """Return every count that `expected.json` may name, over all rows whatever their status."""
+    counts: Counter[str] = Counter()
+    people: dict[str, set[str]] = defaultdict(set)
+    videos: dict[str, set[str]] = defaultdict(set)
+    for sample in samples:
+        kind = sample.expression_type
+        for scope in ("", f"{kind} ", f"{sample.dataset} "):
+            counts[f"{scope}rows"] += 1
+            people[f"{scope}subjects"].add(sample.group)
+            videos[f"{scope}videos"].add(f"{sample.group} {sample.video_id}")
+            counts[f"{scope}subject {sample.subject}"] += 1
+            counts[f"{scope}{sample.emotion_norm}"] += 1
+        counts[f"type {kind}"] += 1
+        counts[f"emotion {sample.emotion_norm}"] += 1
+        counts[f"objective {sample.objective_class}"] += 1
+        for view in VIEWS:
+            label = class_of(sample, view)
+            if label is not None:
+                counts[f"{view} {label}"] += 1
+                counts[f"{view} rows"] += 1
+                people[f"{view} subjects"].add(sample.group)
+    for name, members in (*people.items(), *videos.items()):
+        counts[name] = len(members)
+    return counts
+
+
+def compare(reading: Reading, file: str = "") -> list[Difference]:
+    """Return the counts of a reading that differ from the release that `file` names; [] when none is known."""
+    release = release_for(reading.dataset, file or reading.release)
+    if release is None:
+        return []
+    found = measure(reading.samples)
+    expected: dict[str, int] = release["counts"]
+    # An emotion that the release does not have is a difference too.
+    if any(name.startswith("emotion ") for name in expected):
+        surplus = [
+            name for name in found if name.startswith("emotion ") and name not in expected and name != "emotion "
+        ]
+        expected = {**expected, **dict.fromkeys(sorted(surplus), 0)}
+    return [Difference(what, found[what], n, release["status"]) for what, n in expected.items() if found[what] != n]
+
+
+def note_differences(reading: Reading, file: str = "") -> None:
+    """Add one V04 warning that lists the differences, none when there are none."""
+    differences = compare(reading, file)
+    if differences:
+        shown = ", ".join(f"{d.what} {d.found} (release: {d.expected})" for d in differences[:12])
+        more = f" and {len(differences) - 12} more" if len(differences) > 12 else ""
+        status = "" if differences[0].status == "verified" else "; the release's numbers are second-hand"
+        reading.note(
+            "V04", "warning", f"counts differ: {shown}{more}{status}; an edited copy or a part of the release?"
+        )

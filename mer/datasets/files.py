@@ -1,0 +1,196 @@
+"""Looking into the folders of a database: which images make up each clip, without opening one.
+
+Folder names are matched case-insensitively, archives that unpack as `X/X/` are followed, junk files are
+ignored, and no path handed out ever leaves the dataset root (specs/datasets.md §0.2).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from mer.core.errors import ClipError, DatasetError
+
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".m4v")
+JUNK = {"thumbs.db", ".ds_store", "__macosx", "desktop.ini"}
+MAX_DEPTH = 8
+
+
+def is_junk(name: str) -> bool:
+    """Tell whether an operating system left this file or folder behind."""
+    return name.casefold() in JUNK or name.startswith("._")
+
+
+def folded(name: str) -> str:
+    """Return a name in lower case without spaces, hyphens, underscores or dots, for tolerant matching."""
+    return re.sub(r"[\s_.\-]+", "", name.casefold())
+
+
+def checked_root(root: str | Path, dataset: str) -> Path:
+    """Return the dataset root, symlinks resolved.
+
+    Raises:
+        DatasetError: it does not exist or is not a folder.
+    """
+    path = Path(root)
+    if not path.is_dir():
+        found = "is not a folder" if path.exists() else "no such folder"
+        raise DatasetError(
+            f"{dataset}: {root}", found, "the folder that holds the database", "correct the root in the configuration"
+        )
+    return path.resolve()
+
+
+def safe_path(root: Path, relative: str) -> Path:
+    """Return `root/relative`, sure to lie under `root` once symlinks are followed.
+
+    Raises:
+        DatasetError: `relative` is absolute, has a `..`, or leads outside through a symlink.
+    """
+    parts = PurePosixPath(relative).parts
+    windows = PureWindowsPath(relative)
+    if os.path.isabs(relative) or windows.drive or windows.root or ".." in parts or ".." in windows.parts:
+        raise DatasetError(relative, "is not a path below the dataset root", "a relative path without '..'")
+    if "\0" in relative:
+        raise DatasetError(repr(relative), "holds a NUL character", "a file name")
+    path = root / relative
+    _refuse_escape(Path(os.path.realpath(root)), path)
+    return path
+
+
+def _refuse_escape(root: Path, path: str | Path) -> None:
+    target = Path(os.path.realpath(path))
+    if target != root and root not in target.parents:
+        remedy = "put the data itself below the root, or set the root to the folder that holds it"
+        raise DatasetError(path, "is a link that leads outside the dataset root", f"a target below {root}", remedy)
+
+
+def _refuse_bytes(folder: Path, name: str) -> None:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DatasetError(
+            ascii(str(folder)), f"holds {name!a}, not a UTF-8 name", "UTF-8 names", "rename it"
+        ) from None
+
+
+def entries(root: Path, folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the sub-folders and of the files in `folder`, sorted, without junk.
+
+    Raises:
+        DatasetError: an entry is a link that leads outside `root`, or the folder cannot be listed.
+    """
+    folders, files = [], []
+    try:
+        with os.scandir(folder) as scan:
+            for entry in scan:
+                if is_junk(entry.name):
+                    continue
+                if not entry.name.isascii():
+                    _refuse_bytes(folder, entry.name)
+                if entry.is_symlink():
+                    _refuse_escape(root, entry.path)
+                if entry.is_dir():
+                    # A link to one of its own parents would be walked for ever.
+                    if not (entry.is_symlink() and Path(os.path.realpath(entry.path)) in [folder, *folder.parents]):
+                        folders.append(entry.name)
+                elif entry.is_file():
+                    files.append(entry.name)
+    except OSError as error:
+        raise DatasetError(folder, f"cannot be listed ({error.strerror or error})", "a readable folder") from error
+    return sorted(folders), sorted(files)
+
+
+def walk(root: Path, base: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield `(folder, sub-folder names, file names)` breadth first from `base`, at most `depth` levels down."""
+    level = [base]
+    for _ in range(depth + 1):
+        below: list[Path] = []
+        for folder in level:
+            folders, files = entries(root, folder)
+            yield folder, folders, files
+            below.extend(folder / name for name in folders)
+        level = below
+
+
+def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
+    """Return the shallowest folder below `root` (or `root` itself) with one of `names`, earlier names first."""
+    wanted = [folded(name) for name in names]
+    found: dict[str, Path] = {}
+    for folder, folders, _ in walk(root, root, depth):
+        for name in folders:
+            found.setdefault(folded(name), folder / name)
+    found.setdefault(folded(root.name), root)
+    return next((found[name] for name in wanted if name in found), None)
+
+
+def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
+    """Return the shallowest file below `root` with one of `names` (extension included), earlier names first."""
+    found: dict[str, Path] = {}
+    for folder, _, files in walk(root, root, depth):
+        for name in files:
+            found.setdefault(name.casefold().strip(), folder / name)
+    return next((found[name.casefold()] for name in names if name.casefold() in found), None)
+
+
+def suffix_of(name: str) -> str:
+    """Return the extension in lower case, spaces dropped: `A .JPG ` gives `.jpg`."""
+    name = name.strip().rpartition("/")[2]
+    return "." + name.rpartition(".")[2].casefold() if "." in name.lstrip(".") else ""
+
+
+def is_image(name: str) -> bool:
+    """Tell by the extension whether a file is an image."""
+    return suffix_of(name) in IMAGES
+
+
+def stem_of(name: str) -> str:
+    """Return a file name without its extension, a doubled one included: `img7.jpg.jpg` gives `img7`."""
+    name = name.strip().rpartition("/")[2]
+    while suffix_of(name) in IMAGES:
+        name = name.rpartition(".")[0].strip()
+    return name
+
+
+def number_of(name: str) -> int | None:
+    """Return the integer that the last run of digits in the stem spells, None without one."""
+    runs = re.findall(r"[0-9]+", stem_of(name))
+    return int(runs[-1]) if runs and len(runs[-1]) <= 18 else None
+
+
+def numbered(names: Iterable[str], where: str) -> dict[int, str]:
+    """Return the file of each frame number, in ascending order; names without a digit are left out.
+
+    Raises:
+        ClipError: two files spell the same number.
+    """
+    files: dict[int, str] = {}
+    for name in names:
+        number = number_of(name)
+        if number is None:
+            continue
+        if number in files:
+            raise ClipError(
+                where, f"{files[number]!r} and {name!r} are both frame {number}", "one file per frame", "remove one"
+            )
+        files[number] = name
+    return dict(sorted(files.items()))
+
+
+def image_folders(root: Path, base: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[PurePosixPath, list[str]]]:
+    """Yield every folder below `base` that holds images, relative to `root`, with its image names sorted."""
+    for folder, _, files in walk(root, base, depth):
+        images = [name for name in files if is_image(name)]
+        if images:
+            yield PurePosixPath(folder.relative_to(root).as_posix()), images
+
+
+def listing_text(root: Path, most: int = 8) -> str:
+    """Return the first names at the top of `root`, for messages."""
+    folders, files = entries(root, root)
+    names = [f"{name}/" for name in folders] + files
+    more = f", … ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more if names else "nothing"

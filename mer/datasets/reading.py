@@ -1,0 +1,90 @@
+"""What a reader hands back: canonical rows and every problem that was met on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mer.core.errors import DatasetError
+from mer.core.sample import Sample
+from mer.datasets.tables import Row
+
+#: (canonical subject, clip) -> image or video files, each a POSIX path relative to the dataset root.
+Listing = Mapping[tuple[str, str], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One broken validation rule of specs/datasets.md §0.5 (V04 to V19).
+
+    `severity` is "error" (the row is excluded or its media are missing) or "warning" (the row stays).
+    `row` is the row number as a spreadsheet shows it, None when the problem has no single row.
+    """
+
+    rule: str
+    severity: str
+    file: str
+    row: int | None
+    message: str
+    sample_id: str = ""
+
+    def line(self) -> str:
+        """Return the problem on one line."""
+        place = f"{self.file} row {self.row}" if self.row is not None else self.file
+        who = f" ({self.sample_id})" if self.sample_id else ""
+        return " ".join(f"[{self.rule} {self.severity}] {place}{who}: {self.message}".split())
+
+
+@dataclass
+class Reading:
+    """The rows of one database in table order, with every problem found.
+
+    `release` is the annotation file's name and digest ("name sha256:…"), or what the caller gave.
+    """
+
+    dataset: str
+    release: str
+    samples: list[Sample] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def errata(self) -> tuple[str, ...]:
+        """Applied corrections as `sample_id: erratum`, in row order."""
+        return tuple(f"{s.sample_id}: {e}" for s in self.samples for e in s.errata)
+
+    def note(self, rule: str, severity: str, message: str, row: int | None = None, sample_id: str = "") -> None:
+        """Add a problem found in the annotation file of this reading."""
+        file = self.release.split(" sha256:")[0] or self.dataset
+        self.problems.append(Problem(rule, severity, file, row, message, sample_id))
+
+    def ignored(self, rows: Sequence[Row]) -> Reading:
+        """Add one warning for table rows that hold no annotation but some text; return self."""
+        filled = [row for row in rows if any(cell.strip() for cell in row.values())]
+        if filled:
+            text = " | ".join(cell for cell in filled[0].values() if cell.strip())[:80]
+            numbers = ", ".join(str(row.number) for row in filled[:8]) + (", …" if len(filled) > 8 else "")
+            self.note(
+                "V03", "warning", f"rows {numbers} hold no annotation and are ignored, e.g. {text!r}", filled[0].number
+            )
+        return self
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows per status and of problems per rule."""
+        rows = Counter(f"rows {s.status}" for s in self.samples)
+        rules = Counter(f"{p.rule} {p.severity}" for p in self.problems)
+        return {"rows": len(self.samples), **dict(sorted(rows.items())), **dict(sorted(rules.items()))}
+
+    def require(self, strict: bool = False) -> Reading:
+        """Return self when no error-level problem was met (`strict`: no problem at all).
+
+        Raises:
+            DatasetError: the first such problem, and how many there are.
+        """
+        bad = [p for p in self.problems if strict or p.severity == "error"]
+        if bad:
+            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            raise DatasetError(
+                bad[0].file, bad[0].line() + more, remedy="mend the files, or read without strict checks"
+            )
+        return self

@@ -1,0 +1,94 @@
+"""Known releases, corrections as data, and the registry."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mer.datasets.expected as module
+from mer.core.params import Params
+from mer.core.registry import load
+from mer.core.sample import Sample
+from mer.datasets.errata import corrected, errata_of
+from mer.datasets.expected import compare, measure, note_differences, release_for
+from mer.datasets.reading import Reading
+from mer.datasets.registry import READERS
+
+FOLDER = Path(module.__file__).parent
+
+
+def test_known_totals_add_up():
+    for dataset, releases in json.loads((FOLDER / "expected.json").read_text()).items():
+        for release in releases:
+            counts = release["counts"]
+            emotions = sum(n for name, n in counts.items() if name.startswith("emotion ") and dataset != "meview")
+            assert emotions in (0, counts.get("rows")), (dataset, release["release"])
+            people = sum(n for name, n in counts.items() if name.startswith("subject "))
+            assert people in (0, counts.get("rows")), (dataset, release["release"])
+            assert release["status"] in ("verified", "secondary")
+
+
+def test_the_release_is_known_by_its_file():
+    assert release_for("casme2", "CASME2-coding-20140508.xlsx sha256:ab")["counts"]["emotion sadness"] == 7
+    assert release_for("casme2", "mine.xlsx") is None
+    assert release_for("samm_lv", "SAMM_LongVideos_V3_Release.xlsx")["status"] == "secondary"
+
+
+def test_differences_are_listed_once():
+    row = Sample("casme2", "sub01", "casme2:sub01", "a", "a", "", emotion_norm="joy")
+    reading = Reading("casme2", "CASME2-coding-20190701.xlsx sha256:0", [row])
+    found = {d.what: (d.found, d.expected) for d in compare(reading)}
+    assert found["rows"] == (1, 255) and found["emotion joy"] == (1, 0) and found["subject sub01"] == (1, 9)
+    note_differences(reading)
+    assert [p.rule for p in reading.problems] == ["V04"]
+    assert measure([row])["subjects"] == 1
+
+
+def test_corrections_apply_only_to_the_old_value():
+    errata = errata_of("samm")["028_4_1"]
+    assert [corrected({"apex": old}, errata)[0]["apex"] for old in ("1134", " -1 ", "1100")] == ["1105", "1105", "1100"]
+    _, applied, unmatched = corrected({"apex": "1100"}, errata)
+    assert applied == () and [e.field for e in unmatched] == ["apex"]
+    assert "sub16/EP01_08" in errata_of("casme2", "selected") and "sub16/EP01_08" not in errata_of("casme2", "raw")
+
+
+def test_errata_file_is_well_formed():
+    with open(FOLDER / "errata.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert list(rows[0]) == ["dataset", "key", "field", "old", "new", "reason", "source"]
+    assert len({(r["dataset"], r["key"], r["field"], r["old"]) for r in rows}) == len(rows)
+    for r in rows:
+        assert r["dataset"].split(":")[0] in {
+            "casme2",
+            "samm",
+            "mmew",
+            "casme_sq",
+            "casme3a",
+            "samm_lv",
+            "casme",
+            "fourdme",
+        }
+        assert r["old"] != r["new"] and r["reason"] and r["source"]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_keeps_the_contract(name):
+    reader = load(READERS, name, "datasets")
+    assert issubclass(reader.Options, Params) and reader.Options()
+    assert all(field.description for field in reader.Options.model_fields.values())
+    assert callable(reader.read) and reader.__doc__
+
+
+def test_reading_needs_neither_opencv_nor_torch():
+    code = (
+        "import sys\nfrom importlib import import_module\nfrom mer.datasets.registry import READERS\n"
+        "[import_module(m) for m in READERS.values()]\n"
+        "print([m for m in ('cv2','torch','pandas','openpyxl','xlrd','numpy','h5py') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=FOLDER.parents[1]
+    )
+    assert result.stdout.strip() == "[]"

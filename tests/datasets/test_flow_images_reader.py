@@ -1,0 +1,93 @@
+"""The published flow images, on an invented csv and empty PNGs."""
+
+import pytest
+
+from mer.core.errors import DatasetError
+from mer.datasets.flow_images import Options, read, samples_from
+from mer.datasets.labels import class_of
+
+CSV = "combined_3_class2_for_optical_flow.csv"
+HEADER = "dataset,sub,filename_o,label,apex,imagename,sub_filename\n"
+ROWS = ["smic,s07,s07_po_09,1,,a,", "casme2,sub31,EP50_01f,0,,b,", "samm,6,006_9_2,2,,c,", "samm,007,007_9_1,0,,d,"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    images = tmp_path / "datasets" / "STSNet_whole_norm_u_v_os"
+    images.mkdir(parents=True)
+    for name in ("s07_s07_po_09 .png", "sub31_EP50_01f .png", "006_006_9_2 .png", "007_007_9_1.png", "notes.txt"):
+        (images / name).touch()
+    (tmp_path / CSV).write_text(HEADER + "\n".join(ROWS) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_rows_keep_their_database(root, rules):
+    reading = read(root, Options())
+    smic, casme2, samm, other = reading.samples
+    assert [s.dataset for s in reading.samples] == ["smic_hs", "casme2", "samm", "samm"]
+    assert [s.group for s in reading.samples] == ["smic:s07", "casme2:sub31", "samm:006", "samm:007"]
+    assert [s.emotion_3 for s in reading.samples] == ["positive", "negative", "surprise", "negative"]
+    assert [class_of(s, "megc2019") for s in reading.samples] == ["positive", "negative", "surprise", "negative"]
+    assert smic.media_path == "datasets/STSNet_whole_norm_u_v_os/s07_s07_po_09 .png"
+    assert samm.media_path.endswith("/006_006_9_2 .png") and other.media_path.endswith("/007_007_9_1.png")
+    assert (casme2.media_kind, casme2.status, casme2.fps, smic.fps) == ("flow_image", "ok", 200.0, 100.0)
+    assert rules(reading) == {("V04", "")}
+    text = reading.problems[0].message
+    assert "rows 4 (release: 442)" in text and "subjects 4 (release: 68)" in text
+
+
+def test_faults_of_a_copy(root, rules):
+    lines = [
+        *ROWS,
+        "smic,s04,s04_ne_01,0,,,",
+        "casme2,sub31,EP50_01f,1,,,",
+        "samm,8,x,7,,,",
+        "mmew,S01,y,1,,,",
+        ",,,,,,",
+    ]
+    (root / CSV).write_text(HEADER + "\n".join(lines) + "\n")
+    (root / "datasets" / "STSNet_whole_norm_u_v_os" / "s99_s99_ne_01 .png").touch()
+    reading = read(root, Options())
+    status = {s.sample_id: (s.status, s.reason) for s in reading.samples}
+    assert status["s04/s04_ne_01"] == ("missing_media", "image s04_s04_ne_01 .png not found")
+    assert status["sub31/EP50_01f"][0] == status["sub31/EP50_01f-copy2"][0] == "excluded"
+    assert status["008/x"] == ("excluded", "label '7' is not 0, 1 or 2")
+    assert "not a subject of smic, casme2 or samm" in status["S01/y"][1]
+    assert len(reading.samples) == 8
+    assert ("V14", "") in rules(reading)
+
+
+def test_options_name_other_places(root):
+    (root / "datasets" / "STSNet_whole_norm_u_v_os").rename(root / "mine")
+    (root / CSV).rename(root / "mine.csv")
+    assert len(read(root, Options(images="mine", table="mine.csv")).samples) == 4
+    with pytest.raises(DatasetError, match="no such folder"):
+        read(root, Options(images="other", table="mine.csv"))
+    with pytest.raises(DatasetError, match=r"found: datasets/, mine/, mine.csv; .*name the folder in `images`"):
+        read(root, Options(table="mine.csv"))
+    with pytest.raises(DatasetError, match="annotation not found"):
+        read(root, Options(images="mine"))
+
+
+def test_the_full_composite_has_no_difference():
+    per_class = {"smic": (16, 70, 51, 43), "casme2": (24, 88, 32, 25), "samm": (28, 92, 26, 15)}
+    form = {"smic": "s{:02d}", "casme2": "sub{:02d}", "samm": "{}"}
+    table, listing = [], []
+    for name, (subjects, *counts) in per_class.items():
+        labels = [label for label, n in enumerate(counts) for _ in range(n)]
+        for k, label in enumerate(labels):
+            sub = form[name].format(k % subjects + 1)
+            table.append({"dataset": name, "sub": sub, "filename_o": f"c{k}", "label": str(label)})
+            listing.append(f"i/{sub.zfill(3) if name == 'samm' else sub}_c{k} .png")
+    from mer.datasets.expected import compare
+
+    reading = samples_from(table, listing, Options(), "r")
+    assert [s.status for s in reading.samples] == ["ok"] * 442
+    assert compare(reading) == []
+    moved = samples_from([{**table[0], "label": "1"}, *table[1:]], listing, Options(), "r")
+    assert {(d.what, d.found, d.expected) for d in compare(moved)} == {
+        ("megc2019 negative", 249, 250),
+        ("megc2019 positive", 110, 109),
+        ("smic_hs negative", 69, 70),
+        ("smic_hs positive", 52, 51),
+    }

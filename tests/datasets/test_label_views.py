@@ -1,0 +1,65 @@
+"""Emotion words and class schemes."""
+
+import pytest
+
+from mer.core.errors import ConfigError
+from mer.core.sample import Sample
+from mer.datasets.labels import VIEWS, class_of, classes_for, normalise_emotion, objective_class, with_classes
+
+
+def sample(dataset, emotion, objective=None):
+    return Sample(dataset, "s", f"{dataset}:s", "s/c", "s/c", "", emotion_norm=emotion, objective_class=objective)
+
+
+@pytest.mark.parametrize(
+    ("raw", "norm"),
+    [
+        ("Other ", "others"),
+        ("HAPPY", "happiness"),
+        ("happyiness", "happiness"),
+        ("comtempt", "contempt"),
+        (" sad", "sadness"),
+    ]
+    + [("fear?", "fear?"), ("contempt/disgust", "contempt/disgust"), ("", "")],
+)
+def test_words_are_folded(raw, norm):
+    assert normalise_emotion(raw) == norm
+
+
+@pytest.mark.parametrize(
+    ("dataset", "emotion", "classes"),
+    [
+        ("casme2", "repression", ("negative", "negative", "negative", "repression", "repression")),
+        ("casme2", "fear", (None, "negative", "negative", None, "fear")),
+        ("casme2", "others", (None, None, "others", "others", "others")),
+        ("samm", "fear", ("negative", "negative", "negative", None, "fear")),
+        ("samm", "others", (None, None, "others", "others", None)),
+        ("smic_hs", "positive", ("positive", "positive", "positive", None, None)),
+        ("mmew", "sadness", (None, "negative", "negative", None, "sadness")),
+        ("meview", "fear?", (None, None, None, None, None)),
+    ],
+)
+def test_schemes(dataset, emotion, classes):
+    row = sample(dataset, emotion)
+    assert tuple(class_of(row, v) for v in ("megc2019", "emotion_3", "emotion_4", "emotion_5", "emotion_7")) == classes
+    filled = with_classes(row)
+    assert (filled.emotion_3, filled.emotion_4, filled.emotion_5, filled.emotion_7) == classes[1:]
+
+
+def test_objective_classes():
+    assert [objective_class(t) for t in ("I", "vii", " 3 ", "8", "", "x")] == [1, 7, 3, None, None, None]
+    assert class_of(sample("casme2", "fear", 7), "objective") == "7"
+    assert class_of(sample("casme2", "fear", 7), "megc2018") is None
+    assert class_of(sample("samm", "fear", 5), "megc2018") == "5"
+    assert class_of(sample("mmew", "fear", 5), "megc2018") is None
+
+
+def test_class_order_is_fixed_and_per_database():
+    assert VIEWS["megc2019"].classes == ("negative", "positive", "surprise")
+    assert classes_for("emotion_5", ["samm"]) == ("anger", "contempt", "happiness", "others", "surprise")
+    assert classes_for("emotion_5", ["casme2", "samm"]) == VIEWS["emotion_5"].classes
+    assert classes_for("emotion_3", ["anything"]) == VIEWS["emotion_3"].classes
+    with pytest.raises(ConfigError, match="emotion_5 is not defined for mmew"):
+        classes_for("emotion_5", ["casme2", "mmew"])
+    with pytest.raises(ConfigError, match="did you mean 'megc2019'"):
+        class_of(sample("casme2", "fear"), "megc19")

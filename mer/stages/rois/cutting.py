@@ -1,0 +1,49 @@
+"""Cutting boxes out of the arrays of a product, and the keys that every ROI method shares."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from mer.core.params import Params
+
+Array = Literal["frames", "flow", "strain", "flow_strain"]
+
+
+class CutParams(Params):
+    """What is cut, and whose landmarks place the boxes."""
+
+    array: Array = Field(default="flow", description="The array to cut; `flow_strain` stacks u, v and strain.")
+    boxes: Literal["clip", "frame"] = Field(
+        default="clip",
+        description="`clip`: one set of boxes, from the onset's landmarks; `frame`: one per frame or pair.",
+    )
+
+
+def cut(image: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
+    """Cut boxes out of an image and resize each to a square, without keeping its aspect.
+
+    Shrinking averages areas, enlarging is bilinear. Values are kept: a flow stays in pixels of its source.
+
+    Args:
+        image: (H, W, C) uint8 or float32.
+        boxes: (R, 4) whole left, top, right, bottom within the image, right and bottom exclusive.
+        size: side of the result.
+
+    Returns:
+        (R, size, size, C) in the dtype of `image`.
+    """
+    return np.stack([resize(image[t:b, x:r], size) for x, t, r, b in boxes.astype(int)])
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Resize an image (H, W, C) to (size, size, C): area averages down, bilinear up."""
+    import cv2
+
+    if image.shape[:2] == (size, size):
+        return image
+    shrinks = image.shape[0] >= size and image.shape[1] >= size
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=how).reshape(size, size, image.shape[2])

@@ -1,0 +1,67 @@
+"""Thirty windows around the landmarks of brows and mouth (specs/au-fusion.md §4.1 and §4.2).
+
+Landmarks 17 to 26, then 48 to 67. The image is resized to a map of 128 pixels, on which a window of 7 pixels is centred
+on each landmark, rows [y - 3, y + 4) and columns [x - 3, x + 4), shifted inside at the border. The published code cut
+at the transposed place; this does not. Flow is scaled to pixels of the map.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from mer.stages.rois.cutting import CutParams, resize
+
+POINTS = (*range(17, 27), *range(48, 68))
+
+
+class Params(CutParams):
+    """Keys of `method: patches30`."""
+
+    map: int = Field(default=128, ge=8, le=2048, description="Side to which the image is resized first, pixels.")
+    window: int = Field(default=7, ge=1, le=255, description="Side of a window on the map, pixels, odd.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Params:
+        if self.window % 2 == 0 or self.window > self.map:
+            raise ValueError("window must be odd and no larger than map")
+        return self
+
+
+def names(params: Params) -> list[str]:
+    """Return the names of the windows, in the order of the patches."""
+    return [f"landmark{point}" for point in POINTS]
+
+
+def centres(landmarks: np.ndarray, width: int, height: int, params: Params) -> np.ndarray:
+    """Return the windows' centres (30, 2) int (x, y) on the map, clamped so that every window fits."""
+    scale = params.map / np.array([width, height])
+    points = (landmarks[list(POINTS)].astype(np.float64) + 0.5) * scale - 0.5
+    half = params.window // 2
+    return np.clip(np.floor(points + 0.5), half, params.map - 1 - half).astype(int)
+
+
+def locate(landmarks: np.ndarray, width: int, height: int, params: Params) -> np.ndarray:
+    """Return the boxes (30, 4) float32 in pixels of the image; right and bottom exclusive."""
+    middle, half = centres(landmarks, width, height, params), params.window // 2
+    edges = np.concatenate([middle - half, middle + half + 1], axis=1)
+    return (edges * np.tile(np.array([width, height]) / params.map, 2)).astype(np.float32)
+
+
+def patches(image: np.ndarray, boxes: np.ndarray, is_flow: bool, params: Params) -> np.ndarray:
+    """Return the windows (30, window, window, C) of an image (H, W, C).
+
+    Args:
+        image: (H, W, C) uint8 or float32; for flow, u and v are the first two channels.
+        boxes: (30, 4) from `locate`.
+        is_flow: scale the first two channels to pixels of the map.
+        params: map and window.
+    """
+    height, width = image.shape[:2]
+    plane = resize(image, params.map)
+    if is_flow:
+        scale = np.ones(image.shape[2], np.float32)
+        scale[:2] = params.map / width, params.map / height
+        plane = plane * scale
+    corners = np.rint(boxes[:, :2] * params.map / np.array([width, height])).astype(int)
+    return np.stack([plane[y : y + params.window, x : x + params.window] for x, y in corners])

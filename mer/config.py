@@ -164,7 +164,8 @@ def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -
         if fault["type"] == "missing":
             raise ConfigError(f"{where}: {key}", "missing", "this key", "add it") from None
         found = "" if isinstance(fault["input"], Mapping) else f" {fault['input']!r}"
-        raise ConfigError(f"{where}: {key}", f"bad value{found}", fault["msg"][0].lower() + fault["msg"][1:]) from None
+        expected = fault["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}: {key}", f"bad value{found}", expected[0].lower() + expected[1:]) from None
 
 
 def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

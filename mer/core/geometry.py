@@ -1,0 +1,134 @@
+"""The 68 facial landmarks and plane similarities.
+
+Landmarks follow the iBUG/300-W order, 0-based, 'left' and 'right' as in the image. A transform is a (2, 3)
+float64 matrix A with `y = A[:, :2] @ x + A[:, 2]`; a similarity has A[:, :2] = s R, R a rotation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+JAW = tuple(range(0, 17))
+LEFT_BROW = tuple(range(17, 22))
+RIGHT_BROW = tuple(range(22, 27))
+NOSE_BRIDGE = tuple(range(27, 31))
+NOSE_BASE = tuple(range(31, 36))
+LEFT_EYE = tuple(range(36, 42))
+RIGHT_EYE = tuple(range(42, 48))
+OUTER_LIPS = tuple(range(48, 60))
+INNER_LIPS = tuple(range(60, 68))
+MOUTH = OUTER_LIPS + INNER_LIPS
+EYE_CORNERS = (36, 39, 42, 45)
+# Points that no facial muscle moves by much: the bridge of the nose and the corners of the eyes.
+RIGID = (*NOSE_BRIDGE, *EYE_CORNERS)
+
+# Centres of the eyes in a crop, as fractions of its side. With 0.28 between the eyes the chin of an average
+# face lies at 0.89 of the height (1.9 eye distances below the eyes) and 0.95 with the jaw dropped; 1.3 eye
+# distances stay above the eyes, enough for raised brows and the forehead.
+EYE_ROW = 0.36
+EYE_SPREAD = 0.28
+
+
+def canonical_eyes(size: int, row: float = EYE_ROW, spread: float = EYE_SPREAD) -> np.ndarray:
+    """Return the (2, 2) pixel positions (x, y) of the left and right eye centre in a crop of side `size`.
+
+    `row` and `spread` are the height and the distance of the eyes as fractions of the side; pixel centres
+    are at integer coordinates, so the crop spans [-0.5, size - 0.5].
+    """
+    x = np.array([0.5 - spread / 2, 0.5 + spread / 2])
+    return np.stack([x * size, np.full(2, row * size)], axis=1) - 0.5
+
+
+def eye_centres(landmarks: np.ndarray) -> np.ndarray:
+    """Return the (..., 2, 2) left and right eye centres of landmarks (..., 68, 2).
+
+    A centre is the midpoint of the corners of an eye: unlike the mean of all six points it does not move
+    with a blink.
+    """
+    left = landmarks[..., (36, 39), :].mean(axis=-2)
+    right = landmarks[..., (42, 45), :].mean(axis=-2)
+    return np.stack([left, right], axis=-2)
+
+
+def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return the (2, 3) similarity that takes `source` (N, 2) onto `target` (N, 2) in weighted least squares.
+
+    Reflections are excluded (Umeyama, IEEE TPAMI 13(4), 1991; the plane case is linear in s cos, s sin).
+
+    Raises:
+        ValueError: fewer than two distinct points carry weight.
+    """
+    weights = np.ones(len(source)) if weights is None else np.asarray(weights, float)
+    total = weights.sum()
+    if not total > 0:
+        raise ValueError("a similarity needs two distinct points of positive weight")
+    weights = weights / total
+    mean_s, mean_t = weights @ source, weights @ target
+    s, t = source - mean_s, target - mean_t
+    spread = weights @ (s * s).sum(axis=1)
+    if spread <= 1e-12 * max(1.0, float(np.abs(source).max()) ** 2):
+        raise ValueError("a similarity needs two distinct points of positive weight")
+    cosine = weights @ (s * t).sum(axis=1) / spread
+    sine = weights @ (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]) / spread
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    return np.column_stack([linear, mean_t - linear @ mean_s])
+
+
+def robust_similarity(
+    source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None, rounds: int = 30
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the similarity that most points agree on, and the (N,) weight 0-1 given to each point.
+
+    Iteratively reweighted least squares: first the sum of distances, whose only optimum follows the majority,
+    then Tukey's biweight at a scale of 1.48 times the median residual, kept above 1e-6 of the spread of the
+    target. A third of the points may disagree, even if they agree among themselves.
+
+    Raises:
+        ValueError: fewer than two distinct points carry weight.
+    """
+    prior = np.ones(len(source)) if weights is None else np.asarray(weights, float)
+    floor = 1e-6 * max(1.0, float(np.ptp(target, axis=0).max()))
+    trust = np.ones(len(source))
+    for step in range(rounds):
+        matrix = similarity(source, target, prior * trust)
+        residual = np.linalg.norm(apply(matrix, source) - target, axis=1)
+        scale = max(1.4826 * float(np.median(residual[prior > 0])), floor)
+        if step < 2 * rounds // 3:
+            trust = floor / np.maximum(residual, floor)
+        else:
+            trust = np.clip(1 - (residual / (4.685 * scale)) ** 2, 0, None) ** 2
+    return similarity(source, target, prior * trust), trust
+
+
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return points (..., 2) taken through `matrix` (2, 3), or through one matrix each ((T, 2, 3), (T, N, 2))."""
+    linear, shift = matrix[..., :2], matrix[..., 2]
+    return points @ np.swapaxes(linear, -1, -2) + (shift[..., None, :] if matrix.ndim > 2 else shift)
+
+
+def invert(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of transforms (..., 2, 3)."""
+    linear = np.linalg.inv(matrix[..., :2])
+    return np.concatenate([linear, -linear @ matrix[..., 2:]], axis=-1)
+
+
+def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """Return the transform that applies `inner` (..., 2, 3) first and `outer` (..., 2, 3) second."""
+    linear = outer[..., :2] @ inner[..., :2]
+    return np.concatenate([linear, outer[..., :2] @ inner[..., 2:] + outer[..., 2:]], axis=-1)
+
+
+def scale_of(matrix: np.ndarray) -> np.ndarray:
+    """Return the scale (...,) of similarities (..., 2, 3): target pixels per source pixel."""
+    return np.hypot(matrix[..., 0, 0], matrix[..., 1, 0])
+
+
+def parameters(matrix: np.ndarray) -> np.ndarray:
+    """Return similarities (..., 2, 3) as (..., 4) numbers (s cos, s sin, x, y), which may be averaged."""
+    return np.stack([matrix[..., 0, 0], matrix[..., 1, 0], matrix[..., 0, 2], matrix[..., 1, 2]], axis=-1)
+
+
+def from_parameters(values: np.ndarray) -> np.ndarray:
+    """Return the similarities (..., 2, 3) of `parameters` (..., 4)."""
+    c, s, x, y = np.moveaxis(np.asarray(values, float), -1, 0)
+    return np.stack([np.stack([c, -s, x], axis=-1), np.stack([s, c, y], axis=-1)], axis=-2)

@@ -1,0 +1,213 @@
+"""Reading videos: upright RGB frames in order with their true times, and an account of what was lost.
+
+A damaged file is read as far as it goes. What could not be decoded is counted and reported by the `Outcome`
+of the reader, never passed over in silence: a lost frame keeps its place in the numbering, so that frame
+numbers of an annotation stay valid behind the damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mer.core.errors import MediaError
+
+MAX_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video's header says. Size is that of the upright picture.
+
+    `rotation` is counter-clockwise in degrees as stored by the camera (0, 90, 180, 270), already applied to
+    the size. `n_frames` and `duration` (seconds) are None where the container does not tell.
+    """
+
+    fps: float
+    width: int
+    height: int
+    rotation: int
+    n_frames: int | None
+    duration: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a video: frames decoded, frames lost, and why ('' when nothing was lost)."""
+
+    decoded: int
+    lost: int
+    reason: str = ""
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Return what the header and the first picture say; at most a few frames are decoded.
+
+    Raises:
+        MediaError: the file is missing, empty, holds no video, or none of it can be decoded.
+    """
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        first, _ = next(_pictures(container, stream), (None, 0))
+        if first is None:
+            raise MediaError(path, "no picture can be decoded", "a readable video", "copy the file again")
+        return _info(container, stream, first)
+
+
+def iterate(path: str | Path, threads: int = 1) -> VideoReader:
+    """Return a reader of `path`: iterate over it, then look at its `outcome`. Raises as `probe`, on the first frame."""
+    return VideoReader(path, threads)
+
+
+class VideoReader:
+    """Iterator over (index, seconds, (H, W, 3) uint8 RGB upright); one decoded frame is held at a time.
+
+    `index` is the frame's place in presentation order with lost frames counted; `seconds` is the time stamp
+    from the file, from the start of the stream, so variable frame rates keep their true times.
+
+    Attributes:
+        outcome: None until the iteration ends, then the `Outcome`.
+
+    Raises:
+        MediaError: as `probe`, or a picture changes its size.
+    """
+
+    def __init__(self, path: str | Path, threads: int = 1) -> None:
+        self.path = Path(path)
+        self.outcome: Outcome | None = None
+        self._frames = self._run(threads)
+
+    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
+        return self._frames
+
+    def __next__(self) -> tuple[int, float, np.ndarray]:
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Release the file before the iteration has ended."""
+        self._frames.close()
+
+    def _run(self, threads: int) -> Any:
+        with _open(self.path) as container:
+            stream = _video_stream(container, self.path)
+            stream.codec_context.thread_count = max(1, threads)
+            stream.thread_type = "AUTO"
+            info, decoded, lost, last = None, 0, 0, 0.0
+            for frame, broken in _pictures(container, stream):
+                lost += broken
+                if frame is None:
+                    continue
+                info = info or _info(container, stream, frame)
+                last = _seconds(frame, stream, decoded + lost, info.fps)
+                yield decoded + lost, last, self._upright(frame, info)
+                decoded += 1
+            if info is None:
+                raise MediaError(self.path, "no picture can be decoded", "a readable video", "copy the file again")
+            tail = _missing_tail(info, decoded + lost, last)
+            self.outcome = Outcome(decoded, lost + tail, _reason(lost, tail))
+
+    def _upright(self, frame: Any, info: VideoInfo) -> np.ndarray:
+        image = np.rot90(frame.to_ndarray(format="rgb24"), info.rotation // 90)
+        if image.shape[:2] != (info.height, info.width):
+            found = f"a picture of {image.shape[1]} x {image.shape[0]} pixels"
+            raise MediaError(self.path, found, f"{info.width} x {info.height} throughout", "re-encode the video")
+        return np.ascontiguousarray(image)
+
+
+def _open(path: str | Path) -> Any:
+    import av
+
+    path = Path(path)
+    if not path.is_file():
+        raise MediaError(path, "file not found", "a video file")
+    if path.stat().st_size == 0:
+        raise MediaError(path, "empty file", "a video file", "copy the file again")
+    try:
+        return av.open(str(path))
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(path, f"cannot be opened ({reason})", "a whole video file", "copy the file again") from None
+
+
+def _video_stream(container: Any, path: str | Path) -> Any:
+    # Cover pictures of audio files are video streams too.
+    streams = [s for s in container.streams.video if s.codec_context is not None and not s.disposition & 0x400]
+    if not streams:
+        kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
+        raise MediaError(path, f"no video stream (streams: {kinds})", "a video", "check the file")
+    context = streams[0].codec_context
+    if context.width * context.height > MAX_PIXELS:
+        found = f"declares {context.width} x {context.height} pixels"
+        raise MediaError(path, found, f"at most {MAX_PIXELS} pixels", "re-encode the video")
+    return streams[0]
+
+
+def _pictures(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
+    """Yield (frame or None, frames lost just before it) until the stream ends or breaks."""
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            return  # the container is cut here; what is missing shows in the count
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            yield None, int(packet.size > 0)
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                yield None, 1
+            else:
+                yield frame, 0
+
+
+def _info(container: Any, stream: Any, frame: Any) -> VideoInfo:
+    rotation = round(frame.rotation / 90) * 90 % 360
+    width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    duration = stream.duration * stream.time_base if stream.duration else None
+    if duration is None and container.duration:
+        duration = container.duration / 1_000_000
+    return VideoInfo(
+        fps=float(rate) if rate else 0.0,
+        width=width,
+        height=height,
+        rotation=rotation,
+        n_frames=stream.frames or None,
+        duration=float(duration) if duration is not None else None,
+    )
+
+
+def _seconds(frame: Any, stream: Any, index: int, fps: float) -> float:
+    if frame.pts is None:
+        return index / fps if fps else float(index)
+    return float((frame.pts - (stream.start_time or 0)) * frame.time_base)
+
+
+def _missing_tail(info: VideoInfo, seen: int, last: float) -> int:
+    """Return how many frames the header promises behind the last one seen."""
+    if info.n_frames is not None:
+        return max(0, info.n_frames - seen)
+    if info.duration is None or not info.fps:
+        return 0
+    # A duration is rounded and may count the last frame's own length: less than two frames say nothing.
+    short = (info.duration - last) * info.fps
+    return int(short) - 1 if short >= 2.5 else 0
+
+
+def _reason(lost: int, tail: int) -> str:
+    parts = []
+    if lost:
+        parts.append(f"{lost} damaged frames inside")
+    if tail:
+        parts.append(f"{tail} frames missing at the end")
+    return "; ".join(parts)

@@ -3,7 +3,7 @@
 File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
 (digest of the code that wrote it), `mer_version`, `schema_version`, `complete`. A file is written
 under a temporary name and renamed when complete; readers refuse anything else. Arrays are chunked per
-frame (first axis) and compressed losslessly with shuffle + gzip, which every HDF5 reader knows. Clips
+frame (small ones whole) and compressed losslessly with shuffle + gzip, which every HDF5 reader knows. Clips
 that failed are listed in the file with their reasons.
 """
 
@@ -103,11 +103,87 @@ _FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuff
 def _chunk(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     # One frame a chunk, and for small arrays as many whole leading axes as 64 KiB hold.
     chunk = [max(1, n) for n in shape]
-    for axis in range(len(shape) - 1):
-        if np.prod(chunk) * itemsize <= SMALL_CHUNK or len(shape) - axis <= 2:
-            break
-        chunk[axis] = 1
+    for axis in range(max(1, len(shape) - 3)):
+        if np.prod(chunk) * itemsize > SMALL_CHUNK:
+            chunk[axis] = 1
     return tuple(chunk)
+
+
+class ContainerWriter:
+    """Write a container: `with ContainerWriter(...) as out: with out.clip(sample_id) as clip: ...`.
+
+    A `ClipError` inside a clip removes that clip and lists it in the file with its reason; any other
+    exception leaves no file behind.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        stage: str,
+        variant: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        code: str = "",
+    ) -> None:
+        self.path = Path(path)
+        self._attributes = {
+            "stage": stage,
+            "variant": variant,
+            "parameters": json.dumps(parameters or {}, sort_keys=True),
+            "inputs": json.dumps(inputs or {}, sort_keys=True),
+            "code": code,
+            "mer_version": __version__,
+            "schema_version": SCHEMA_VERSION,
+        }
+        self._failures: dict[str, str] = {}
+        self._ids: list[str] = []
+
+    def __enter__(self) -> ContainerWriter:
+        self._atomic = atomic_path(self.path)
+        try:
+            self._raw = _CheckedFile(self._atomic.__enter__())
+        except OSError as error:
+            self._atomic.__exit__(type(error), error, error.__traceback__)
+            raise storage_error(self.path, error) from error
+        self._file = h5py.File(self._raw, "w")
+        self._file.attrs.update(self._attributes)
+        self._file.create_group("clips")
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is None:
+            self._file["clip_ids"] = np.array(self._ids, dtype=h5py.string_dtype())
+            self._file["failures"] = json.dumps(self._failures, ensure_ascii=False)
+            self._file.attrs["complete"] = True
+        self._file.close()
+        self._raw.close()
+        if kind is None and self._raw.error:
+            error = self._raw.error
+            kind, trace = type(error), error.__traceback__
+        self._atomic.__exit__(kind, error, trace)
+
+    def _check(self) -> None:
+        if self._raw.error:
+            raise storage_error(self.path, self._raw.error)
+
+    @contextmanager
+    def clip(self, sample_id: str) -> Iterator[ClipWriter]:
+        """Yield the writer of one clip; a `ClipError` in the block lists the clip as failed."""
+        group = self._file["clips"].create_group(sample_id)
+        try:
+            yield ClipWriter(group, self._check)
+            self._ids.append(sample_id)
+        except ClipError as error:
+            del self._file["clips"][sample_id]
+            self.fail(sample_id, error.line())
+        self._check()
+
+    def fail(self, sample_id: str, reason: str) -> None:
+        """List a clip as excluded for `reason`."""
+        self._failures[sample_id] = reason
 
 
 class Clip:

@@ -26,10 +26,26 @@ def test_round_trip_keeps_arrays_attributes_and_provenance(tmp_path):
         clip = box.clip("sub01/EP02_01f")
         assert np.array_equal(clip.read("frames"), frames)
         assert clip.attributes == {"onset": 0, "fps": 200.0}
-        assert clip.lazy("frames").chunks == (1, 8, 6, 3)
         assert box.parameters() == {"size": 224}
         assert box.attributes["stage"] == "align"
         assert box.attributes["code"] == "0123"
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [
+        ((5, 224, 224, 3), (1, 224, 224, 3)),
+        ((2, 10, 224, 224, 3), (1, 1, 224, 224, 3)),
+        ((9, 2, 224, 224), (1, 2, 224, 224)),
+        ((10, 9, 30, 2, 7, 7), (1, 9, 30, 2, 7, 7)),
+        ((5, 8, 6, 3), (5, 8, 6, 3)),
+    ],
+)
+def test_a_chunk_is_a_frame_and_small_arrays_are_whole(tmp_path, shape, chunks):
+    with ContainerWriter(tmp_path / "a.h5", "flow") as out, out.clip("x") as clip:
+        clip.write("flow", np.zeros(shape, np.uint8 if shape[-1] == 3 else np.float32))
+    with Container(tmp_path / "a.h5") as box:
+        assert box.clip("x").lazy("flow").chunks == chunks
 
 
 def test_same_content_gives_same_bytes(tmp_path):

@@ -124,7 +124,9 @@ class Top(Params):
     flow: dict[str, dict[str, Any]] = Field(default_factory=dict)
     rois: dict[str, dict[str, Any]] = Field(default_factory=dict)
     experiments: dict[str, ExperimentBlock] = Field(default_factory=dict)
-    bootstrap: int = Field(2000, ge=100, le=100_000, description="Draws of the subject bootstrap and of the chance levels.")
+    bootstrap: int = Field(
+        2000, ge=100, le=100_000, description="Draws of the subject bootstrap and of the chance levels."
+    )
     report: ReportBlock = Field(default_factory=ReportBlock)
 
 
@@ -160,7 +162,9 @@ def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -
         fault = error.errors()[0]
         key = ".".join([*([path] if path else []), *(str(part) for part in fault["loc"])])
         if fault["type"] == "extra_forbidden":
-            raise ConfigError(f"{where}: {key}", "unknown key", remedy=nearest(fault["loc"][-1], _keys(model, fault["loc"]))) from None
+            raise ConfigError(
+                f"{where}: {key}", "unknown key", remedy=nearest(fault["loc"][-1], _keys(model, fault["loc"]))
+            ) from None
         if fault["type"] == "missing":
             raise ConfigError(f"{where}: {key}", "missing", "this key", "add it") from None
         found = "" if isinstance(fault["input"], Mapping) else f" {fault['input']!r}"
@@ -217,7 +221,9 @@ def _check_sources(variants: Mapping[str, Variant], where: str) -> None:
         if variant.source not in variants:
             raise ConfigError(key, f"no product {variant.source!r}", "a product", nearest(variant.source, variants))
         if order.index(variants[variant.source].stage) >= order.index(variant.stage):
-            raise ConfigError(key, f"{variant.source!r} does not come before {variant.stage}", "an earlier stage's product")
+            raise ConfigError(
+                key, f"{variant.source!r} does not come before {variant.stage}", "an earlier stage's product"
+            )
 
 
 def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Variant], where: str) -> None:
@@ -227,7 +233,9 @@ def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Varian
     if (block.root is None) == (block.simulate is None):
         raise ConfigError(path, "needs either `root` or `simulate`", "exactly one of them")
     if block.root is not None and not block.root.is_dir():
-        raise ConfigError(f"{path}.root", f"no folder {str(block.root)!r}", "the folder that the licence gave you", "mend the path")
+        raise ConfigError(
+            f"{path}.root", f"no folder {str(block.root)!r}", "the folder that the licence gave you", "mend the path"
+        )
     for product in block.products:
         _product(f"{path}.products", product, variants)
 
@@ -235,9 +243,13 @@ def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Varian
 def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Mapping[str, Variant], where: str) -> None:
     path = f"{where}: experiments.{name}"
     if block.model not in MODELS:
-        raise ConfigError(f"{path}.model", f"unknown model {block.model!r}", "a registered model", nearest(block.model, MODELS))
+        raise ConfigError(
+            f"{path}.model", f"unknown model {block.model!r}", "a registered model", nearest(block.model, MODELS)
+        )
     if block.preset is not None and block.preset not in PRESETS[block.model]:
-        raise ConfigError(f"{path}.preset", f"unknown preset {block.preset!r}", f"one of {', '.join(PRESETS[block.model])}")
+        raise ConfigError(
+            f"{path}.preset", f"unknown preset {block.preset!r}", f"one of {', '.join(PRESETS[block.model])}"
+        )
     for key in block.train.model_fields_set - set(SETTINGS[block.model]):
         remedy = nearest(key, SETTINGS[block.model])
         raise ConfigError(f"{path}.train.{key}", f"model {block.model} has no such setting", "one of its own", remedy)

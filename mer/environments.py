@@ -17,7 +17,9 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
         "av", "dlib-bin", "face_recognition_models", "h5py", "matplotlib", "numpy", "opencv-contrib-python-headless",
         "openpyxl", "pandas", "pydantic", "rich", "scikit-image", "scipy", "typer", "xlrd",
     ),
-    "torch": ("h5py", "numpy", "openpyxl", "pandas", "pydantic", "rich", "safetensors", "scikit-learn", "scipy", "torch", "xlrd"),
+    "torch": (
+        "h5py", "numpy", "openpyxl", "pandas", "pydantic", "rich", "safetensors", "scikit-learn", "scipy", "torch", "xlrd",
+    ),
 }  # fmt: skip
 PYTHON = "3.11"
 
@@ -49,7 +51,8 @@ def render(name: str, constraints: str) -> str:
     versions = pins(constraints)
     packages = "".join(f"      - {package}=={versions[normal(package)]}\n" for package in sorted(ENVIRONMENTS[name]))
     return (
-        f"# Generated from constraints.txt by `make envs`.\nname: mer-{name}\nchannels:\n  - conda-forge\n  - nodefaults\n"
+        f"# Generated from constraints.txt by `make envs`.\nname: mer-{name}\n"
+        f"channels:\n  - conda-forge\n  - nodefaults\n"
         f"dependencies:\n  - python={PYTHON}\n  - pip\n  - pip:\n{packages}"
     )
 

@@ -41,9 +41,11 @@ def _match(found: Sequence[Sample], planned: Sequence[Sample], index: Path) -> N
     if on_disk != expected:
         wrong = sorted(k for k in on_disk.keys() | expected.keys() if on_disk.get(k) != expected.get(k))
         raise DatasetError(
-            index.parent / "simulate", f"simulated clips differ from the plan: {', '.join(wrong[:5])}", "the planned files",
+            index.parent / "simulate",
+            f"simulated clips differ from the plan: {', '.join(wrong[:5])}",
+            "the planned files",
             "delete this folder and run again",
-        )  # fmt: skip
+        )
 
 
 def _problem_table(problems: Sequence[Problem]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mer.core.atomic import DISK_ERRORS, storage_error
@@ -37,8 +37,6 @@ def job(log: str | Path) -> Iterator[Callable[[str], None]]:
 
 def _stop(write: Callable[[str], object], error: MerError) -> None:
     line = f"mer: {error.line()}"
-    try:
+    with suppress(OSError):  # The disk that is full may hold the log too; standard error still gets the line.
         write(line + "\n")
-    except OSError:
-        pass  # The disk that is full may hold the log too; standard error still gets the line.
     sys.exit(line)

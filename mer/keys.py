@@ -108,4 +108,6 @@ def score_block(catalog: Catalog, experiment: str) -> str:
     """Return what a score depends on besides the predictions."""
     block = catalog.config.experiments[experiment]
     classes = list(catalog.selection(experiment).classes)
-    return as_text({"classes": classes, "labels": block.labels, "bootstrap": catalog.config.bootstrap, "seed": catalog.config.seed})
+    return as_text(
+        {"classes": classes, "labels": block.labels, "bootstrap": catalog.config.bootstrap, "seed": catalog.config.seed}
+    )

@@ -96,7 +96,13 @@ def run_subject(
 
 
 def _one_clip(
-    stage: Any, method: Any, params: Any, row: Mapping[str, Any], root: Path | None, box: Container | None, writer: ContainerWriter
+    stage: Any,
+    method: Any,
+    params: Any,
+    row: Mapping[str, Any],
+    root: Path | None,
+    box: Container | None,
+    writer: ContainerWriter,
 ) -> str:
     """Run one clip; return '' or the reason for which it was excluded."""
     sample_id = str(row["sample_id"])

@@ -29,14 +29,14 @@ ENTRY = re.compile(r"^        (\w+): (.*(?:\n            .*)*)", re.M)
 PREFACE = """# Configuration
 
 Every key of `config.yaml`. This page is generated from the code (`python -m mer.schema`); a misspelt key, a wrong type
-or a reference to something that does not exist stops a run before any job, with the path of the key and the nearest valid
-name. Several files can be laid over each other: `--configfile config.yaml mine.yaml`.
+or a reference to something that does not exist stops a run before any job, with the path of the key and the nearest
+valid name. Several files can be laid over each other: `--configfile config.yaml mine.yaml`.
 
 ## How it is read
 
 Every stage has named variants, and every variant names the product that it reads under `from`: `frames`,
-`<stage>/<variant>`, or `index` where a method reads the owner's media itself. So the configuration is the workflow in small:
-an experiment pulls in the products that it names and all that lead to them, and a product that two experiments need
+`<stage>/<variant>`, or `index` where a method reads the owner's media itself. So the configuration is the workflow in
+small: an experiment pulls in the products that it names and all that lead to them, and a product that two experiments need
 is made once. `datasets.<name>.products` asks for products besides.
 
 ## A database without labels
@@ -107,7 +107,8 @@ def _sections() -> Iterator[str]:
             yield from _table(title, load(methods, name, stage).Params)
     yield from _table("`experiments.<name>`", ExperimentBlock)
     yield from _table("`experiments.<name>.train`", Recipe)
-    yield "| model | presets (the first is the default) | inputs | settings that `train` may override |\n|---|---|---|---|"
+    yield "| model | presets (the first is the default) | inputs | settings that `train` may override |"
+    yield "|---|---|---|---|"
     for name in MODELS:
         cells = (", ".join(PRESETS[name]), ", ".join(INPUTS[name]), ", ".join(SETTINGS[name]))
         yield f"| `{name}` | {cells[0]} | {cells[1]} | {cells[2]} |"
@@ -120,7 +121,9 @@ def _sections() -> Iterator[str]:
 
 def descriptions(model: type[BaseModel]) -> dict[str, str]:
     """Return what each key means: its field's description, or its entry under `Args:` of the class docstring."""
-    entries = {match[1]: " ".join(match[2].split()) for match in ENTRY.finditer((model.__doc__ or "").partition("Args:")[2])}
+    entries = {
+        match[1]: " ".join(match[2].split()) for match in ENTRY.finditer((model.__doc__ or "").partition("Args:")[2])
+    }
     return {name: field.description or entries.get(name, "") for name, field in model.model_fields.items()}
 
 

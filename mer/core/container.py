@@ -84,7 +84,12 @@ class ClipWriter:
         if name not in self._group:
             shape = (0, *block.shape[1:])
             self._group.create_dataset(
-                name, shape, block.dtype, maxshape=(None, *shape[1:]), chunks=_chunk(block.shape, block.itemsize), **_FILTERS
+                name,
+                shape,
+                block.dtype,
+                maxshape=(None, *shape[1:]),
+                chunks=_chunk(block.shape, block.itemsize),
+                **_FILTERS,
             )
         data = self._group[name]
         data.resize(len(data) + len(block), axis=0)
@@ -192,7 +197,9 @@ class Clip:
     def __init__(self, sample_id: str, group: h5py.Group) -> None:
         self.sample_id = sample_id
         self.group = group
-        self.attributes: dict[str, Any] = {k: v.item() if isinstance(v, np.generic) else v for k, v in group.attrs.items()}
+        self.attributes: dict[str, Any] = {
+            k: v.item() if isinstance(v, np.generic) else v for k, v in group.attrs.items()
+        }
 
     def __contains__(self, name: str) -> bool:
         return name in self.group
@@ -201,7 +208,9 @@ class Clip:
         """Return the dataset without reading it; raises `ContainerError` when absent."""
         if name not in self.group:
             raise ContainerError(
-                f"{self.group.file.filename} clip {self.sample_id}", f"has no array {name!r}", ", ".join(sorted(self.group))
+                f"{self.group.file.filename} clip {self.sample_id}",
+                f"has no array {name!r}",
+                ", ".join(sorted(self.group)),
             )
         return self.group[name]
 

@@ -13,7 +13,7 @@ import json
 import types
 import typing
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mer.core.atomic import write_text
@@ -106,7 +106,7 @@ def _encode(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, tuple):
-        items = [dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for v in value]
+        items = [dataclasses.asdict(v) if isinstance(v, ActionUnit) else v for v in value]
         return json.dumps(items, ensure_ascii=False) if items else ""
     return repr(value) if isinstance(value, float) else str(value)
 
@@ -148,7 +148,9 @@ def read_index(path: str | Path) -> list[Sample]:
         with open(path, encoding="utf-8", newline="") as handle:
             reader = csv.DictReader(handle)
             if reader.fieldnames is None or set(reader.fieldnames) != set(_NAMES):
-                raise DatasetError(path, "columns differ from the canonical row", ", ".join(_NAMES), "rebuild the index")
+                raise DatasetError(
+                    path, "columns differ from the canonical row", ", ".join(_NAMES), "rebuild the index"
+                )
             return [Sample(**{n: _decode(n, row[n]) for n in _NAMES}) for row in reader]  # type: ignore[arg-type]
     except FileNotFoundError:
         raise DatasetError(path, "index not found", remedy="run the index stage first") from None

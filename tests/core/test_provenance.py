@@ -9,7 +9,9 @@ from mer import provenance
 def package(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
     provenance._tree.cache_clear()
-    (tmp_path / "kernel.py").write_text('"""Words."""\nimport numpy\n\ndef double(x):\n    """Words."""\n    return 2 * x\n')
+    (tmp_path / "kernel.py").write_text(
+        '"""Words."""\nimport numpy\n\ndef double(x):\n    """Words."""\n    return 2 * x\n'
+    )
     (tmp_path / "stage.py").write_text("def run(x):\n    from mer.kernel import double\n    return double(x)\n")
     (tmp_path / "other.py").write_text("VALUE = 1\n")
     yield tmp_path
@@ -24,7 +26,7 @@ def digest(*names):
 def test_words_and_layout_do_not_count(package):
     before = digest("mer.stage")
     (package / "kernel.py").write_text(
-        '"""Other words."""\nimport numpy  # why\n\n\ndef double(x):\n    """More words."""\n    return (2 *\n        x)\n'
+        '"""Other words."""\nimport numpy  # why\n\n\ndef double(x):\n    """More words."""\n    return (2 *\n x)\n'
     )
     assert digest("mer.stage") == before
 

@@ -24,7 +24,7 @@ def test_seeds_depend_on_names_and_not_on_order_of_use():
 
 
 def test_a_misspelt_name_gets_the_nearest_valid_one():
-    with pytest.raises(ConfigError, match="flow.a.method: unknown name 'tvl2'.*did you mean 'tvl1'"):
+    with pytest.raises(ConfigError, match=r"flow.a.method: unknown name 'tvl2'.*did you mean 'tvl1'"):
         load({"tvl1": "math", "dis": "json"}, "tvl2", "flow.a.method")
     assert load({"maths": "math"}, "maths", "x").sqrt(4) == 2
     assert nearest("zzz", ["b", "a"]) == "valid names: a, b"

@@ -16,7 +16,19 @@ LAYERS = (
     {"core"},
     {"motion"},
     {"stages", "models", "datasets", "simulate"},
-    {"config", "provenance", "runner", "training", "metrics", "indexing", "exclusions", "catalog", "keys", "report", "bench"},
+    {
+        "config",
+        "provenance",
+        "runner",
+        "training",
+        "metrics",
+        "indexing",
+        "exclusions",
+        "catalog",
+        "keys",
+        "report",
+        "bench",
+    },
     {"cli", "jobs", "showing", "environments", "schema"},
 )
 

@@ -38,7 +38,13 @@ def test_the_default_is_right_and_its_chain_is_the_journey():
 
 def test_an_experiment_pulls_in_only_what_it_names():
     config = parse(changed(datasets__simulated__products=[]))
-    assert config.products_of("simulated") == ["frames", "align/face224", "interpolate/ten", "magnify/three", "flow/apex"]
+    assert config.products_of("simulated") == [
+        "frames",
+        "align/face224",
+        "interpolate/ten",
+        "magnify/three",
+        "flow/apex",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -47,30 +53,60 @@ def test_an_experiment_pulls_in_only_what_it_names():
         ({"seeed": 3}, r"seeed: unknown key; did you mean 'seed'\?"),
         ({"align__face224__sise": 3}, r"align.face224.sise: unknown key; did you mean 'size'\?"),
         ({"datasets__simulated__simulate__subject": 3}, r"simulate.subject: unknown key; did you mean 'subjects'\?"),
-        ({"datasets__simulated__simulate__subjects": "many"}, r"simulate.subjects: bad value 'many'; expected input should be"),
+        (
+            {"datasets__simulated__simulate__subjects": "many"},
+            r"simulate.subjects: bad value 'many'; expected input should be",
+        ),
         ({"datasets__simulated__simulate__subjects": 0}, r"simulate.subjects: bad value 0; expected"),
         ({"flow__apex__method": "tvl2"}, r"flow.apex.method: unknown name 'tvl2'.*did you mean 'tvl1'"),
         ({"flow__apex__method": None}, r"flow.apex.method: missing; expected one of"),
-        ({"flow__apex__from": "magnify/thre"}, r"flow.apex.from: no product 'magnify/thre'.*did you mean 'magnify/three'"),
+        (
+            {"flow__apex__from": "magnify/thre"},
+            r"flow.apex.from: no product 'magnify/thre'.*did you mean 'magnify/three'",
+        ),
         ({"flow__apex__from": "rois/patches"}, r"flow.apex.from: 'rois/patches' does not come before flow"),
         ({"flow__apex__from": None}, r"flow.apex.from: missing"),
         ({"flow__apex__from": "index"}, r"flow.apex.from: method tvl1 cannot read 'index'"),
-        ({"flow__dis__method": "published"}, r"flow.dis.from: method published cannot read 'align/face224'; expected from: index"),
+        (
+            {"flow__dis__method": "published"},
+            r"flow.dis.from: method published cannot read 'align/face224'; expected from: index",
+        ),
         ({"datasets__simulated__reader": "casme22"}, r"datasets.simulated.reader: unknown name 'casme22'.*'casme2'"),
         ({"datasets__simulated__root": "/nonexistent"}, r"datasets.simulated: needs either `root` or `simulate`"),
-        ({"datasets__simulated": {"reader": "casme2", "root": "/no/such"}}, r"datasets.simulated.root: no folder '/no/such'"),
-        ({"datasets__simulated__options": {"vew": "raw"}}, r"datasets.simulated.options.vew: unknown key; did you mean 'view'"),
-        ({"datasets__simulated__products": ["flow/dos"]}, r"datasets.simulated.products: no product 'flow/dos'.*'flow/dis'"),
+        (
+            {"datasets__simulated": {"reader": "casme2", "root": "/no/such"}},
+            r"datasets.simulated.root: no folder '/no/such'",
+        ),
+        (
+            {"datasets__simulated__options": {"vew": "raw"}},
+            r"datasets.simulated.options.vew: unknown key; did you mean 'view'",
+        ),
+        (
+            {"datasets__simulated__products": ["flow/dos"]},
+            r"datasets.simulated.products: no product 'flow/dos'.*'flow/dis'",
+        ),
         ({"datasets": {}}, r"datasets: bad value"),
         ({"experiments__ststnet__model": "ststnot"}, r"experiments.ststnet.model: unknown model 'ststnot'.*'ststnet'"),
-        ({"experiments__ststnet__preset": "huge"}, r"experiments.ststnet.preset: unknown preset 'huge'; expected one of"),
-        ({"experiments__ststnet__inputs": {"clip": "flow/apex"}}, r"experiments.ststnet.inputs: has clip; expected motion"),
+        (
+            {"experiments__ststnet__preset": "huge"},
+            r"experiments.ststnet.preset: unknown preset 'huge'; expected one of",
+        ),
+        (
+            {"experiments__ststnet__inputs": {"clip": "flow/apex"}},
+            r"experiments.ststnet.inputs: has clip; expected motion",
+        ),
         ({"experiments__ststnet__inputs__motion": "flow/x"}, r"experiments.ststnet.inputs.motion: no product 'flow/x'"),
         ({"experiments__ststnet__view": "emotion3"}, r"experiments.ststnet.view: unknown view 'emotion3'.*'emotion_3'"),
         ({"experiments__ststnet__data": ["simulate"]}, r"experiments.ststnet.data: no dataset 'simulate'.*'simulated'"),
-        ({"experiments__ststnet__train": {"epoch": 3}}, r"experiments.ststnet.train.epoch: unknown key; did you mean 'epochs'"),
+        (
+            {"experiments__ststnet__train": {"epoch": 3}},
+            r"experiments.ststnet.train.epoch: unknown key; did you mean 'epochs'",
+        ),
         ({"experiments__svm_flow__train": {"epochs": 3}}, r"svm_flow.train.epochs: model svm_flow has no such setting"),
-        ({"experiments__a b": {"model": "ststnet", "data": ["simulated"], "inputs": {"motion": "flow/apex"}}}, r"bad name"),
+        (
+            {"experiments__a b": {"model": "ststnet", "data": ["simulated"], "inputs": {"motion": "flow/apex"}}},
+            r"bad name",
+        ),
     ],
 )
 def test_every_mistake_names_its_key(edits, message):

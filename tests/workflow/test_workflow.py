@@ -129,7 +129,9 @@ def test_a_fit_job_never_opens_the_held_out_file(project):
             (project.folder / name).unlink()
         text = project.run(*models, "--allowed-rules", "fit", "--rerun-triggers", "params")
         assert "2 of 2 steps" in text
-        assert {name: (project.folder / name).read_bytes() for name in models} == kept, "fold k alone = fold k in the run"
+        assert {name: (project.folder / name).read_bytes() for name in models} == kept, (
+            "fold k alone = fold k in the run"
+        )
     finally:
         victim.write_bytes(content)
         import os

@@ -1,0 +1,80 @@
+"""One measurement: a function in a process of its own, its CPU-seconds, peak memory and result."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a bench: `error` in `unit`; `speed_ratio` to OpenCV TV-L1 at its defaults in the same run.
+
+    `speed_ratio` is how many times faster one unit of work is than one TV-L1 pair at 224 × 224; `cpu_seconds` is per
+    unit of work (a pair, a frame or a clip, as `case` says); `peak_mib` is the peak memory of a process that did only this.
+    """
+
+    stage: str
+    method: str
+    case: str
+    error: float
+    unit: str
+    speed_ratio: float
+    cpu_seconds: float
+    peak_mib: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row with its keys in their fixed order."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a task gave: its errors by unit, CPU-seconds per unit of work, and peak memory in MiB."""
+
+    errors: Mapping[str, tuple[float, str]]
+    cpu_seconds: float
+    peak_mib: float
+
+
+class Clock:
+    """Adds up CPU time of the work itself, leaving out what prepares and judges it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.units = 0
+
+    def time(self, function: Callable[..., Any], *arguments: Any, units: int = 1) -> Any:
+        """Call `function` and add its CPU time; it counts as `units` of work."""
+        started = time.process_time()
+        result = function(*arguments)
+        self.seconds += time.process_time() - started
+        self.units += units
+        return result
+
+
+def run_alone(task: str, **arguments: Any) -> Measured:
+    """Run `package.module:function` in a fresh process and return what it measured.
+
+    The function gets a `Clock` and `arguments`, and returns `{case: (error, unit)}`.
+    """
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_child, (task, arguments))
+
+
+def _child(task: str, arguments: Mapping[str, Any]) -> Measured:
+    import cv2
+
+    cv2.setNumThreads(1)
+    module, name = task.split(":")
+    clock = Clock()
+    errors = getattr(import_module(module), name)(clock, **arguments)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Measured(errors, clock.seconds / max(1, clock.units), peak / (1024 if sys.platform != "darwin" else 1024**2))

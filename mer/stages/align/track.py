@@ -1,0 +1,268 @@
+"""Following one face through a clip: detect once, register every frame, detect again when that fails.
+
+Each frame is registered with a key patch (`register`), so errors do not add up over time. A frame is accepted
+when most rigid blocks follow the common motion and the patch still looks like the key; otherwise the landmarks
+give a new start, then the detector does, then the face counts as lost until the detector finds it. When the
+head turns so far that no key fits well, the frame becomes a further key; keys seen earlier are
+tried first, so that a head that comes back finds its first position again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from mer.core.geometry import RIGID, apply, compose, eye_centres, invert, scale_of, similarity
+from mer.stages.align.detect import choose, detect
+from mer.stages.align.landmarks import eyes_transform, from_box, patch_landmarks, plausible, shape_residual
+from mer.stages.align.patch import BOX, EYE_DISTANCE, EYES, SIDE, patch_of, reduced
+from mer.stages.align.regions import rigid_mask
+from mer.stages.align.register import ALL, FINE, Key, Match, compare, prepare, register
+
+ACCEPT_AGREEMENT, ACCEPT_CORRELATION = 0.5, 0.5
+SETTLED_AGREEMENT, SETTLED_CORRELATION = 0.8, 0.8
+MAX_RESIDUAL = 0.25  # RMS eye distances from the shape of the first key; a smile with open mouth is 0.1
+KEY_CORRELATION = 0.7  # below it something may cover the face, which must not become a key
+MAX_KEYS = 6
+RECENTRE = 0.08 * EYE_DISTANCE  # patch pixels the eyes may be off before the landmarks get a view of their own
+STRAY = 0.25 * EYE_DISTANCE  # patch pixels the eyes may be off before the registration has lost the face
+SEARCH_EVERY = 8  # frames between full searches while no face is known
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `Tracker` needs to know; the fields of the same names of the method's `Params`."""
+
+    detector: Literal["hog", "cnn"] = "hog"
+    upsample: int = 1
+    redetect_every: int = 50
+    refine: bool = True
+    samples: int = 3
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One frame: `matrix` (2, 3) picture -> patch, `points` (68, 2) in the patch, both None when lost.
+
+    `quality` is 0-1, `reasons` say what lowered it, `detected` that the detector ran and found this face,
+    `faces` how many faces it saw (0 when it did not run).
+    """
+
+    matrix: np.ndarray | None = None
+    points: np.ndarray | None = None
+    quality: float = 0.0
+    reasons: tuple[str, ...] = ()
+    detected: bool = False
+    faces: int = 0
+    tried: bool = True
+
+
+@dataclass
+class _State:
+    matrix: np.ndarray | None = None
+    key: int = 0
+    side: float | None = None
+    box: np.ndarray | None = None
+    since_detection: int = 0
+    lost: int = 0
+    shape: np.ndarray | None = None
+    points: np.ndarray | None = None
+    view: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
+    keys: list[Key] = field(default_factory=list)
+    key_points: list[np.ndarray] = field(default_factory=list)
+
+
+class Tracker:
+    """Feed pictures (H, W) uint8 in order to `step`; each gives a `Fit`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._state = _State()
+
+    def step(self, grey: np.ndarray) -> Fit:
+        """Return the fit of the next frame."""
+        state = self._state
+        if state.matrix is None:
+            return self._acquire(grey)
+        fit = self._follow(grey)
+        if fit is None:
+            return self._acquire(grey)
+        state.since_detection += 1
+        if state.since_detection >= self.settings.redetect_every or _astray(state.view) > STRAY:
+            return self._confirm(grey, fit)
+        return fit
+
+    def _follow(self, grey: np.ndarray) -> Fit | None:
+        state = self._state
+        assert state.matrix is not None
+        match = self._match(grey, state.matrix, quick=True)
+        if not _accepted(match):
+            guess = self._by_landmarks(grey, state.matrix)
+            match = self._match(grey, guess if guess is not None else state.matrix, quick=False)
+        return self._finish(grey, match) if _accepted(match) else None
+
+    def _landmarks(self, grey: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        """Return the landmarks (68, 2) in the patch of `matrix`.
+
+        The predictor needs the eyes near their place. While the registered patch strays from it, because the
+        head turned, the landmarks are read in a view that is moved on top of it, and moved anew
+        only when the eyes leave their place, so that it adds no jitter.
+        """
+        state = self._state
+        for _ in range(2):
+            points = patch_landmarks(patch_of(grey, compose(state.view, matrix)), self.settings.samples)
+            if not plausible(points) or _rms(eye_centres(points) - EYES) < RECENTRE:
+                break
+            state.view = compose(eyes_transform(points), state.view)
+        return apply(invert(state.view), points)
+
+    def _by_landmarks(self, grey: np.ndarray, matrix: np.ndarray) -> np.ndarray | None:
+        """Return the transform that puts this frame's rigid landmarks on those of the key, or None."""
+        points = self._landmarks(grey, matrix)
+        if not plausible(points):
+            return None
+        goal = self._state.key_points[self._state.key]
+        return compose(similarity(points[list(RIGID)], goal[list(RIGID)]), matrix)
+
+    def _match(self, grey: np.ndarray, matrix: np.ndarray, quick: bool) -> Match:
+        """Register with the present key, then with the others when that does not settle; keep the best."""
+        state = self._state
+        if not self.settings.refine:
+            moved = self._by_landmarks(grey, matrix)
+            cut, inner = reduced(grey, matrix if moved is None else moved)
+            match = compare(state.keys[state.key], cut, compose(matrix if moved is None else moved, invert(inner)))
+            return Match(compose(match.matrix, inner), match.agreement, match.correlation, match.step)
+        cut, inner = reduced(grey, matrix)
+        start = compose(matrix, invert(inner))
+        order = self._order(everything=not quick)
+        best: Match | None = None
+        for key in order:
+            found = register(state.keys[key], cut, start, FINE if quick and key == state.key else ALL)
+            if best is None or _score(found) > _score(best) + 0.1:
+                best, state.key = found, key
+            if _settled(best):
+                break
+        assert best is not None
+        return Match(compose(best.matrix, inner), best.agreement, best.correlation, best.step)
+
+    def _order(self, everything: bool) -> list[int]:
+        """Return the keys to try: the present one, then the one whose shape is nearest to the last frame's."""
+        state = self._state
+        others = [k for k in range(len(state.keys)) if k != state.key]
+        if state.points is not None:
+            last = state.points
+            others.sort(key=lambda k: float(np.abs(state.key_points[k] - last).sum()))
+        return [state.key, *(others if everything else others[:1])]
+
+    def _finish(self, grey: np.ndarray, match: Match, reasons: tuple[str, ...] = ()) -> Fit:
+        state = self._state
+        points = self._landmarks(grey, match.matrix)
+        quality = float(np.clip(match.agreement * match.correlation, 0, 1))
+        if quality < 0.6:
+            reasons += ("weak match",)
+        odd = not plausible(points) or (state.shape is not None and shape_residual(points, state.shape) > MAX_RESIDUAL)
+        if odd:
+            quality, reasons = quality * 0.3, (*reasons, "odd shape")
+        inside = _inside(points, match.matrix, grey.shape)
+        if inside < 1:
+            quality, reasons = quality * inside, (*reasons, "leaves the picture")
+        if not _settled(match) and not odd and self.settings.refine and match.correlation >= KEY_CORRELATION:
+            self._add_key(patch_of(grey, match.matrix), points)
+        state.matrix, state.points, state.lost = match.matrix, points, 0
+        state.box = face_box(match.matrix)
+        state.side = float(state.box[2] - state.box[0])
+        return Fit(match.matrix, points, quality, reasons)
+
+    def _add_key(self, patch: np.ndarray, points: np.ndarray) -> None:
+        state = self._state
+        if len(state.keys) == MAX_KEYS:
+            # The first key is the anchor of the clip; among the others the oldest goes.
+            del state.keys[1], state.key_points[1]
+        state.keys.append(prepare(patch, rigid_mask(points, SIDE)))
+        state.key_points.append(points)
+        state.key = len(state.keys) - 1
+
+    def _acquire(self, grey: np.ndarray) -> Fit:
+        state, settings = self._state, self.settings
+        state.lost += 1
+        state.matrix = None
+        full = (state.lost - 1) % SEARCH_EVERY == 0
+        if state.side is None and not full:
+            return Fit(reasons=("no face",), tried=False)
+        found = detect(grey, settings.detector, settings.upsample, state.side)
+        if not len(found) and full and state.side is not None:
+            found = detect(grey, settings.detector, settings.upsample)
+        if not len(found):
+            return Fit(reasons=("no face",))
+        matrix = from_box(grey, choose(found, grey.shape, state.box), settings.samples)
+        if matrix is None:
+            return Fit(reasons=("odd shape",), faces=len(found))
+        state.since_detection = 0
+        fit = self._restart(grey, matrix)
+        return replace(fit, detected=True, faces=len(found))
+
+    def _restart(self, grey: np.ndarray, matrix: np.ndarray) -> Fit:
+        """Go on from the position `matrix` that the detector gave: with an old key if one fits there, else anew."""
+        state = self._state
+        first = not state.keys
+        state.view = np.eye(2, 3)
+        if not first:
+            match = self._match(grey, matrix, quick=False)
+            if _accepted(match) and _rms(apply(compose(match.matrix, invert(matrix)), EYES) - EYES) < STRAY:
+                return self._finish(grey, match)
+        patch = patch_of(grey, matrix)
+        points = patch_landmarks(patch, self.settings.samples)
+        self._add_key(patch, points)
+        if state.shape is None:
+            state.shape = points
+        return self._finish(grey, Match(matrix, 1.0, 1.0, 0.0), () if first else ("restarted",))
+
+    def _confirm(self, grey: np.ndarray, fit: Fit) -> Fit:
+        """Ask the detector whether the face followed is one; go on from its answer when that is elsewhere."""
+        state, settings = self._state, self.settings
+        assert state.box is not None and fit.matrix is not None
+        found = detect(grey, settings.detector, settings.upsample, state.side)
+        state.since_detection = 0
+        box = choose(found, grey.shape, state.box) if len(found) else None
+        matrix = None if box is None else from_box(grey, box, settings.samples)
+        if matrix is None:
+            return replace(fit, quality=fit.quality * 0.7, reasons=(*fit.reasons, "not confirmed"))
+        if _rms(apply(compose(fit.matrix, invert(matrix)), EYES) - EYES) > STRAY:
+            fit = self._restart(grey, matrix)
+        return replace(fit, detected=True, faces=len(found))
+
+
+def face_box(matrix: np.ndarray) -> np.ndarray:
+    """Return the face box (4,) in picture pixels of a transform (2, 3) picture -> patch."""
+    centre = apply(invert(matrix), (BOX[:2] + BOX[2:])[None] / 2)[0]
+    half = (BOX[2] - BOX[0]) / 2 / float(scale_of(matrix))
+    return np.concatenate([centre - half, centre + half])
+
+
+def _inside(points: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Return the share (0-1) of the landmarks that lie within the picture."""
+    x, y = apply(invert(matrix), points).T
+    return float(((x >= 0) & (y >= 0) & (x <= shape[1] - 1) & (y <= shape[0] - 1)).mean())
+
+
+def _rms(offsets: np.ndarray) -> float:
+    return float(np.sqrt((offsets**2).sum(axis=-1).mean()))
+
+
+def _astray(view: np.ndarray) -> float:
+    """Return how far, in RMS patch pixels, a view moves the eyes."""
+    return _rms(apply(view, EYES) - EYES)
+
+
+def _score(match: Match) -> float:
+    return match.agreement * max(match.correlation, 0.0)
+
+
+def _accepted(match: Match) -> bool:
+    return match.agreement >= ACCEPT_AGREEMENT and match.correlation >= ACCEPT_CORRELATION
+
+
+def _settled(match: Match) -> bool:
+    return match.agreement >= SETTLED_AGREEMENT and match.correlation >= SETTLED_CORRELATION

@@ -1,0 +1,86 @@
+"""The `frames` stage: list what a clip is made of, without copying a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mer.core.container import ClipWriter
+from mer.core.errors import ClipError, MediaError
+from mer.core.images import image_size, list_images
+from mer.core.media import inside
+from mer.core.source import Source
+from mer.core.video import Outcome, VideoInfo, iterate, probe
+
+
+def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) -> None:
+    """Write the `frames` product of one clip (docs/architecture.md).
+
+    Attributes besides those of every product: `media_kind`, `media_path`, `width`, `height` (of the first
+    frame), `missing` (how many frames of the annotated interval are absent), and for videos `lost` and
+    `lost_reason`. `onset`, `apex` and `offset` are left out when their own frame is absent.
+
+    Raises:
+        ClipError: the medium is missing, damaged or too incomplete.
+    """
+    row = source.row
+    if source.root is None:
+        raise ClipError(row["sample_id"], "no dataset folder", "the root of the dataset")
+    try:
+        path = inside(Path(source.root), str(row["media_path"]))
+        if row["media_kind"] == "video":
+            _video(path, row, out, method, params)
+        else:
+            _folder(path, row, out, method, params)
+    except MediaError as error:
+        raise ClipError(error.where, error.found, error.expected, error.remedy) from error
+
+
+def _folder(path: Path, row: Mapping[str, Any], out: ClipWriter, method: ModuleType, params: Any) -> None:
+    files = list_images(path)
+    numbers, missing = method.select(np.array(list(files), np.int64), row["onset"], row["offset"], params, str(path))
+    for number in numbers:
+        if (path / files[int(number)]).stat().st_size == 0:
+            raise ClipError(path / files[int(number)], "empty file", "an image file", "copy the file again")
+    width, height = image_size(path / files[int(numbers[0])])
+    fps = row.get("fps")
+    out.write("files", np.array([f"{row['media_path']}/{files[int(n)]}" for n in numbers], dtype=object))
+    out.write("numbers", numbers)
+    out.write("seconds", (numbers - numbers[0]) / fps if fps else np.full(len(numbers), np.nan))
+    out.attributes({"width": width, "height": height, "fps": fps})
+    _annotate(row, out, method, numbers, missing)
+
+
+def _video(path: Path, row: Mapping[str, Any], out: ClipWriter, method: ModuleType, params: Any) -> None:
+    info = probe(path)
+    present, seconds, outcome = timestamps(path)
+    numbers, missing = method.select(present, row["onset"], row["offset"], params, str(path))
+    out.write("numbers", numbers)
+    out.write("seconds", seconds[np.isin(present, numbers)])
+    out.attributes({"width": info.width, "height": info.height, "fps": _rate(row, info)})
+    out.attributes({"lost": outcome.lost, "lost_reason": outcome.reason or None})
+    _annotate(row, out, method, numbers, missing)
+
+
+def timestamps(path: Path) -> tuple[np.ndarray, np.ndarray, Outcome]:
+    """Decode a video once; return frame indices (N,) int64, seconds (N,) float64, and what was lost."""
+    reader = iterate(path)
+    pairs = [(index, seconds) for index, seconds, _ in reader]
+    if reader.outcome is None:
+        raise MediaError(path, "decoding stopped early", "a readable video")
+    return np.array([p[0] for p in pairs], np.int64), np.array([p[1] for p in pairs]), reader.outcome
+
+
+def _rate(row: Mapping[str, Any], info: VideoInfo) -> float | None:
+    return row.get("fps") or info.fps or None
+
+
+def _annotate(
+    row: Mapping[str, Any], out: ClipWriter, method: ModuleType, numbers: np.ndarray, missing: list[int]
+) -> None:
+    out.attributes({"media_kind": row["media_kind"], "media_path": str(row["media_path"]), "missing": len(missing)})
+    out.attributes({name: method.index_of(numbers, row[name]) for name in ("onset", "apex", "offset")})

@@ -1,0 +1,89 @@
+"""Time and memory per stage, from the files that Snakemake's `benchmark:` directive leaves.
+
+Layout below `results/benchmarks`: `<stage>/<dataset>[/<variant>]/<subject>.tsv`, `score/<experiment>.tsv` and
+`<fit|predict>/<experiment>/seed<k>/<fold>.tsv`. Columns used: `s` wall seconds, `max_rss` MiB, `cpu_time` seconds.
+Snakemake writes `NA` or `-` where a job ended before it was measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mer.core.errors import ContainerError
+
+ORDER = (
+    "simulate", "index", "frames", "align", "interpolate", "magnify", "flow", "rois", "fit", "predict", "score",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Jobs of one stage on one product or experiment; None where no job was long enough to be measured.
+
+    `wall` and `cpu` are sums in seconds, `memory` the largest resident size of a job in MiB, `unmeasured` the number
+    of jobs without a CPU time or memory, `clips` how many clips those jobs wrote (None: not a clip stage).
+    """
+
+    stage: str
+    what: str
+    jobs: int
+    wall: float
+    cpu: float | None
+    memory: float | None
+    unmeasured: int
+    clips: int | None
+
+
+def stage_times(folder: Path, clips: Mapping[tuple[str, str], int]) -> list[StageTime]:
+    """Return one row per stage and product or experiment, in the order of the journey.
+
+    Args:
+        folder: `results/benchmarks`; an absent folder gives an empty list.
+        clips: number of clips written, by (stage, `<dataset>[/<variant>]`).
+
+    Raises:
+        ContainerError: a benchmark file lacks its columns.
+    """
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for path in sorted(folder.rglob("*.tsv")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        if len(parts) > 1:
+            groups.setdefault((parts[0], _what(parts)), []).append(path)
+    rows = [_summary(stage, what, paths, clips.get((stage, what))) for (stage, what), paths in groups.items()]
+    place = {stage: index for index, stage in enumerate(ORDER)}
+    return sorted(rows, key=lambda row: (place.get(row.stage, len(ORDER)), row.stage, row.what))
+
+
+def _what(parts: Sequence[str]) -> str:
+    if parts[0] in ("fit", "predict") or len(parts) == 2:
+        return parts[1]
+    return "/".join(parts[1:-1])
+
+
+def _summary(stage: str, what: str, paths: Sequence[Path], clips: int | None) -> StageTime:
+    rows = [row for path in paths for row in _read(path)]
+    cpu = [row["cpu_time"] for row in rows if not math.isnan(row["cpu_time"])]
+    memory = [row["max_rss"] for row in rows if not math.isnan(row["max_rss"])]
+    wall = sum(row["s"] for row in rows if not math.isnan(row["s"]))
+    unmeasured = sum(math.isnan(row["cpu_time"]) or math.isnan(row["max_rss"]) for row in rows)
+    return StageTime(
+        stage, what, len(rows), wall, sum(cpu) if cpu else None, max(memory) if memory else None, unmeasured, clips
+    )
+
+
+def _read(path: Path) -> list[dict[str, float]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    try:
+        return [{name: _number(row[name]) for name in ("s", "max_rss", "cpu_time")} for row in rows]
+    except (KeyError, ValueError) as error:
+        expected = "tab-separated columns s, max_rss and cpu_time"
+        raise ContainerError(path, f"unreadable benchmark ({error})", expected, "delete it and run again") from None
+
+
+def _number(cell: str | None) -> float:
+    return math.nan if cell in (None, "", "-", "NA") else float(str(cell))

@@ -1,0 +1,199 @@
+"""The page: its numbers, its safety against hostile text, its self-containment and its determinism."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import HOSTILE
+
+from mer.core.errors import DatasetError, ModelError
+from mer.report.build import build_report
+from mer.report.inputs import ReportInputs
+
+
+class Reader(HTMLParser):
+    """Collects elements, attributes and visible text, as a browser would see them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attributes]
+        if tag not in ("img", "meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        self.text += f" {data}"
+
+
+@pytest.fixture(scope="module")
+def page(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report") / "index.html"
+    build_report(inputs, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def seen(page: Path) -> Reader:
+    reader = Reader()
+    reader.feed(page.read_text(encoding="utf-8"))
+    assert not reader.open
+    return reader
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def build(inputs: ReportInputs, folder: Path) -> str:
+    build_report(inputs, folder / "index.html")
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_page_contains_the_numbers_of_the_metrics(inputs: ReportInputs, seen: Reader) -> None:
+    text = words(seen.text)
+    for name in ("good", "better"):
+        metrics = json.loads(inputs.experiments[name].metrics.read_text())
+        bounds = metrics["interval"]["uf1"]
+        value, high = metrics["summary"]["pooled"]["uf1"]["mean"], metrics["chance"]["permuted"]["uf1"]["high"]
+        facts = f"{name} : pooled UF1 {value:.3f} [95 % interval {bounds['low']:.3f}, {bounds['high']:.3f}]"
+        assert facts in text
+        assert f"random labels reach up to {high:.3f}" in text
+        for dataset in ("alpha", "beta"):
+            assert f"{dataset} 23 4 {metrics['summary']['per_dataset'][dataset]['uf1']['mean']:.3f}" in text
+        for row in metrics["per_seed"]["0"]["pooled"]["per_class"].values():
+            assert str(row["support"]) in text
+
+
+def test_confusion_counts_are_summed_over_seeds(inputs: ReportInputs, page: Path) -> None:
+    metrics = json.loads(inputs.experiments["good"].metrics.read_text())
+    total = sum(metrics["per_seed"][seed]["pooled"]["confusion"][0][0] for seed in ("0", "1", "2"))
+    section = page.read_text(encoding="utf-8").split('<section id="experiments">')[1]
+    first = re.search(r'<table class="confusion">.*?<td class="n cell[^>]*>(\d+)<small>', section)
+    assert first is not None and int(first[1]) == total
+    assert "Counts are summed over 3 seeds." in section
+
+
+def test_mean_of_folds_is_named_and_explained(inputs: ReportInputs, seen: Reader) -> None:
+    folds = json.loads(inputs.experiments["good"].metrics.read_text())["summary"]["mean_of_folds"]
+    assert f"{folds['present']['f1']['mean']:.3f} / {folds['all']['f1']['mean']:.3f}" in seen.text
+    assert "is not UF1" in seen.text
+
+
+def test_permuted_labels_are_read_as_a_leak_test(seen: Reader) -> None:
+    assert "the score stays at chance: no sign of a leak" in seen.text
+    assert "2 of 2 experiments score above chance" in seen.text
+
+
+def test_flags_of_the_score_step_are_shown(inputs: ReportInputs, tmp_path: Path) -> None:
+    metrics = json.loads(inputs.experiments["good"].metrics.read_text())
+    metrics["flags"] = ["suspicious: UF1 0.910 <b>"]
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    suspect = replace(inputs.experiments["good"], metrics=tmp_path / "metrics.json")
+    html = build(replace(inputs, experiments={"good": suspect}), tmp_path / "out")
+    assert '<p class="warning">suspicious: UF1 0.910 &lt;b&gt;</p>' in html
+    assert "see the warning above" in html
+
+
+def test_hostile_text_stays_text(page: Path, seen: Reader) -> None:
+    html = page.read_text(encoding="utf-8")
+    assert "script" not in seen.tags and "b>no</b" not in html and "<img src=x" not in html
+    assert all(not name.startswith("on") for name, _ in seen.attributes)
+    assert "\u202e" not in html
+    assert HOSTILE.replace("\u202e", "\ufffd") in seen.text
+    assert "<b>no</b> frames" in seen.text and "<img src=x onerror=y>" in seen.text
+
+
+def test_nothing_is_fetched_from_elsewhere(page: Path, seen: Reader) -> None:
+    html = page.read_text(encoding="utf-8")
+    assert not re.search(r"https?:|//[a-z]+\.[a-z]|@import|url\(", html)
+    for name, value in seen.attributes:
+        if name == "src":
+            assert value.startswith("data:image/")
+        if name == "href":
+            assert value.startswith("#") and f'id="{value[1:]}"' in html
+    assert "default-src 'none'; img-src data:" in html
+
+
+def test_the_same_inputs_give_the_same_bytes(inputs: ReportInputs, page: Path, tmp_path: Path) -> None:
+    assert build(inputs, tmp_path) == page.read_text(encoding="utf-8")
+    for name in ("scores.csv", "scores.tex"):
+        assert (tmp_path / name).read_bytes() == (page.parent / name).read_bytes()
+
+
+def test_every_section_states_its_facts(seen: Reader) -> None:
+    text = words(seen.text)
+    assert "24 annotated expressions, 23 usable, of 4 subjects." in text
+    assert "1 clip excluded: 1 at index" in text and "1 problem met by the reader: 1 error" in text
+    assert "align alpha/face 2 23 10.6 9.2" in text
+    assert "1 of 4 jobs ended before Snakemake had measured them" in text
+    assert "1 correction of the annotation applied to 1 clip" in text and "apex 13 to 14 (typing error)" in text
+    assert "Release: coding.xlsx sha256:0123abcd." in text
+    assert "datasets: alpha: reader: casme2 simulate: subjects: 4" in text
+    assert "Method lagrangian, alphas [1.5, 3.0]" in text and "c0de" in text
+    assert "mer 0.1.0" in text or re.search(r"mer \d", text)
+
+
+def test_the_licence_note_is_for_licensed_faces_only(page: Path) -> None:
+    clips = page.read_text(encoding="utf-8").split('<section id="clips">')[1].split('<section id="time">')[0]
+    alpha, beta = clips.split("<h3>beta</h3>")
+    assert "licensed database" in beta and "licensed database" not in alpha
+
+
+def test_missing_parts_are_named(inputs: ReportInputs, tmp_path: Path) -> None:
+    alpha = inputs.datasets["alpha"]
+    products = {key: dict(paths) for key, paths in alpha.products.items()}
+    products["magnify/three"] = {key: tmp_path / "gone.h5" for key in products["magnify/three"]}
+    bare = replace(alpha, excluded=tmp_path / "no.csv", problems=tmp_path / "no.csv", products=products)
+    empty = replace(inputs.datasets["beta"], products={})
+    html = build(
+        replace(inputs, datasets={"alpha": bare, "beta": empty}, experiments={}, benchmarks=tmp_path / "none"), tmp_path
+    )
+    for sentence in (
+        "No experiment was scored", "No experiment is configured.", "No benchmark files are there",
+        "The list of excluded clips is not there", "The reader&#x27;s list of problems is not there",
+        "Not shown: container not found.", "No clip has a product that can be drawn.",
+        "No product of this dataset was made.", "alpha-s00: container not found",
+    ):  # fmt: skip
+        assert sentence in html, sentence
+
+
+def test_containers_made_in_different_ways_are_named(inputs: ReportInputs, tmp_path: Path, face) -> None:
+    from conftest import make_samples, write_products
+
+    from mer.core.container import ContainerWriter
+
+    products = write_products(tmp_path, make_samples("alpha", 2, 2), face)
+    with ContainerWriter(products["align/face"]["alpha-s00"], "align", "face", {"method": "other"}, {}, "beef"):
+        pass
+    only = replace(inputs.datasets["alpha"], products=products)
+    html = build(replace(inputs, datasets={"alpha": only}, experiments={}), tmp_path / "out")
+    assert "Made with different parameters, code or versions for different subjects: align/face." in html
+
+
+def test_a_missing_index_or_metrics_file_is_one_line(inputs: ReportInputs, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(DatasetError, match="index not found"):
+        build(replace(inputs, datasets={"a": replace(inputs.datasets["alpha"], index=gone)}), tmp_path)
+    with pytest.raises(ModelError, match="metrics not found; run the score step first"):
+        build(replace(inputs, experiments={"a": replace(inputs.experiments["good"], metrics=gone)}), tmp_path)
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_the_report_needs_neither_torch_nor_the_training_libraries() -> None:
+    code = "import sys, mer.report.build; print(sorted({'torch', 'sklearn', 'safetensors'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

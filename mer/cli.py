@@ -68,7 +68,7 @@ def show(
     config: Annotated[Path, typer.Option(help="The configuration.")] = Path("config.yaml"),
 ) -> None:
     """Draw every product of one clip: aligned frames, magnified apex, flow, ROIs on the face."""
-    from mer.showing import draw_clip
+    from mer.reporting import draw_clip
 
     typer.echo(f"wrote {draw_clip(config, dataset, clip, out)}")
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
-    "workflow": ("snakemake", "snakemake-executor-plugin-slurm", "pygments", "pandas", "openpyxl", "xlrd", "pydantic"),
+    "workflow": ("snakemake", "snakemake-executor-plugin-slurm", "pygments", "pandas", "openpyxl", "xlrd", "pydantic", "pyyaml"),
     "preprocess": (
         "av", "dlib-bin", "face_recognition_models", "h5py", "matplotlib", "numpy", "opencv-contrib-python-headless",
-        "openpyxl", "pandas", "pydantic", "rich", "scikit-image", "scipy", "typer", "xlrd",
+        "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "scikit-image", "scipy", "typer", "xlrd",
     ),
     "torch": (
-        "h5py", "numpy", "openpyxl", "pandas", "pydantic", "rich", "safetensors", "scikit-learn", "scipy", "torch", "xlrd",
+        "h5py", "numpy", "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "safetensors", "scikit-learn", "scipy",
+        "torch", "xlrd",
     ),
 }  # fmt: skip
 PYTHON = "3.11"

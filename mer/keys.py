@@ -111,3 +111,9 @@ def score_block(catalog: Catalog, experiment: str) -> str:
     return as_text(
         {"classes": classes, "labels": block.labels, "bootstrap": catalog.config.bootstrap, "seed": catalog.config.seed}
     )
+
+
+def report_code() -> str:
+    """Return the digest of the report's code and of its page."""
+    code = code_digest("mer.report.build", "mer.reporting")
+    return "-".join([code, *(file_digest(PACKAGE / "report" / name) for name in ("page.css", "page.html"))])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mer.core.atomic import atomic_path
 from mer.core.errors import ClipError, MediaError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
@@ -221,3 +222,18 @@ def _check_bmp(head: bytes) -> None:
     row = (width * bits + 31) // 32 * 4
     if compression in (0, 3) and offset + row * abs(height) > len(head):
         raise _Broken(f"cut short (a BMP file of {len(head)} bytes for {width} x {abs(height)} pixels)")
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 RGB as PNG, atomically.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    import cv2
+
+    done, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
+    if not done:
+        raise MediaError(path, f"an image of shape {image.shape} cannot be encoded", "an RGB uint8 image")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.tobytes())

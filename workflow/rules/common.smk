@@ -4,6 +4,7 @@ from mer.catalog import Catalog
 import mer.config as mer_config
 from mer.core.errors import MerError
 from mer.provenance import code_digest
+from mer.reporting import prediction_files
 
 try:
     CONFIG = mer_config.parse(config)

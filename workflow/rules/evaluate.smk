@@ -2,14 +2,7 @@
 
 
 def fold_files(name):
-    def files(wildcards):
-        block = CONFIG.experiments[wildcards.experiment]
-        base = f"{RESULTS}/experiments/{wildcards.experiment}"
-        return [
-            f"{base}/seed{seed}/{fold.name}/{name}" for seed in block.seeds for fold in CATALOG.folds(wildcards.experiment)
-        ]
-
-    return files
+    return lambda wildcards: prediction_files(CATALOG, wildcards.experiment, name)
 
 
 rule score:
@@ -25,15 +18,15 @@ rule score:
         RESULTS + "/experiments/{experiment}/per_subject.csv",
         RESULTS + "/experiments/{experiment}/confusion.csv",
         RESULTS + "/experiments/{experiment}/table.tex",
-    params:
-        block=lambda wildcards: keys.score_block(CATALOG, wildcards.experiment),
-        code=code_digest("mer.training.score"),
     log:
         RESULTS + "/logs/score/{experiment}.log",
     benchmark:
         RESULTS + "/benchmarks/score/{experiment}.tsv"
     conda:
         "../../envs/torch.yaml"
+    params:
+        block=lambda wildcards: keys.score_block(CATALOG, wildcards.experiment),
+        code=code_digest("mer.training.score"),
     script:
         "../scripts/score.py"
 
@@ -44,28 +37,41 @@ rule exclusions:
         products=lambda wildcards: CATALOG.products(wildcards.dataset),
     output:
         RESULTS + "/{dataset}/excluded.csv",
-    params:
-        code=code_digest("mer.exclusions"),
     log:
         RESULTS + "/logs/exclusions/{dataset}.log",
     conda:
         "../../envs/preprocess.yaml"
+    params:
+        code=code_digest("mer.exclusions"),
     script:
         "../scripts/exclusions.py"
 
 
 rule report:
     input:
-        metrics=[f"{RESULTS}/experiments/{name}/metrics.json" for name in CONFIG.experiments],
-        excluded=[f"{RESULTS}/{name}/excluded.csv" for name in CONFIG.datasets],
+        metrics=[
+            f"{RESULTS}/experiments/{name}/metrics.json" for name in CONFIG.experiments
+        ],
+        predictions=[
+            path
+            for name in CONFIG.experiments
+            for path in prediction_files(CATALOG, name)
+        ],
+        data=[
+            f"{RESULTS}/{name}/{table}.csv"
+            for name in CONFIG.datasets
+            for table in ("index", "problems", "excluded")
+        ],
+        products=[path for name in CONFIG.datasets for path in CATALOG.products(name)],
     output:
         page=RESULTS + "/report/index.html",
-    params:
-        config=keys.as_text(config),
-        code=code_digest("mer.report.times"),
+        tables=[RESULTS + "/report/scores.csv", RESULTS + "/report/scores.tex"],
     log:
         RESULTS + "/logs/report.log",
     conda:
         "../../envs/preprocess.yaml"
+    params:
+        config=keys.as_text(config),
+        code=keys.report_code(),
     script:
         "../scripts/report.py"

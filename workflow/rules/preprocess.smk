@@ -4,7 +4,9 @@
 
 
 def variant_of(stage, wildcards):
-    return CONFIG.variants[stage if stage == "frames" else f"{stage}/{wildcards.variant}"]
+    return CONFIG.variants[
+        stage if stage == "frames" else f"{stage}/{wildcards.variant}"
+    ]
 
 
 def stage_source(stage):
@@ -14,7 +16,11 @@ def stage_source(stage):
         if path is not None:
             return [path]
         simulated = wildcards.dataset in SIMULATED
-        return [f"{RESULTS}/{wildcards.dataset}/simulate/truth/{wildcards.subject}.h5"] if simulated else []
+        return (
+            [f"{RESULTS}/{wildcards.dataset}/simulate/truth/{wildcards.subject}.h5"]
+            if simulated
+            else []
+        )
 
     return source
 
@@ -22,7 +28,9 @@ def stage_source(stage):
 def stage_params(stage):
     return {
         "spec": lambda wildcards: keys.stage_spec(variant_of(stage, wildcards)),
-        "rows": lambda wildcards: keys.stage_rows(CATALOG, wildcards.dataset, wildcards.subject),
+        "rows": lambda wildcards: keys.stage_rows(
+            CATALOG, wildcards.dataset, wildcards.subject
+        ),
         "code": lambda wildcards: keys.stage_code(variant_of(stage, wildcards)),
     }
 
@@ -30,13 +38,13 @@ def stage_params(stage):
 rule simulate_table:
     output:
         touch(RESULTS + "/{dataset}/simulate/tables.done"),
-    params:
-        simulate=lambda wildcards: keys.simulation(CATALOG, wildcards.dataset),
-        code=lambda wildcards: keys.simulation_code(CATALOG, wildcards.dataset),
     log:
         RESULTS + "/logs/simulate/{dataset}/tables.log",
     conda:
         "../../envs/preprocess.yaml"
+    params:
+        simulate=lambda wildcards: keys.simulation(CATALOG, wildcards.dataset),
+        code=lambda wildcards: keys.simulation_code(CATALOG, wildcards.dataset),
     script:
         "../scripts/simulate_tables.py"
 
@@ -44,19 +52,21 @@ rule simulate_table:
 rule simulate:
     output:
         truth=RESULTS + "/{dataset}/simulate/truth/{subject}.h5",
-    params:
-        simulate=lambda wildcards: keys.simulation(CATALOG, wildcards.dataset, wildcards.subject),
-        code=lambda wildcards: keys.simulation_code(CATALOG, wildcards.dataset),
     log:
         RESULTS + "/logs/simulate/{dataset}/{subject}.log",
     benchmark:
         RESULTS + "/benchmarks/simulate/{dataset}/{subject}.tsv"
-    resources:
-        mem_mb=1500,
     group:
         "frames"
     conda:
         "../../envs/preprocess.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        simulate=lambda wildcards: keys.simulation(
+            CATALOG, wildcards.dataset, wildcards.subject
+        ),
+        code=lambda wildcards: keys.simulation_code(CATALOG, wildcards.dataset),
     script:
         "../scripts/simulate_subject.py"
 
@@ -75,13 +85,13 @@ rule index:
     output:
         index=RESULTS + "/{dataset}/index.csv",
         problems=RESULTS + "/{dataset}/problems.csv",
-    params:
-        block=lambda wildcards: keys.index_block(CATALOG, wildcards.dataset),
-        code=lambda wildcards: keys.index_code(CATALOG, wildcards.dataset),
     log:
         RESULTS + "/logs/index/{dataset}.log",
     conda:
         "../../envs/preprocess.yaml"
+    params:
+        block=lambda wildcards: keys.index_block(CATALOG, wildcards.dataset),
+        code=lambda wildcards: keys.index_code(CATALOG, wildcards.dataset),
     script:
         "../scripts/index.py"
 
@@ -91,18 +101,18 @@ rule frames:
         stage_source("frames"),
     output:
         RESULTS + "/{dataset}/frames/{subject}.h5",
-    params:
-        **stage_params("frames"),
     log:
         RESULTS + "/logs/frames/{dataset}/{subject}.log",
     benchmark:
         RESULTS + "/benchmarks/frames/{dataset}/{subject}.tsv"
     group:
         "frames"
-    resources:
-        mem_mb=1000,
     conda:
         "../../envs/preprocess.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        **stage_params("frames"),
     script:
         "../scripts/stage.py"
 
@@ -112,8 +122,6 @@ use rule frames as align with:
         stage_source("align"),
     output:
         RESULTS + "/{dataset}/align/{variant}/{subject}.h5",
-    params:
-        **stage_params("align"),
     log:
         RESULTS + "/logs/align/{dataset}/{variant}/{subject}.log",
     benchmark:
@@ -121,6 +129,8 @@ use rule frames as align with:
     priority: 1
     resources:
         mem_mb=1500,
+    params:
+        **stage_params("align"),
 
 
 use rule align as interpolate with:
@@ -128,15 +138,15 @@ use rule align as interpolate with:
         stage_source("interpolate"),
     output:
         RESULTS + "/{dataset}/interpolate/{variant}/{subject}.h5",
-    params:
-        **stage_params("interpolate"),
     log:
         RESULTS + "/logs/interpolate/{dataset}/{variant}/{subject}.log",
     benchmark:
         RESULTS + "/benchmarks/interpolate/{dataset}/{variant}/{subject}.tsv"
+    priority: 2
     group:
         "motion"
-    priority: 2
+    params:
+        **stage_params("interpolate"),
 
 
 use rule interpolate as magnify with:
@@ -144,13 +154,13 @@ use rule interpolate as magnify with:
         stage_source("magnify"),
     output:
         RESULTS + "/{dataset}/magnify/{variant}/{subject}.h5",
-    params:
-        **stage_params("magnify"),
     log:
         RESULTS + "/logs/magnify/{dataset}/{variant}/{subject}.log",
     benchmark:
         RESULTS + "/benchmarks/magnify/{dataset}/{variant}/{subject}.tsv"
     priority: 3
+    params:
+        **stage_params("magnify"),
 
 
 use rule interpolate as flow with:
@@ -158,13 +168,13 @@ use rule interpolate as flow with:
         stage_source("flow"),
     output:
         RESULTS + "/{dataset}/flow/{variant}/{subject}.h5",
-    params:
-        **stage_params("flow"),
     log:
         RESULTS + "/logs/flow/{dataset}/{variant}/{subject}.log",
     benchmark:
         RESULTS + "/benchmarks/flow/{dataset}/{variant}/{subject}.tsv"
     priority: 4
+    params:
+        **stage_params("flow"),
 
 
 use rule interpolate as rois with:
@@ -172,10 +182,10 @@ use rule interpolate as rois with:
         stage_source("rois"),
     output:
         RESULTS + "/{dataset}/rois/{variant}/{subject}.h5",
-    params:
-        **stage_params("rois"),
     log:
         RESULTS + "/logs/rois/{dataset}/{variant}/{subject}.log",
     benchmark:
         RESULTS + "/benchmarks/rois/{dataset}/{variant}/{subject}.tsv"
     priority: 5
+    params:
+        **stage_params("rois"),

@@ -7,18 +7,27 @@ for _experiment in CONFIG.experiments:
         name:
             f"split_{_experiment}"
         input:
-            [f"{RESULTS}/{dataset}/index.csv" for dataset in CONFIG.experiments[_experiment].data],
+            [
+                f"{RESULTS}/{dataset}/index.csv"
+                for dataset in CONFIG.experiments[_experiment].data
+            ],
         output:
-            train=[f"{RESULTS}/experiments/{_experiment}/folds/{fold.name}/train.csv" for fold in CATALOG.folds(_experiment)],
-            test=[f"{RESULTS}/experiments/{_experiment}/folds/{fold.name}/test.csv" for fold in CATALOG.folds(_experiment)],
-        params:
-            experiment=_experiment,
-            block=keys.split_block(CATALOG, _experiment),
-            code=code_digest("mer.training.folds", "mer.training.tables"),
+            train=[
+                f"{RESULTS}/experiments/{_experiment}/folds/{fold.name}/train.csv"
+                for fold in CATALOG.folds(_experiment)
+            ],
+            test=[
+                f"{RESULTS}/experiments/{_experiment}/folds/{fold.name}/test.csv"
+                for fold in CATALOG.folds(_experiment)
+            ],
         log:
             f"{RESULTS}/logs/split/{_experiment}.log",
         conda:
             "../../envs/torch.yaml"
+        params:
+            experiment=_experiment,
+            block=keys.split_block(CATALOG, _experiment),
+            code=code_digest("mer.training.folds", "mer.training.tables"),
         script:
             "../scripts/split.py"
 
@@ -26,23 +35,27 @@ for _experiment in CONFIG.experiments:
 rule fit:
     input:
         train=RESULTS + "/experiments/{experiment}/folds/{fold}/train.csv",
-        products=lambda wildcards: CATALOG.fold_products(wildcards.experiment, wildcards.fold, held_out=False),
+        products=lambda wildcards: CATALOG.fold_products(
+            wildcards.experiment, wildcards.fold, held_out=False
+        ),
     output:
         RESULTS + "/experiments/{experiment}/seed{seed}/{fold}/model.safetensors",
-    params:
-        block=lambda wildcards: keys.fit_block(CATALOG, wildcards.experiment),
-        held_out=lambda wildcards: CATALOG.fold(wildcards.experiment, wildcards.fold).held_out,
-        code=lambda wildcards: keys.model_code(CATALOG, wildcards.experiment),
     log:
         RESULTS + "/logs/fit/{experiment}/seed{seed}/{fold}.log",
     benchmark:
         RESULTS + "/benchmarks/fit/{experiment}/seed{seed}/{fold}.tsv"
-    resources:
-        gpu=lambda wildcards: keys.gpu(CATALOG, wildcards.experiment),
-        mem_mb=2000,
     priority: 6
     conda:
         "../../envs/torch.yaml"
+    resources:
+        gpu=lambda wildcards: keys.gpu(CATALOG, wildcards.experiment),
+        mem_mb=2000,
+    params:
+        block=lambda wildcards: keys.fit_block(CATALOG, wildcards.experiment),
+        held_out=lambda wildcards: CATALOG.fold(
+            wildcards.experiment, wildcards.fold
+        ).held_out,
+        code=lambda wildcards: keys.model_code(CATALOG, wildcards.experiment),
     script:
         "../scripts/fit.py"
 
@@ -51,20 +64,23 @@ rule predict:
     input:
         model=RESULTS + "/experiments/{experiment}/seed{seed}/{fold}/model.safetensors",
         test=RESULTS + "/experiments/{experiment}/folds/{fold}/test.csv",
-        products=lambda wildcards: CATALOG.fold_products(wildcards.experiment, wildcards.fold, held_out=True),
+        products=lambda wildcards: CATALOG.fold_products(
+            wildcards.experiment, wildcards.fold, held_out=True
+        ),
     output:
-        predictions=RESULTS + "/experiments/{experiment}/seed{seed}/{fold}/predictions.csv",
+        predictions=RESULTS
+        + "/experiments/{experiment}/seed{seed}/{fold}/predictions.csv",
         excluded=RESULTS + "/experiments/{experiment}/seed{seed}/{fold}/excluded.csv",
-    params:
-        code=lambda wildcards: keys.model_code(CATALOG, wildcards.experiment),
     log:
         RESULTS + "/logs/predict/{experiment}/seed{seed}/{fold}.log",
     benchmark:
         RESULTS + "/benchmarks/predict/{experiment}/seed{seed}/{fold}.tsv"
-    resources:
-        mem_mb=2000,
     priority: 7
     conda:
         "../../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        code=lambda wildcards: keys.model_code(CATALOG, wildcards.experiment),
     script:
         "../scripts/predict.py"

@@ -1,0 +1,92 @@
+"""From a configuration to the files that its report and its pictures are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mer.catalog import Catalog
+from mer.config import parse
+from mer.core.errors import ConfigError
+from mer.keys import preset
+from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs, sources_of
+
+
+def prediction_files(catalog: Catalog, experiment: str, name: str = "predictions.csv") -> list[Path]:
+    """Return a file of every seed and fold of an experiment."""
+    base = catalog.config.results / "experiments" / experiment
+    seeds = catalog.config.experiments[experiment].seeds
+    return [base / f"seed{seed}" / fold.name / name for seed in seeds for fold in catalog.folds(experiment)]
+
+
+def report_inputs(catalog: Catalog, raw: Mapping[str, Any]) -> ReportInputs:
+    """Return everything that the report reads, as the workflow lays it out."""
+    config = catalog.config
+    datasets = {}
+    for name in config.datasets:
+        base = config.results / name
+        products = {
+            key: {subject: catalog.product(name, key, subject) for subject in catalog.subjects(name)}
+            for key in config.products_of(name)
+        }
+        datasets[name] = DatasetInputs(base / "index.csv", base / "excluded.csv", base / "problems.csv", products)
+    experiments = {
+        name: ExperimentInputs(
+            metrics=config.results / "experiments" / name / "metrics.json",
+            predictions=prediction_files(catalog, name),
+            model=block.model,
+            preset=preset(catalog, name),
+            view=block.view,
+            protocol=block.protocol,
+            data=block.data,
+            labels=block.labels,
+        )
+        for name, block in config.experiments.items()
+    }
+    return ReportInputs(config.results, raw, datasets, experiments, config.results / "benchmarks", config.report.clips)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: the file is missing or is not a YAML mapping.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(path, "configuration not found", "a YAML file", "name one with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(path, f"not YAML ({' '.join(str(error).split())[:120]})", "a YAML mapping") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(path, "not a mapping", "keys such as `datasets` and `experiments`")
+    return raw
+
+
+def draw_clip(config: Path, dataset: str, sample_id: str, out: Path) -> Path:
+    """Draw every finished product of one clip into a PNG and return its path.
+
+    Raises:
+        ConfigError: the configuration, the dataset or the clip does not exist.
+        ContainerError: no product of the clip was made yet.
+    """
+    from mer.core.images import write_image
+    from mer.report.picture import show_clip
+
+    raw = read_config(config)
+    catalog = Catalog(parse(raw, str(config)))
+    if dataset not in catalog.config.datasets:
+        raise ConfigError(f"{config}: datasets", f"no dataset {dataset!r}", ", ".join(catalog.config.datasets))
+    owners = [key for key, rows in catalog.subjects(dataset).items() if sample_id in {row.sample_id for row in rows}]
+    if not owners:
+        raise ConfigError(dataset, f"no usable clip {sample_id!r}", "a sample_id of its index.csv")
+    products = catalog.config.products_of(dataset)
+    made = {key: catalog.product(dataset, key, owners[0]) for key in products}
+    made = {key: path for key, path in made.items() if path.exists()}
+    if not made:
+        raise ConfigError(dataset, f"no product of {sample_id} was made yet", "a finished run", "run snakemake first")
+    write_image(out, show_clip(made, sample_id, sources_of(raw, products)))
+    return out

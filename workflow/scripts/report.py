@@ -1,0 +1,14 @@
+"""The page and the tables."""
+
+from pathlib import Path
+
+from mer.catalog import Catalog
+from mer.config import parse
+from mer.jobs import job
+from mer.report.build import build_report
+from mer.reporting import report_inputs
+
+with job(snakemake.log[0]) as say:
+    catalog = Catalog(parse(snakemake.config))
+    build_report(report_inputs(catalog, snakemake.config), Path(snakemake.output.page))
+    say(f"wrote {snakemake.output.page}")

@@ -1,0 +1,170 @@
+"""The plan: what is known of a simulated database before a frame is rendered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy.stats import chi2_contingency, kruskal
+
+from mer.core.errors import ConfigError
+from mer.core.registry import load
+from mer.simulate.expression import CLASSES
+from mer.simulate.layouts import casme2
+from mer.simulate.params import SimulateParams
+from mer.simulate.plan import ClipPlan, plan
+from mer.simulate.registry import LAYOUTS
+
+
+def counted(clips: tuple[ClipPlan, ...]) -> list[ClipPlan]:
+    return [clip for clip in clips if not clip.quirk]
+
+
+def unit_tables(signal: float) -> dict[int, np.ndarray]:
+    """Contingency of class (3) against presence (2) of every unit."""
+    clips = plan(SimulateParams(subjects=99, clips=30, label_signal=signal, quirks=False))
+    names = sorted(set(CLASSES.values()))
+    tables: dict[int, np.ndarray] = {}
+    for number in sorted({u.number for c in clips for u in c.units}):
+        table = np.zeros((3, 2))
+        for clip in clips:
+            present = any(u.number == number for u in clip.units)
+            table[names.index(CLASSES[clip.emotion]), int(present)] += 1
+        tables[number] = table
+    return tables
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from mer.simulate.layouts import casme2; from mer.simulate.params import SimulateParams;"
+        "p = SimulateParams(); casme2.table(p); casme2.listing(p); casme2.subjects(p);"
+        "print([m for m in ('cv2', 'torch', 'scipy', 'skimage', 'h5py', 'openpyxl') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_subject_does_not_depend_on_how_many_there_are() -> None:
+    few = [c for c in plan(SimulateParams(subjects=2)) if c.subject_index == 1]
+    many = [c for c in plan(SimulateParams(subjects=9)) if c.subject_index == 1]
+    assert few == many
+    assert few != [c for c in plan(SimulateParams(subjects=2, seed=1)) if c.subject_index == 1]
+
+
+def test_labels_are_balanced_within_every_subject() -> None:
+    for clips in (6, 9):
+        chosen = counted(plan(SimulateParams(subjects=5, clips=clips)))
+        for index in range(5):
+            classes = Counter(CLASSES[c.emotion] for c in chosen if c.subject_index == index)
+            assert set(classes.values()) == {clips // 3}
+
+
+def test_clip_names_are_unique_within_a_subject_and_repeat_across_subjects() -> None:
+    clips = plan(SimulateParams(subjects=9, clips=40))
+    assert len({c.sample_id for c in clips}) == len(clips)
+    assert Counter(c.clip for c in clips)["EP02_01f"] == 9
+
+
+@pytest.mark.parametrize("fps", [100.0, 200.0])
+def test_intervals_are_ordered_and_as_long_as_asked(fps: float) -> None:
+    params = SimulateParams(fps=fps, shortest=0.2, longest=0.5)
+    for clip in counted(plan(params)):
+        assert clip.numbers[0] == clip.onset and clip.numbers[-1] == clip.offset
+        assert clip.onset + 2 <= clip.apex <= clip.offset - 2 < clip.recorded
+        assert 0.2 - 1 / fps <= (clip.offset - clip.onset) / fps <= 0.5 + 1 / fps
+
+
+def test_without_label_signal_no_unit_depends_on_the_label() -> None:
+    for number, table in unit_tables(0.0).items():
+        assert chi2_contingency(table).pvalue > 1e-3 / 12, number
+
+
+def test_with_full_label_signal_the_units_follow_facs() -> None:
+    tables = unit_tables(1.0)
+    assert chi2_contingency(tables[1]).pvalue < 1e-100
+    surprise, positive = 2, 1
+    assert tables[1][[0, positive], 1].sum() == 0 and tables[2][surprise, 1] == tables[2][surprise].sum()
+    assert tables[6][[0, surprise], 1].sum() == 0
+
+
+def test_label_signal_mixes_linearly() -> None:
+    rates = [unit_tables(s)[2][2, 1] / unit_tables(s)[2][2].sum() for s in (0.0, 0.5, 1.0)]
+    assert rates[1] == pytest.approx((rates[0] + rates[2]) / 2, abs=0.05)
+
+
+def test_nothing_but_the_units_depends_on_the_label() -> None:
+    clips = plan(SimulateParams(subjects=99, clips=30, label_signal=0.0, quirks=False))
+    for value in (
+        lambda c: c.offset - c.onset,
+        lambda c: (c.apex - c.onset) / (c.offset - c.onset),
+        lambda c: max(u.peak for u in c.units),
+        lambda c: int(c.clip[2:4]),
+    ):
+        groups = [[value(c) for c in clips if CLASSES[c.emotion] == name] for name in set(CLASSES.values())]
+        assert kruskal(*groups).pvalue > 1e-3
+
+
+def test_quirks_add_the_documented_rows_and_nothing_else() -> None:
+    plain, quirky = plan(SimulateParams(quirks=False)), plan(SimulateParams())
+    assert plain == tuple(counted(quirky))
+    extra = {c.sample_id: c for c in quirky if c.quirk}
+    assert set(extra) == {
+        "sub01/EP06_02_01",
+        "sub02/EP08_1",
+        "sub03/EP14_09",
+        "sub04/EP03_08",
+        "sub05/EP11_09f",
+        "sub09/EP11_09f",
+    }
+    no_apex = extra["sub02/EP08_1"]
+    assert no_apex.cells["ApexFrame"] == "/" and 2 * no_apex.apex == no_apex.onset + no_apex.offset
+    tail = extra["sub04/EP03_08"]
+    assert tail.numbers[-1] < tail.offset and tail.cells["OffsetFrame"] == tail.offset
+    assert extra["sub03/EP14_09"].emotion == "sadness"
+
+
+def test_table_and_listing_agree_with_the_plan() -> None:
+    params = SimulateParams()
+    table, listing = casme2.table(params), casme2.listing(params)
+    assert casme2.subjects(params) == [f"sub{k:02d}" for k in range(1, 13)]
+    assert len(table) == len(listing) == len(plan(params))
+    assert {row["Subject"] for row in table} >= {"01", "2", "03", "12"}
+    for row in table:
+        names = listing[f"sub{int(row['Subject']):02d}", row["Filename"]]
+        assert names[0] == f"img{row['OnsetFrame']}.jpg"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layout": "casme3"}, "unknown layout 'casme3'; did you mean 'casme2'"),
+        ({"label_signal": 1.1}, "less than or equal to 1"),
+        ({"longest": 0.1}, "is below shortest"),
+        ({"fps": 30.0, "shortest": 0.1}, "fewer than 6 frames"),
+        ({"width": 640, "height": 640}, "not between 6:5 and 2:1"),
+        ({"subjekts": 3}, "Extra inputs"),
+    ],
+)
+def test_impossible_parameters_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SimulateParams(**change)  # type: ignore[arg-type]
+
+
+def test_every_parameter_is_described() -> None:
+    assert all(field.description for field in SimulateParams.model_fields.values())
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_every_layout_keeps_the_contract(name: str) -> None:
+    layout = load(LAYOUTS, name, "simulate.layout")
+    assert all(
+        callable(getattr(layout, f)) for f in ("plan", "subjects", "table", "listing", "write_tables", "write_subject")
+    )
+    params = SimulateParams(layout=name, subjects=2)
+    assert sorted({s for s, _ in layout.listing(params)}) == layout.subjects(params)
+    with pytest.raises(ConfigError, match="unknown name 'nowhere'"):
+        load(LAYOUTS, "nowhere", "simulate.layout")

@@ -38,7 +38,7 @@ def test_products_say_what_made_them(finished):
     path = next((finished.folder / "results" / "simulated" / "flow" / "apex").glob("*.h5"))
     with Container(path) as box:
         assert box.attributes["stage"] == "flow"
-        assert box.parameters()["method"] == "tvl1"
+        assert box.parameters()["method"] == "dis"
         assert len(box.attributes["code"]) == 16
         assert path.name in json.loads(box.attributes["inputs"])
 
@@ -64,7 +64,7 @@ def test_the_magnification_factor_runs_magnify_and_what_follows(project):
     assert {"magnify", "flow", "rois", "fit", "predict", "score", "report"} <= set(planned)
     assert not {"simulate", "index", "frames", "align", "interpolate"} & set(planned)
     assert planned["magnify"] == 4
-    assert planned["flow"] == 4, "flow/dis does not read magnified frames"
+    assert planned["flow"] == 4, "flow/tvl1 does not read magnified frames"
 
 
 def test_a_setting_of_one_model_runs_that_model_only(project):
@@ -91,7 +91,7 @@ def test_one_more_subject_keeps_the_others_products(project):
     [
         ("mer/stages/magnify/lagrangian.py", '"""', '"""Other words. ', set()),
         ("mer/stages/magnify/stage.py", "\n\ndef process", "\nEXTRA = 1\n\n\ndef process", {"magnify", "flow", "rois"}),
-        ("mer/stages/flow/dis.py", "\n\nclass Params", "\nEXTRA = 1\n\n\nclass Params", {"flow"}),
+        ("mer/stages/flow/tvl1.py", "\n\nclass Params", "\nEXTRA = 1\n\n\nclass Params", {"flow"}),
     ],
 )
 def test_code_counts_where_it_is_used_and_words_do_not(project, file, old, new, runs):

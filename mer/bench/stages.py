@@ -71,8 +71,8 @@ def _simulate(root: Path, count: int, seed: int, log: Callable[[str], None]) -> 
 def tasks(bench: Bench) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """Yield (stage, method, case, arguments) of every measurement."""
     yield "frames", "list", "per clip", {"root": bench.recordings.root, "truths": bench.recordings.truths}
-    yield "align", "none", "per frame", {"files": bench.drifting, "method": "none"}
-    yield "align", "dlib", "per frame", {"files": bench.drifting, "method": "dlib"}
+    for method in METHODS["align"]:
+        yield "align", method, "per frame", {"files": bench.drifting, "method": method}
     for method in METHODS["interpolate"]:
         for sigma in NOISES[:2]:
             yield "interpolate", method, f"noise {sigma:g}", {"files": bench.plain, "method": method, "sigma": sigma}

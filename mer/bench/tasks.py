@@ -98,31 +98,27 @@ def magnify(clock: Clock, files: Sequence[Path], algorithm: str, factor: float, 
 
 
 def align(clock: Clock, files: Sequence[Path], method: str) -> Errors:
-    """Motion of rigid face points left after alignment; `none` holds the first frame's crop: what there was."""
-    residuals, landmarks = [], []
+    """Motion of rigid face points left after alignment, and what there was in a crop held still."""
+    module = load(METHODS["align"], method, "bench")
+    left, before, landmarks = [], [], []
     for _, clip in opened(files):
-        if method == "none":
-            transforms, found = _still(clip)
-        else:
-            module = load(METHODS["align"], method, "bench")
-            made = clock.time(
-                module.align, clip["frames"], module.Params(size=SIZE), "bench", units=len(clip["frames"])
-            )
-            transforms, found = made.transform, made.landmarks
-        points = np.stack([apply(m, p) for m, p in zip(transforms, clip["rigid"], strict=True)])
-        residuals.append(rms(np.linalg.norm(points - points.mean(axis=0), axis=-1).ravel()))
-        truth = np.stack([apply(m, p) for m, p in zip(transforms, clip["landmarks"], strict=True)])
-        landmarks.append(float(np.linalg.norm(found - truth, axis=-1).mean()))
-    errors = {"rigid points": (rms(residuals), "px RMS")}
-    return errors if method == "none" else {**errors, "landmarks": (float(np.mean(landmarks)), "px")}
+        made = clock.time(module.align, clip["frames"], module.Params(size=SIZE), "bench", units=len(clip["frames"]))
+        still = np.broadcast_to(made.transform[0], made.transform.shape)
+        left.append(_wander(made.transform, clip["rigid"]))
+        before.append(_wander(still, clip["rigid"]))
+        truth = np.stack([apply(m, p) for m, p in zip(made.transform, clip["landmarks"], strict=True)])
+        landmarks.append(float(np.linalg.norm(made.landmarks - truth, axis=-1).mean()))
+    return {
+        "rigid points": (rms(left), "px RMS"),
+        "rigid points, unaligned": (rms(before), "px RMS"),
+        "landmarks": (float(np.mean(landmarks)), "px"),
+    }
 
 
-def _still(clip: Arrays) -> tuple[np.ndarray, np.ndarray]:
-    from mer.core.geometry import canonical_eyes, eye_centres, similarity
-
-    first = similarity(eye_centres(clip["landmarks"][0]), canonical_eyes(SIZE))
-    transforms = np.broadcast_to(first, (len(clip["frames"]), 2, 3))
-    return transforms, np.stack([apply(first, points) for points in clip["landmarks"]])
+def _wander(transforms: np.ndarray, points: np.ndarray) -> float:
+    """Return the RMS distance of points (T, N, 2) under transforms (T, 2, 3) from their mean places."""
+    moved = np.stack([apply(m, p) for m, p in zip(transforms, points, strict=True)])
+    return rms(np.linalg.norm(moved - moved.mean(axis=0), axis=-1).ravel())
 
 
 def frames(clock: Clock, root: Path, truths: Sequence[Path]) -> Errors:

@@ -44,6 +44,39 @@ def bench_stages(
 
 
 @app.command()
+def check(
+    root: Annotated[Path, typer.Argument(help="The folder that the licence gave you.")],
+    dataset: Annotated[str, typer.Option(help="Its reader, e.g. casme2; see docs/datasets.md.")],
+    view: Annotated[str, typer.Option(help="Which of the released image trees to look at.")] = "",
+    option: Annotated[list[str] | None, typer.Option(help="Another key of the reader, as key=value.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Any problem makes the download unusable.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List every problem, not the first of each rule.")] = False,
+    licence_accepted: Annotated[bool, typer.Option("--licence-accepted", help="You signed the owner's form.")] = False,
+    errata: Annotated[bool, typer.Option(help="Apply the published corrections.")] = True,
+    decode: Annotated[int, typer.Option(help="Images to decode per clip.", min=0)] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object instead of tables.")] = False,
+) -> None:
+    """Read a download before anything runs. Exit status: 0 usable, 1 usable with exclusions, 2 unusable."""
+    from mer.checking.command import run_check
+
+    accepted = True if licence_accepted else None
+    text, status = run_check(
+        root,
+        dataset,
+        view,
+        option or (),
+        strict,
+        as_json,
+        accepted,
+        errata=errata,
+        decode=decode,
+        everything=everything,
+    )
+    typer.echo(text, nl=False)
+    raise typer.Exit(status)
+
+
+@app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write the database and its truth into.")],
     layout: Annotated[str, typer.Option(help="Which database's layout to write.")] = "casme2",
@@ -53,11 +86,17 @@ def simulate(
 ) -> None:
     """Write a simulated database in the layout of a real one, with its exact truth beside it."""
     from mer.config import validate
+    from mer.core.registry import load
     from mer.simulate.params import SimulateParams
-    from mer.simulate.write import write_database
+    from mer.simulate.registry import LAYOUTS
 
     values = {"layout": layout, "subjects": subjects, "clips": clips, "seed": seed}
-    write_database(validate(SimulateParams, values, "mer simulate", ""), out, log=typer.echo)
+    params = validate(SimulateParams, values, "mer simulate", "")
+    writer = load(LAYOUTS, layout, "mer simulate --layout")
+    writer.write_tables(params, out)
+    for subject in writer.subjects(params):
+        writer.write_subject(params, subject, out, out / "truth" / f"{subject}.h5")
+        typer.echo(f"{subject}: written below {out}")
 
 
 @app.command()

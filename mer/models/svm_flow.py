@@ -19,8 +19,6 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from sklearn.metrics import f1_score
-from sklearn.svm import SVC
 
 from mer.core.container import Clip
 from mer.core.errors import ModelError
@@ -80,6 +78,8 @@ def channel_scale(x: np.ndarray) -> np.ndarray:
 
 def train_machine(x: np.ndarray, y: np.ndarray, n_classes: int, cost: float, preset: Preset) -> State:
     """Train on (N, 147) features and (N,) labels; a part with one class gives a machine that always names it."""
+    from sklearn.svm import SVC  # Predicting needs no scikit-learn, and importing it costs more than predicting.
+
     scale = channel_scale(x) if preset.scale == "fold" else np.ones(CHANNELS)
     present = np.unique(y)
     pairs = np.array(list(combinations(present, 2)), np.int64).reshape(-1, 2)
@@ -127,6 +127,8 @@ def choose_cost(
     x: np.ndarray, y: np.ndarray, groups: np.ndarray, n_classes: int, preset: Preset, seed: int
 ) -> tuple[float, dict[str, float]]:
     """Return the C with the best inner macro F1 and the F1 of each; the middle of the grid with one person only."""
+    from sklearn.metrics import f1_score
+
     k = min(preset.inner_folds, len(np.unique(groups)))
     if k < 2 or len(preset.c_grid) == 1:
         return sorted(preset.c_grid)[len(preset.c_grid) // 2], {}

@@ -19,6 +19,7 @@ from mer.core.errors import ConfigError
 from mer.core.params import Params
 from mer.core.registry import load, nearest
 from mer.datasets.labels import VIEWS
+from mer.datasets.licences import require_licence
 from mer.datasets.registry import READERS
 from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
 from mer.simulate.params import SimulateParams
@@ -38,6 +39,7 @@ class DatasetBlock(Params):
     root: Path | None = Field(None, description="Folder that the licence gave you; absent for a simulated database.")
     simulate: SimulateParams | None = Field(None, description="Simulate the database instead of reading a root.")
     options: dict[str, Any] = Field(default_factory=dict, description="Keys of the reader, e.g. view, apex policy.")
+    licence_accepted: bool = Field(False, description="You signed the owner's licence; needed for a licensed `root`.")
     errata: bool = Field(True, description="Apply the published corrections where the old value matches.")
     products: list[str] = Field(
         default_factory=list, description="Products to make besides what the experiments need, as `stage/variant`."
@@ -236,6 +238,8 @@ def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Varian
         raise ConfigError(
             f"{path}.root", f"no folder {str(block.root)!r}", "the folder that the licence gave you", "mend the path"
         )
+    if block.root is not None:
+        require_licence(block.reader, name, block.licence_accepted, path)
     for product in block.products:
         _product(f"{path}.products", product, variants)
 

@@ -7,18 +7,16 @@ faults, reads the cells, finds the media and applies the rules V05 to V19 of spe
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import PurePosixPath
 
-from mer.core.errors import ClipError
 from mer.core.sample import Sample
+from mer.datasets.alternatives import Alternatives, resolve
 from mer.datasets.au import parse_aus
 from mer.datasets.errata import Erratum, corrected
-from mer.datasets.files import VIDEOS, numbered, suffix_of
+from mer.datasets.frames_on_disk import with_media
 from mer.datasets.intervals import ApexRules, Note, read_interval, too_long
 from mer.datasets.labels import normalise_emotion, objective_class, with_classes
 from mer.datasets.reading import Listing, Reading
@@ -68,6 +66,8 @@ class Database:
     `emotions` are the normalised names of its table; None where it has no such column. `longest` is the
     duration in seconds above which a micro-expression is noted; `may_miss` the share of an interval's frames
     that may be missing on disk before the clip cannot be used. `blank_emotion`: an empty cell is no fault.
+    `alternatives` says which branches of an `or` in an action-unit cell stay; `unlabelled` are the beginnings of
+    `subject/clip` of folders that the release itself ships without a row.
     """
 
     name: str
@@ -81,6 +81,8 @@ class Database:
     may_miss: float = 0.1
     blank_emotion: bool = False
     parse: Callable[[str], tuple] = parse_aus
+    alternatives: Alternatives = "all"
+    unlabelled: tuple[str, ...] = ()
 
 
 def safe_id(text: str) -> str:
@@ -123,11 +125,17 @@ def assemble(
         sample, fixed = _labelled(database, annotation, release, errata or {}, note)
         key = _fold(annotation.media or (annotation.subject, annotation.clip))
         used.add(key)
-        sample = _with_media(sample, folded.get(key), folded, database.may_miss, note)
+        sample = with_media(sample, folded.get(key), folded, database.may_miss, note)
         notes += annotation.notes
-        reading.samples.append(dataclasses.replace(sample, errata=fixed, notes=tuple(notes)))
+        units, choice = resolve(
+            sample.aus, database.name, annotation.errata_key or annotation.key, database.alternatives
+        )
+        reading.samples.append(dataclasses.replace(sample, aus=units, errata=(*fixed, *choice), notes=tuple(notes)))
+        if annotation.left_out:
+            reading.left_out.add(len(reading.samples) - 1)
     _repeated(reading, annotations)
-    _unannotated(reading, [original for key, (original, _) in folded.items() if key not in used])
+    spare = {original: found for key, (original, found) in folded.items() if key not in used}
+    _unannotated(reading, spare, database.unlabelled)
     return reading
 
 
@@ -213,72 +221,6 @@ def _with_emotion(sample: Sample, database: Database, values: Mapping[str, str],
     return sample.excluded(reason)
 
 
-def _with_media(
-    sample: Sample,
-    found: tuple[tuple[str, str], Sequence[str]] | None,
-    folded: Mapping[tuple[str, str], tuple],
-    may_miss: float,
-    note: Note,
-) -> Sample:
-    """Return the row with its media: path, first and last file, and what is missing of its interval."""
-    if found is None or not found[1]:
-        near = _near(sample, folded)
-        return _missing(sample, f"no frames found{near}", "V09", note)
-    files = found[1]
-    if suffix_of(files[0]) in VIDEOS:
-        if len(files) > 1:
-            reason = f"{len(files)} videos: {', '.join(sorted(files)[:3])}"
-            note("V09", "error", reason)
-            return sample.excluded(reason)
-        return dataclasses.replace(sample, media_path=files[0], media_kind="video", n_files=1)
-    try:
-        numbers = numbered(files, sample.sample_id)
-    except ClipError as error:
-        note("V10", "error", error.line())
-        return sample.excluded(error.line())
-    if not numbers:
-        return _missing(sample, f"none of {len(files)} files has a frame number, e.g. {files[0]}", "V10", note)
-    sample = dataclasses.replace(
-        sample,
-        media_path=PurePosixPath(files[0]).parent.as_posix(),
-        first_file=min(numbers),
-        last_file=max(numbers),
-        n_files=len(numbers),
-    )
-    return _gaps(sample, numbers, may_miss, note)
-
-
-def _near(sample: Sample, folded: Mapping[tuple[str, str], tuple]) -> str:
-    names = [
-        "/".join(original) for original, _ in folded.values() if original[0].casefold() == sample.subject.casefold()
-    ]
-    close = difflib.get_close_matches(sample.sample_id, names, n=3, cutoff=0.5)
-    return f"; nearest folders: {', '.join(close)}" if close else ""
-
-
-def _missing(sample: Sample, reason: str, rule: str, note: Note) -> Sample:
-    note(rule, "error", reason)
-    if sample.status == "excluded":
-        return sample.excluded(reason)
-    return dataclasses.replace(sample, status="missing_media", reason=reason)
-
-
-def _gaps(sample: Sample, numbers: Mapping[int, str], may_miss: float, note: Note) -> Sample:
-    if sample.onset is None or sample.offset is None or sample.offset < sample.onset:
-        return sample
-    total = sample.offset - sample.onset + 1
-    absent = total - sum(sample.onset <= n <= sample.offset for n in numbers)
-    if not absent:
-        return sample
-    some = ", ".join(str(n) for n in islice((n for n in range(sample.onset, sample.offset + 1) if n not in numbers), 5))
-    some += ", …" if absent > 5 else ""
-    reason = f"{absent} of {total} frames missing: {some}; on disk {sample.first_file}..{sample.last_file}"
-    if absent <= may_miss * total:
-        note("V10", "warning", reason)
-        return sample
-    return _missing(sample, reason, "V10", note)
-
-
 def _repeated(reading: Reading, annotations: Sequence[Annotation]) -> None:
     """Exclude rows that share an id (V12): the later ones when they agree word for word, all of them otherwise."""
     places: dict[str, list[int]] = {}
@@ -302,7 +244,13 @@ def _repeated(reading: Reading, annotations: Sequence[Annotation]) -> None:
             reading.samples[place] = dataclasses.replace(sample, sample_id=unused(key, taken) if turn else key)
 
 
-def _unannotated(reading: Reading, keys: Sequence[tuple[str, str]]) -> None:
-    if keys:
-        some = ", ".join("/".join(key) for key in sorted(keys)[:3])
-        reading.note("V14", "warning", f"{len(keys)} folders have no annotation, e.g. {some}")
+def _unannotated(reading: Reading, spare: Mapping[tuple[str, str], Sequence[str]], known: tuple[str, ...]) -> None:
+    """Note the folders that no row asks for (V14), and whether the release is known to have them."""
+    if not spare:
+        return
+    names = sorted("/".join(key) for key in spare)
+    for key in sorted(spare):
+        reading.leftovers.append(PurePosixPath(next(iter(spare[key]), "/".join(key))).parent.as_posix())
+    documented = bool(known) and all(name.startswith(known) for name in names)
+    tail = "; the release itself has no label for them" if documented else ""
+    reading.note("V14", "warning", f"{len(names)} folders have no annotation, e.g. {', '.join(names[:3])}{tail}")

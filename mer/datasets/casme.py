@@ -14,6 +14,7 @@ from pydantic import Field
 
 from mer.core.params import Params
 from mer.datasets import files, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
 from mer.datasets.casme2 import subject_of
 from mer.datasets.expected import note_differences
@@ -45,6 +46,7 @@ class Options(Params):
     table: str = Field("", description="annotation table below the root; found by its usual names when empty")
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
     apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -90,7 +92,7 @@ def samples_from(
     rows = tables.aligned(table, COLUMNS, release.split(" sha256:")[0] or NAME)
     rows, text = tables.split_text_rows(rows, ("subject", "filename", "onset", "offset"))
     rules = ApexRules(options.apex_missing, options.apex_at_onset)
-    database = Database(NAME, NAME, FPS, "cropped", EMOTIONS, rules)
+    database = Database(NAME, NAME, FPS, "cropped", EMOTIONS, rules, alternatives=options.alternatives)
     return assemble(database, [_annotation(row) for row in rows], listing, release).ignored(text)
 
 

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from mer.core.params import Params
 from mer.datasets import files, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
 from mer.datasets.errata import errata_of
 from mer.datasets.expected import note_differences
@@ -61,6 +62,7 @@ class Options(Params):
     )
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
     apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -128,7 +130,8 @@ def samples_from(
     for row in rows:
         subject, clip = subject_of(row["subject"]), row["filename"].strip()
         annotations.append(_annotation(row, subject, clip, classes.get((subject, clip.casefold()), "")))
-    database = Database(NAME, NAME, FPS, options.view, EMOTIONS, ApexRules(options.apex_missing, options.apex_at_onset))
+    rules = ApexRules(options.apex_missing, options.apex_at_onset)
+    database = Database(NAME, NAME, FPS, options.view, EMOTIONS, rules, alternatives=options.alternatives)
     corrections = errata_of(NAME, options.view) if errata else None
     return assemble(database, annotations, listing, release, corrections).ignored(text)
 

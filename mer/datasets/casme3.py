@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mer.core.params import Params
 from mer.datasets import files, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
 from mer.datasets.errata import Erratum, errata_of
 from mer.datasets.expected import note_differences
@@ -61,6 +62,7 @@ class Options(Params):
     may_miss: float = Field(0.5, ge=0, le=1, description="share of an interval's frames that may be missing on disk")
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
     apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -136,6 +138,7 @@ def samples_from(
         longest=2.0,
         may_miss=options.may_miss,
         blank_emotion=not has_emotion,
+        alternatives=options.alternatives,
     )
     return assemble(database, annotations, listing, release, corrections).ignored(text)
 

@@ -18,6 +18,7 @@ from pydantic import Field
 from mer.core.errors import DatasetError
 from mer.core.params import Params
 from mer.datasets import files, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
 from mer.datasets.errata import errata_of
 from mer.datasets.expected import note_differences
@@ -39,6 +40,8 @@ PEOPLE = dict(
         strict=True,
     )
 )
+#: Folders of rawpic without a row: two films without a label, and a misplaced copy (subject/film).
+UNLABELLED = ("s15/0508", "s23/0503", "s19/23_0502")
 FILMS = {
     "disgust1": "0101",
     "disgust2": "0102",
@@ -64,6 +67,7 @@ class Options(Params):
     table: str = Field("", description="annotation table below the root; found by its released names when empty")
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
     apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -157,7 +161,9 @@ def samples_from(
     rows, text = tables.split_text_rows(rows, ("participant", "video", "onset", "offset"))
     annotations = [_annotation(row, options, errata) for row in rows]
     rules = ApexRules(options.apex_missing, options.apex_at_onset)
-    database = Database(NAME, NAME, FPS, options.view, EMOTIONS, rules)
+    database = Database(
+        NAME, NAME, FPS, options.view, EMOTIONS, rules, alternatives=options.alternatives, unlabelled=UNLABELLED
+    )
     reading = assemble(database, annotations, listing, release, errata_of(NAME) if errata else None).ignored(text)
     if options.view == "cropped":
         _mark_spares(reading)

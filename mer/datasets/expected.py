@@ -15,25 +15,33 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.sample import Sample
-from mer.datasets.labels import VIEWS, class_of
+from mer.datasets.labels import CD6ME_AUS, VIEWS, au_targets, class_of
 from mer.datasets.reading import Reading
 
 _FILE = Path(__file__).with_name("expected.json")
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One count that is not as expected: `what` names it as in `expected.json`."""
+class Count:
+    """One count of a known release: `what` names it as in `expected.json`, `status` is verified or secondary."""
 
     what: str
     found: int
     expected: int
     status: str
 
+    @property
+    def ok(self) -> bool:
+        """Tell whether the count is as expected."""
+        return self.found == self.expected
+
 
 @cache
 def releases(dataset: str) -> tuple[dict[str, Any], ...]:
-    """Return the known releases of a database, each with `release`, `status` and `counts`."""
+    """Return the known releases of a database, each with `release`, `status` and `counts`.
+
+    `secondary`, where given, holds counts of a verified release that are known from elsewhere only.
+    """
     return tuple(json.loads(_FILE.read_text(encoding="utf-8")).get(dataset, ()))
 
 
@@ -65,25 +73,37 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
                 counts[f"{view} {label}"] += 1
                 counts[f"{view} rows"] += 1
                 people[f"{view} subjects"].add(sample.group)
+        for unit, present in zip(CD6ME_AUS, au_targets(sample) or (), strict=False):
+            counts[f"cd6me au {unit}"] += present
     for name, members in (*people.items(), *videos.items()):
         counts[name] = len(members)
     return counts
 
 
-def compare(reading: Reading, file: str = "") -> list[Difference]:
-    """Return the counts of a reading that differ from the release that `file` names; [] when none is known."""
+def counted(reading: Reading, file: str = "") -> list[Count]:
+    """Return every count of the release that `file` names beside what the reading has; [] when none is known.
+
+    Objective classes known second-hand are left out where the reading has none at all: they come in a separate file.
+    """
     release = release_for(reading.dataset, file or reading.release)
     if release is None:
         return []
     found = measure(reading.samples)
-    expected: dict[str, int] = release["counts"]
+    classes = any(sample.objective_class for sample in reading.samples)
+    expected = {what: (n, release["status"]) for what, n in release["counts"].items()}
+    for what, n in release.get("secondary", {}).items():
+        if classes or not what.startswith(("objective", "megc2018")):
+            expected[what] = (n, "secondary")
     # An emotion that the release does not have is a difference too.
-    if any(name.startswith("emotion ") for name in expected):
-        surplus = [
-            name for name in found if name.startswith("emotion ") and name not in expected and name != "emotion "
-        ]
-        expected = {**expected, **dict.fromkeys(sorted(surplus), 0)}
-    return [Difference(what, found[what], n, release["status"]) for what, n in expected.items() if found[what] != n]
+    if any(what.startswith("emotion ") for what in expected):
+        surplus = sorted(what for what in found if what.startswith("emotion ") and what not in expected)
+        expected |= {what: (0, release["status"]) for what in surplus if what != "emotion "}
+    return [Count(what, found[what], n, status) for what, (n, status) in expected.items()]
+
+
+def compare(reading: Reading, file: str = "") -> list[Count]:
+    """Return the counts of a reading that differ from the release that `file` names; [] when none is known."""
+    return [count for count in counted(reading, file) if not count.ok]
 
 
 def note_differences(reading: Reading, file: str = "") -> None:
@@ -92,7 +112,8 @@ def note_differences(reading: Reading, file: str = "") -> None:
     if differences:
         shown = ", ".join(f"{d.what} {d.found} (release: {d.expected})" for d in differences[:12])
         more = f" and {len(differences) - 12} more" if len(differences) > 12 else ""
-        status = "" if differences[0].status == "verified" else "; the release's numbers are second-hand"
+        second_hand = all(d.status != "verified" for d in differences)
+        status = "; the release's numbers are second-hand" if second_hand else ""
         reading.note(
             "V04", "warning", f"counts differ: {shown}{more}{status}; an edited copy or a part of the release?"
         )

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from mer.core.params import Params
 from mer.datasets import files, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
 from mer.datasets.expected import note_differences
 from mer.datasets.intervals import ApexPolicy, ApexRules
@@ -43,6 +44,7 @@ class Options(Params):
     table: str = Field("", description="annotation table below the root; found by its released name when empty")
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
     apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -96,7 +98,7 @@ def samples_from(
     several = {annotation.emotion for annotation in annotations if "+" in annotation.emotion}
     emotions = EMOTIONS | {e for e in map(normalise_emotion, several) if set(re.split(r"\s*\+\s*", e)) <= EMOTIONS}
     rules = ApexRules(options.apex_missing, options.apex_at_onset)
-    database = Database(NAME, NAME, FPS, "raw", emotions, rules)
+    database = Database(NAME, NAME, FPS, "raw", emotions, rules, alternatives=options.alternatives)
     return assemble(database, annotations, listing, release).ignored(text)
 
 

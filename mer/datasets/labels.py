@@ -2,7 +2,9 @@
 
 A view is one rule from a row to a class or to None (the row takes no part). `emotion_3` is the generic
 positive / surprise / negative folding; `megc2019` is the protocol of the composite database (specs/datasets.md §12.1),
-which is not the same: CASME II fear and sadness stay out, by the labels of the 2014 table.
+which is not the same: CASME II fear and sadness stay out, by the labels of the 2014 table. Beside these schemes of
+one class per row stand the action-unit targets of CD6ME (§12.2, leave one database out) and the selections of the
+spotting protocols (§12.3).
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 from mer.core.errors import ConfigError
 from mer.core.registry import nearest
 from mer.core.sample import Sample
+from mer.datasets.alternatives import resolve
+from mer.datasets.au import parse_aus
 
 POLARITY = ("negative", "positive", "surprise")
 SEVEN = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -47,6 +51,27 @@ _SEVEN: Mapping[str, tuple[str, ...]] = {
 # Two clips without a usable apex, and three that the 2014 table calls sadness, the 2019 table surprise.
 _MEGC2019_OUT = {"sub04/EP12_01f", "sub05/EP09_05f", "sub24/EP07_01", "sub24/EP07_04f", "sub24/EP10_03"}
 _MEGC2019_CASME2 = {"disgust": "negative", "repression": "negative", "happiness": "positive", "surprise": "surprise"}
+
+#: CD6ME: its databases, each held out once, and its action units in the order of every table.
+CD6ME_DATASETS = ("casme", "casme2", "samm", "fourdme", "mmew", "casme3a")
+CD6ME_AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17)
+#: Spotting selections: which types of expression are sought in the long recordings.
+SPOTTING: Mapping[str, tuple[str, ...]] = {
+    "spotting_micro": ("micro",),
+    "spotting_macro": ("macro",),
+    "spotting_both": ("micro", "macro"),
+}
+#: Databases with long recordings, and the view that holds them.
+_LONG = {
+    "casme2": "raw",
+    "casme_sq": "raw",
+    "casme3a": "raw",
+    "casme3c": "raw",
+    "samm_lv": "long",
+    "smic_e_hs": "long",
+    "smic_e_vis": "long",
+    "smic_e_nir": "long",
+}
 
 
 @dataclass(frozen=True)
@@ -161,3 +186,39 @@ def with_classes(sample: Sample) -> Sample:
         emotion_5=class_of(sample, "emotion_5"),
         emotion_7=class_of(sample, "emotion_7"),
     )
+
+
+def family_of(sample: Sample) -> str:
+    """Return what a leave-one-database-out split must hold out together: releases with the same people are one."""
+    return sample.group.partition(":")[0]
+
+
+def au_targets(sample: Sample) -> tuple[int, ...] | None:
+    """Return the 12 binary CD6ME targets of a row, in the order of `CD6ME_AUS`; None when it takes no part.
+
+    Held units do not count, uncertain ones do, and the branches of an `or` are resolved as in CD6ME whatever the
+    reader's option `alternatives` says. Status is not looked at.
+    """
+    if sample.dataset not in CD6ME_DATASETS or sample.expression_type != "micro":
+        return None
+    typed = parse_aus(sample.au_raw)[0]
+    units = typed if any(unit.alternative for unit in typed) else sample.aus
+    for key in (sample.sample_id, sample.sample_id.partition("/")[2]):
+        resolved, choice = resolve(units, sample.dataset, key, "resolved")
+        if choice:
+            break
+    present = {unit.number for unit in resolved if not unit.kept}
+    return tuple(int(number in present) for number in CD6ME_AUS)
+
+
+def in_spotting_set(sample: Sample, name: str) -> bool:
+    """Tell whether a row is an interval to be spotted: of the named type, with both ends, in a long recording.
+
+    Raises:
+        ConfigError: the selection is unknown.
+    """
+    if name not in SPOTTING:
+        remedy = nearest(name, SPOTTING)
+        raise ConfigError("view", f"unknown spotting selection {name!r}", "a named selection", remedy)
+    known = sample.onset is not None and sample.offset is not None
+    return known and sample.expression_type in SPOTTING[name] and _LONG.get(sample.dataset) == sample.view

@@ -16,6 +16,7 @@ from pydantic import Field
 from mer.core.params import Params
 from mer.core.sample import ActionUnit
 from mer.datasets import files, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
 from mer.datasets.au import parse_aus
 from mer.datasets.expected import note_differences
@@ -43,6 +44,7 @@ class Options(Params):
     folder: str = Field("", description="folder of the videos below the root; the root itself when empty")
     table: str = Field("", description="annotation table below the root; found by its released name when empty")
     apex: ApexPolicy = Field("midpoint", description="what stands for the apex, which is not annotated")
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -88,7 +90,17 @@ def samples_from(
     rows, text = tables.split_text_rows(rows, ("subject", "filename", "onset", "offset"))
     annotations = [_annotation(row) for row in rows]
     rules = ApexRules(options.apex, annotated=False)
-    database = Database(NAME, NAME, None, "raw", EMOTIONS, rules, blank_emotion=True, parse=parse_cell)
+    database = Database(
+        NAME,
+        NAME,
+        None,
+        "raw",
+        EMOTIONS,
+        rules,
+        blank_emotion=True,
+        parse=parse_cell,
+        alternatives=options.alternatives,
+    )
     return assemble(database, annotations, listing, release).ignored(text)
 
 

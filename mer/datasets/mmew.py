@@ -15,6 +15,7 @@ from pydantic import Field
 
 from mer.core.params import Params
 from mer.datasets import files, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
 from mer.datasets.errata import Erratum, errata_of
 from mer.datasets.expected import note_differences
@@ -45,6 +46,7 @@ class Options(Params):
     table: str = Field("", description="annotation table below the root; found by its released names when empty")
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
     apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -101,7 +103,8 @@ def samples_from(
     rows, text = tables.split_text_rows(rows, ("subject", "filename", "onset", "offset"))
     annotations = [_annotation(row) for row in rows]
     rules = ApexRules(options.apex_missing, options.apex_at_onset)
-    database = Database(NAME, NAME, FPS, "cropped", frozenset(CODES.values()), rules)
+    emotions = frozenset(CODES.values())
+    database = Database(NAME, NAME, FPS, "cropped", emotions, rules, alternatives=options.alternatives)
     corrections = _fitting(listing) if errata else None
     reading = assemble(database, annotations, listing, release, corrections).ignored(text)
     for sample in reading.samples:

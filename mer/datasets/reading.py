@@ -40,13 +40,17 @@ class Problem:
 class Reading:
     """The rows of one database in table order, with every problem found.
 
-    `release` is the annotation file's name and digest ("name sha256:…"), or what the caller gave.
+    `release` is the annotation file's name and digest ("name sha256:…"), or what the caller gave. `leftovers` are
+    the folders (relative to the root) that no row asks for; `left_out` the places in `samples` of rows that an option
+    of the reader excludes.
     """
 
     dataset: str
     release: str
     samples: list[Sample] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+    left_out: set[int] = field(default_factory=set)
 
     @property
     def errata(self) -> tuple[str, ...]:

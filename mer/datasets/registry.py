@@ -16,6 +16,7 @@ READERS: dict[str, str] = {
     "mmew": "mer.datasets.mmew",
     "casme_sq": "mer.datasets.casme_sq",
     "casme3": "mer.datasets.casme3",
+    "casme3c": "mer.datasets.casme3c",
     "samm_lv": "mer.datasets.samm_lv",
     "smic_e": "mer.datasets.smic_e",
     "meview": "mer.datasets.meview",

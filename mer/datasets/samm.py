@@ -6,19 +6,16 @@ offset only; the padding of frame numbers varies by clip. The alternatives of fi
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from pydantic import Field
 
 from mer.core.params import Params
-from mer.core.sample import ActionUnit, Sample
 from mer.datasets import files, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
-from mer.datasets.au import choose, parse_aus
 from mer.datasets.errata import errata_of
 from mer.datasets.expected import note_differences
 from mer.datasets.intervals import ApexPolicy, ApexRules, frame_number
@@ -49,9 +46,7 @@ class Options(Params):
     table: str = Field("", description="annotation table below the root; found by its released names when empty")
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where the apex is missing or out of range")
     apex_at_end: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset or the offset")
-    alternatives: Literal["all", "first", "none", "resolved"] = Field(
-        "all", description="which branches of an `or` in an AU cell to keep; `resolved` as in CD6ME, else the first"
-    )
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -105,11 +100,9 @@ def samples_from(
     rows, text = tables.split_text_rows(rows, ("subject", "filename", "onset", "offset"))
     annotations = [_annotation(row, listing, errata) for row in rows]
     apex = ApexRules(options.apex_missing, options.apex_at_end, options.apex_at_end, mend=True)
-    database = Database(NAME, NAME, FPS, "raw", EMOTIONS, apex)
+    database = Database(NAME, NAME, FPS, "raw", EMOTIONS, apex, alternatives=options.alternatives)
     corrections = errata_of(NAME) if errata else None
-    reading = assemble(database, annotations, listing, release, corrections).ignored(text)
-    reading.samples = [_with_choice(sample, options.alternatives) for sample in reading.samples]
-    return reading
+    return assemble(database, annotations, listing, release, corrections).ignored(text)
 
 
 def _annotation(row: tables.Row, listing: Listing, errata: bool) -> Annotation:
@@ -149,20 +142,3 @@ def _offset(row: tables.Row, names: Sequence[str], clip: str) -> tuple[str, tupl
         return row["offset"], ()
     fixed = onset + duration - 1
     return str(fixed), (f"{clip} offset {offset}->{fixed} (onset + Duration - 1)",)
-
-
-def _with_choice(sample: Sample, policy: Literal["all", "first", "none", "resolved"]) -> Sample:
-    if policy == "all" or not any(unit.alternative for unit in sample.aus):
-        return sample
-    if policy != "resolved":
-        return dataclasses.replace(sample, aus=choose(sample.aus, policy))
-    known = [e for e in errata_of(NAME).get(sample.sample_id.partition("/")[2], ()) if e.field == "au_choice"]
-    if not known:
-        return dataclasses.replace(sample, aus=choose(sample.aus, "first"))
-    wanted = {(unit.number, unit.side) for unit in parse_aus(known[0].new)[0]}
-    kept = tuple(unit for unit in sample.aus if not unit.alternative or _same(unit, wanted))
-    return dataclasses.replace(sample, aus=kept, errata=(*sample.errata, known[0].name))
-
-
-def _same(unit: ActionUnit, wanted: set[tuple[int, str]]) -> bool:
-    return (unit.number, unit.side) in wanted

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from mer.core.params import Params
 from mer.datasets import files, samm, tables
+from mer.datasets.alternatives import AlternativesKey
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
 from mer.datasets.errata import errata_of
 from mer.datasets.expected import note_differences
@@ -49,6 +50,7 @@ class Options(Params):
     )
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
     apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    alternatives: AlternativesKey = "all"
 
 
 def read(root: Path, options: Options, errata: bool = True) -> Reading:
@@ -117,7 +119,9 @@ def samples_from(
     rows, text = tables.split_text_rows(rows, ("subject", "filename", "onset", "offset"))
     annotations = [_annotation(row, options, labels) for row in rows]
     rules = ApexRules(options.apex_missing, options.apex_at_onset)
-    database = Database(NAME, "samm", FPS, "long", samm.EMOTIONS, rules, blank_emotion=True)
+    database = Database(
+        NAME, "samm", FPS, "long", samm.EMOTIONS, rules, blank_emotion=True, alternatives=options.alternatives
+    )
     return assemble(database, annotations, listing, release, errata_of(NAME) if errata else None).ignored(text)
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mer.core.errors import DatasetError
 from mer.core.params import Params
 from mer.datasets import files, tables
 from mer.datasets.annotations import Annotation, Database, assemble, safe_id
@@ -37,6 +38,12 @@ COLUMNS = {
     "emotion": ("emotion",),
 }
 OPTIONAL = ("onset2", "offset2", "onset3", "offset3", "first", "emotion")
+#: Where the columns stand when their headers say nothing; the VIS table has no third expression.
+PLACES: dict[str, tuple[str, ...]] = {
+    "hs": ("Subject", "Filename", "", "OnsetF", "OffsetF", "Onset2F", "Offset2F", "Onset3F", "Offset3F", "", "FirstF"),
+    "vis": ("Subject", "Filename", "", "OnsetF", "OffsetF", "Onset2F", "Offset2F", "", "FirstF"),
+}
+PLACES["nir"] = PLACES["hs"]
 
 
 class Options(Params):
@@ -58,12 +65,61 @@ def read(root: Path, options: Options, errata: bool = True) -> Reading:
     root = files.checked_root(root, name)
     stems = (f"SMIC-{camera}-E_annotation", f"SMIC_{camera}_E_annotation", f"SMIC-{camera}-E_annotation_2019")
     path = find_table(root, name, options.table, [f"{stem}.xlsx" for stem in stems])
-    table = tables.read_table(path)
-    reading = samples_from(table.rows, scan(root, options), options, tables.release_of(path), errata)
-    for text in table.notes:
+    rows, notes = table_rows(path, options.modality)
+    reading = samples_from(rows, scan(root, options), options, tables.release_of(path), errata)
+    for text in notes:
         reading.note("V03", "warning", text)
     note_differences(reading)
     return reading
+
+
+def table_rows(path: Path, modality: str) -> tuple[list[tables.Row], list[str]]:
+    """Return the rows of the annotation table with header texts that `samples_from` knows, and notes on its cells.
+
+    Header texts vary between copies: where they do not name the columns, the released order of columns counts, and
+    the note says so.
+
+    Raises:
+        DatasetError: neither headers nor rows like the released ones are there (V03).
+    """
+    book = tables.grids(path)
+    for grid in book.sheets.values():
+        for at, header in enumerate(grid[: tables.HEADER_ROWS]):
+            texts = [_plain(text) for text in header]
+            keys = {tables.column_key(text) for text in texts}
+            if all(keys.intersection(COLUMNS[name]) for name in ("filename", "onset", "offset")):
+                return _named_rows(grid, at + 1, texts), book.notes
+    for name, grid in book.sheets.items():
+        starts = [at for at, cells in enumerate(grid) if len(cells) > 4 and clip_name(cells[1])]
+        if starts:
+            rows = _named_rows(grid, starts[0], PLACES[modality])
+            return rows, [
+                *book.notes,
+                f"sheet {name!r} has no headers like the released ones; columns read by position",
+            ]
+    listed = ", ".join(repr(name) for name in book.sheets)
+    raise DatasetError(
+        path,
+        f"has sheets {listed}; neither headers Filename, OnsetF, OffsetF nor clip names in the second column",
+        "the owner's table",
+        "name the right file in `table` (V03)",
+    )
+
+
+def _plain(header: str) -> str:
+    """Return a header text without the camera that the NIR and VIS tables append."""
+    return re.sub(r"(?i)[\s_]*(nir|vis|hs)$", "", header.strip())
+
+
+def _named_rows(grid: Sequence[Sequence[str]], start: int, names: Sequence[str]) -> list[tables.Row]:
+    rows = []
+    for number, cells in enumerate(grid[start:], start=start + 1):
+        padded = [*cells, *[""] * len(names)]
+        # The first of two columns with one header counts.
+        named = {name: cell for name, cell in reversed(list(zip(names, padded, strict=False))) if name}
+        if any(cell.strip() for cell in named.values()):
+            rows.append(tables.Row(named, number))
+    return rows
 
 
 def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
@@ -94,7 +150,7 @@ def samples_from(
     """
     name = f"smic_e_{options.modality}"
     plain = [
-        tables.Row({re.sub(r"(?i)[\s_]*(nir|vis|hs)$", "", k): v for k, v in row.items()}, tables.number_of(row, index))
+        tables.Row({_plain(name): cell for name, cell in row.items()}, tables.number_of(row, index))
         for index, row in enumerate(table)
     ]
     rows = tables.aligned(plain, COLUMNS, release.split(" sha256:")[0] or name, OPTIONAL)

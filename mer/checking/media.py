@@ -1,0 +1,184 @@
+"""Looking at the images and videos that the rows of a database use (V15, V16), without reading any of them whole twice.
+
+The header of every image of every annotated interval is read, which tells an empty or foreign file and a size that
+changes inside a clip; a few images per clip are decoded, which tells a damaged one and its colour.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mer.checking.documented import CROPS, Picture, picture_of
+from mer.core.errors import MediaError
+from mer.core.images import image_size, read_image
+from mer.core.media import inside
+from mer.core.sample import Sample
+from mer.core.video import probe
+from mer.datasets.files import entries, is_image, number_of
+from mer.datasets.reading import Problem
+
+THREADS = 8
+
+
+@dataclass(frozen=True)
+class Media:
+    """One folder or file that rows use: `files` get their header read, `decoded` are decoded as well.
+
+    Paths are relative to the dataset root; `sample_id` is the first row that uses the medium.
+    """
+
+    sample_id: str
+    kind: str
+    files: tuple[str, ...]
+    decoded: tuple[str, ...]
+    picture: Picture
+    crop: bool
+
+
+@dataclass
+class Looked:
+    """What was found in some media: numbers of files, and the problems."""
+
+    files: int = 0
+    decoded: int = 0
+    sizes: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, other: Looked) -> None:
+        """Add what was found elsewhere."""
+        self.files += other.files
+        self.decoded += other.decoded
+        self.sizes += other.sizes
+        self.problems += other.problems
+
+
+def plan(root: Path, samples: Iterable[Sample], decode: int = 3) -> list[Media]:
+    """Return what is to be looked at for the usable rows, one entry per folder or file, in row order.
+
+    Args:
+        root: the dataset's folder, symlinks resolved.
+        samples: canonical rows; those without media are passed over.
+        decode: images to decode per row, spread from onset to offset.
+
+    Raises:
+        DatasetError: a folder cannot be listed, or holds a link that leads outside the root.
+    """
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.status == "ok" and sample.media_path:
+            groups.setdefault(sample.media_path, []).append(sample)
+    return [_media(root, path, rows, decode) for path, rows in groups.items()]
+
+
+def _media(root: Path, path: str, rows: Sequence[Sample], decode: int) -> Media:
+    first = rows[0]
+    picture, crop = picture_of(first.dataset, first.view), first.view in CROPS
+    if first.media_kind != "frames":
+        return Media(first.sample_id, first.media_kind, (path,), (path,), picture, crop)
+    files = {number_of(name): name for name in entries(root, inside(root, path))[1] if is_image(name)}
+    numbers = sorted(number for number in files if number is not None)
+    if not numbers:
+        return Media(first.sample_id, "frames", (), (), picture, crop)
+    used: set[int] = set()
+    decoded: set[int] = set()
+    for sample in rows:
+        low = numbers[0] if sample.onset is None else sample.onset
+        high = numbers[-1] if sample.offset is None else sample.offset
+        interval = [number for number in numbers if low <= number <= high]
+        used.update(interval)
+        places = np.linspace(0, len(interval) - 1, min(decode, len(interval))).round().astype(int)
+        decoded.update(interval[place] for place in places)
+    chosen = tuple(f"{path}/{files[number]}" for number in sorted(used))
+    return Media(first.sample_id, "frames", chosen, tuple(f"{path}/{files[n]}" for n in sorted(decoded)), picture, crop)
+
+
+def look(root: Path, media: Sequence[Media], progress: Callable[[int, int], None] | None = None) -> Looked:
+    """Look at all media, several at a time; `progress(done, total)` counts files.
+
+    A slow disk, not the processor, is what this waits for: hence threads.
+    """
+    total, found = sum(len(medium.files) for medium in media), Looked()
+    for looked in _parallel(root, media):
+        found.add(looked)
+        if progress is not None:
+            progress(found.files, total)
+    return found
+
+
+def _parallel(root: Path, media: Sequence[Media]) -> Iterator[Looked]:
+    with ThreadPoolExecutor(min(THREADS, 4 * (os.cpu_count() or 1))) as pool:
+        yield from pool.map(lambda medium: look_at(root, medium), media)
+
+
+def look_at(root: Path, medium: Media) -> Looked:
+    """Return what is wrong with one folder or file; never raises for the medium's content."""
+    if medium.kind == "video":
+        return _look_at_video(root, medium)
+    sizes: dict[str, tuple[int, int]] = {}
+    broken: dict[str, str] = {}
+    for name in medium.files:
+        try:
+            sizes[name] = image_size(inside(root, name))
+        except MediaError as error:
+            broken[name] = error.found
+    channels: int | None = None
+    decoded = 0
+    for name in medium.decoded:
+        if name in broken:
+            continue
+        try:
+            channels = max(channels or 1, channels_of(read_image(inside(root, name))))
+            decoded += 1
+        except MediaError as error:
+            broken[name] = error.found
+    found = Looked(len(medium.files), decoded, Counter(f"{w}x{h}" for w, h in sizes.values()))
+    found.problems = [*_broken(medium, broken), *_uneven(medium, sizes), *_form(medium, sizes, channels)]
+    return found
+
+
+def channels_of(image: np.ndarray) -> int:
+    """Return 1 for an (H, W, 3) image whose channels are equal, 3 otherwise."""
+    same = np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 0], image[..., 2])
+    return 1 if same else 3
+
+
+def _broken(medium: Media, broken: dict[str, str]) -> Iterator[Problem]:
+    if broken:
+        name, reason = next(iter(sorted(broken.items())))
+        more = f"; {len(broken)} such files in this clip" if len(broken) > 1 else ""
+        yield Problem("V15", "error", name, None, f"cannot decode: {reason}{more}", medium.sample_id)
+
+
+def _uneven(medium: Media, sizes: dict[str, tuple[int, int]]) -> Iterator[Problem]:
+    if len(set(sizes.values())) < 2:
+        return
+    usual = Counter(sizes.values()).most_common(1)[0][0]
+    odd = [name for name, size in sizes.items() if size != usual]
+    width, height = sizes[odd[0]]
+    message = f"size {width}x{height} differs from {usual[0]}x{usual[1]} ({len(odd)} of {len(sizes)} images)"
+    yield Problem("V15", "warning" if medium.crop else "error", odd[0], None, message, medium.sample_id)
+
+
+def _form(medium: Media, sizes: dict[str, tuple[int, int]], channels: int | None) -> Iterator[Problem]:
+    for name, (width, height) in sizes.items():
+        fault = medium.picture.fault(width, height, channels)
+        if fault:
+            yield Problem("V16", "warning", name, None, fault, medium.sample_id)
+            return
+
+
+def _look_at_video(root: Path, medium: Media) -> Looked:
+    name = medium.files[0]
+    try:
+        info = probe(inside(root, name))
+    except MediaError as error:
+        return Looked(1, 0, Counter(), list(_broken(medium, {name: error.found})))
+    size = {name: (info.width, info.height)}
+    return Looked(1, 1, Counter([f"{info.width}x{info.height}"]), list(_form(medium, size, None)))

@@ -1,0 +1,95 @@
+"""What `mer check` found: counts, problems, images and the verdict, as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mer.checking.corrections import Correction
+from mer.datasets.expected import Count
+from mer.datasets.reading import Problem
+
+USABLE, WITH_EXCLUSIONS, UNUSABLE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The state of one download.
+
+    `rows` counts rows by status (`ok`, `excluded`, `missing_media`), `left_out` those that the reader's own options
+    exclude. `images` are files whose header was read, `decoded` those decoded, `sizes` how many have each size.
+    `fatal` is the line that stopped the reading, '' when it went through. `stops` are the reasons why the download
+    cannot be used as it is.
+    """
+
+    dataset: str
+    root: str
+    release: str = ""
+    view: str = ""
+    strict: bool = False
+    rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    left_out: int = 0
+    subjects: int = 0
+    counts: tuple[Count, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    images: int = 0
+    decoded: int = 0
+    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    fatal: str = ""
+    stops: tuple[str, ...] = ()
+
+    @property
+    def rules(self) -> dict[str, int]:
+        """Number of problems per rule and severity, e.g. `V10 warning`."""
+        return dict(sorted(Counter(f"{p.rule} {p.severity}" for p in self.problems).items()))
+
+    @property
+    def unusable_clips(self) -> frozenset[str]:
+        """Ids of the rows that an error-level problem names."""
+        return frozenset(p.sample_id for p in self.problems if p.severity == "error" and p.sample_id)
+
+    @property
+    def exit_code(self) -> int:
+        """0 usable, 1 usable with exclusions, 2 unusable."""
+        if self.fatal or self.stops:
+            return UNUSABLE
+        faulty = sum(self.rows.values()) - self.rows.get("ok", 0) - self.left_out
+        errors = any(problem.severity == "error" for problem in self.problems)
+        return WITH_EXCLUSIONS if errors or faulty > 0 else USABLE
+
+    @property
+    def verdict(self) -> str:
+        """The exit code in words."""
+        if self.fatal:
+            return f"unusable: {self.fatal}"
+        if self.stops:
+            return "unusable: " + "; ".join(self.stops)
+        total, usable = sum(self.rows.values()), self.rows.get("ok", 0)
+        if self.exit_code == USABLE:
+            return f"usable: {usable} of {total} rows" + (
+                f", {self.left_out} left out by options" * bool(self.left_out)
+            )
+        named = len(self.unusable_clips)
+        return f"usable with exclusions: {usable} of {total} rows have their frames; {named} clips have errors"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-ready values."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name in ("counts", "problems", "corrections"):
+            values[name] = [dataclasses.asdict(item) for item in values[name]]
+        for entry, count in zip(values["counts"], self.counts, strict=True):
+            entry["ok"] = count.ok
+        values |= {"rows": dict(self.rows), "sizes": dict(self.sizes), "rules": self.rules}
+        return (
+            values
+            | {"leftovers": list(self.leftovers), "stops": list(self.stops)}
+            | {
+                "exit_code": self.exit_code,
+                "verdict": self.verdict,
+            }
+        )

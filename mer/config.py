@@ -239,7 +239,7 @@ def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Varian
             f"{path}.root", f"no folder {str(block.root)!r}", "the folder that the licence gave you", "mend the path"
         )
     if block.root is not None:
-        require_licence(block.reader, name, block.licence_accepted, path)
+        require_licence(block.reader, name, block.licence_accepted, where)
     for product in block.products:
         _product(f"{path}.products", product, variants)
 

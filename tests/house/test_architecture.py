@@ -28,6 +28,7 @@ LAYERS = (
         "keys",
         "report",
         "bench",
+        "checking",
     },
     {"cli", "jobs", "reporting", "environments", "schema"},
 )

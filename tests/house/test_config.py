@@ -123,3 +123,11 @@ def test_the_editor_schema_is_in_step_with_the_code():
 def test_the_reference_page_names_every_key():
     page = (ROOT / "docs" / "configuration.md").read_text()
     assert page == schema.reference_page(), "run: python -m mer.schema"
+
+
+def test_a_licensed_root_needs_a_signed_licence(tmp_path):
+    block = {"reader": "casme2", "root": str(tmp_path)}
+    with pytest.raises(ConfigError, match=r"datasets.simulated.licence_accepted: set .*licence_accepted: true.*V20"):
+        parse(changed(datasets__simulated=block))
+    parse(changed(datasets__simulated={**block, "licence_accepted": True}))
+    parse(changed(datasets__simulated={"reader": "videos", "root": str(tmp_path)}))

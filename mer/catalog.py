@@ -21,7 +21,7 @@ from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
 from mer.datasets.registry import READERS
 from mer.simulate.registry import LAYOUTS
-from mer.training.folds import Fold, Selection, kfold, loso, select
+from mer.training.folds import Fold, Selection, holdout_database, kfold, loso, select
 from mer.training.tables import permute_labels
 
 
@@ -163,4 +163,6 @@ def make_folds(selection: Selection, config: Config, experiment: str) -> list[Fo
     rows = list(selection.rows)
     if block.labels == "permuted":
         rows = permute_labels(rows, derive_seed(config.seed, "permuted labels"))
-    return loso(rows) if block.protocol == "loso" else kfold(rows, block.folds, config.seed)
+    if block.protocol == "kfold":
+        return kfold(rows, block.folds, config.seed)
+    return loso(rows) if block.protocol == "loso" else holdout_database(rows)

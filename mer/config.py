@@ -53,7 +53,10 @@ class ExperimentBlock(Params):
     preset: str | None = Field(None, description="A preset of the model; its first one when absent.")
     data: list[str] = Field(min_length=1, description="Datasets, pooled; subjects stay separate by group.")
     view: str = Field("emotion_3", description="The label view: which rows count, and as what class.")
-    protocol: Literal["loso", "kfold"] = Field("loso", description="How subjects are held out.")
+    protocol: Literal["loso", "kfold", "database"] = Field(
+        "loso",
+        description="What is held out: each subject, parts of the subjects, or each database (all its subjects).",
+    )
     folds: int = Field(5, ge=2, description="Number of folds of `kfold`; unused by `loso`.")
     inputs: dict[str, str] = Field(description="The model's named inputs, each a product `stage/variant`.")
     seeds: list[int] = Field([0], min_length=1, description="One whole run per seed.")

@@ -55,6 +55,7 @@ _MEGC2019_CASME2 = {"disgust": "negative", "repression": "negative", "happiness"
 #: CD6ME: its databases, each held out once, and its action units in the order of every table.
 CD6ME_DATASETS = ("casme", "casme2", "samm", "fourdme", "mmew", "casme3a")
 CD6ME_AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17)
+PRESENCE = ("absent", "present")
 #: Spotting selections: which types of expression are sought in the long recordings.
 SPOTTING: Mapping[str, tuple[str, ...]] = {
     "spotting_micro": ("micro",),
@@ -94,6 +95,7 @@ VIEWS: dict[str, View] = {
     "emotion_5": View("emotion_5", _union(_FIVE.values()), _FIVE),
     "emotion_7": View("emotion_7", _union(_SEVEN.values()), _SEVEN),
     "objective": View("objective", tuple("1234567")),
+    **{f"cd6me_au{number}": View(f"cd6me_au{number}", PRESENCE) for number in CD6ME_AUS},
     "megc2018": View("megc2018", tuple("12345"), dict.fromkeys(("casme2", "samm"), tuple("12345"))),
 }
 
@@ -158,6 +160,9 @@ def class_of(sample: Sample, view: str) -> str | None:
         return None
     if view == "megc2019":
         return _megc2019(sample)
+    if view.startswith("cd6me_au"):
+        targets = au_targets(sample)
+        return None if targets is None else PRESENCE[targets[CD6ME_AUS.index(int(view.removeprefix("cd6me_au")))]]
     if view in ("objective", "megc2018"):
         label = str(sample.objective_class)
         return label if label in scheme.classes else None

@@ -147,3 +147,22 @@ def kfold(rows: Iterable[Row], k: int, seed: int) -> list[Fold]:
     groups = _groups(ordered, k, "protocol kfold")
     parts = deal_groups([row.group for row in ordered], k, seed)
     return [_fold(f"part{p + 1}", [g for g in groups if parts[g] == p], ordered) for p in range(k)]
+
+
+def holdout_database(rows: Iterable[Row]) -> list[Fold]:
+    """Return one fold per database family, sorted: trained on all the others, tested on all of its subjects.
+
+    Releases of the same people (SAMM and SAMM Long Videos, the SMIC cameras) are one family: nobody is on both sides.
+
+    Raises:
+        DatasetError: fewer than two families.
+        ModelError: a clip occurs twice.
+    """
+    ordered = sorted_rows(rows, "protocol database")
+    families: dict[str, set[str]] = {}
+    for row in ordered:
+        families.setdefault(row.group.partition(":")[0], set()).add(row.group)
+    if len(families) < 2:
+        found = f"clips of one database family ({', '.join(families)})"
+        raise DatasetError("protocol database", found, "at least two", "add a database or change the protocol")
+    return [_fold(name, groups, ordered) for name, groups in sorted(families.items())]

@@ -9,7 +9,7 @@ from mer.core.sample import Sample
 from mer.datasets import casme2, samm
 from mer.datasets.alternatives import resolve
 from mer.datasets.au import parse_aus
-from mer.datasets.labels import CD6ME_AUS, CD6ME_DATASETS, au_targets, family_of, in_spotting_set
+from mer.datasets.labels import CD6ME_AUS, CD6ME_DATASETS, au_targets, class_of, family_of, in_spotting_set
 
 
 def row(dataset="casme2", cell="", kind="micro", sample_id="sub01/EP01", **kwargs):
@@ -74,3 +74,11 @@ def test_spotting_selections():
 def test_releases_with_the_same_people_are_held_out_together():
     assert family_of(Sample("samm_lv", "006", "samm:006", "a", "a", "")) == "samm"
     assert family_of(Sample("smic_e_nir", "s11", "smic:s11", "a", "a", "")) == "smic"
+
+
+def test_each_cd6me_unit_is_a_view_of_its_own():
+    sample = row(cell="4+L12")
+    assert class_of(sample, "cd6me_au4") == "present"
+    assert class_of(sample, "cd6me_au12") == "present"
+    assert class_of(sample, "cd6me_au1") == "absent"
+    assert class_of(row(dataset="smic_hs"), "cd6me_au1") is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mer.core.errors import ConfigError, DatasetError, ModelError
 from mer.core.sample import Sample
-from mer.training.folds import kfold, loso, select
+from mer.training.folds import holdout_database, kfold, loso, select
 from mer.training.tables import Row, permute_labels, read_table, write_table
 
 CLASSES = ("negative", "positive", "surprise")
@@ -185,3 +185,21 @@ def test_parse_time_imports_stay_light():
     code += "print([m for m in ('torch', 'sklearn', 'cv2', 'scipy') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_database_is_held_out_with_all_its_people_and_releases():
+    people = [("casme2:sub01", "casme2"), ("casme2:sub02", "casme2"), ("samm:006", "samm"), ("samm:006", "samm_lv")]
+    table = [
+        Row(f"clip{k}", dataset, group[-2:], group, "negative", f"{dataset}/{group.replace(':', '-')}")
+        for k, (group, dataset) in enumerate(people)
+    ]
+    found = holdout_database(table[::-1])
+    assert [(fold.name, fold.held_out) for fold in found] == [
+        ("casme2", ("casme2:sub01", "casme2:sub02")),
+        ("samm", ("samm:006",)),
+    ]
+    for fold in found:
+        assert not {r.group for r in fold.train} & {r.group for r in fold.test}
+        assert len(fold.train) + len(fold.test) == 4
+    with pytest.raises(DatasetError, match=r"clips of one database family \(casme2\); expected at least two"):
+        holdout_database(table[:2])

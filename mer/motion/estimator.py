@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from mer.core.params import Params
 from mer.motion.dis import DISOptions
 from mer.motion.dis import flow as dis_flow
+from mer.motion.micro import MicroOptions
+from mer.motion.micro import flow as micro_flow
 from mer.motion.tvl1 import TVL1Options
 from mer.motion.tvl1 import flow as tvl1_flow
 
@@ -17,15 +19,17 @@ from mer.motion.tvl1 import flow as tvl1_flow
 class EstimatorParams(Params):
     """Which algorithm estimates flow, and its options."""
 
-    flow: Literal["dis", "tvl1"] = Field(default="dis", description="The algorithm that estimates the motion.")
+    flow: Literal["micro", "dis", "tvl1"] = Field(
+        default="micro", description="The algorithm that estimates the motion."
+    )
+    micro: MicroOptions = Field(default=MicroOptions(), description="Options of `flow: micro`.")
     dis: DISOptions = Field(default=DISOptions(), description="Options of `flow: dis`.")
     tvl1: TVL1Options = Field(default=TVL1Options(), description="Options of `flow: tvl1`.")
 
     @model_validator(mode="after")
     def _only_its_own_options(self) -> EstimatorParams:
-        defaults = {"dis": DISOptions(), "tvl1": TVL1Options()}
-        for name, default in defaults.items():
-            if name != self.flow and getattr(self, name) != default:
+        for name, field in type(self).model_fields.items():
+            if name in ("micro", "dis", "tvl1") and name != self.flow and getattr(self, name) != field.default:
                 raise ValueError(f"options of {name} need flow: {name}")
         return self
 
@@ -34,4 +38,6 @@ def estimate(first: np.ndarray, second: np.ndarray, choice: EstimatorParams) -> 
     """Return the forward flow (2, H, W) float32 between two grey images (H, W) float32, 0-255."""
     if choice.flow == "tvl1":
         return tvl1_flow(first, second, choice.tvl1)
-    return dis_flow(first, second, choice.dis)
+    if choice.flow == "dis":
+        return dis_flow(first, second, choice.dis)
+    return micro_flow(first, second, choice.micro)

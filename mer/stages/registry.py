@@ -26,8 +26,11 @@ METHODS: dict[str, dict[str, str]] = {
     },
     "magnify": {"lagrangian": "mer.stages.magnify.lagrangian"},
     "flow": {
+        "micro": "mer.stages.flow.micro",
         "tvl1": "mer.stages.flow.tvl1",
         "dis": "mer.stages.flow.dis",
+        "farneback": "mer.stages.flow.farneback",
+        "black_anandan": "mer.stages.flow.black_anandan",
         "published": "mer.stages.flow.published",
     },
     "rois": {

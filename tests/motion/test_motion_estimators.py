@@ -98,7 +98,7 @@ def test_options_change_the_flow(texture, axes):
 def test_choice_runs_the_algorithm_it_names(texture, axes):
     first, second, _ = gaussian_pair(texture, *axes, 1.0)
     fast = dis.DISOptions(preset="fast")
-    chosen = estimate(first, second, EstimatorParams(dis=fast))
+    chosen = estimate(first, second, EstimatorParams(flow="dis", dis=fast))
     np.testing.assert_array_equal(chosen, dis.flow(first, second, fast))
     chosen = estimate(first, second, EstimatorParams(flow="tvl1"))
     np.testing.assert_array_equal(chosen, tvl1.flow(first, second))

@@ -30,8 +30,9 @@ lint: $(VENV)/.test
 envs: $(VENV)/.demo
 	$(BIN)/python -m mer.environments
 
+# Not .snakemake: it records what made the results.
 clean:
-	rm -rf $(VENV) .snakemake
+	rm -rf $(VENV)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \

@@ -16,13 +16,12 @@ from mer.config import Config, DatasetBlock, Variant
 from mer.core.errors import DatasetError
 from mer.core.registry import load
 from mer.core.sample import Sample, by_subject, media_row, read_index
-from mer.core.seeds import derive_seed
 from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
 from mer.datasets.registry import READERS
 from mer.simulate.registry import LAYOUTS
-from mer.training.folds import Fold, Selection, holdout_database, kfold, loso, select
-from mer.training.tables import permute_labels
+from mer.training.folds import Fold, Selection, make_folds, select
+from mer.training.recipe import check
 
 
 def read_dataset(block: DatasetBlock, root: Path) -> Reading:
@@ -128,13 +127,17 @@ class Catalog:
             block = self.config.experiments[experiment]
             rows = {name: self.reading(name).samples for name in block.data}
             datasets = {row.dataset for samples in rows.values() for row in samples}
-            self._selections[experiment] = select(rows, block.view, classes_for(block.view, datasets))
+            classes = classes_for(block.view, datasets)
+            check(block.model, block.preset, block.train, len(classes), f"experiments.{experiment}.train")
+            self._selections[experiment] = select(rows, block.view, classes)
         return self._selections[experiment]
 
     def folds(self, experiment: str) -> list[Fold]:
         """Return the folds of an experiment over the subjects that have a class in its view."""
         if experiment not in self._folds:
-            self._folds[experiment] = make_folds(self.selection(experiment), self.config, experiment)
+            block = self.config.experiments[experiment]
+            rows = self.selection(experiment).rows
+            self._folds[experiment] = make_folds(rows, block.protocol, block.folds, block.labels, self.config.seed)
         return self._folds[experiment]
 
     def fold(self, experiment: str, name: str) -> Fold:
@@ -155,14 +158,3 @@ class Catalog:
             name: {source: self.product(dataset, product, subject) for source, dataset, subject in pairs}
             for name, product in self.config.experiments[experiment].inputs.items()
         }
-
-
-def make_folds(selection: Selection, config: Config, experiment: str) -> list[Fold]:
-    """Return the folds of an experiment; its labels are permuted first where the configuration says so."""
-    block = config.experiments[experiment]
-    rows = list(selection.rows)
-    if block.labels == "permuted":
-        rows = permute_labels(rows, derive_seed(config.seed, "permuted labels"))
-    if block.protocol == "kfold":
-        return kfold(rows, block.folds, config.seed)
-    return loso(rows) if block.protocol == "loso" else holdout_database(rows)

@@ -104,12 +104,12 @@ def show(
     clip: Annotated[str, typer.Argument(help="The clip's sample_id, e.g. sub01/EP02_01f.")],
     dataset: Annotated[str, typer.Option(help="Its dataset in the configuration.")],
     out: Annotated[Path, typer.Option("--output", help="The picture to write.")] = Path("clip.png"),
-    config: Annotated[Path, typer.Option(help="The configuration.")] = Path("config.yaml"),
+    config: Annotated[list[Path] | None, typer.Option(help="Configuration files, laid over each other.")] = None,
 ) -> None:
     """Draw every product of one clip: aligned frames, magnified apex, flow, ROIs on the face."""
     from mer.reporting import draw_clip
 
-    typer.echo(f"wrote {draw_clip(config, dataset, clip, out)}")
+    typer.echo(f"wrote {draw_clip(config or [Path('config.yaml')], dataset, clip, out)}")
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from mer.core.errors import ConfigError
 from mer.core.params import Params
@@ -59,9 +59,16 @@ class ExperimentBlock(Params):
     )
     folds: int = Field(5, ge=2, description="Number of folds of `kfold`; unused by `loso`.")
     inputs: dict[str, str] = Field(description="The model's named inputs, each a product `stage/variant`.")
-    seeds: list[int] = Field([0], min_length=1, description="One whole run per seed.")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One whole run per seed.")
     train: Recipe = Field(default_factory=Recipe, description="Overrides of the preset's training recipe.")
     labels: Literal["true", "permuted"] = Field("true", description="`permuted` shuffles labels: the leak test.")
+
+    @field_validator("data", "seeds")
+    @classmethod
+    def _once(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) < len(values):
+            raise ValueError("each entry once")
+        return values
 
 
 class ReportBlock(Params):
@@ -121,18 +128,18 @@ class Top(Params):
 
     results: Path = Field(Path("results"), description="Folder for everything that is made.")
     seed: int = Field(0, description="Seed of fold assignment and label permutation.")
-    datasets: dict[str, DatasetBlock] = Field(min_length=1)
-    frames: dict[str, Any] = Field(default_factory=dict)
-    align: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    interpolate: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    magnify: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    flow: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    rois: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    experiments: dict[str, ExperimentBlock] = Field(default_factory=dict)
+    datasets: dict[str, DatasetBlock] = Field(min_length=1, description="Databases by name.")
+    frames: dict[str, Any] = Field(default_factory=dict, description="How frames are listed.")
+    align: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
+    interpolate: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
+    magnify: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
+    flow: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
+    rois: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
+    experiments: dict[str, ExperimentBlock] = Field(default_factory=dict, description="Experiments by name.")
     bootstrap: int = Field(
         2000, ge=100, le=100_000, description="Draws of the subject bootstrap and of the chance levels."
     )
-    report: ReportBlock = Field(default_factory=ReportBlock)
+    report: ReportBlock = Field(default_factory=ReportBlock, description="What the report shows.")
 
 
 def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
@@ -146,6 +153,8 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
         ConfigError: unknown or misspelt key, wrong type, dangling reference, missing dataset root.
     """
     top = validate(Top, dict(raw), where, "")
+    if top.results.exists() and not top.results.is_dir():
+        raise ConfigError(f"{where}: results", f"{str(top.results)!r} is a file", "a folder", "name another one")
     for block in ("datasets", "experiments", *VARIANT_STAGES):
         for name in getattr(top, block):
             if not NAME.match(name):
@@ -270,8 +279,28 @@ def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Map
         raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
     for key, product in block.inputs.items():
         _product(f"{path}.inputs.{key}", product, variants)
+        lacking = set(INPUTS[block.model][key]) - arrays_of(variants[product])
+        if lacking:
+            found = f"{product} has no {', '.join(sorted(lacking))}"
+            needs = f"a product with {', '.join(INPUTS[block.model][key])}"
+            raise ConfigError(f"{path}.inputs.{key}", found, needs, "name a flow product")
 
 
 def _product(where: str, product: str, variants: Mapping[str, Variant]) -> None:
     if product not in variants:
         raise ConfigError(where, f"no product {product!r}", "a product, as stage/variant", nearest(product, variants))
+
+
+def arrays_of(variant: Variant) -> set[str]:
+    """Return the arrays that the product of a variant has (docs/architecture.md)."""
+    arrays = {
+        "frames": {"numbers", "seconds"},
+        "align": {"frames", "landmarks", "transform", "box", "quality", "detected", "numbers"},
+        "interpolate": {"frames", "landmarks", "positions", "numbers"},
+        "magnify": {"frames", "alphas", "landmarks", "numbers"},
+        "flow": {"flow", "strain", "pairs", "numbers", "landmarks"},
+        "rois": {"patches", "boxes", "names"},
+    }[variant.stage]
+    if getattr(variant.params, "strain", "") == "none":
+        arrays = arrays - {"strain"}
+    return arrays - {"landmarks"} if variant.source == "index" else arrays

@@ -18,25 +18,34 @@ def job(log: str | Path) -> Iterator[Callable[[str], None]]:
 
     A `MerError` in the block becomes one line in the log and on standard error, and exit status 1.
     """
-    path = Path(log)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", buffering=1) as handle:
-
-        def say(line: str) -> None:
-            handle.write(f"{time.strftime('%H:%M:%S')} {line}\n")
-
-        try:
-            yield say
-        except MerError as error:
-            _stop(handle.write, error)
-        except OSError as error:
-            if error.errno not in DISK_ERRORS:
-                raise
-            _stop(handle.write, storage_error(error.filename or path, error))
+    lines = _Lines(Path(log))
+    try:
+        yield lines.say
+    except MerError as error:
+        lines.stop(error)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        lines.stop(storage_error(error.filename or log, error))
 
 
-def _stop(write: Callable[[str], object], error: MerError) -> None:
-    line = f"mer: {error.line()}"
-    with suppress(OSError):  # The disk that is full may hold the log too; standard error still gets the line.
-        write(line + "\n")
-    sys.exit(line)
+class _Lines:
+    """A log that a full disk cannot turn into a traceback: what cannot be written is left out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("", encoding="utf-8")
+
+    def say(self, line: str) -> None:
+        self._append(f"{time.strftime('%H:%M:%S')} {line}")
+
+    def stop(self, error: MerError) -> None:
+        line = f"mer: {error.line()}"
+        self._append(line)
+        sys.exit(line)
+
+    def _append(self, line: str) -> None:
+        with suppress(OSError), self.path.open("a", encoding="utf-8") as handle:
+            handle.write(line + "\n")

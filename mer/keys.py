@@ -6,13 +6,15 @@ nothing else (design §4).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mer.catalog import Catalog
 from mer.config import Variant
 from mer.core.container import file_digest
-from mer.core.sample import media_row
+from mer.core.sample import dumps_index
 from mer.datasets.registry import READERS
 from mer.models.registry import MODELS, PRESETS
 from mer.provenance import PACKAGE, code_digest
@@ -28,6 +30,17 @@ def as_text(value: Mapping[str, object] | Sequence[object]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
+def with_files(code: str, *paths: Path) -> str:
+    """Return a code digest joined with the digest of the data files that the code reads."""
+    digest = hashlib.sha256("".join([code, *(file_digest(path) for path in paths)]).encode())
+    return digest.hexdigest()[:16]
+
+
+def script(name: str, code: str) -> str:
+    """Return a code digest joined with that of the workflow script that calls the code."""
+    return with_files(code, PACKAGE.parent / "workflow" / "scripts" / f"{name}.py")
+
+
 def simulation(catalog: Catalog, dataset: str, subject: str = "") -> str:
     """Return what a simulated subject depends on: never how many others there are."""
     block = catalog.config.datasets[dataset].simulate
@@ -36,24 +49,26 @@ def simulation(catalog: Catalog, dataset: str, subject: str = "") -> str:
 
 
 def simulation_code(catalog: Catalog, dataset: str) -> str:
-    """Return the digest of the layout that a database is written in, and of the simulator beneath."""
+    """Return the digest of the layout that a database is written in, and of the simulator and its data beneath."""
     block = catalog.config.datasets[dataset].simulate
     assert block is not None
-    return code_digest(LAYOUTS[block.layout])
+    return with_files(code_digest(LAYOUTS[block.layout]), *sorted((PACKAGE / "simulate" / "data").iterdir()))
 
 
 def index_block(catalog: Catalog, dataset: str) -> str:
-    """Return what an index depends on: its block and, for a real database, the rows that reading it gives."""
+    """Return what an index depends on: its block and, for a real database, all that reading it gives."""
     block = catalog.config.datasets[dataset]
     kept = block.model_dump(mode="json", exclude={"root", "products"})
-    rows = [] if block.simulate else [media_row(row) for row in catalog.reading(dataset).samples]
-    return as_text({"block": kept, "release": catalog.reading(dataset).release, "rows": rows})
+    reading = catalog.reading(dataset)
+    text = dumps_index(reading.samples) + "".join(problem.line() for problem in reading.problems)
+    found = "" if block.simulate else hashlib.sha256(text.encode()).hexdigest()[:16]
+    return as_text({"block": kept, "release": reading.release, "found": found})
 
 
 def index_code(catalog: Catalog, dataset: str) -> str:
     """Return the digest of a database's reader, and of the corrections and counts that it reads."""
     code = code_digest("mer.indexing", READERS[catalog.config.datasets[dataset].reader])
-    return "-".join([code, *(file_digest(PACKAGE / "datasets" / name) for name in ("errata.csv", "expected.json"))])
+    return with_files(code, *(PACKAGE / "datasets" / name for name in ("errata.csv", "expected.json")))
 
 
 def stage_spec(variant: Variant) -> str:
@@ -75,9 +90,12 @@ def stage_code(variant: Variant) -> str:
 def split_block(catalog: Catalog, experiment: str) -> str:
     """Return what the fold tables of an experiment depend on."""
     block = catalog.config.experiments[experiment]
-    kept = {name: getattr(block, name) for name in ("data", "view", "protocol", "folds", "labels")}
+    kept = {name: getattr(block, name) for name in ("data", "view", "protocol", "labels")}
     names = [fold.name for fold in catalog.folds(experiment)]
-    return as_text({**kept, "seed": catalog.config.seed, "names": names})
+    drawn = {"folds": block.folds} if block.protocol == "kfold" else {}
+    if block.protocol == "kfold" or block.labels == "permuted":
+        drawn["seed"] = catalog.config.seed
+    return as_text({**kept, **drawn, "names": names})
 
 
 def preset(catalog: Catalog, experiment: str) -> str:
@@ -116,4 +134,4 @@ def score_block(catalog: Catalog, experiment: str) -> str:
 def report_code() -> str:
     """Return the digest of the report's code and of its page."""
     code = code_digest("mer.report.build", "mer.reporting")
-    return "-".join([code, *(file_digest(PACKAGE / "report" / name) for name in ("page.css", "page.html"))])
+    return with_files(code, *(PACKAGE / "report" / name for name in ("page.css", "page.html")))

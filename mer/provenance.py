@@ -46,6 +46,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def library_line() -> str:
+    """Return the versions on one line, for the record of a product."""
+    return ", ".join(f"{name} {version}" for name, version in versions().items() if name not in ("mer", "snakemake"))
+
+
 def _closure(modules: tuple[str, ...]) -> set[str]:
     seen: set[str] = set()
     pending = list(modules)

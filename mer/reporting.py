@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,22 @@ def report_inputs(catalog: Catalog, raw: Mapping[str, Any]) -> ReportInputs:
     return ReportInputs(config.results, raw, datasets, experiments, config.results / "benchmarks", config.report.clips)
 
 
+def read_configs(paths: Sequence[Path]) -> dict[str, Any]:
+    """Read configuration files, each laid over the ones before, as snakemake's --configfile does; raises as `read_config`."""
+    merged: dict[str, Any] = {}
+    for path in paths:
+        _overlay(merged, read_config(path))
+    return merged
+
+
+def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _overlay(below[key], value)
+        else:
+            below[key] = value
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """Read a configuration file.
 
@@ -66,7 +82,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return raw
 
 
-def draw_clip(config: Path, dataset: str, sample_id: str, out: Path) -> Path:
+def draw_clip(configs: Sequence[Path], dataset: str, sample_id: str, out: Path) -> Path:
     """Draw every finished product of one clip into a PNG and return its path.
 
     Raises:
@@ -76,10 +92,11 @@ def draw_clip(config: Path, dataset: str, sample_id: str, out: Path) -> Path:
     from mer.core.images import write_image
     from mer.report.picture import show_clip
 
-    raw = read_config(config)
-    catalog = Catalog(parse(raw, str(config)))
+    raw = read_configs(configs)
+    where = " + ".join(map(str, configs))
+    catalog = Catalog(parse(raw, where))
     if dataset not in catalog.config.datasets:
-        raise ConfigError(f"{config}: datasets", f"no dataset {dataset!r}", ", ".join(catalog.config.datasets))
+        raise ConfigError(f"{where}: datasets", f"no dataset {dataset!r}", ", ".join(catalog.config.datasets))
     owners = [key for key, rows in catalog.subjects(dataset).items() if sample_id in {row.sample_id for row in rows}]
     if not owners:
         raise ConfigError(dataset, f"no usable clip {sample_id!r}", "a sample_id of its index.csv")

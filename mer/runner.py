@@ -17,7 +17,7 @@ from mer.core.container import Container, ContainerWriter, file_digest
 from mer.core.errors import ClipError, MediaError
 from mer.core.registry import load
 from mer.core.source import Source
-from mer.provenance import code_digest
+from mer.provenance import code_digest, library_line
 from mer.stages.registry import METHODS, STAGES
 
 Log = Callable[[str], None]
@@ -81,7 +81,7 @@ def run_subject(
     recorded = {"method": spec.method, **params.model_dump(mode="json")}
     with (
         Container(source) if source else nullcontext() as box,
-        ContainerWriter(out, spec.stage, spec.variant, recorded, inputs, digest) as writer,
+        ContainerWriter(out, spec.stage, spec.variant, recorded, inputs, digest, library_line()) as writer,
     ):
         failures: dict[str, str] = {}
         for number, row in enumerate(rows, 1):
@@ -114,10 +114,10 @@ def _one_clip(
     with writer.clip(sample_id) as clip:
         try:
             stage.process(Source(row, root, box.clip(sample_id) if box else None), clip, method, params)
-        except MediaError as error:
-            problem.append(error.line())
-            raise ClipError(error.where, error.found, error.expected, error.remedy) from error
-        except ClipError as error:
-            problem.append(error.line())
-            raise
+        except (MediaError, ClipError) as error:
+            # Reasons end up in tables that must not differ between machines.
+            where = error.where.replace(f"{root}/", "") if root else error.where
+            excluded = ClipError(where, error.found, error.expected, error.remedy)
+            problem.append(excluded.line())
+            raise excluded from error
     return problem[0] if problem else ""

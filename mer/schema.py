@@ -97,6 +97,7 @@ def reference_page() -> str:
 
 
 def _sections() -> Iterator[str]:
+    yield from _table("The whole file", Top)
     yield from _table("`datasets.<name>`", DatasetBlock)
     yield from _table("`datasets.<name>.simulate`", SimulateParams)
     for name in READERS:

@@ -1,7 +1,7 @@
 """The HDF5 container: one file per job, `/clips/<sample_id>/<array>` plus attributes (design §3).
 
 File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
-(digest of the code that wrote it), `mer_version`, `schema_version`, `complete`. A file is written
+(digest of the code that wrote it), `libraries` (their versions then), `mer_version`, `schema_version`, `complete`. A file is written
 under a temporary name and renamed when complete; readers refuse anything else. Arrays are chunked per
 frame (small ones whole) and compressed losslessly with shuffle + gzip, which every HDF5 reader knows. Clips
 that failed are listed in the file with their reasons.
@@ -132,6 +132,7 @@ class ContainerWriter:
         parameters: Mapping[str, Any] | None = None,
         inputs: Mapping[str, str] | None = None,
         code: str = "",
+        libraries: str = "",
     ) -> None:
         self.path = Path(path)
         self._attributes = {
@@ -140,6 +141,7 @@ class ContainerWriter:
             "parameters": json.dumps(parameters or {}, sort_keys=True),
             "inputs": json.dumps(inputs or {}, sort_keys=True),
             "code": code,
+            "libraries": libraries,
             "mer_version": __version__,
             "schema_version": SCHEMA_VERSION,
         }

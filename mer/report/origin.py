@@ -47,7 +47,7 @@ def record(product: str, paths: Mapping[str, Path]) -> ProductRecord:
             with Container(path) as box:
                 parameters.add(describe(box.parameters()))
                 codes.add(str(box.attributes["code"]))
-                mer.add(str(box.attributes["mer_version"]))
+                mer.add(f"{box.attributes['mer_version']} with {box.attributes.get('libraries', '')}")
                 inputs[subject] = json.loads(str(box.attributes["inputs"]))
                 clip_ids |= set(box.clip_ids)
                 failures += len(box.failures)
@@ -91,7 +91,7 @@ def _products(records: Sequence[ProductRecord]) -> Markup:
             str(r.failures),
             _same(r.parameters),
             _same(r.codes),
-            _same(r.versions),
+            _same(tuple(text.partition(" with ")[0] for text in r.versions)),
         ]
         for r in records
     ]

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field, field_validator, model_validator
 
 from mer.core.params import Params
 from mer.core.registry import nearest
-from mer.simulate.registry import LAYOUTS
+from mer.simulate.registry import CAMERAS, LAYOUTS
 
 
 class SimulateParams(Params):
-    """Size, contents and faults of a simulated database. Pixels are those of the written frames."""
+    """Size, contents and faults of a simulated database. Pixels are those of the written frames.
+
+    A layout whose cameras differ (`mer.simulate.registry.CAMERAS`) has defaults of its own for frame rate, size and
+    durations.
+    """
 
     layout: str = Field("casme2", description="database whose folders, names, table and quirks are imitated")
     subjects: int = Field(12, ge=1, le=99, description="number of people")
     clips: int = Field(6, ge=1, le=40, description="clips per person whose emotion counts in the 3-class task")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
     fps: float = Field(200.0, ge=25, le=500, description="frames per second")
-    width: int = Field(640, ge=160, le=1920, description="frame width in pixels")
+    width: int = Field(640, ge=160, le=2048, description="frame width in pixels")
     height: int = Field(480, ge=120, le=1440, description="frame height in pixels")
     shortest: float = Field(0.15, ge=0.04, le=2.0, description="shortest expression, onset to offset, in seconds")
     longest: float = Field(0.22, ge=0.04, le=2.0, description="longest expression, onset to offset, in seconds")
@@ -37,6 +44,13 @@ class SimulateParams(Params):
     raw: bool = Field(False, description="also write the whole recording with neutral frames before and after")
     quirks: bool = Field(True, description="add the rows and faults that the real database is known for")
     jpeg_quality: int = Field(95, ge=50, le=100, description="JPEG quality of the written frames")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _camera(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {**CAMERAS.get(str(values.get("layout", "")), {}), **values}
 
     @field_validator("layout")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def write_recordings(
         DatasetError: no such subject.
         StorageError: the disk is full or not writable.
     """
+    for folder in folders.values():
+        shutil.rmtree(folder / subject, ignore_errors=True)  # Clips of another configuration must not stay.
     parameters = {"subject": subject, "simulate": params.model_dump()}
     with ContainerWriter(truth_path, "truth", params.layout, parameters) as out:
         for clip in subject_clips(params, subject):

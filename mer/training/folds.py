@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from mer.core.errors import ConfigError, DatasetError
 from mer.core.sample import Sample, subject_key
+from mer.core.seeds import derive_seed
 from mer.datasets.labels import class_of, view_of
 from mer.models.grouping import deal_groups
-from mer.training.tables import Row, sorted_rows
+from mer.training.tables import Row, permute_labels, sorted_rows
 
 
 @dataclass(frozen=True)
@@ -166,3 +167,21 @@ def holdout_database(rows: Iterable[Row]) -> list[Fold]:
         found = f"clips of one database family ({', '.join(families)})"
         raise DatasetError("protocol database", found, "at least two", "add a database or change the protocol")
     return [_fold(name, groups, ordered) for name, groups in sorted(families.items())]
+
+
+def make_folds(rows: Iterable[Row], protocol: str, k: int, labels: str, seed: int) -> list[Fold]:
+    """Return the folds of a protocol: `loso`, `kfold` or `database`.
+
+    Args:
+        rows: the selected clips.
+        protocol: what is held out together.
+        k: number of parts of `kfold`.
+        labels: `permuted` shuffles the labels within each database before anything is split.
+        seed: of the permutation and of `kfold`.
+    """
+    chosen = list(rows)
+    if labels == "permuted":
+        chosen = permute_labels(chosen, derive_seed(seed, "permuted labels"))
+    if protocol == "kfold":
+        return kfold(chosen, k, seed)
+    return loso(chosen) if protocol == "loso" else holdout_database(chosen)

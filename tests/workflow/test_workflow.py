@@ -38,7 +38,7 @@ def test_products_say_what_made_them(finished):
     path = next((finished.folder / "results" / "simulated" / "flow" / "apex").glob("*.h5"))
     with Container(path) as box:
         assert box.attributes["stage"] == "flow"
-        assert box.parameters()["method"] == "dis"
+        assert box.parameters()["method"] == "micro"
         assert len(box.attributes["code"]) == 16
         assert path.name in json.loads(box.attributes["inputs"])
 
@@ -64,7 +64,7 @@ def test_the_magnification_factor_runs_magnify_and_what_follows(project):
     assert {"magnify", "flow", "rois", "fit", "predict", "score", "report"} <= set(planned)
     assert not {"simulate", "index", "frames", "align", "interpolate"} & set(planned)
     assert planned["magnify"] == 4
-    assert planned["flow"] == 4, "flow/tvl1 does not read magnified frames"
+    assert planned["flow"] == 4, "flow/tvl1 and flow/dis do not read magnified frames"
 
 
 def test_a_setting_of_one_model_runs_that_model_only(project):

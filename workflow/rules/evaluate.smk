@@ -14,35 +14,35 @@ rule score:
             for fold in CATALOG.folds(wildcards.experiment)
         ],
     output:
-        RESULTS + "/experiments/{experiment}/metrics.json",
-        RESULTS + "/experiments/{experiment}/per_subject.csv",
-        RESULTS + "/experiments/{experiment}/confusion.csv",
-        RESULTS + "/experiments/{experiment}/table.tex",
+        f"{RESULTS}/experiments/{{experiment}}/metrics.json",
+        f"{RESULTS}/experiments/{{experiment}}/per_subject.csv",
+        f"{RESULTS}/experiments/{{experiment}}/confusion.csv",
+        f"{RESULTS}/experiments/{{experiment}}/table.tex",
     log:
-        RESULTS + "/logs/score/{experiment}.log",
+        f"{RESULTS}/logs/score/{{experiment}}.log",
     benchmark:
-        RESULTS + "/benchmarks/score/{experiment}.tsv"
+        f"{RESULTS}/benchmarks/score/{{experiment}}.tsv"
     conda:
         "../../envs/torch.yaml"
     params:
         block=lambda wildcards: keys.score_block(CATALOG, wildcards.experiment),
-        code=code_digest("mer.training.score"),
+        code=keys.script("score", code_digest("mer.training.score")),
     script:
         "../scripts/score.py"
 
 
 rule exclusions:
     input:
-        index=RESULTS + "/{dataset}/index.csv",
+        index=f"{RESULTS}/{{dataset}}/index.csv",
         products=lambda wildcards: CATALOG.products(wildcards.dataset),
     output:
-        RESULTS + "/{dataset}/excluded.csv",
+        f"{RESULTS}/{{dataset}}/excluded.csv",
     log:
-        RESULTS + "/logs/exclusions/{dataset}.log",
+        f"{RESULTS}/logs/exclusions/{{dataset}}.log",
     conda:
         "../../envs/preprocess.yaml"
     params:
-        code=code_digest("mer.exclusions"),
+        code=keys.script("exclusions", code_digest("mer.exclusions")),
     script:
         "../scripts/exclusions.py"
 
@@ -64,14 +64,14 @@ rule report:
         ],
         products=[path for name in CONFIG.datasets for path in CATALOG.products(name)],
     output:
-        page=RESULTS + "/report/index.html",
-        tables=[RESULTS + "/report/scores.csv", RESULTS + "/report/scores.tex"],
+        page=f"{RESULTS}/report/index.html",
+        tables=[f"{RESULTS}/report/scores.csv", f"{RESULTS}/report/scores.tex"],
     log:
-        RESULTS + "/logs/report.log",
+        f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/preprocess.yaml"
     params:
         config=keys.as_text(config),
-        code=keys.report_code(),
+        code=keys.script("report", keys.report_code()),
     script:
         "../scripts/report.py"

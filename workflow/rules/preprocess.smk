@@ -31,15 +31,17 @@ def stage_params(stage):
         "rows": lambda wildcards: keys.stage_rows(
             CATALOG, wildcards.dataset, wildcards.subject
         ),
-        "code": lambda wildcards: keys.stage_code(variant_of(stage, wildcards)),
+        "code": lambda wildcards: keys.script(
+            "stage", keys.stage_code(variant_of(stage, wildcards))
+        ),
     }
 
 
 rule simulate_table:
     output:
-        touch(RESULTS + "/{dataset}/simulate/tables.done"),
+        touch(f"{RESULTS}/{{dataset}}/simulate/tables.done"),
     log:
-        RESULTS + "/logs/simulate/{dataset}/tables.log",
+        f"{RESULTS}/logs/simulate/{{dataset}}/tables.log",
     conda:
         "../../envs/preprocess.yaml"
     params:
@@ -51,11 +53,11 @@ rule simulate_table:
 
 rule simulate:
     output:
-        truth=RESULTS + "/{dataset}/simulate/truth/{subject}.h5",
+        truth=f"{RESULTS}/{{dataset}}/simulate/truth/{{subject}}.h5",
     log:
-        RESULTS + "/logs/simulate/{dataset}/{subject}.log",
+        f"{RESULTS}/logs/simulate/{{dataset}}/{{subject}}.log",
     benchmark:
-        RESULTS + "/benchmarks/simulate/{dataset}/{subject}.tsv"
+        f"{RESULTS}/benchmarks/simulate/{{dataset}}/{{subject}}.tsv"
     group:
         "frames"
     conda:
@@ -83,15 +85,17 @@ rule index:
             else []
         ),
     output:
-        index=RESULTS + "/{dataset}/index.csv",
-        problems=RESULTS + "/{dataset}/problems.csv",
+        index=f"{RESULTS}/{{dataset}}/index.csv",
+        problems=f"{RESULTS}/{{dataset}}/problems.csv",
     log:
-        RESULTS + "/logs/index/{dataset}.log",
+        f"{RESULTS}/logs/index/{{dataset}}.log",
     conda:
         "../../envs/preprocess.yaml"
     params:
         block=lambda wildcards: keys.index_block(CATALOG, wildcards.dataset),
-        code=lambda wildcards: keys.index_code(CATALOG, wildcards.dataset),
+        code=lambda wildcards: keys.script(
+            "index", keys.index_code(CATALOG, wildcards.dataset)
+        ),
     script:
         "../scripts/index.py"
 
@@ -100,11 +104,11 @@ rule frames:
     input:
         stage_source("frames"),
     output:
-        RESULTS + "/{dataset}/frames/{subject}.h5",
+        f"{RESULTS}/{{dataset}}/frames/{{subject}}.h5",
     log:
-        RESULTS + "/logs/frames/{dataset}/{subject}.log",
+        f"{RESULTS}/logs/frames/{{dataset}}/{{subject}}.log",
     benchmark:
-        RESULTS + "/benchmarks/frames/{dataset}/{subject}.tsv"
+        f"{RESULTS}/benchmarks/frames/{{dataset}}/{{subject}}.tsv"
     group:
         "frames"
     conda:
@@ -121,11 +125,11 @@ use rule frames as align with:
     input:
         stage_source("align"),
     output:
-        RESULTS + "/{dataset}/align/{variant}/{subject}.h5",
+        f"{RESULTS}/{{dataset}}/align/{{variant}}/{{subject}}.h5",
     log:
-        RESULTS + "/logs/align/{dataset}/{variant}/{subject}.log",
+        f"{RESULTS}/logs/align/{{dataset}}/{{variant}}/{{subject}}.log",
     benchmark:
-        RESULTS + "/benchmarks/align/{dataset}/{variant}/{subject}.tsv"
+        f"{RESULTS}/benchmarks/align/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 1
     resources:
         mem_mb=1500,
@@ -137,11 +141,11 @@ use rule align as interpolate with:
     input:
         stage_source("interpolate"),
     output:
-        RESULTS + "/{dataset}/interpolate/{variant}/{subject}.h5",
+        f"{RESULTS}/{{dataset}}/interpolate/{{variant}}/{{subject}}.h5",
     log:
-        RESULTS + "/logs/interpolate/{dataset}/{variant}/{subject}.log",
+        f"{RESULTS}/logs/interpolate/{{dataset}}/{{variant}}/{{subject}}.log",
     benchmark:
-        RESULTS + "/benchmarks/interpolate/{dataset}/{variant}/{subject}.tsv"
+        f"{RESULTS}/benchmarks/interpolate/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 2
     group:
         "motion"
@@ -153,11 +157,11 @@ use rule interpolate as magnify with:
     input:
         stage_source("magnify"),
     output:
-        RESULTS + "/{dataset}/magnify/{variant}/{subject}.h5",
+        f"{RESULTS}/{{dataset}}/magnify/{{variant}}/{{subject}}.h5",
     log:
-        RESULTS + "/logs/magnify/{dataset}/{variant}/{subject}.log",
+        f"{RESULTS}/logs/magnify/{{dataset}}/{{variant}}/{{subject}}.log",
     benchmark:
-        RESULTS + "/benchmarks/magnify/{dataset}/{variant}/{subject}.tsv"
+        f"{RESULTS}/benchmarks/magnify/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 3
     params:
         **stage_params("magnify"),
@@ -167,11 +171,11 @@ use rule interpolate as flow with:
     input:
         stage_source("flow"),
     output:
-        RESULTS + "/{dataset}/flow/{variant}/{subject}.h5",
+        f"{RESULTS}/{{dataset}}/flow/{{variant}}/{{subject}}.h5",
     log:
-        RESULTS + "/logs/flow/{dataset}/{variant}/{subject}.log",
+        f"{RESULTS}/logs/flow/{{dataset}}/{{variant}}/{{subject}}.log",
     benchmark:
-        RESULTS + "/benchmarks/flow/{dataset}/{variant}/{subject}.tsv"
+        f"{RESULTS}/benchmarks/flow/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 4
     params:
         **stage_params("flow"),
@@ -181,11 +185,11 @@ use rule interpolate as rois with:
     input:
         stage_source("rois"),
     output:
-        RESULTS + "/{dataset}/rois/{variant}/{subject}.h5",
+        f"{RESULTS}/{{dataset}}/rois/{{variant}}/{{subject}}.h5",
     log:
-        RESULTS + "/logs/rois/{dataset}/{variant}/{subject}.log",
+        f"{RESULTS}/logs/rois/{{dataset}}/{{variant}}/{{subject}}.log",
     benchmark:
-        RESULTS + "/benchmarks/rois/{dataset}/{variant}/{subject}.tsv"
+        f"{RESULTS}/benchmarks/rois/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 5
     params:
         **stage_params("rois"),

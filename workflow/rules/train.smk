@@ -27,23 +27,25 @@ for _experiment in CONFIG.experiments:
         params:
             experiment=_experiment,
             block=keys.split_block(CATALOG, _experiment),
-            code=code_digest("mer.training.folds", "mer.training.tables"),
+            code=keys.script(
+                "split", code_digest("mer.training.folds", "mer.training.tables")
+            ),
         script:
             "../scripts/split.py"
 
 
 rule fit:
     input:
-        train=RESULTS + "/experiments/{experiment}/folds/{fold}/train.csv",
+        train=f"{RESULTS}/experiments/{{experiment}}/folds/{{fold}}/train.csv",
         products=lambda wildcards: CATALOG.fold_products(
             wildcards.experiment, wildcards.fold, held_out=False
         ),
     output:
-        RESULTS + "/experiments/{experiment}/seed{seed}/{fold}/model.safetensors",
+        f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/model.safetensors",
     log:
-        RESULTS + "/logs/fit/{experiment}/seed{seed}/{fold}.log",
+        f"{RESULTS}/logs/fit/{{experiment}}/seed{{seed}}/{{fold}}.log",
     benchmark:
-        RESULTS + "/benchmarks/fit/{experiment}/seed{seed}/{fold}.tsv"
+        f"{RESULTS}/benchmarks/fit/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
     priority: 6
     conda:
         "../../envs/torch.yaml"
@@ -62,19 +64,19 @@ rule fit:
 
 rule predict:
     input:
-        model=RESULTS + "/experiments/{experiment}/seed{seed}/{fold}/model.safetensors",
-        test=RESULTS + "/experiments/{experiment}/folds/{fold}/test.csv",
+        model=f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/model.safetensors",
+        test=f"{RESULTS}/experiments/{{experiment}}/folds/{{fold}}/test.csv",
         products=lambda wildcards: CATALOG.fold_products(
             wildcards.experiment, wildcards.fold, held_out=True
         ),
     output:
         predictions=RESULTS
         + "/experiments/{experiment}/seed{seed}/{fold}/predictions.csv",
-        excluded=RESULTS + "/experiments/{experiment}/seed{seed}/{fold}/excluded.csv",
+        excluded=f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/excluded.csv",
     log:
-        RESULTS + "/logs/predict/{experiment}/seed{seed}/{fold}.log",
+        f"{RESULTS}/logs/predict/{{experiment}}/seed{{seed}}/{{fold}}.log",
     benchmark:
-        RESULTS + "/benchmarks/predict/{experiment}/seed{seed}/{fold}.tsv"
+        f"{RESULTS}/benchmarks/predict/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
     priority: 7
     conda:
         "../../envs/torch.yaml"

@@ -12,6 +12,7 @@ with job(snakemake.log[0]) as say:
     for fold, train, test in zip(
         catalog.folds(snakemake.params.experiment), snakemake.output.train, snakemake.output.test, strict=True
     ):
+        assert Path(train).parent.name == fold.name, "the index differs from the plan"
         write_table(Path(train), fold.train)
         write_table(Path(test), fold.test)
         for note in fold.notes:

@@ -58,6 +58,10 @@ def _folder(path: Path, row: Mapping[str, Any], out: ClipWriter, method: ModuleT
 def _video(path: Path, row: Mapping[str, Any], out: ClipWriter, method: ModuleType, params: Any) -> None:
     info = probe(path)
     present, seconds, outcome = timestamps(path)
+    share = outcome.lost / max(1, outcome.lost + outcome.decoded)
+    if share > params.max_missing:
+        found = f"{outcome.lost} of {outcome.lost + outcome.decoded} frames cannot be decoded ({outcome.reason})"
+        raise ClipError(path, found, f"at most {params.max_missing:.0%}", "copy the file again or raise max_missing")
     numbers, missing = method.select(present, row["onset"], row["offset"], params, str(path))
     out.write("numbers", numbers)
     out.write("seconds", seconds[np.isin(present, numbers)])

@@ -42,11 +42,8 @@ def plan_dataset(block: DatasetBlock) -> Reading:
     layout = layout_of(block)
     reader = load(READERS, block.reader, "reader")
     options = reader.Options.model_validate(block.options)
-    files = {
-        (subject, clip): [f"{layout.SELECTED}/{subject}/{clip}/{name}" for name in names]
-        for (subject, clip), names in layout.listing(block.simulate).items()
-    }
-    return reader.samples_from(layout.table(block.simulate), files, options, "simulated", block.errata)
+    given = layout.reader_input(block.simulate, options.model_dump())
+    return reader.samples_from(given.table, given.listing, options, "simulated", block.errata, **given.extra)
 
 
 class Catalog:

@@ -19,12 +19,14 @@ when single, empty `Sheet2` and `Sheet3`, rows of blank cells at the end. Clip n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from mer.core.seeds import derive_seed
 from mer.simulate.expression import balanced_labels
+from mer.simulate.layouts.footage import ReaderInput, chosen_view
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan, clip_seed, draw_clip_units, draw_interval
 
@@ -66,6 +68,18 @@ def table(params: SimulateParams) -> list[dict[str, str]]:
 def listing(params: SimulateParams) -> dict[tuple[str, str], list[str]]:
     """Return the frame file names in each (subject, clip) folder of the selected view, by number."""
     return {(c.subject, c.clip): [file_name(n) for n in c.numbers] for c in plan(params)}
+
+
+def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
+    """Return what the reader will find once the database is written; `ConfigError` for images not written."""
+    trees = {"selected": SELECTED, **({"raw": RAW} if params.raw else {})}
+    view = chosen_view(options, tuple(trees), params.layout)
+    files = {}
+    for clip in plan(params):
+        numbers = clip.numbers if view == "selected" else range(1, clip.recorded + 1)
+        names = sorted(file_name(number) for number in numbers)
+        files[clip.subject, clip.clip] = [f"{trees[view]}/{clip.sample_id}/{name}" for name in names]
+    return ReaderInput(table(params), files)
 
 
 def file_name(number: int) -> str:

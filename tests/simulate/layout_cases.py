@@ -1,0 +1,86 @@
+"""The layouts, their readers, and small databases written in them: shared by the layout tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mer.core.registry import load
+from mer.core.sample import Sample
+from mer.datasets.reading import Reading
+from mer.datasets.registry import READERS
+from mer.simulate.params import SimulateParams
+from mer.simulate.plan import ClipPlan
+from mer.simulate.registry import LAYOUTS
+from mer.simulate.registry import READERS as LAYOUT_READERS
+
+READER = {name: reader for name, reader in LAYOUT_READERS.items() if name != "casme2"}
+# Image trees besides the reader's default.
+VIEWS = {"casme_sq": ("cropped", "raw"), "casme3": ("clip",)}
+# Fewer frames than the real cameras give, and faces large enough to be found.
+TINY: dict[str, Any] = {"width": 240, "height": 180, "shortest": 0.26, "longest": 0.3, "raw": True, "blink": 0.0}
+FEWER = {"fps": 50.0}
+TINY_OF = {
+    "samm": FEWER, "samm_lv": FEWER, "smic_e_hs": FEWER, "mmew": {**FEWER, "width": 400, "height": 300},
+    "casme": {**FEWER, "width": 400, "height": 300},
+}  # fmt: skip
+POLARITY = {
+    "negative": {"negative", "anger", "contempt", "disgust", "fear", "sadness", "repression"},
+    "positive": {"positive", "happiness"},
+    "surprise": {"surprise"},
+}
+
+
+def params(name: str, **changes: object) -> SimulateParams:
+    return SimulateParams(**{"layout": name, "subjects": 2, "clips": 2, **changes})  # type: ignore[arg-type]
+
+
+def tiny(name: str, **changes: object) -> SimulateParams:
+    return params(name, **{**TINY, **TINY_OF.get(name, {}), **changes})
+
+
+def layout(name: str) -> ModuleType:
+    return load(LAYOUTS, name, "layout")
+
+
+def options(name: str, **changes: object) -> tuple[ModuleType, Any]:
+    """Return the reader's module and its options for a layout."""
+    reader = load(READERS, READER[name], "reader")
+    camera = {"modality": name.rpartition("_")[2]} if READER[name].startswith("smic") else {}
+    return reader, reader.Options.model_validate({**camera, **changes})
+
+
+def planned(given: SimulateParams, **changes: object) -> Reading:
+    """Return what the reader makes of the plan, no file opened."""
+    reader, chosen = options(given.layout, **changes)
+    found = layout(given.layout).reader_input(given, chosen.model_dump())
+    return reader.samples_from(found.table, found.listing, chosen, "simulated", True, **found.extra)
+
+
+def read(root: Path, name: str, **changes: object) -> Reading:
+    reader, chosen = options(name, **changes)
+    return reader.read(root, chosen)
+
+
+def write(given: SimulateParams, root: Path) -> Path:
+    module = layout(given.layout)
+    module.write_tables(given, root)
+    for subject in module.subjects(given):
+        module.write_subject(given, subject, root, root / "truth" / f"{subject}.h5")
+    return root
+
+
+def bare(samples: list[Sample]) -> list[Sample]:
+    """Return rows without the digest of the file they came from."""
+    return [dataclasses.replace(sample, release="") for sample in samples]
+
+
+def pairs(given: SimulateParams, reading: Reading) -> Iterator[tuple[ClipPlan, Sample]]:
+    """Yield each expression that has a row, with the row."""
+    rows = {sample.sample_id: sample for sample in reading.samples}
+    for plan in layout(given.layout).plan(given):
+        if plan.sample_id in rows:
+            yield plan, rows[plan.sample_id]

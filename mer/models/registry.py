@@ -30,20 +30,40 @@ from __future__ import annotations
 MODELS: dict[str, str] = {
     "svm_flow": "mer.models.svm_flow",
     "ststnet": "mer.models.ststnet",
+    "dual_branch": "mer.models.dual_branch",
+    "dual_branch_msmh": "mer.models.dual_branch_msmh",
+    "mean": "mer.models.mean_softnet",
+    "au_fusion": "mer.models.au_fusion",
+    "aman": "mer.models.aman",
 }
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "svm_flow": ("float_flow", "minmax_image"),
     "ststnet": ("clean", "published"),
+    "dual_branch": ("small", "clean", "icip2024", "icip2024_smic", "icip2024_p3", "icip2024_cbam", "icip2024_figure"),
+    "dual_branch_msmh": ("small", "clean", "casme2", "samm", "smic", "casme3", "casme2sq", "lie"),
+    "mean": ("small", "clean", "published"),
+    "au_fusion": ("small", "clean", "released"),
+    "aman": ("small", "pooled", "clean", "published"),
 }
 
 INPUTS: dict[str, dict[str, tuple[str, ...]]] = {
     "svm_flow": {"motion": ("flow", "strain")},
     "ststnet": {"motion": ("flow", "strain")},
+    "dual_branch": {"clip": ("frames",)},
+    "dual_branch_msmh": {"clip": ("frames",), "regions": ("patches", "names")},
+    "mean": {"motion": ("flow", "strain", "landmarks")},
+    "au_fusion": {"motion": ("patches",), "clip": ("frames",)},
+    "aman": {"magnified": ("frames", "alphas")},
 }
 
 # Keys of a recipe (mer.training.recipe) that the model's presets have and a configuration may override.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "svm_flow": ("c_grid", "class_weights", "inner_folds"),
     "ststnet": ("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "shuffle", "weight_decay"),
+    "dual_branch": ("batch_size", "class_weights", "dropout", "epochs", "learning_rate"),
+    "dual_branch_msmh": ("batch_size", "class_weights", "dropout", "epochs", "learning_rate"),
+    "mean": ("batch_size", "class_weights", "epochs", "learning_rate"),
+    "au_fusion": ("batch_size", "class_weights", "epochs", "learning_rate"),
+    "aman": ("batch_size", "class_weights", "epochs", "learning_rate", "weight_decay"),
 }

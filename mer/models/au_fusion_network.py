@@ -1,0 +1,152 @@
+"""Motion branch, action-unit graph and their fusion (specs/au-fusion.md §5): what `mer.models.au_fusion` is made of.
+
+Inputs: motion patches (B, 9, 30, 2, 7, 7) float32 (flow, ROI, u/v, row, column; ROI 0–9 brows, 10–29 mouth) and a clip
+(B, 3, 16, S, S) float32. Outputs: emotion logits (B, C) and action-unit logits (B, 9) in the order of `AUS`.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer.models.au_fusion_p3d import P3D
+
+AUS = (1, 2, 4, 10, 12, 14, 15, 17, 25)
+BROW_AUS = 3
+BROW_ROIS = 10
+ROIS = 30
+NODE = 160
+
+
+class EncoderLayer(nn.Module):
+    """Post-norm transformer layer (§5.1): no positions, no mask; queries, keys and values without bias.
+
+    Args:
+        width: of the tokens.
+        hidden: of the feed-forward part.
+        heads: number of heads.
+        head_width: of each.
+        dropout: of both sub-layers' results.
+    """
+
+    def __init__(self, width: int, hidden: int, heads: int = 8, head_width: int = 16, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.heads = heads
+        inner = heads * head_width
+        self.query, self.key, self.value = (nn.Linear(width, inner, bias=False) for _ in range(3))
+        self.project = nn.Linear(inner, width)
+        self.wide, self.narrow = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=1e-6) for _ in range(2))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (B, N, width)."""
+        parts = [f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value)]
+        mixed = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+        x = self.norms[0](x + self.dropout(self.project(mixed.transpose(1, 2).flatten(2))))
+        return self.norms[1](x + self.dropout(self.narrow(self.wide(x).relu())))
+
+
+def encoder(width: int, hidden: int, layers: int) -> nn.Sequential:
+    """Return `layers` encoder layers in a row."""
+    return nn.Sequential(*(EncoderLayer(width, hidden) for _ in range(layers)))
+
+
+class Motion(nn.Module):
+    """Depthwise 3-D convolutions over u, v and over time, then an encoder for brows and one for the mouth (§5.1)."""
+
+    def __init__(self, flows: int = 9, window: int = 7, layers: int = 6, dropout: float = 0.5) -> None:
+        super().__init__()
+        tokens = window**2
+        self.field = nn.Sequential(
+            nn.Conv3d(ROIS, ROIS, (2, 3, 3), padding=(0, 1, 1), groups=ROIS), nn.BatchNorm3d(ROIS), nn.ReLU()
+        )
+        self.time = nn.Sequential(
+            nn.Conv3d(ROIS, ROIS, (flows, 3, 3), padding=(0, 1, 1), groups=ROIS), nn.BatchNorm3d(ROIS), nn.ReLU()
+        )
+        self.brows, self.mouth = encoder(tokens, 128, layers), encoder(tokens, 128, layers)
+        self.brow_vector = self._vector(BROW_ROIS * tokens, dropout)
+        self.mouth_vector = self._vector((ROIS - BROW_ROIS) * tokens, dropout)
+
+    @staticmethod
+    def _vector(inputs: int, dropout: float) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(inputs, 320), nn.ReLU(), nn.Dropout(dropout), nn.Linear(320, NODE), nn.ReLU()
+        )
+
+    def forward(self, patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return brow and mouth vectors, (B, 160) each, of patches (B, flows, 30, 2, 7, 7)."""
+        # All flows pass the same convolution in one batch; in training its statistics are of all of them.
+        fields = self.field(patches.flatten(0, 1)).squeeze(2).unflatten(0, patches.shape[:2])
+        tokens = self.time(fields.transpose(1, 2)).squeeze(2).flatten(2)
+        brows = self.brow_vector(self.brows(tokens[:, :BROW_ROIS]))
+        return brows, self.mouth_vector(self.mouth(tokens[:, BROW_ROIS:]))
+
+
+class ActionUnitGraph(nn.Module):
+    """Three graph convolutions on the action-unit logits, their adjacency made by a transformer (§5.3).
+
+    The encoder reads diag(logits); its rows, which end in layer normalisation, are the adjacency: neither symmetric nor
+    non-negative. The embedding of `embedding` is that of an abandoned variant: it has parameters and no use.
+    """
+
+    def __init__(self, layers: int = 6, embedding: bool = False) -> None:
+        super().__init__()
+        nodes = len(AUS)
+        self.adjacency = encoder(nodes, 40, layers)
+        widths = (1, 40, 80, NODE)
+        self.weights = nn.ParameterList(torch.empty(a, b) for a, b in pairwise(widths))
+        for weight in self.weights:
+            nn.init.uniform_(weight, -1 / math.sqrt(weight.shape[1]), 1 / math.sqrt(weight.shape[1]))
+        if embedding:
+            self.embedding = nn.Embedding(15, 40)
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return node vectors (B, 9, 160) of logits (B, 9)."""
+        adjacency = self.adjacency(torch.diag_embed(logits))
+        nodes = logits[:, :, None]
+        for weight in self.weights:
+            nodes = functional.leaky_relu(adjacency @ nodes @ weight, 0.2)
+        return nodes
+
+
+class Network(nn.Module):
+    """Emotion from motion seen through action units (§5.5).
+
+    Args:
+        n_classes: C.
+        width: first width of P3D.
+        blocks: of P3D.
+        layers: of every encoder.
+        flows: number of flow maps of a clip.
+        embedding: keep the unused embedding of the released network.
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        width: int = 64,
+        blocks: tuple[int, int, int, int] = (3, 4, 6, 3),
+        layers: int = 6,
+        flows: int = 9,
+        embedding: bool = False,
+    ) -> None:
+        super().__init__()
+        self.units = P3D(len(AUS), width, blocks)
+        self.motion = Motion(flows, layers=layers)
+        self.graph = ActionUnitGraph(layers, embedding)
+        self.norm = nn.LayerNorm(len(AUS), eps=1e-6)
+        self.out = nn.Linear(len(AUS), n_classes)
+
+    def forward(self, patches: torch.Tensor, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return emotion logits (B, C) and action-unit logits (B, 9)."""
+        units = self.units(clip)
+        nodes = self.graph(units)
+        brows, mouth = self.motion(patches)
+        upper = torch.einsum("bd,bnd->bn", brows, nodes[:, :BROW_AUS])
+        lower = torch.einsum("bd,bnd->bn", mouth, nodes[:, BROW_AUS:])
+        return self.out(self.norm(torch.cat([upper, lower], dim=1))), units

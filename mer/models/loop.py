@@ -1,0 +1,197 @@
+"""The training loop that the PyTorch models share: seeded, deterministic, and of a length fixed in advance.
+
+The weights after the last epoch are the result; no epoch is chosen on anything. Batches are drawn on the CPU from the
+seed, so that any device sees the same ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer.core.errors import ConfigError, ModelError
+from mer.models.state import State
+
+Log = Callable[[str], None]
+RUNNING = ("running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast is trained.
+
+    The learning rate is multiplied by `gamma` after every `step` epochs, from epoch `start` (0-based) on.
+    """
+
+    epochs: int
+    batch_size: int
+    step: int = 0
+    gamma: float = 1.0
+    start: int = 0
+
+    def rate(self, epoch: int) -> float:
+        """Return the factor of the learning rate in a 0-based epoch."""
+        return self.gamma ** max(0, (epoch - self.start) // self.step) if self.step else 1.0
+
+
+@contextmanager
+def reproducible(seed: int, device: str) -> Iterator[torch.device]:
+    """Seed torch, ask for deterministic kernels and one CPU thread; put everything back afterwards.
+
+    On a CUDA device 3-D maximum pooling has no deterministic kernel and torch warns of it.
+
+    Raises:
+        ConfigError: `device` is not one that torch can use here.
+    """
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        raise ConfigError("device", f"unknown device {device!r}", "cpu or cuda") from None
+    if place.type == "cuda":
+        # cuBLAS reads this when its handle is made; without it its reductions may differ between runs.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        if not torch.cuda.is_available():
+            raise ConfigError("device", "no CUDA device is available", "cpu", "set the device to cpu")
+    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    try:
+        with torch.random.fork_rng([place.index or 0] if place.type == "cuda" else []):
+            torch.manual_seed(seed)
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.set_num_threads(1)
+            yield place
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.set_num_threads(before[1])
+
+
+def require_classes(labels: np.ndarray) -> None:
+    """Refuse a training part from which nothing can be told apart.
+
+    Raises:
+        ModelError: `labels` (N,) name a single class.
+    """
+    if len(np.unique(labels)) < 2:
+        raise ModelError("training part", "clips of one class only", "at least two classes", "choose another protocol")
+
+
+def batches(count: int, size: int) -> list[torch.Tensor]:
+    """Return the indices 0 … count-1 in a random order, cut into batches.
+
+    A last batch of one joins its neighbour: batch normalisation has no statistics of one vector.
+    """
+    parts = list(torch.randperm(count).split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def train(
+    network: nn.Module,
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    count: int,
+    plan: Plan,
+    optimiser: torch.optim.Optimizer,
+    log: Log,
+    name: str,
+) -> float:
+    """Train for the epochs of `plan` and return the mean loss of the last one.
+
+    Args:
+        network: put in training mode, and changed in place.
+        loss: scalar loss of a batch, given the (B,) int64 indices of its clips.
+        count: number of training clips.
+        plan: the budget.
+        optimiser: over the network's parameters; its learning rates are the initial ones.
+        log: takes one line about ten times.
+        name: of the model, for the lines.
+
+    Raises:
+        ModelError: the loss is no longer finite.
+    """
+    rates = [group["lr"] for group in optimiser.param_groups]
+    network.train()
+    mean = float("nan")
+    for epoch in range(plan.epochs):
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * plan.rate(epoch)
+        total = 0.0
+        for batch in batches(count, plan.batch_size):
+            value = loss(batch)
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            total += float(value.detach()) * len(batch)
+        mean = total / count
+        if not np.isfinite(mean):
+            raise ModelError(
+                "training", f"loss {mean} in epoch {epoch + 1}", "a finite loss", "lower the learning rate"
+            )
+        if (epoch + 1) % max(1, plan.epochs // 10) == 0:
+            log(f"{name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}")
+    return mean
+
+
+def weighted_nll(log_probabilities: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the mean over clips of -w[label] log p[label]; weights are not renormalised in the batch.
+
+    Args:
+        log_probabilities: (B, C).
+        labels: (B,) int64.
+        weights: (C,).
+    """
+    return -(weights[labels] * log_probabilities.gather(1, labels[:, None])[:, 0]).mean()
+
+
+def l2_penalty(weights: Sequence[torch.Tensor], factor: float) -> torch.Tensor:
+    """Return factor · Σ w² over the given kernels: the penalty that plain Adam has as weight_decay = 2 · factor."""
+    return factor * torch.stack([weight.square().sum() for weight in weights]).sum()
+
+
+def scores(
+    network: nn.Module, count: int, n_classes: int, logits: Callable[[torch.Tensor], torch.Tensor]
+) -> np.ndarray:
+    """Return (count, n_classes) float64 probabilities from `logits` of one clip's index at a time, in evaluation mode.
+
+    One at a time, because a convolution may round differently in a larger batch.
+    """
+    network.eval()
+    with torch.no_grad():
+        rows = [functional.softmax(logits(torch.tensor([i])).double(), dim=1).cpu().numpy() for i in range(count)]
+    return np.concatenate([np.zeros((0, n_classes)), *rows])
+
+
+def describe(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return the training accuracy and how many classes the predictions use: the exponential of their entropy.
+
+    The second number is 1 where the network has collapsed onto one class (specs/dual-branch.md §9, D22).
+    """
+    guess = probabilities.argmax(axis=1)
+    share = np.bincount(guess) / len(guess)
+    share = share[share > 0]
+    used = float(np.exp(-(share * np.log(share)).sum()))
+    return {"training_accuracy": float((guess == labels).mean()), "classes_used": used}
+
+
+def arrays_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Return copies of the network's parameters and buffers by name."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
+
+
+def restore(network: nn.Module, state: State) -> None:
+    """Fill the network from a checkpoint; raises `ModelError` when an array is absent or of another shape."""
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    network.load_state_dict({name: torch.from_numpy(state.array(name, shape).copy()) for name, shape in shapes.items()})
+
+
+def parameter_count(network: nn.Module, running: bool = False) -> int:
+    """Return the number of parameters; with `running`, also of batch-normalisation means and variances."""
+    count = sum(parameter.numel() for parameter in network.parameters())
+    buffers: Mapping[str, torch.Tensor] = dict(network.named_buffers()) if running else {}
+    return count + sum(value.numel() for name, value in buffers.items() if name.rsplit(".", 1)[-1] in RUNNING)

@@ -1,0 +1,180 @@
+"""MEAN, the micro-expression analysis network, as a recognition model; with SOFTNet (specs/mean-softnet.md §3, §5).
+
+The flow from onset to apex and its strain are cut to two landmark boxes, brows with eyes and mouth, resized to 42 × 21
+each and stacked. Three streams of a few filters read u, v and strain; a small head classifies. The networks, with
+their spotting heads, are in `mer.models.mean_softnet_networks`.
+
+Presets:
+
+- `small`, `clean` values in pixels, divided by their root mean square over the training clips, so that no motion is
+  zero in every clip; balanced loss; weaker L2 penalty on the head, which at the published strength shrinks it to
+  nothing. `clean` has the published budget of 100 epochs, `small` 60.
+- `published` every channel of the whole face stretched to 0–1 by its own extremes, plain cross-entropy.
+
+In the published two-step training the trunk is first trained to spot in long videos and then frozen. A clip of a
+recognition experiment has no frames to spot in, so `fit` trains trunk and head together; `Recognition` takes a trunk
+that was trained to spot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from mer.core.container import Clip
+from mer.core.errors import ClipError
+from mer.core.params import Params
+from mer.core.seeds import derive_seed
+from mer.models import loop
+from mer.models.flow_image import flow_image
+from mer.models.mean_softnet_networks import SIDE, Recognition, penalty
+from mer.models.state import Features, State, class_weights
+
+INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain", "landmarks")}
+LIBRARIES = ("numpy", "torch")
+MARGIN = 12 / 128
+
+
+class Preset(Params):
+    """Settings of the input and of the training."""
+
+    scaling: Literal["fold", "minmax"]
+    class_weights: Literal["balanced", "none"] | tuple[float, ...]
+    epochs: int
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    stream_l2: float = 1e-3
+    head_l2: float = 0.1
+
+
+PRESETS: dict[str, Preset] = {
+    "small": Preset(scaling="fold", class_weights="balanced", epochs=60, head_l2=1e-3, learning_rate=2e-3),
+    "clean": Preset(scaling="fold", class_weights="balanced", epochs=100, head_l2=1e-3),
+    "published": Preset(scaling="minmax", class_weights="none", epochs=100),
+}
+
+
+def build(preset: Preset, n_classes: int) -> Recognition:
+    """Return the recognition network with fresh weights from torch's random state; presets do not differ in it."""
+    return Recognition(n_classes)
+
+
+def boxes(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return the boxes of brows with eyes, and of the mouth (§3.1): (2, 4) int left, top, right, bottom, exclusive.
+
+    Args:
+        landmarks: (68, 2) float (x, y) pixels of the image.
+        width: image width, pixels; the margin is 12/128 of it.
+        height: image height, pixels.
+    """
+    x, y = np.rint(landmarks.astype(np.float64)).T
+    dx, dy = MARGIN * width, MARGIN * height
+    upper = (x[17] - dx, min(y[19], y[24]) - dy, x[26] + dx, max(y[41], y[46]) + dy)
+    mouth = (x[60] - dx, y[50] - dy, x[64] + dx, y[57] + dy)
+    whole = np.rint(np.array([upper, mouth])).astype(int)
+    return np.clip(whole, 0, [width, height, width, height])
+
+
+def stack_regions(image: np.ndarray, landmarks: np.ndarray, where: str) -> np.ndarray:
+    """Return (3, 42, 42) float32: the two boxes of a (3, H, W) image, bilinearly resized, brows above mouth.
+
+    Raises:
+        ClipError: landmarks that leave a box empty, naming the clip `where`.
+    """
+    parts = []
+    for name, box in zip(("brows", "mouth"), boxes(landmarks, image.shape[2], image.shape[1]), strict=True):
+        left, top, right, bottom = (int(v) for v in box)
+        if right - left < 2 or bottom - top < 2:
+            raise ClipError(where, f"the box of the {name} is {right - left} x {bottom - top} pixels", "at least 2 x 2")
+        cut = torch.from_numpy(np.ascontiguousarray(image[None, :, top:bottom, left:right], np.float32))
+        size = (SIDE // 2, SIDE)
+        parts.append(functional.interpolate(cut, size, mode="bilinear", align_corners=False)[0].numpy())
+    return np.concatenate(parts, axis=1)
+
+
+def minmax(image: np.ndarray) -> np.ndarray:
+    """Stretch each channel of (3, H, W) to 0–1 by its own extremes; a constant channel becomes 0."""
+    low = image.min(axis=(1, 2), keepdims=True)
+    spread = image.max(axis=(1, 2), keepdims=True) - low
+    return np.divide(image - low, spread, out=np.zeros_like(image), where=spread > 0)
+
+
+def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
+    """Return (3, 42, 42) float32: u, v in pixels of the product and strain, or each stretched to 0–1 (`minmax`).
+
+    Raises:
+        ModelError: as `mer.models.flow_image.flow_image`.
+        ClipError: the landmarks are not finite or leave no box.
+    """
+    clip = clips["motion"]
+    image = flow_image(clips, int(clip.lazy("flow").shape[-1]))
+    landmarks = np.asarray(clip.read("landmarks")).reshape(-1, 68, 2)[0]
+    if not np.isfinite(landmarks).all():
+        raise ClipError(clip.sample_id, "landmarks are not finite", "68 points per frame", "check its alignment")
+    # The published min-max saw the whole face, so that the brightest motion anywhere sets the range.
+    return stack_regions(minmax(image) if preset.scaling == "minmax" else image, landmarks, clip.sample_id)
+
+
+def fold_scale(x: np.ndarray, scaling: str) -> np.ndarray:
+    """Return (3,) float64 divisors of training clips (N, 3, 42, 42): root mean squares, or ones for `minmax`."""
+    if scaling == "minmax":
+        return np.ones(3)
+    root = np.sqrt(np.square(x, dtype=np.float64).mean(axis=(0, 2, 3)))
+    return np.where(root > 0, root, 1.0)
+
+
+def fit(
+    features: Features,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    n_classes: int,
+    preset: Preset,
+    seed: int,
+    log: Callable[[str], None],
+    device: str = "cpu",
+) -> State:
+    """Train trunk and recognition head for the preset's epochs; see `mer.models.registry` for the arguments.
+
+    Raises:
+        ModelError: one class only, weights of another class set, or a loss that is no longer finite.
+    """
+    loop.require_classes(labels)
+    x = np.asarray(features)
+    scale = fold_scale(x, preset.scaling)
+    with loop.reproducible(derive_seed(seed, "mean"), device) as place:
+        network = build(preset, n_classes).to(place)
+        data = torch.from_numpy((x / scale[:, None, None]).astype(np.float32)).to(place)
+        y = torch.from_numpy(labels.astype(np.int64)).to(place)
+        weights = torch.from_numpy(class_weights(preset.class_weights, labels, n_classes)).to(place, torch.float32)
+
+        def loss(batch: torch.Tensor) -> torch.Tensor:
+            batch = batch.to(place)
+            value = loop.weighted_nll(functional.log_softmax(network(data[batch]), dim=1), y[batch], weights)
+            return value + penalty(network.trunk, network.recog, preset.stream_l2, preset.head_l2)
+
+        optimiser = torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7)
+        final = loop.train(network, loss, len(x), loop.Plan(preset.epochs, preset.batch_size), optimiser, log, "mean")
+        told = loop.describe(loop.scores(network, len(x), n_classes, lambda i: network(data[i.to(place)])), labels)
+        arrays = {**loop.arrays_of(network), "scale": scale}
+    log(f"mean: loss {final:.4f}, {', '.join(f'{key} {value:.3f}' for key, value in told.items())}")
+    return State(arrays, {"n_classes": n_classes, "training_loss": final, **told})
+
+
+def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
+    """Return (N, C) float64 probabilities.
+
+    Raises:
+        ModelError: the checkpoint does not hold this network.
+    """
+    x = np.asarray(features)
+    with loop.reproducible(0, device) as place:
+        n_classes = int(state.meta["n_classes"])
+        network = Recognition(n_classes).to(place)
+        scale = state.array("scale", (3,))
+        loop.restore(network, state)
+        data = torch.from_numpy((x / scale[:, None, None]).astype(np.float32)).to(place)
+        return loop.scores(network, len(x), n_classes, lambda i: network(data[i.to(place)]))

@@ -125,10 +125,14 @@ def gpu(catalog: Catalog, experiment: str) -> int:
 def score_block(catalog: Catalog, experiment: str) -> str:
     """Return what a score depends on besides the predictions."""
     block = catalog.config.experiments[experiment]
-    classes = list(catalog.selection(experiment).classes)
-    return as_text(
-        {"classes": classes, "labels": block.labels, "bootstrap": catalog.config.bootstrap, "seed": catalog.config.seed}
-    )
+    values = {
+        "classes": list(catalog.selection(experiment).classes),
+        "labels": block.labels,
+        "simulated": all(catalog.config.datasets[name].simulate is not None for name in block.data),
+        "bootstrap": catalog.config.bootstrap,
+        "seed": catalog.config.seed,
+    }
+    return as_text(values)
 
 
 def report_code() -> str:

@@ -15,6 +15,7 @@ with job(snakemake.log[0]) as say:
         snakemake.output[0],
         name=snakemake.wildcards.experiment,
         labels=block["labels"],
+        simulated=block["simulated"],
         draws=block["bootstrap"],
         seed=block["seed"],
     )

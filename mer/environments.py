@@ -12,7 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
-    "workflow": ("snakemake", "snakemake-executor-plugin-slurm", "pygments", "pandas", "openpyxl", "xlrd", "pydantic", "pyyaml"),
+    "workflow": (
+        "snakemake", "snakemake-executor-plugin-slurm", "pygments", "pandas", "openpyxl", "xlrd", "pydantic", "pyyaml",
+    ),
     "preprocess": (
         "av", "dlib-bin", "face_recognition_models", "h5py", "matplotlib", "numpy", "opencv-contrib-python-headless",
         "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "scikit-image", "scipy", "typer", "xlrd",

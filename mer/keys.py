@@ -21,8 +21,8 @@ from mer.provenance import PACKAGE, code_digest
 from mer.runner import stage_digest
 from mer.simulate.registry import LAYOUTS
 
-# Models that never use a GPU, so that their jobs do not queue for one.
-CPU_MODELS = {"svm_flow"}
+# Models so small that a GPU does not pay: their jobs do not queue for one.
+CPU_MODELS = {"svm_flow", "ststnet"}
 
 
 def as_text(value: Mapping[str, object] | Sequence[object]) -> str:

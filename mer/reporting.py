@@ -50,7 +50,7 @@ def report_inputs(catalog: Catalog, raw: Mapping[str, Any]) -> ReportInputs:
 
 
 def read_configs(paths: Sequence[Path]) -> dict[str, Any]:
-    """Read configuration files, each laid over the ones before, as snakemake's --configfile does; raises as `read_config`."""
+    """Read configuration files, each laid over the ones before, as snakemake does; raises as `read_config`."""
     merged: dict[str, Any] = {}
     for path in paths:
         _overlay(merged, read_config(path))

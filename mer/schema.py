@@ -36,8 +36,8 @@ valid name. Several files can be laid over each other: `--configfile config.yaml
 
 Every stage has named variants, and every variant names the product that it reads under `from`: `frames`,
 `<stage>/<variant>`, or `index` where a method reads the owner's media itself. So the configuration is the workflow in
-small: an experiment pulls in the products that it names and all that lead to them, and a product that two experiments need
-is made once. `datasets.<name>.products` asks for products besides.
+small: an experiment pulls in the products that it names and all that lead to them, and a product that two experiments
+need is made once. `datasets.<name>.products` asks for products besides.
 
 ## A database without labels
 

@@ -17,7 +17,8 @@ class Row:
     """One line of a bench: `error` in `unit`; `speed_ratio` to OpenCV TV-L1 at its defaults in the same run.
 
     `speed_ratio` is how many times faster one unit of work is than one TV-L1 pair at 224 × 224; `cpu_seconds` is per
-    unit of work (a pair, a frame or a clip, as `case` says); `peak_mib` is the peak memory of a process that did only this.
+    unit of work (a pair, a frame or a clip, as `case` says); `peak_mib` is the peak
+    memory of a process that did only this.
     """
 
     stage: str

@@ -1,7 +1,8 @@
 """The HDF5 container: one file per job, `/clips/<sample_id>/<array>` plus attributes (design §3).
 
 File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
-(digest of the code that wrote it), `libraries` (their versions then), `mer_version`, `schema_version`, `complete`. A file is written
+(digest of the code that wrote it), `libraries` (their versions then), `mer_version`, `schema_version`,
+`complete`. A file is written
 under a temporary name and renamed when complete; readers refuse anything else. Arrays are chunked per
 frame (small ones whole) and compressed losslessly with shuffle + gzip, which every HDF5 reader knows. Clips
 that failed are listed in the file with their reasons.

@@ -70,7 +70,8 @@ def score_experiment(
 
 
 def score(
-    data: Predictions, *, labels: Labels = "true", simulated: bool = False, draws: int = bootstrap.DRAWS, seed: int = 0) -> dict[str, Any]:
+    data: Predictions, *, labels: Labels = "true", simulated: bool = False, draws: int = bootstrap.DRAWS, seed: int = 0
+) -> dict[str, Any]:
     """Score aligned predictions; see `score_experiment` for arguments and result."""
     per_seed = {
         str(run): evaluate(data.truth, row, data.classes, data.datasets, data.groups, data.folds)
@@ -143,7 +144,9 @@ def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return tree
 
 
-def flags(data: Predictions, summary: Mapping[str, Any], reference: Mapping[str, Any], labels: Labels, simulated: bool = False) -> list[str]:
+def flags(
+    data: Predictions, summary: Mapping[str, Any], reference: Mapping[str, Any], labels: Labels, simulated: bool = False
+) -> list[str]:
     """Return one line per reason to distrust the score; an empty list is the normal case.
 
     A shuffled-label run above the range of chance, a three-class composite score that no audited system reaches, a

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "config.yaml", "mer", "workflow", "profiles", "envs")
+COPIED = ("Snakefile", "mer", "workflow", "profiles", "envs")
 
 
 class Project:
@@ -56,8 +56,9 @@ def finished(tmp_path_factory):
         else:
             shutil.copy(source, project.folder / name)
 
+    shutil.copy(ROOT / "tests" / "spine.yaml", project.folder / "config.yaml")
+
     def small(config):
-        config["datasets"]["simulated"]["simulate"] |= {"subjects": 4, "clips": 3, "width": 480, "height": 360}
         config["experiments"]["ststnet"]["train"] = {"epochs": 3}
         config["bootstrap"] = 200
 

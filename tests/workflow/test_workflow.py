@@ -64,7 +64,7 @@ def test_the_magnification_factor_runs_magnify_and_what_follows(project):
     assert {"magnify", "flow", "rois", "fit", "predict", "score", "report"} <= set(planned)
     assert not {"simulate", "index", "frames", "align", "interpolate"} & set(planned)
     assert planned["magnify"] == 4
-    assert planned["flow"] == 4, "flow/tvl1 and flow/dis do not read magnified frames"
+    assert planned["flow"] == 4, "flow/tvl1 does not read magnified frames"
 
 
 def test_a_setting_of_one_model_runs_that_model_only(project):

@@ -71,7 +71,7 @@ def test_an_experiment_pulls_in_only_what_it_names():
         ),
         ({"flow__apex__from": "rois/patches"}, r"flow.apex.from: 'rois/patches' does not come before flow"),
         ({"flow__apex__from": None}, r"flow.apex.from: missing"),
-        ({"flow__apex__from": "index"}, r"flow.apex.from: method micro cannot read 'index'"),
+        ({"flow__apex__from": "index"}, r"flow.apex.from: method dis cannot read 'index'"),
         (
             {"flow__tvl1__method": "published"},
             r"flow.tvl1.from: method published cannot read 'align/face224'; expected from: index",

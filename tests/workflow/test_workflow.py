@@ -38,7 +38,7 @@ def test_products_say_what_made_them(finished):
     path = next((finished.folder / "results" / "simulated" / "flow" / "apex").glob("*.h5"))
     with Container(path) as box:
         assert box.attributes["stage"] == "flow"
-        assert box.parameters()["method"] == "micro"
+        assert box.parameters()["method"] == "dis"
         assert len(box.attributes["code"]) == 16
         assert path.name in json.loads(box.attributes["inputs"])
 

@@ -9,7 +9,12 @@ from mer.provenance import code_digest
 from mer.reporting import prediction_files
 
 # A rule asks for one core, so its libraries get one thread: two jobs of two threads each take longer than two of one.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+for name in (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+):
     os.environ.setdefault(name, "1")
 
 try:

@@ -76,7 +76,7 @@ def tasks(bench: Bench) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     for method in METHODS["interpolate"]:
         for sigma in NOISES[:2]:
             yield "interpolate", method, f"noise {sigma:g}", {"files": bench.plain, "method": method, "sigma": sigma}
-    for algorithm in ("dis", "tvl1"):
+    for algorithm in ("micro", "dis", "tvl1"):
         for factor in FACTORS:
             case = f"gain {factor:g}, noise 1"
             arguments: dict[str, Any] = {"files": bench.faint, "algorithm": algorithm, "factor": factor, "sigma": 1.0}

@@ -129,6 +129,7 @@ def frames(clock: Clock, root: Path, truths: Sequence[Path]) -> Errors:
     from mer.datasets import casme2
     from mer.stages.frames import listing, stage
 
+    clock.warm = True  # Listing a clip a second time into the same container is not possible, and nothing is imported.
     rows = {row.sample_id: media_row(row) for row in casme2.read(root, casme2.Options()).samples}
     wrong = 0
     for path in truths:

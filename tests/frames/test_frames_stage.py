@@ -163,9 +163,11 @@ def test_a_cut_video_reports_what_was_lost(tmp_path: Path, write_video: Callable
         assert clip.attributes["lost"] == 40 - len(numbers_of(clip)) > 0
         assert "missing at the end" in clip.attributes["lost_reason"]
 
-    run(tmp_path, row, look)
+    run(tmp_path, row, look, max_missing=0.9)
     with pytest.raises(ClipError, match="frames 30-38 are absent"):
-        run(tmp_path, {**row, "onset": 30, "offset": 38}, numbers_of)
+        run(tmp_path, {**row, "onset": 30, "offset": 38}, numbers_of, max_missing=0.9)
+    with pytest.raises(ClipError, match=r"of 40 frames cannot be decoded .*missing at the end.*expected at most 10%"):
+        run(tmp_path, row, numbers_of)
 
 
 def test_open_frames_reads_a_folder_from_any_start(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import HOSTILE
+from report_world import HOSTILE
 
 from mer.core.errors import DatasetError, ModelError
 from mer.report.build import build_report
@@ -171,12 +171,10 @@ def test_missing_parts_are_named(inputs: ReportInputs, tmp_path: Path) -> None:
         assert sentence in html, sentence
 
 
-def test_containers_made_in_different_ways_are_named(inputs: ReportInputs, tmp_path: Path, face) -> None:
-    from conftest import make_samples, write_products
-
+def test_containers_made_in_different_ways_are_named(inputs: ReportInputs, tmp_path: Path, products_of_two) -> None:
     from mer.core.container import ContainerWriter
 
-    products = write_products(tmp_path, make_samples("alpha", 2, 2), face)
+    products = products_of_two
     with ContainerWriter(products["align/face"]["alpha-s00"], "align", "face", {"method": "other"}, {}, "beef"):
         pass
     only = replace(inputs.datasets["alpha"], products=products)

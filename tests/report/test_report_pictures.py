@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import APEX, CONFIG, FRAMES, make_samples, motion, write_products
+from report_world import APEX, CONFIG, FRAMES, make_samples, motion, write_products
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError

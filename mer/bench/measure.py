@@ -48,8 +48,8 @@ class Measured:
 class Clock:
     """Adds up CPU time of the work itself, leaving out what prepares and judges it.
 
-    Unless `warm` says that it is, the first call is made twice and timed the second time: importing a library is not the
-    method's work.
+    Unless `warm` says that it is, the first call is made twice and timed the second time: importing a library is not
+    the method's work.
     """
 
     def __init__(self) -> None:

@@ -18,8 +18,8 @@ resolution (`mer.motion.micro_kernel`):
 
 The normal equations live on the lattice, a sixteenth of the pixels, so a step costs little more than its warp. Where
 simulated faces move, with noise of 0 to 3 grey levels, `preset: fast` has 0.6 to 0.7 of the end-point error of OpenCV's
-TV-L1 at its defaults in a fortieth of its time on clean pairs, and `preset: accurate` 0.3 to 0.6 of it in about a
-twenty-fifth. Any other key overrides the value of the preset.
+TV-L1 at its defaults in a thirtieth of its time on clean pairs, and `preset: accurate` 0.3 to 0.6 of it in about an
+eighteenth. Any other key overrides the value of the preset.
 """
 
 from __future__ import annotations

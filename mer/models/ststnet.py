@@ -17,9 +17,7 @@ The weights after the last epoch are the result; no epoch is chosen on anything.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -28,10 +26,11 @@ from torch import nn
 from torch.nn import functional
 
 from mer.core.container import Clip
-from mer.core.errors import ConfigError, ModelError
+from mer.core.errors import ModelError
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models.flow_image import flow_image
+from mer.models.loop import reproducible
 from mer.models.state import Features, State, class_weights
 
 INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain")}
@@ -116,35 +115,6 @@ def scale_image(image: np.ndarray, scaling: str) -> np.ndarray:
 def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
     """Return (3, 28, 28) float32; raises `ModelError` as `mer.models.flow_image.flow_image`."""
     return scale_image(flow_image(clips, SIDE), preset.scaling)
-
-
-@contextmanager
-def reproducible(seed: int, device: str) -> Iterator[torch.device]:
-    """Seed torch, ask for deterministic kernels and one CPU thread; put everything back afterwards.
-
-    Raises:
-        ConfigError: `device` is not one that torch can use here.
-    """
-    try:
-        place = torch.device(device)
-    except RuntimeError:
-        raise ConfigError("device", f"unknown device {device!r}", "cpu or cuda") from None
-    if place.type == "cuda":
-        # cuBLAS reads this when its handle is made; without it its reductions may differ between runs.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        if not torch.cuda.is_available():
-            raise ConfigError("device", "no CUDA device is available", "cpu", "set the device to cpu")
-    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    devices = [place.index or 0] if place.type == "cuda" else []
-    try:
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(seed)
-            torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.set_num_threads(1)
-            yield place
-    finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.set_num_threads(before[1])
 
 
 def fit(

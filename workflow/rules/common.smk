@@ -28,7 +28,6 @@ except MerError as error:
     sys.exit(f"mer: {error}")
 
 RESULTS = CONFIG.results.as_posix()
-SCRIPTS = "../scripts"
 SIMULATED = [name for name, block in CONFIG.datasets.items() if block.simulate]
 
 

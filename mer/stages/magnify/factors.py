@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field, field_validator
 
 from mer.core.params import Params
 
 
 class FactorParams(Params):
-    """The factors and what they are relative to."""
+    """The factors and what they are relative to.
+
+    A factor is the total displacement relative to the reference over the displacement filmed, for every method: 1 is no
+    change. Where a paper amplifies by alpha what it *adds*, its alpha is the factor minus 1.
+    """
 
     alphas: tuple[float, ...] = Field(
-        default=(2.0,), min_length=1, max_length=100, description="Total displacement factors."
+        default=(2.0,), min_length=1, max_length=100, description="Total displacement factors; 1 is no change."
     )
     reference: Literal["onset", "first"] = Field(
         default="onset", description="The frame that all motion is relative to."
@@ -27,3 +32,7 @@ class FactorParams(Params):
         if len(set(alphas)) != len(alphas):
             raise ValueError("factors must differ")
         return alphas
+
+    def order(self, count: int) -> np.ndarray:
+        """Return which of `count` source frames each frame of the product shows: (count,) int64."""
+        return np.arange(count)

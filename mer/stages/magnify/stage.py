@@ -2,6 +2,9 @@
 
 Reads an `align` or `interpolate` product, writes `frames` (A, F, S, S, 3), `alphas`, `landmarks` and `numbers`
 (docs/architecture.md). The landmarks are those of the frames as filmed.
+
+A method module has `Params`, derived from `FactorParams`, and `magnified(frames, reference, params)`, which yields the
+(F, S, S, 3) uint8 clip of each factor in turn, and reads frames one at a time.
 """
 
 from __future__ import annotations
@@ -20,21 +23,33 @@ def process(source: Source, out: ClipWriter, method: ModuleType, params: FactorP
     """Magnify one clip.
 
     Raises:
-        ClipError: the onset is the reference and unknown.
+        ClipError: the clip is empty, or the onset is the reference and unknown.
         ContainerError: the source has no face crops.
     """
     clip = source.clip
     assert clip is not None
     frames = clip.lazy("frames")
-    if frames.ndim != 4:
-        raise ContainerError(clip.sample_id, f"frames of shape {frames.shape}", "(frames, height, width, 3)")
+    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
+        found = f"frames of shape {frames.shape}, {frames.dtype}"
+        raise ContainerError(clip.sample_id, found, "(frames, height, width, 3) uint8")
+    if len(frames) == 0:
+        raise ClipError(clip.sample_id, "no frame in the source", "at least one")
     reference = reference_index(clip, params, len(frames))
     for block in method.magnified(frames, reference, params):
         out.append("frames", block[None])
+    order = params.order(len(frames))
     out.write("alphas", np.asarray(params.alphas, np.float64))
-    out.write("landmarks", clip.read("landmarks"))
-    out.write("numbers", clip.read("numbers").astype(np.float64))
-    out.attributes({"reference": reference, **clip.attributes})
+    out.write("landmarks", clip.read("landmarks")[order])
+    out.write("numbers", clip.read("numbers").astype(np.float64)[order])
+    out.attributes({**clip.attributes, **_events(clip, order)})
+    out.attributes({"reference": int(np.searchsorted(order, reference)) if reference in order else None})
+
+
+def _events(clip: Clip, order: np.ndarray) -> dict[str, int]:
+    """Return onset, apex and offset, where known, on the frame axis of the product: the frame itself or the next."""
+    known = {name: clip.attributes.get(name) for name in ("onset", "apex", "offset")}
+    inside = {name: index for name, index in known.items() if index is not None and 0 <= index < len(order)}
+    return {name: min(int(np.searchsorted(order, index)), len(order) - 1) for name, index in inside.items()}
 
 
 def reference_index(clip: Clip, params: FactorParams, count: int) -> int:

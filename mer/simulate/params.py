@@ -41,6 +41,16 @@ class SimulateParams(Params):
     flicker: float = Field(0.003, ge=0, le=0.1, description="relative amplitude of lamp flicker")
     drift: float = Field(1.5, ge=0, le=20, description="amplitude of head drift in pixels at 640x480")
     blink: float = Field(0.15, ge=0, le=1, description="probability that a clip contains a blink")
+    seconds: float = Field(
+        0.0,
+        ge=0,
+        le=7200,
+        description="length of each whole recording in seconds (casme_sq, samm_lv); 0: as short as possible",
+    )
+    talk: float = Field(0.0, ge=0, le=1, description="probability of talking in each 4 s of rest of a whole recording")
+    turn: float = Field(
+        0.0, ge=0, le=1, description="probability of a turn of the head in each 4 s of rest of a whole recording"
+    )
     raw: bool = Field(False, description="also write the whole recording with neutral frames before and after")
     quirks: bool = Field(True, description="add the rows and faults that the real database is known for")
     jpeg_quality: int = Field(95, ge=50, le=100, description="JPEG quality of the written frames")

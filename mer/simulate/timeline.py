@@ -62,6 +62,25 @@ def draw_blink(seed: int, probability: float, first: int, last: int, fps: float)
 
 
 @dataclass(frozen=True)
+class Turn:
+    """The head leaves its place at file number `start`, within `swing` numbers, stays for `hold`, and comes back.
+
+    `size` is what is added to (x in px, y in px, roll in radians, log zoom).
+    """
+
+    start: float
+    swing: float
+    hold: float
+    size: tuple[float, ...]
+
+    def share(self, time: float) -> float:
+        """Return how much of `size` applies at `time`, 0 to 1."""
+        out = smooth_step(np.asarray((time - self.start) / self.swing))
+        back = smooth_step(np.asarray((time - self.start - self.swing - self.hold) / self.swing))
+        return float(out - back)
+
+
+@dataclass(frozen=True)
 class HeadMotion:
     """Slow planar motion of the head: a similarity transform about `centre` at every time.
 
@@ -73,12 +92,17 @@ class HeadMotion:
     start: np.ndarray
     waves: np.ndarray
     fps: float
+    turns: tuple[Turn, ...] = ()
 
     def components(self, time: float) -> np.ndarray:
         """Return (x in px, y in px, roll in radians, log zoom) at `time`."""
         amplitude, frequency, phase = np.moveaxis(self.waves, -1, 0)
         angle = 2 * np.pi * frequency * float(time) / self.fps + phase
-        return self.start + np.sum(amplitude * np.sin(angle), axis=1)
+        moved = self.start + np.sum(amplitude * np.sin(angle), axis=1)
+        for turn in self.turns:
+            if turn.start < time < turn.start + 2 * turn.swing + turn.hold:
+                moved = moved + turn.share(time) * np.array(turn.size)
+        return moved
 
     def matrix(self, time: float) -> np.ndarray:
         """Return H_t (2, 3) float64: neutral material pixels to frame pixels."""

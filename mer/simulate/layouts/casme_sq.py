@@ -108,7 +108,7 @@ def _recording(params: SimulateParams, index: int, film: str, labels: list[tuple
     seed = person_seed(params, person, film)
     rng = np.random.default_rng(derive_seed(seed, "interval"))
     seconds = [draw_seconds(params, rng, macro) for _, macro, _ in labels]
-    places, last = lay_out(params.fps, seconds, rng)
+    places, last = lay_out(params.fps, seconds, rng, total=params.seconds)
     events = []
     for turn, ((label, macro, quirk), when) in enumerate(zip(labels, places, strict=True), start=1):
         strength = MACRO_STRENGTH if macro else 1.0
@@ -121,7 +121,8 @@ def _recording(params: SimulateParams, index: int, film: str, labels: list[tuple
 def _without_events(params: SimulateParams, index: int) -> Recording:
     person = PEOPLE["casme_sq"] + index
     seed = person_seed(params, person, UNLABELLED)
-    last = lay_out(params.fps, [], np.random.default_rng(derive_seed(seed, "interval")))[1]
+    rng = np.random.default_rng(derive_seed(seed, "interval"))
+    last = lay_out(params.fps, [], rng, total=params.seconds)[1]
     return Recording(f"s{FOLDERS[index]}", person, UNLABELLED, (), tuple(range(1, last + 1)), params.fps, seed)
 
 

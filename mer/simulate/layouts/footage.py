@@ -182,15 +182,26 @@ def draw_seconds(params: SimulateParams, rng: np.random.Generator, macro: bool =
 
 
 def lay_out(
-    fps: float, seconds: Sequence[float], rng: np.random.Generator, first: int = 1, centred: Sequence[bool] = ()
+    fps: float,
+    seconds: Sequence[float],
+    rng: np.random.Generator,
+    first: int = 1,
+    centred: Sequence[bool] = (),
+    total: float = 0.0,
 ) -> tuple[list[Interval], int]:
     """Return where expressions of the given durations lie one after the other in a recording, and its last number.
 
     Args:
         first: number of the recording's first frame.
         centred: which apexes to put exactly halfway, because the table will not give them; none when empty.
+        total: least length of the recording in seconds; what is left over is shared out at random among the rests.
     """
     at = first + round(float(rng.uniform(*LEAD_SECONDS)) * fps)
+    spare = max(0.0, total - sum(seconds) - GAP_SECONDS[1] * (len(seconds) + 1))
+    pauses = (
+        [round(float(share) * spare * fps) for share in rng.dirichlet(np.full(len(seconds) + 1, 3.0))] if spare else []
+    )
+    at += pauses.pop() if pauses else 0
     found = []
     for duration, halfway in zip(seconds, centred or [False] * len(seconds), strict=True):
         length = max(4, round(duration * fps))
@@ -198,7 +209,8 @@ def lay_out(
         fraction = 0.5 if halfway else float(rng.uniform(*APEX_FRACTION))
         found.append((at, at + min(max(round(length * fraction), 2), length - 2), at + length))
         at += length + round(float(rng.uniform(*GAP_SECONDS)) * fps)
-    last = (found[-1][2] if found else at) + round(float(rng.uniform(*LEAD_SECONDS)) * fps)
+        at += pauses.pop() if len(pauses) > 1 else 0
+    last = (found[-1][2] if found else at) + round(float(rng.uniform(*LEAD_SECONDS)) * fps) + sum(pauses)
     return [Interval(*interval, recorded=last) for interval in found], last
 
 

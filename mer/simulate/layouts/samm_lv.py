@@ -80,7 +80,8 @@ def _recording(
     name = clips[0][0] if twin else f"{subject}_{film}_31"
     parts.insert(0 if early else 1, (name, "macro", "others", macro, early))
     seconds = [draw_seconds(params, rng, kind == "macro") for _, kind, *_ in parts]
-    places, last = lay_out(params.fps, seconds, rng, centred=[quirk == "no apex" for *_, quirk in parts])
+    centred = [quirk == "no apex" for *_, quirk in parts]
+    places, last = lay_out(params.fps, seconds, rng, centred=centred, total=params.seconds)
     events = []
     for (name, kind, label, units, quirk), when in zip(parts, places, strict=True):
         plan_quirk = f"{kind}{', ' if quirk else ''}{quirk}"

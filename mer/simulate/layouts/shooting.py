@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from mer.core.media import inside
 from mer.core.seeds import derive_seed
 from mer.simulate import timeline
 from mer.simulate.camera import develop, expose, flicker_gain
+from mer.simulate.head import frame_scale
+from mer.simulate.layouts.distractions import turns, with_speech
 from mer.simulate.layouts.footage import Picture, Recording, Sensor, Tree
 from mer.simulate.layouts.images import VideoFile, write_image
 from mer.simulate.params import SimulateParams
@@ -29,6 +32,7 @@ from mer.simulate.truth import write_clip_truth
 
 LUMINANCE = {"grey": (0.2126, 0.7152, 0.0722), "infrared": (0.85, 0.12, 0.03)}
 BLINK_REST = 0.2
+BLINK_SLOT = 2.0
 WALL_MILLIMETRES, HEAD_MILLIMETRES = 1500, 700
 
 
@@ -41,10 +45,13 @@ class Footage(Take):
     """
 
     def __init__(self, params: SimulateParams, recording: Recording) -> None:
-        self.events = recording.events
-        super().__init__(params, _whole(recording))
+        spoken = with_speech(params, recording)
+        self.events = spoken.events
+        super().__init__(params, _whole(spoken))
         fps = recording.fps
-        blinks = [timeline.draw_blink(e.seed, params.blink, e.onset, e.offset, fps) for e in self.events]
+        turned = turns(params, recording, frame_scale(params.width, params.height))
+        self.head_motion = replace(self.head_motion, turns=turned)
+        blinks = [timeline.draw_blink(e.seed, params.blink, e.onset, e.offset, fps) for e in recording.events]
         self.blinks = [blink for blink in (*blinks, *_between(params, recording)) if blink]
 
     def levels(self, time: float) -> np.ndarray:
@@ -182,12 +189,16 @@ def _whole(recording: Recording) -> ClipPlan:
 
 
 def _between(params: SimulateParams, recording: Recording) -> list[timeline.Blink | None]:
-    """Draw the blinks in the rests before, between and after the expressions, clear of them."""
+    """Draw the blinks in the rests before, between and after the expressions, clear of them: one try in each 2 s."""
     ends = [recording.numbers[0], *(n for e in recording.events for n in (e.onset, e.offset)), recording.numbers[-1]]
     rest = round(BLINK_REST * recording.fps)
     found = []
     for k, (start, end) in enumerate(zip(ends[::2], ends[1::2], strict=True)):
-        if end - start > 2 * rest:
-            seed = derive_seed(recording.seed, "rest", k)
-            found.append(timeline.draw_blink(seed, params.blink, start + rest, end - rest, recording.fps))
+        if end - start <= 2 * rest:
+            continue
+        tries = max(1, int((end - start - 2 * rest) / (BLINK_SLOT * recording.fps)))
+        edges = np.linspace(start + rest, end - rest, tries + 1)
+        for n, (first, last) in enumerate(pairwise(edges)):
+            seed = derive_seed(recording.seed, "rest", k, *([n] if n else []))
+            found.append(timeline.draw_blink(seed, params.blink, float(first), float(last), recording.fps))
     return found

@@ -251,6 +251,8 @@ def _unannotated(reading: Reading, spare: Mapping[tuple[str, str], Sequence[str]
     names = sorted("/".join(key) for key in spare)
     for key in sorted(spare):
         reading.leftovers.append(PurePosixPath(next(iter(spare[key]), "/".join(key))).parent.as_posix())
+        if spare[key]:
+            reading.unannotated.append((*key, sorted(spare[key])[0]))
     documented = bool(known) and all(name.startswith(known) for name in names)
     tail = "; the release itself has no label for them" if documented else ""
     reading.note("V14", "warning", f"{len(names)} folders have no annotation, e.g. {', '.join(names[:3])}{tail}")

@@ -216,6 +216,11 @@ def au_targets(sample: Sample) -> tuple[int, ...] | None:
     return tuple(int(number in present) for number in CD6ME_AUS)
 
 
+def has_recordings(sample: Sample) -> bool:
+    """Tell whether a row's medium is the whole recording that its expression lies in."""
+    return _LONG.get(sample.dataset) == sample.view
+
+
 def in_spotting_set(sample: Sample, name: str) -> bool:
     """Tell whether a row is an interval to be spotted: of the named type, with both ends, in a long recording.
 
@@ -226,4 +231,4 @@ def in_spotting_set(sample: Sample, name: str) -> bool:
         remedy = nearest(name, SPOTTING)
         raise ConfigError("view", f"unknown spotting selection {name!r}", "a named selection", remedy)
     known = sample.onset is not None and sample.offset is not None
-    return known and sample.expression_type in SPOTTING[name] and _LONG.get(sample.dataset) == sample.view
+    return known and sample.expression_type in SPOTTING[name] and has_recordings(sample)

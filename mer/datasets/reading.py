@@ -42,7 +42,8 @@ class Reading:
 
     `release` is the annotation file's name and digest ("name sha256:…"), or what the caller gave. `leftovers` are
     the folders (relative to the root) that no row asks for; `left_out` the places in `samples` of rows that an option
-    of the reader excludes.
+    of the reader excludes. `unannotated` are the clips that no row asks for, each subject, clip and first file: in a
+    release of long recordings, those without an expression.
     """
 
     dataset: str
@@ -51,6 +52,7 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     left_out: set[int] = field(default_factory=set)
+    unannotated: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
     def errata(self) -> tuple[str, ...]:

@@ -1,0 +1,78 @@
+"""Whole recordings as rows: what is spotted in (specs/mean-softnet.md §9.5, specs/datasets.md §12.3).
+
+One row per long video of a database, those without any expression included: leaving them out hides every false alarm
+that they would give (specs/mean-softnet.md D1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from mer.core.errors import DatasetError
+from mer.core.sample import Sample
+from mer.datasets.labels import has_recordings
+from mer.datasets.reading import Reading
+
+SUFFIX = "-whole"
+
+
+def recordings(reading: Reading) -> list[Sample]:
+    """Return one row per recording of a database, sorted by `sample_id`, which ends in `-whole`.
+
+    `onset`, `apex` and `offset` are None. Recordings of which no row is usable are left out with the rows, unless
+    nobody annotated them.
+
+    Raises:
+        DatasetError: the view that was read holds clips that are cut to single expressions.
+    """
+    usable = [sample for sample in reading.samples if sample.status == "ok"]
+    cut = next((sample for sample in usable if not has_recordings(sample)), None)
+    if cut is not None:
+        found = f"the view {cut.view!r} of {cut.dataset} holds single expressions"
+        raise DatasetError(reading.dataset, found, "whole recordings", "set options.view to raw or long")
+    found = {sample.media_path: _whole(sample) for sample in reversed(usable)}
+    families = {sample.subject: sample for sample in usable}
+    for subject, clip, file in reading.unannotated:
+        like = families.get(subject) or (usable[0] if usable else None)
+        if like is None:
+            continue
+        path = file if like.media_kind == "video" else PurePosixPath(file).parent.as_posix()
+        family = like.group.partition(":")[0]
+        row = dataclasses.replace(
+            like, subject=subject, group=f"{family}:{subject}", video_id=f"{subject}/{clip}", media_path=path
+        )
+        found.setdefault(path, _whole(row))
+    rows = sorted(found.values(), key=lambda row: row.sample_id)
+    return [_bare(row) for row in rows]
+
+
+def _whole(sample: Sample) -> Sample:
+    video = sample.video_id if "/" in sample.video_id else f"{sample.subject}/{sample.video_id}"
+    return dataclasses.replace(sample, sample_id=video + SUFFIX)
+
+
+def _bare(sample: Sample) -> Sample:
+    kept = (
+        "dataset",
+        "subject",
+        "group",
+        "sample_id",
+        "video_id",
+        "media_path",
+        "media_kind",
+        "view",
+        "release",
+        "fps",
+    )
+    return Sample(**{name: getattr(sample, name) for name in kept}, expression_type="recording")
+
+
+def by_recording(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """Return the expressions of each recording, by its media path, in order of their onsets."""
+    found: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.status == "ok" and sample.onset is not None and sample.offset is not None:
+            found.setdefault(sample.media_path, []).append(sample)
+    return {path: sorted(rows, key=lambda row: (row.onset or 0, row.sample_id)) for path, rows in found.items()}

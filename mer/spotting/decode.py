@@ -7,6 +7,7 @@ below 0 or end past the last position in the published forms. `half` is k_p, hal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -85,42 +86,58 @@ def decode_softnet(score: np.ndarray, half: int, p: float = P) -> Decoded:
     return _intervals(smoothed, threshold, _peaks(smoothed, threshold, half), half)
 
 
-def decode_fixed(
-    score: np.ndarray, half: int, threshold: float, length: int | None = None, shift: int = 0, spread: float = 0.5
-) -> Decoded:
+class Rule(Protocol):
+    """What `decode_fixed` needs to know; `mer.spotting.calibrate.Decoding` learns it."""
+
+    half: int
+    window: int
+    threshold: float
+    spread: float
+    longest: int
+    shortest: int
+
+
+def decode_fixed(score: np.ndarray, rule: Rule, length: int | None = None, shift: int = 0) -> Decoded:
     """Decode with one absolute threshold, so that a video without expressions may stay empty.
 
-    The published threshold lies below a video's own maximum, whatever that is: every video gets an interval. Here the
-    threshold comes from training videos, edges are not biased, and an interval ends on either side where the
-    smoothed score has fallen to `spread` of its peak, but never closer than half of `half` nor further than twice
-    `half` from it.
+    The published threshold lies below a video's own maximum, whatever that is: every video gets an interval. Here edges
+    are not biased, and an interval ends on either side of its peak where the smoothed score has fallen to `spread` of
+    the peak's height. One that is longer than `longest` is another kind of movement and is left out; one shorter than
+    `shortest` is widened to it about its middle.
 
     Args:
         score: (N,) float, N at least 1.
-        half: k_p of the training subjects.
-        threshold: least height of a peak.
+        rule: smoothing window and peak distance (frames), threshold, spread, and lengths (frames).
         length: frames of the video; intervals are cut to 0 … length - 1. N when None.
         shift: frames to add: half the distance of a frame pair, because the pair's motion lies between its frames.
-        spread: share of the peak's height at which an interval ends.
     """
-    smoothed = window_mean(score, max(1, half // 2), "present")
-    peaks = _peaks(smoothed, threshold, half, ends=True)
+    smoothed = window_mean(score, rule.window, "present")
+    peaks = _peaks(smoothed, rule.threshold, rule.half, ends=True)
+    spans = [_extent(smoothed, int(peak), rule.spread) for peak in peaks]
+    kept = [k for k, (left, right) in enumerate(spans) if right - left + 1 <= rule.longest]
+    kept = [k for n, k in enumerate(kept) if n == 0 or spans[k] != spans[kept[n - 1]]]
     last = (len(smoothed) if length is None else length) - 1
-    ends = [_extent(smoothed, int(peak), half, spread) for peak in peaks]
-    intervals = np.clip(np.array(ends, np.int64).reshape(-1, 2) + shift, 0, last)
-    return Decoded(smoothed, threshold, np.minimum(peaks + shift, last), intervals, smoothed[peaks])
+    wide = [_widened(*spans[k], rule.shortest) for k in kept]
+    intervals = np.clip(np.array(wide, np.int64).reshape(-1, 2) + shift, 0, last)
+    chosen = peaks[np.array(kept, int)]
+    inside = np.clip(np.minimum(chosen + shift, last), intervals[:, 0], intervals[:, 1])
+    return Decoded(smoothed, rule.threshold, inside, intervals, smoothed[chosen])
 
 
-def _extent(smoothed: np.ndarray, peak: int, half: int, spread: float) -> tuple[int, int]:
+def _extent(smoothed: np.ndarray, peak: int, spread: float) -> tuple[int, int]:
     low = spread * smoothed[peak]
-    near, far = max(1, half // 2), 2 * half
-    left = peak
-    while left > peak - far and left > 0 and smoothed[left - 1] >= low:
-        left -= 1
-    right = peak
-    while right < peak + far and right < len(smoothed) - 1 and smoothed[right + 1] >= low:
-        right += 1
-    return min(left, peak - near), max(right, peak + near)
+    below = np.flatnonzero(smoothed < low)
+    if smoothed[peak] < low or not len(below):  # a negative peak, or a score that never falls
+        return (peak, peak) if len(below) else (0, len(smoothed) - 1)
+    place = int(np.searchsorted(below, peak))
+    left = int(below[place - 1]) + 1 if place else 0
+    right = int(below[place]) - 1 if place < len(below) else len(smoothed) - 1
+    return left, right
+
+
+def _widened(left: int, right: int, shortest: int) -> tuple[int, int]:
+    lacking = max(0, shortest - (right - left + 1))
+    return left - lacking // 2, right + lacking - lacking // 2
 
 
 def _peaks(smoothed: np.ndarray, threshold: float, distance: int, ends: bool = False) -> np.ndarray:

@@ -1,11 +1,14 @@
 """Vectors of specs/mean-softnet.md A9 and A10, and what decoding must never do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mer.spotting.calibrate import Decoding
 from mer.spotting.decode import decode_fixed, decode_mean, decode_softnet, window_mean
 from mer.spotting.labels import balance_mean, balance_softnet, centred_labels, half_length, pseudo_labels
 
@@ -44,22 +47,35 @@ def test_a_video_shorter_than_the_window_keeps_its_published_length_and_an_unbia
     np.testing.assert_allclose(window_mean(np.ones(5), 6, "present"), np.ones(5))
 
 
+RULE = Decoding(half=6, window=3, threshold=0.4, spread=0.5, longest=40, shortest=5)
+
+
 def test_fixed_decode_leaves_a_quiet_video_empty(score):
-    assert len(decode_fixed(0.1 * score, 6, 0.4).peaks) == 0
-    assert decode_fixed(score, 6, 0.4).peaks.tolist() == [61, 139]
+    assert len(decode_fixed(0.1 * score, RULE).peaks) == 0
+    assert decode_fixed(score, RULE).peaks.tolist() == [61, 139]
     assert len(decode_mean(0.1 * score, 6).peaks) == 2
+
+
+def test_fixed_decode_leaves_out_what_lasts_too_long(score):
+    found = decode_fixed(score, RULE)
+    lengths = found.intervals[:, 1] - found.intervals[:, 0] + 1
+    assert len(decode_fixed(score, replace(RULE, longest=int(lengths.max()) - 1)).peaks) == 1
 
 
 @given(
     arrays(np.float64, st.integers(1, 80), elements=st.floats(-2, 3)),
     st.integers(1, 12),
+    st.integers(1, 12),
     st.floats(-1, 2),
+    st.floats(0.1, 0.9),
     st.integers(0, 9),
 )
-def test_fixed_intervals_lie_in_the_video_and_hold_their_peak(values, half, threshold, shift):
-    found = decode_fixed(values, half, threshold, len(values) + shift, shift)
+def test_fixed_intervals_lie_in_the_video_and_hold_their_peak(values, half, window, threshold, spread, shift):
+    rule = Decoding(half, window, threshold, spread, longest=30, shortest=3)
+    found = decode_fixed(values, rule, len(values) + shift, shift)
     assert (found.intervals >= 0).all() and (found.intervals < len(values) + shift).all()
     assert (found.intervals[:, 0] <= found.peaks).all() and (found.peaks <= found.intervals[:, 1]).all()
+    assert (found.intervals[:, 1] - found.intervals[:, 0] < 30 + shift + 3).all()
     assert (found.heights >= threshold).all()
 
 

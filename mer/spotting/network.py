@@ -1,0 +1,154 @@
+"""Training a spotting network on chosen positions, and its scores along a recording (specs/mean-softnet.md §4-§6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from mer.core.errors import ModelError
+from mer.core.seeds import derive_seed
+from mer.models import loop
+from mer.models.mean_softnet_networks import SoftNet, Spotting, spotting_loss
+from mer.models.state import State
+from mer.spotting.data import Recording, at, blocks
+from mer.spotting.labels import balance_mean, balance_softnet, centred_labels, half_length, pseudo_labels
+from mer.spotting.settings import SpotRecipe
+
+Log = Callable[[str], None]
+
+
+def build(model: str) -> SoftNet | Spotting:
+    """Return the network named `mean` or `softnet` with fresh weights from torch's random state."""
+    return Spotting() if model == "mean" else SoftNet()
+
+
+def half_of(recordings: Sequence[Recording], kind: str) -> int:
+    """Return k_p of the recordings' expressions of one kind.
+
+    Raises:
+        ModelError: there is none.
+    """
+    found = [recording.intervals(kind)[:, [0, 2]] for recording in recordings]
+    spans = np.concatenate([np.zeros((0, 2), np.int64), *found])
+    if not len(spans):
+        raise ModelError("training part", f"no {kind}-expression", "at least one", "choose another protocol or kind")
+    return half_length(spans)
+
+
+def targets(recording: Recording, kind: str, model: str, protocol: str, half: int) -> np.ndarray:
+    """Return the 0/1 target (P,) float32 of every position of a recording."""
+    spans = recording.intervals(kind)[:, [0, 2]]
+    if protocol == "fixed":
+        return centred_labels(recording.positions, spans, recording.distance // 2)
+    window = half if model == "mean" else recording.distance
+    return pseudo_labels(recording.positions, spans, window, late=model == "softnet")
+
+
+def gather(
+    recordings: Sequence[Recording], kind: str, model: str, protocol: str, recipe: SpotRecipe, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the balanced training positions: features (N, 3, 42, 42) float32 and targets (N,) float32.
+
+    Raises:
+        ModelError: no position is part of an expression.
+    """
+    half = half_of(recordings, kind)
+    labels = [targets(recording, kind, model, protocol, half) for recording in recordings]
+    joined = np.concatenate(labels)
+    if not joined.any():
+        raise ModelError("training part", f"no position within a {kind}-expression", "at least one")
+    rng = np.random.default_rng(derive_seed(seed, "balance"))
+    kept = balance_softnet(joined, rng) if model == "softnet" else balance_mean(joined, rng, recipe.ratio)
+    if len(kept) > recipe.most:
+        kept = np.sort(rng.choice(kept, recipe.most, replace=False))
+    first = np.concatenate([[0], np.cumsum([len(part) for part in labels])])
+    parts = []
+    for k, recording in enumerate(recordings):
+        own = kept[(kept >= first[k]) & (kept < first[k + 1])] - first[k]
+        if len(own):
+            parts.append(at(recording.features, own))
+    return np.concatenate(parts), joined[kept]
+
+
+def scale_of(x: np.ndarray, protocol: str) -> np.ndarray:
+    """Return the divisors (3,) float32 of the channels: root mean squares of training positions, ones for `ref`."""
+    if protocol == "ref":
+        return np.ones(3, np.float32)
+    root = np.sqrt(np.square(x, dtype=np.float64).mean(axis=(0, 2, 3)))
+    return np.where(root > 0, root, 1.0).astype(np.float32)
+
+
+def train(
+    x: np.ndarray, y: np.ndarray, model: str, protocol: str, recipe: SpotRecipe, seed: int, log: Log, device: str
+) -> State:
+    """Train the network and return its state: weights and `scale`.
+
+    Args:
+        x: (N, 3, 42, 42) float32 features as stored.
+        y: (N,) float32 targets.
+        model: `mean` or `softnet`.
+        protocol: `fixed` or `ref`.
+        recipe: budget and step size.
+        seed: decides weights and batches.
+        log: takes one line at a time.
+        device: `cpu` or `cuda`.
+    """
+    scale = scale_of(x, protocol)
+    with loop.reproducible(derive_seed(seed, "spotting"), device) as place:
+        network = build(model).to(place)
+        data = torch.from_numpy(x / scale[:, None, None]).to(place)
+        wanted = torch.from_numpy(y).to(place)
+
+        def loss(batch: torch.Tensor) -> torch.Tensor:
+            batch = batch.to(place)
+            return spotting_loss(network, data[batch], wanted[batch])
+
+        # SOFTNet's own plain descent learns nothing in its ten epochs when values are in pixels.
+        kind = torch.optim.SGD if model == "softnet" and protocol == "ref" else torch.optim.Adam
+        optimiser = kind(network.parameters(), lr=recipe.learning_rate)
+        plan = loop.Plan(recipe.epochs, recipe.batch_size)
+        final = loop.train(network, loss, len(x), plan, optimiser, log, model)
+        arrays = {**loop.arrays_of(network), "scale": scale}
+    return State(arrays, {"model": model, "protocol": protocol, "training_loss": final})
+
+
+class Scorer:
+    """A trained spotting network, ready to score features.
+
+    Raises:
+        ModelError: the state does not hold this network.
+    """
+
+    def __init__(self, state: State, device: str = "cpu") -> None:
+        self.network = build(str(state.meta["model"])).to(device).eval()
+        self.scale = state.array("scale", (3,)).astype(np.float32)[:, None, None]
+        self.device = device
+        own = State({k: v for k, v in state.arrays.items() if k != "scale"}, state.meta)
+        loop.restore(self.network, own)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return (N,) float64 scores of features (N, 3, 42, 42)."""
+        with torch.no_grad():
+            values = self.network(torch.from_numpy(x / self.scale).to(self.device))
+        return values.double().cpu().numpy()
+
+    def along(self, recording: Recording) -> np.ndarray:
+        """Return the score (P,) float64 of every position of a recording."""
+        return np.concatenate([self(part) for part in blocks(recording.features)])
+
+
+def parts_of(
+    recordings: Sequence[Recording], count: int, seed: int
+) -> Iterator[tuple[list[Recording], list[Recording]]]:
+    """Yield (train, held out) for inner parts of whole persons, about `count` of them, each person held out once."""
+    from mer.models.grouping import deal_groups
+
+    groups = [recording.video.group for recording in recordings]
+    count = min(count, len(set(groups)))
+    dealt = deal_groups(groups, count, derive_seed(seed, "inner"))
+    for part in range(count):
+        inside = [r for r in recordings if dealt[r.video.group] != part]
+        outside = [r for r in recordings if dealt[r.video.group] == part]
+        yield inside, outside

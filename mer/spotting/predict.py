@@ -1,0 +1,254 @@
+"""Spotting in the held-out recordings of one fold, by networks and thresholds that never saw their persons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mer.core.atomic import atomic_path, write_text
+from mer.core.container import Container
+from mer.core.errors import ClipError, ModelError
+from mer.models.state import State
+from mer.spotting.calibrate import Scored, decode
+from mer.spotting.data import Opened, Recording
+from mer.spotting.decode import Decoded, decode_mean, decode_softnet, window_mean
+from mer.spotting.fit import Containers, decoding_of
+from mer.spotting.naming import Namer, Pairs, name_majority, name_pair
+from mer.spotting.network import Log, Scorer
+from mer.spotting.tables import Interval
+from mer.spotting.truth import Video, read_videos
+from mer.training.checkpoint import load_checkpoint
+
+
+@dataclass(frozen=True)
+class Found:
+    """One spotted interval, in file numbers; `scores` are class probabilities by name, None if unnamed."""
+
+    video: Video
+    kind: str
+    onset: int
+    apex: int
+    offset: int
+    confidence: float
+    quality: float
+    emotion: str = ""
+    scores: Mapping[str, float] | None = None
+
+    def row(self) -> Interval:
+        """Return it as a row of the STRS columns."""
+        return Interval(
+            self.video.subject, self.video.sample_id, self.onset, self.offset, self.emotion or "others", self.kind,
+            self.confidence,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The smoothed score of one recording: file `numbers` (N,) and `score` (N,), and the `threshold` of its peaks."""
+
+    video: str
+    kind: str
+    numbers: np.ndarray
+    score: np.ndarray
+    threshold: float
+
+
+class Spotter:
+    """A trained fold, ready to spot.
+
+    Args:
+        checkpoint: written by `mer.spotting.fit.fit_fold`.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        ModelError: not such a checkpoint.
+    """
+
+    def __init__(self, checkpoint: str | Path, device: str = "cpu") -> None:
+        state, self.meta = load_checkpoint(checkpoint)
+        if not str(self.meta["model"]).startswith("spotting "):
+            raise ModelError(checkpoint, f"a model of {self.meta['model']}", "a spotting model", "name another file")
+        self.protocol, self.classes = str(self.meta["preset"]), list(self.meta["classes"])
+        self.kinds: dict[str, Any] = state.meta["kinds"]
+        self.scorers: dict[str, Scorer] = {}
+        self.namers: dict[str, Namer] = {}
+        for kind, told in self.kinds.items():
+            self.scorers[kind] = Scorer(_part(state, f"{kind}.spot.", told["state"]), device)
+            if self.classes:
+                self.namers[kind] = Namer(_part(state, f"{kind}.recog.", {}), len(self.classes), device)
+
+    def parameters(self, kind: str) -> dict[str, Any]:
+        """Return the parameters of the features that a kind was trained on."""
+        return dict(self.meta["inputs"][kind]["parameters"])
+
+    def spot(self, kind: str, score: np.ndarray, length: int, distance: int) -> Decoded:
+        """Decode the scores (P,) of a recording of `length` frames into intervals of frame indices."""
+        told = self.kinds[kind]
+        if self.protocol == "fixed":
+            return decode(Scored(score, np.zeros((0, 2), int), length, distance), decoding_of(told))
+        half, p = int(told["decoding"]["half"]), float(told["decoding"]["p"])
+        if told["state"]["model"] == "softnet":
+            found = decode_softnet(score, half, p)
+            return Decoded(found.smoothed, found.threshold, found.peaks + half, found.intervals + half, found.heights)
+        return decode_mean(score, half, p)
+
+
+def _part(state: State, prefix: str, meta: Mapping[str, Any]) -> State:
+    own = {name.removeprefix(prefix): value for name, value in state.arrays.items() if name.startswith(prefix)}
+    return State(own, dict(meta))
+
+
+def predict_fold(
+    checkpoint: str | Path,
+    test_table: str | Path,
+    features: Mapping[str, Containers],
+    aligned: Mapping[str, Containers],
+    out: str | Path,
+    curves: str | Path,
+    excluded: str | Path,
+    *,
+    device: str = "cpu",
+    log: Log = print,
+) -> None:
+    """Write what one fold spots: intervals (JSON lines), score curves (npz) and recordings left out (JSON lines).
+
+    Args:
+        checkpoint: of the fold.
+        test_table: held-out recordings; their annotations are not used, but to tell which recordings `ref` evaluates.
+        features: `{kind: {source: container}}`.
+        aligned: crops that the features were made from; used when the checkpoint names intervals.
+        out: one JSON object per interval.
+        curves: smoothed scores by recording and kind.
+        excluded: one JSON object per recording without a result.
+        device: `cpu` or `cuda`.
+        log: takes one line at a time.
+
+    Raises:
+        ModelError: the checkpoint saw a person of the table, or features made with other parameters.
+    """
+    spotter = Spotter(checkpoint, device)
+    videos = read_videos(test_table)
+    seen = sorted({video.group for video in videos} & set(spotter.meta["train_groups"]))
+    if seen:
+        raise ModelError(checkpoint, f"was trained on {seen[0]}, a subject of {test_table}", "held-out subjects only")
+    lines: list[str] = []
+    lost: list[str] = []
+    found_curves: list[Curve] = []
+    for kind in sorted(spotter.kinds):
+        # The published evaluation knows which recordings hold an expression (D1).
+        wanted = [video for video in videos if spotter.protocol == "fixed" or video.of_kind(kind)]
+        with Opened(wanted, features[kind]) as opened:
+            _same(opened, spotter, kind)
+            lost += [json.dumps({"video": v.sample_id, "kind": kind, "reason": why}) for v, why in opened.excluded]
+            for recording in opened.recordings:
+                curve, intervals = _one(spotter, kind, recording, aligned.get(kind, {}))
+                found_curves.append(curve)
+                lines += [as_line(found) for found in intervals]
+                log(f"{recording.video.sample_id} {kind}: {len(intervals)} intervals")
+    write_text(out, "".join(f"{line}\n" for line in lines))
+    write_text(excluded, "".join(f"{line}\n" for line in lost))
+    write_curves(curves, found_curves)
+
+
+def _same(opened: Opened, spotter: Spotter, kind: str) -> None:
+    if opened.parameters is not None and opened.parameters != spotter.parameters(kind):
+        found = f"parameters {opened.parameters} differ from those of the training part"
+        raise ModelError(f"features of {kind}", found, f"{spotter.parameters(kind)}", "run the spot stage again")
+
+
+def _one(spotter: Spotter, kind: str, recording: Recording, aligned: Containers) -> tuple[Curve, list[Found]]:
+    score = spotter.scorers[kind].along(recording)
+    found = spotter.spot(kind, score, len(recording.numbers), recording.distance)
+    numbers = recording.numbers
+    smoothed, start = smoothed_curve(spotter, kind, score, recording.distance)
+    curve = Curve(recording.video.sample_id, kind, numbers[start : start + len(smoothed)], smoothed, found.threshold)
+    intervals = _intervals(recording, kind, found)
+    if spotter.classes:
+        intervals = _named(spotter, kind, recording, found, intervals, aligned)
+    if spotter.protocol == "ref" and not intervals:
+        # The published decoder answers [0, 0] where it finds nothing (D9).
+        intervals = [Found(recording.video, kind, 0, 0, 0, 0.0, 1.0)]
+    return curve, intervals
+
+
+def _intervals(recording: Recording, kind: str, found: Decoded) -> list[Found]:
+    rows = []
+    for (first, last), peak, height in zip(found.intervals.tolist(), found.peaks.tolist(), found.heights, strict=True):
+        onset, apex, offset = (int(number) for number in _file_numbers(recording.numbers, [first, peak, last]))
+        quality = float(recording.quality[max(0, first) : max(1, last + 1)].min(initial=1.0))
+        rows.append(Found(recording.video, kind, onset, apex, offset, float(height), quality))
+    return rows
+
+
+def smoothed_curve(spotter: Spotter, kind: str, score: np.ndarray, distance: int) -> tuple[np.ndarray, int]:
+    """Return the curve that the threshold is compared with, and the frame index of its first value."""
+    told = spotter.kinds[kind]["decoding"]
+    if spotter.protocol == "fixed":
+        return window_mean(score, int(told["window"]), "present"), distance // 2
+    smoothed = window_mean(score, int(told["half"]))[: len(score)]
+    return smoothed, 0
+
+
+def _file_numbers(numbers: np.ndarray, indices: Sequence[int]) -> list[float]:
+    """Return the file numbers of frame indices; beyond the ends, which `ref` allows, counted on by ones."""
+    last = len(numbers) - 1
+    return [float(numbers[min(max(i, 0), last)]) + min(i, 0) + max(i - last, 0) for i in indices]
+
+
+def _named(
+    spotter: Spotter, kind: str, recording: Recording, found: Decoded, intervals: list[Found], aligned: Containers
+) -> list[Found]:
+    from dataclasses import replace
+
+    pairs, namer = Pairs(spotter.parameters(kind)), spotter.namers[kind]
+    named = []
+    with Container(aligned[recording.video.source]) as box:
+        clip = box.clip(recording.video.sample_id)
+        for interval, (first, _), peak in zip(intervals, found.intervals.tolist(), found.peaks.tolist(), strict=True):
+            if spotter.protocol == "ref":
+                half = int(spotter.kinds[kind]["decoding"]["half"])
+                part = recording.features[max(0, peak - half) : max(1, peak)].astype(np.float32)
+                probabilities = name_majority(namer(part))
+            else:
+                try:
+                    probabilities = name_pair(namer, pairs, clip, first, peak)
+                except ClipError:
+                    # Nothing moves between two equal frames, and nothing can be named.
+                    probabilities = np.full(len(spotter.classes), 1 / len(spotter.classes))
+            scores = dict(zip(spotter.classes, map(float, probabilities), strict=True))
+            named.append(replace(interval, emotion=max(scores, key=lambda name: scores[name]), scores=scores))
+    return named
+
+
+def as_line(found: Found) -> str:
+    """Return an interval as one line of JSON."""
+    video = {name: getattr(found.video, name) for name in ("sample_id", "dataset", "subject", "group")}
+    values = {name: getattr(found, name) for name in ("kind", "onset", "apex", "offset", "emotion")}
+    numbers = {"confidence": round(found.confidence, 6), "quality": round(found.quality, 4)}
+    scores = {name: round(value, 6) for name, value in (found.scores or {}).items()}
+    return json.dumps({**video, **values, **numbers, "scores": scores}, ensure_ascii=False)
+
+
+def write_curves(path: str | Path, curves: Sequence[Curve]) -> None:
+    """Write curves as an npz file: `names` (JSON), and `numbers_<k>`, `score_<k>`, `threshold` by position in it."""
+    names = json.dumps([[curve.video, curve.kind] for curve in curves])
+    arrays: dict[str, Any] = {"names": np.array(names), "threshold": np.array([curve.threshold for curve in curves])}
+    for k, curve in enumerate(curves):
+        arrays |= {f"numbers_{k}": curve.numbers, f"score_{k}": curve.score.astype(np.float32)}
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        np.savez_compressed(handle, allow_pickle=False, **arrays)
+
+
+def read_curves(path: str | Path) -> list[Curve]:
+    """Read what `write_curves` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        names = json.loads(str(arrays["names"]))
+        return [
+            Curve(video, kind, arrays[f"numbers_{k}"], arrays[f"score_{k}"], float(arrays["threshold"][k]))
+            for k, (video, kind) in enumerate(names)
+        ]

@@ -1,0 +1,130 @@
+"""The recordings of one part of a fold with their annotated expressions, as a CSV file that a job reads.
+
+One row per expression, and one with empty `kind` for a recording without any. Frame numbers are those of the files,
+inclusive. `source` is `<configured dataset>/<subject key>`, the container of the recording in every product.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mer.core.atomic import write_text
+from mer.core.errors import ModelError
+from mer.core.sample import Sample, subject_key
+from mer.datasets.labels import class_of
+from mer.datasets.recordings import by_recording
+
+
+@dataclass(frozen=True, order=True)
+class Event:
+    """One expression of a recording: `kind` is micro or macro; `label` is '' where the view has no class for it."""
+
+    onset: int
+    apex: int
+    offset: int
+    kind: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Video:
+    """One recording and its expressions in order of time."""
+
+    sample_id: str
+    dataset: str
+    subject: str
+    group: str
+    source: str
+    events: tuple[Event, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies the recording among all datasets."""
+        return (self.dataset, self.sample_id)
+
+    def of_kind(self, kind: str) -> tuple[Event, ...]:
+        """Return the expressions of one kind."""
+        return tuple(event for event in self.events if event.kind == kind)
+
+
+HEAD = ("sample_id", "dataset", "subject", "group", "source")
+COLUMNS = (*HEAD, *(field.name for field in dataclasses.fields(Event)))
+
+
+def videos(name: str, recordings: Iterable[Sample], samples: Iterable[Sample], view: str) -> list[Video]:
+    """Join the recordings of a configured dataset with their expressions.
+
+    Args:
+        name: of the dataset in the configuration.
+        recordings: `mer.datasets.recordings.recordings` of it.
+        samples: all its rows.
+        view: label view of the classes.
+    """
+    events = by_recording(samples)
+    found = []
+    for row in recordings:
+        own = tuple(sorted(_event(sample, view) for sample in events.get(row.media_path, [])))
+        source = f"{name}/{subject_key(row)}"
+        found.append(Video(row.sample_id, row.dataset, row.subject, row.group, source, own))
+    return found
+
+
+def _event(sample: Sample, view: str) -> Event:
+    assert sample.onset is not None and sample.offset is not None
+    # Halfway where nobody knows: a macro-expression is annotated by its ends only.
+    apex = sample.apex if sample.apex is not None else (sample.onset + sample.offset) // 2
+    return Event(sample.onset, apex, sample.offset, sample.expression_type, class_of(sample, view) or "")
+
+
+def write_videos(path: str | Path, rows: Iterable[Video]) -> None:
+    """Write recordings atomically, sorted by dataset and `sample_id`."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in sorted(rows, key=lambda row: row.key):
+        head = [getattr(row, name) for name in HEAD]
+        writer.writerows([*head, *dataclasses.astuple(event)] for event in row.events)
+        if not row.events:
+            writer.writerow([*head, "", "", "", "", ""])
+    write_text(path, buffer.getvalue())
+
+
+def read_videos(path: str | Path) -> list[Video]:
+    """Read what `write_videos` wrote.
+
+    Raises:
+        ModelError: the file is missing, or not such a table.
+    """
+    found: dict[tuple[str, str], Video] = {}
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            for row in csv.DictReader(handle):
+                head = {name: row[name] for name in HEAD}
+                video = found.setdefault((row["dataset"], row["sample_id"]), Video(**head))
+                if row["kind"]:
+                    numbers = (int(row[name]) for name in ("onset", "apex", "offset"))
+                    event = Event(*numbers, row["kind"], row["label"])
+                    found[video.key] = dataclasses.replace(video, events=(*video.events, event))
+    except FileNotFoundError:
+        raise ModelError(path, "table of recordings not found", remedy="run the split step") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(path, f"unreadable row ({error})", ", ".join(COLUMNS), "run the split step again") from error
+    return list(found.values())
+
+
+def positions_of(events: Sequence[Event], numbers: np.ndarray) -> np.ndarray:
+    """Return onset, apex and offset (E, 3) int64 as indices on a recording's frames.
+
+    Args:
+        events: file numbers.
+        numbers: (T,) file number of every frame, ascending; a number that is absent becomes the next frame's index.
+    """
+    wanted = np.array([(event.onset, event.apex, event.offset) for event in events], np.float64).reshape(-1, 3)
+    return np.searchsorted(numbers, wanted).clip(0, len(numbers) - 1).astype(np.int64)

@@ -1,0 +1,21 @@
+"""The held-out recordings of one fold, spotted in once."""
+
+from mer.catalog import Catalog
+from mer.config import parse
+from mer.jobs import job
+from mer.spotting.plan import SpotPlan
+from mer.spotting.predict import predict_fold
+
+with job(snakemake.log[0]) as say:
+    plan = SpotPlan(Catalog(parse(snakemake.config)), snakemake.wildcards.spotting)
+    features, aligned = plan.containers(plan.fold(snakemake.wildcards.fold).test)
+    predict_fold(
+        snakemake.input.model,
+        snakemake.input.test,
+        features,
+        aligned,
+        snakemake.output.intervals,
+        snakemake.output.curves,
+        snakemake.output.excluded,
+        log=say,
+    )

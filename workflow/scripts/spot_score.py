@@ -1,0 +1,12 @@
+"""The scores of a spotting experiment, and its truth and predictions in the STRS columns."""
+
+from mer.catalog import Catalog
+from mer.config import parse
+from mer.jobs import job
+from mer.spotting.collect import write_scores
+from mer.spotting.plan import SpotPlan
+
+with job(snakemake.log[0]) as say:
+    plan = SpotPlan(Catalog(parse(snakemake.config)), snakemake.wildcards.spotting)
+    say(write_scores(plan.folder(), plan.block.seeds, [fold.name for fold in plan.folds()], plan.kinds, plan.classes,
+                     plan.block.protocol))

@@ -1,8 +1,10 @@
 """Uncertainty of a pooled score: subject-cluster bootstrap, stratified by dataset (specs/peers.md §3.5).
 
 A draw resamples whole persons with replacement, as many per dataset as there are, and pools their confusion
-matrices. With several seeds the statistic of a draw is the mean over seeds, the same persons in each. The interval
-is the percentile interval. Two experiments are compared on the same clips with the same draws.
+matrices. With several seeds it also resamples the seeds, and its statistic is their mean score on the same persons,
+so that the interval covers both what other people and what other seeds would have changed. With one seed it covers
+people only. The interval is the percentile interval. Two experiments are compared on the same clips with the same
+persons in each draw; their seeds have nothing to do with each other and are drawn apart.
 """
 
 from __future__ import annotations
@@ -58,14 +60,34 @@ def draw_weights(strata: Sequence[str], draws: int, seed: int) -> np.ndarray:
     return weights
 
 
-def _statistics(weights: np.ndarray, matrices: np.ndarray) -> dict[str, np.ndarray]:
+def seed_weights(n_seeds: int, draws: int, seed: int, which: int = 0) -> np.ndarray:
+    """Return (draws, S) float64: the share of each seed in each draw; rows sum to 1.
+
+    Args:
+        n_seeds: S.
+        draws: number of draws.
+        seed: of the draws.
+        which: tells the experiments of one comparison apart.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "bootstrap seeds", which))
+    return rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=draws) / n_seeds
+
+
+def pooled_draws(weights: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """Return (D, S, C, C) float64 pooled confusion matrices of (G, S, C, C) `matrices` under (D, G) `weights`."""
     flat = matrices.reshape(len(matrices), -1)
     # In float64 so that BLAS does the product; counts stay far below 2**53.
-    pooled = (weights.astype(float) @ flat.astype(float)).reshape(len(weights), *matrices.shape[1:])
-    return {name: score(pooled).mean(axis=-1) for name, score in STATISTICS.items()}
+    return (weights.astype(float) @ flat.astype(float)).reshape(len(weights), *matrices.shape[1:])
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def _statistics(weights: np.ndarray, matrices: np.ndarray, seeds: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    pooled = pooled_draws(weights, matrices)
+    share = np.full(pooled.shape[1], 1 / pooled.shape[1]) if seeds is None else seeds
+    return {name: (score(pooled) * share).sum(axis=-1) for name, score in STATISTICS.items()}
+
+
+def percentile(values: np.ndarray) -> tuple[float, float]:
+    """Return the central 95 % range of (D,) drawn values."""
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -79,7 +101,7 @@ def interval(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Return estimate and 95 % interval of the pooled UF1, UAR and accuracy.
+    """Return estimate (mean over seeds) and 95 % interval of the pooled UF1, UAR and accuracy.
 
     Args:
         truth: (N,) int labels.
@@ -98,10 +120,10 @@ def interval(
     """
     weights, (matrices,) = _prepare(truth, [predictions], groups, datasets, n_classes, draws, seed)
     point = _statistics(np.ones((1, len(matrices))), matrices)
-    drawn = _statistics(weights, matrices)
+    drawn = _statistics(weights, matrices, seed_weights(matrices.shape[1], draws, seed))
     result = {}
     for name in STATISTICS:
-        low, high = _interval(drawn[name])
+        low, high = percentile(drawn[name])
         result[name] = {"value": float(point[name][0]), "low": low, "high": high}
     return result
 
@@ -126,10 +148,11 @@ def paired_difference(
     weights, pair = _prepare(truth, [first, second], groups, datasets, n_classes, draws, seed)
     ones = np.ones((1, len(pair[0])))
     points = [_statistics(ones, matrices) for matrices in pair]
-    drawn = [_statistics(weights, matrices) for matrices in pair]
+    shares = [seed_weights(matrices.shape[1], draws, seed, which) for which, matrices in enumerate(pair)]
+    drawn = [_statistics(weights, matrices, share) for matrices, share in zip(pair, shares, strict=True)]
     result = {}
     for name in STATISTICS:
-        low, high = _interval(drawn[0][name] - drawn[1][name])
+        low, high = percentile(drawn[0][name] - drawn[1][name])
         value = float(points[0][name][0] - points[1][name][0])
         result[name] = {"value": value, "low": low, "high": high, "distinguishable": bool(low > 0 or high < 0)}
     return result

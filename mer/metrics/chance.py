@@ -6,6 +6,8 @@ Every reference keeps the true labels and the subject structure and replaces onl
 - **prior** drawn by the class frequencies of the true labels;
 - **permuted** the true labels in random order;
 - **majority** always the most frequent class (ties: the lowest index);
+- **own predictions** the predictions as they are, against the true labels in random order within each database: how
+  often each class is named stays, and so does what naming depends on the database. The band of a permuted-label run;
 - **oracle epoch** the rule that many public codes used: each subject keeps its best epoch, chosen on its own labels
   (specs/dual-branch.md §6.2-6.4, specs/peers.md §2.3). Random labels reach .75 to .94 under it.
 """
@@ -72,6 +74,50 @@ def majority(truth: np.ndarray, n_classes: int) -> dict[str, float]:
     label = int(np.bincount(truth, minlength=n_classes).argmax())
     matrix = confusion(truth, np.full_like(truth, label), n_classes)
     return {"label": label, "uf1": float(uf1(matrix)), "uar": float(uar(matrix)), "accuracy": float(accuracy(matrix))}
+
+
+def permutation_band(
+    truth: np.ndarray,
+    predictions: np.ndarray,
+    strata: Sequence[str] | np.ndarray,
+    n_classes: int,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Return what these very predictions reach when the labels are put in random order within each stratum.
+
+    Args:
+        truth: (N,) int labels.
+        predictions: (S, N) int labels, one row per seed; a draw's score is the mean over seeds.
+        strata: (N,) database of each clip.
+        n_classes: C.
+        draws: random orders.
+        seed: of the orders.
+
+    Returns:
+        `{"uf1" | "uar" | "accuracy": {"mean", "low", "high", "p"}}`: mean and central 95 % range over the orders, and
+        the share of orders, the observed one counted among them, that score at least what the true order does.
+    """
+    truth, names = validate(truth, truth, n_classes)[0], np.asarray(strata)
+    rng = np.random.default_rng(derive_seed(seed, "chance", "own predictions"))
+    orders = np.tile(truth, (draws, 1))
+    for name in np.unique(names):
+        own = np.flatnonzero(names == name)
+        orders[:, own] = rng.permuted(orders[:, own], axis=1)
+    scores = {"uf1": uf1, "uar": uar, "accuracy": accuracy}
+    rows = np.atleast_2d(predictions)
+    # Truth and prediction change places, which transposes the matrices.
+    drawn = [np.swapaxes(stacked_confusion(row, orders, n_classes), -1, -2) for row in rows]
+    observed = [confusion(truth, row, n_classes) for row in rows]
+    result = {}
+    for name, score in scores.items():
+        values = np.mean([score(matrices) for matrices in drawn], axis=0)
+        reached = float(np.mean([score(matrix) for matrix in observed]))
+        low, high = np.quantile(values, [0.025, 0.975])
+        # Rounding must not hide an order that scores exactly as much.
+        share = (1 + int((values >= reached - 1e-12).sum())) / (1 + draws)
+        result[name] = {"mean": float(values.mean()), "low": float(low), "high": float(high), "p": share}
+    return result
 
 
 def oracle_epoch(

@@ -109,6 +109,16 @@ def accuracy(matrix: np.ndarray) -> np.ndarray:
     return _ratio(_hits(matrix).sum(axis=-1), matrix.sum(axis=(-2, -1)))
 
 
+def classes_used(counts: np.ndarray) -> np.ndarray:
+    """Return how many classes (..., C) counts of predictions use: the exponential of their entropy, (...) float64.
+
+    1 where one class is always named, C where all are named equally often (specs/dual-branch.md §9, D22).
+    """
+    share = _ratio(counts, counts.sum(axis=-1, keepdims=True))
+    logs = np.log(share, out=np.zeros_like(share), where=share > 0)
+    return np.exp(-(share * logs).sum(axis=-1))
+
+
 def mean_of_folds(matrices: np.ndarray, classes: Literal["present", "all"]) -> dict[str, float]:
     """Average each fold's macro F1 and macro recall over folds, unweighted: not UF1, not UAR.
 

@@ -14,6 +14,12 @@ READINGS = {
     "chance": "no better than chance",
 }
 
+HELD_OUT = {
+    "loso": "each subject held out once",
+    "kfold": "subjects held out in parts",
+    "database": "each database held out once",
+}
+
 
 def title(pooled: Sequence[Score]) -> str:
     """Return the page's first line: how many experiments on true labels are above chance."""
@@ -37,12 +43,15 @@ def sentence(score: Score) -> Markup:
     experiment, metrics = score.experiment, score.experiment.metrics
     seeds = len(metrics["seeds"])
     over = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
-    held_out = "each subject held out once" if experiment.inputs.protocol == "loso" else "subjects held out in parts"
-    ceiling = number(score.chance["uf1"]["high"])
+    held_out = HELD_OUT[experiment.inputs.protocol]
+    permuted = experiment.inputs.labels == "permuted"
+    random = metrics["chance"]["own_predictions"]["uf1"] if permuted else score.chance["uf1"]
+    who = "its predictions reach up to {} by chance" if permuted else "random labels reach up to {}"
+    ceiling = who.format(number(random["high"]))
     facts = join([
         "pooled UF1 ", tag("strong", number(score.value["uf1"])),
         f" [95 % interval {number(score.low['uf1'])}, {number(score.high['uf1'])}] on {score.clips} clips of "
-        f"{score.subjects} subjects, {held_out}, {over}; random labels reach up to {ceiling}. ",
+        f"{score.subjects} subjects, {held_out}, {over}; {ceiling}. ",
     ])  # fmt: skip
     return join([tag("strong", experiment.name), ": ", facts, _reading(score)])
 

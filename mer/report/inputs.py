@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +27,8 @@ class DatasetInputs:
 class ExperimentInputs:
     """One experiment.
 
-    `metrics` is `metrics.json` of `mer.training.score`; `predictions` are the CSV files of all folds and
-    seeds, one or many.
+    `metrics` is `metrics.json` of `mer.training.score`; `predictions` are the CSV files of all folds and seeds, one or
+    many; `settings` are its inputs, overrides and number of folds as canonical text.
     """
 
     metrics: Path
@@ -38,6 +39,26 @@ class ExperimentInputs:
     protocol: str
     data: Sequence[str]
     labels: str = "true"
+    settings: str = ""
+
+    @property
+    def prediction_paths(self) -> list[Path]:
+        """The prediction files as a list."""
+        return [self.predictions] if isinstance(self.predictions, Path) else list(self.predictions)
+
+    @property
+    def recipe(self) -> str:
+        """All that makes two experiments the same but for their labels and seeds."""
+        return json.dumps([self.model, self.preset, self.view, self.protocol, list(self.data), self.settings])
+
+
+@dataclass(frozen=True)
+class SpottingInputs:
+    """One spotting experiment: its folder, the seed whose curves are drawn, and its folds."""
+
+    folder: Path
+    seed: int
+    folds: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,7 @@ class ReportInputs:
     experiments: Mapping[str, ExperimentInputs]
     benchmarks: Path
     clips: int = 3
+    spotting: Mapping[str, SpottingInputs] = field(default_factory=dict)
 
 
 def source_of(config: Mapping[str, Any], product: str) -> str | None:

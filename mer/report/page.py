@@ -8,6 +8,7 @@ from importlib.resources import files
 from string import Template
 
 from mer.report import answer
+from mer.report.cd6me import UnitTable, cd6me_block
 from mer.report.charts import Interval, bar_chart, interval_chart
 from mer.report.clips import clips_block
 from mer.report.data import Dataset, dataset_block
@@ -15,14 +16,16 @@ from mer.report.details import experiment_block
 from mer.report.inputs import ReportInputs, sources_of
 from mer.report.markup import Markup, escape, folded, join, missing, table, tag
 from mer.report.origin import ProductRecord, provenance_block
-from mer.report.scores import Comparison, Experiment, Score, warnings
-from mer.report.tables import comparison_table, score_table
+from mer.report.scores import Comparison, Experiment, Score, Twin, warnings
+from mer.report.spotting import Spotting, spotting_section
+from mer.report.tables import comparison_table, score_table, twin_table
 from mer.report.times import StageTime
 
 HOW_TO_READ = (
     "Scores are pooled: every clip is predicted once, while its subject is held out, and one score is computed from "
     "all predictions. Intervals are 95 % percentile intervals of a bootstrap that resamples whole subjects within each "
-    "dataset. Random UF1 is the level below which 97.5 % of random orders of the true labels stay."
+    "dataset and, where there are several, the seeds; with one seed they do not cover the luck of training. Random UF1 "
+    "is the level below which 97.5 % of random orders of the true labels stay."
 )
 MEAN_OF_FOLDS = (
     "Mean of folds is what several public codes print instead: F1 of each fold, averaged over folds, once over the "
@@ -32,6 +35,16 @@ MEAN_OF_FOLDS = (
 COMMON_SCALE = (
     "Flow and strain have one colour scale per product and dataset, so that the clips shown can be compared. Frames "
     "are counted from 0 within a product."
+)
+PAIRED = (
+    "Paired: both experiments are scored on the same resampled subjects. Of a grey difference the interval contains 0: "
+    "it does not say which experiment is better. The intervals are not widened for the number of pairs, {} here: of "
+    "twenty pairs without any difference, one is expected to stand out."
+)
+PERMUTED = (
+    "The same experiment with the labels shuffled within each database before anything is split. Nothing is left to "
+    "learn, so the score has to lie within the chance band: the central 95 % of what the run's own predictions reach "
+    "against labels in random order. p is the share of orders that score at least as much."
 )
 SHOWN_PAIRS = 10
 
@@ -44,9 +57,12 @@ class Content:
     experiments: Sequence[Experiment]
     scores: Sequence[Score]
     comparisons: Sequence[Comparison]
+    twins: Sequence[Twin]
+    units: Sequence[UnitTable]
     datasets: Sequence[Dataset]
     records: Mapping[str, Sequence[ProductRecord]]
     times: Sequence[StageTime]
+    spotting: Sequence[Spotting] = ()
 
     @property
     def pooled(self) -> list[Score]:
@@ -59,6 +75,7 @@ def render(content: Content) -> str:
     sections = {
         "Scores": scores_section(content),
         "Experiments": join(map(experiment_block, content.experiments)) or missing("No experiment is configured."),
+        **({"Spotting": spotting_section(content.spotting)} if content.spotting else {}),
         "Clips": clips_section(content),
         "Time": times_section(content.times),
         "Data": join(map(dataset_block, content.datasets)),
@@ -91,8 +108,10 @@ def scores_section(content: Content) -> Markup:
         compared = comparison_table(content.comparisons)
         short = len(content.comparisons) <= SHOWN_PAIRS
         parts += [tag("h3", "Differences between experiments"), compared if short else folded("Every pair", compared)]
-        parts.append(tag("p", "Paired: both experiments are scored on the same resampled subjects.", class_="grey"))
-    return join(parts)
+        parts.append(tag("p", PAIRED.format(len(content.comparisons)), class_="grey"))
+    if content.twins:
+        parts += [tag("h3", "Permuted labels"), twin_table(content.twins), tag("p", PERMUTED, class_="grey")]
+    return join([*parts, cd6me_block(content.units)])
 
 
 def _interval(score: Score) -> Interval:

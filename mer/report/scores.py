@@ -1,45 +1,20 @@
-"""Experiments as scored: metrics and predictions read back, intervals per dataset, verdicts and comparisons."""
+"""Experiments as scored: metrics and predictions read back, verdicts, comparisons, and permuted twins."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mer.core.errors import ModelError
-from mer.metrics import bootstrap, chance
 from mer.report.inputs import ExperimentInputs
-from mer.training.tables import read_csv
+from mer.training.compare import compare as compare_predictions
+from mer.training.predictions import Predictions, read_scored
 
-COLUMNS = ("sample_id", "dataset", "group", "seed", "label", "prediction")
 STATISTICS = ("uf1", "uar", "accuracy")
 NAMES = {"uf1": "UF1", "uar": "UAR", "accuracy": "accuracy"}
-
-
-@dataclass(frozen=True)
-class Scored:
-    """N clips in the order of (dataset, sample_id): `truth` (N,) and `predicted` (S, N) index the class set."""
-
-    keys: tuple[tuple[str, str], ...]
-    groups: tuple[str, ...]
-    truth: np.ndarray
-    predicted: np.ndarray
-
-    @property
-    def datasets(self) -> list[str]:
-        """Dataset of each clip."""
-        return [dataset for dataset, _ in self.keys]
-
-    def only(self, keep: np.ndarray) -> Scored:
-        """Return the clips at the positions `keep`."""
-        return Scored(
-            tuple(self.keys[i] for i in keep), tuple(self.groups[i] for i in keep),
-            self.truth[keep], self.predicted[:, keep],
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,7 +24,7 @@ class Experiment:
     name: str
     inputs: ExperimentInputs
     metrics: Mapping[str, Any]
-    scored: Scored
+    scored: Predictions
 
     @property
     def system(self) -> str:
@@ -74,16 +49,34 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference first - second of UF1 over shared clips, with its paired 95 % interval; or why there is none."""
+    """The difference first - second over shared clips (`mer.training.compare`), or why there is none.
+
+    `scores` maps each statistic to `value`, `low`, `high` (paired 95 % interval) and `distinguishable`.
+    """
 
     first: str
     second: str
     clips: int = 0
-    value: float = 0.0
-    low: float = 0.0
-    high: float = 0.0
-    distinguishable: bool = False
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """An experiment on permuted labels beside its true twin; `true` is None where none is configured.
+
+    `band` is what the permuted run's own predictions reach against labels in random order: UF1 as `mean`, `low`,
+    `high` and `p`.
+    """
+
+    permuted: Score
+    true: Score | None
+    band: Mapping[str, float]
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the permuted run scores above its band."""
+        return self.permuted.value["uf1"] > self.band["high"]
 
 
 def load_experiment(name: str, inputs: ExperimentInputs) -> Experiment:
@@ -100,65 +93,27 @@ def load_experiment(name: str, inputs: ExperimentInputs) -> Experiment:
         raise ModelError(
             inputs.metrics, f"not JSON ({error})", "metrics.json of the score step", "score again"
         ) from None
-    paths = [inputs.predictions] if isinstance(inputs.predictions, Path) else list(inputs.predictions)
-    scored = read_scored(paths, metrics["classes"], where=inputs.metrics)
+    scored = read_scored(inputs.prediction_paths, metrics["classes"], where=inputs.metrics)
     if len(scored.keys) != metrics["n_clips"]:
         found = f"scores {metrics['n_clips']} clips, the predictions have {len(scored.keys)}"
         raise ModelError(inputs.metrics, found, "the predictions that were scored", "score again")
     return Experiment(name, inputs, metrics, scored)
 
 
-def read_scored(paths: Sequence[Path], classes: Sequence[str], where: object) -> Scored:
-    """Read the predictions of all folds and seeds; `where` names the experiment in messages.
-
-    Raises:
-        ModelError: a clip lacks a seed or occurs twice, or a class is unknown.
-    """
-    code = {name: index for index, name in enumerate(classes)}
-    cells: dict[tuple[str, str], dict[int, Mapping[str, str]]] = {}
-    for source, row in ((path, row) for path in paths for row in read_csv(path, COLUMNS)):
-        own = cells.setdefault((row["dataset"], row["sample_id"]), {})
-        if int(row["seed"]) in own or not {row["label"], row["prediction"]} <= code.keys():
-            found = f"clip {row['sample_id']} occurs twice with one seed, or has a class not in the metrics"
-            raise ModelError(source, found, "one prediction per clip and seed", "score again")
-        own[int(row["seed"])] = row
-    keys = tuple(sorted(cells))
-    seeds = sorted({seed for own in cells.values() for seed in own})
-    if not keys or any(len(own) != len(seeds) for own in cells.values()):
-        raise ModelError(where, "no prediction, or not every seed has every clip", "a whole run", "run the folds again")
-    first = [cells[key][seeds[0]] for key in keys]
-    predicted = [[code[cells[key][seed]["prediction"]] for key in keys] for seed in seeds]
-    truth = np.array([code[row["label"]] for row in first])
-    return Scored(keys, tuple(row["group"] for row in first), truth, np.array(predicted))
-
-
 def score_rows(experiment: Experiment) -> list[Score]:
     """Return the pooled score, then one row per dataset where there is more than one."""
-    metrics, scored = experiment.metrics, experiment.scored
-    pooled = metrics["summary"]["pooled"]
-    rows = [
-        _score(experiment, None, scored, pooled, metrics["interval"], metrics["chance"]["permuted"]),
-    ]
-    datasets = sorted(metrics["summary"]["per_dataset"])
-    for name in datasets if len(datasets) > 1 else []:
-        part = scored.only(np.flatnonzero(np.array(scored.datasets) == name))
-        classes, draws = len(metrics["classes"]), int(metrics["interval"]["draws"])
-        spread = bootstrap.interval(part.truth, part.predicted, part.groups, part.datasets, classes, draws)
-        level = chance.random_reference(part.truth, classes, "permuted", draws)
-        rows.append(_score(experiment, name, part, metrics["summary"]["per_dataset"][name], spread, level))
+    metrics = experiment.metrics
+    rows = [_score(experiment, None, metrics, metrics["summary"]["pooled"])]
+    parts = metrics["datasets"]
+    for name in sorted(parts) if len(parts) > 1 else []:
+        rows.append(_score(experiment, name, parts[name], metrics["summary"]["per_dataset"][name]))
     return rows
 
 
-def _score(
-    experiment: Experiment,
-    dataset: str | None,
-    part: Scored,
-    summary: Mapping[str, Any],
-    spread: Mapping[str, Any],
-    level: Mapping[str, Any],
-) -> Score:
+def _score(experiment: Experiment, dataset: str | None, part: Mapping[str, Any], summary: Mapping[str, Any]) -> Score:
+    spread, level = part["interval"], part["chance"]["permuted"]
     return Score(
-        experiment, dataset, len(part.keys), len(set(part.groups)),
+        experiment, dataset, int(part["n_clips"]), int(part["n_subjects"]),
         value={s: summary[s]["mean"] for s in STATISTICS},
         sd={s: summary[s]["sd"] for s in STATISTICS},
         low={s: spread[s]["low"] for s in STATISTICS},
@@ -168,8 +123,13 @@ def _score(
 
 
 def verdict(score: Score) -> str:
-    """Return `above`, `unclear` (the interval reaches into the range of random labels) or `chance`."""
+    """Return `above`, `unclear` (the interval reaches into the range of random labels) or `chance`.
+
+    A run on permuted labels is judged by the band of its own predictions (`mer.metrics.chance.permutation_band`).
+    """
     ceiling = score.chance["uf1"]["high"]
+    if score.experiment.inputs.labels == "permuted" and score.dataset is None:
+        ceiling = score.experiment.metrics["chance"]["own_predictions"]["uf1"]["high"]
     if score.value["uf1"] <= ceiling:
         return "chance"
     return "above" if score.low["uf1"] > ceiling else "unclear"
@@ -182,29 +142,29 @@ def warnings(score: Score) -> list[str]:
 
 
 def comparisons(experiments: Sequence[Experiment]) -> list[Comparison]:
-    """Compare every two experiments on true labels: UF1 on the clips that both scored, same bootstrap draws."""
+    """Compare every two experiments on true labels that have the same classes."""
     true = [e for e in experiments if e.inputs.labels == "true"]
-    return [compare(a, b) for i, a in enumerate(true) for b in true[i + 1 :]]
+    pairs = [(a, b) for i, a in enumerate(true) for b in true[i + 1 :]]
+    return [compare(a, b) for a, b in pairs if a.inputs.view == b.inputs.view]
 
 
 def compare(first: Experiment, second: Experiment) -> Comparison:
     """Compare two experiments; `problem` says why where they cannot be compared."""
     names = (first.name, second.name)
-    if first.metrics["classes"] != second.metrics["classes"]:
-        return Comparison(*names, problem="their class sets differ")
-    shared = sorted(set(first.scored.keys) & set(second.scored.keys))
-    if not shared:
-        return Comparison(*names, problem="they share no clip")
-    a, b = (_restricted(e.scored, shared) for e in (first, second))
-    if not np.array_equal(a.truth, b.truth) or a.groups != b.groups:
-        return Comparison(*names, problem="the same clips have other labels or subjects")
-    draws = int(first.metrics["interval"]["draws"])
-    found = bootstrap.paired_difference(
-        a.truth, a.predicted, b.predicted, a.groups, a.datasets, len(first.metrics["classes"]), draws
-    )["uf1"]
-    return Comparison(*names, len(shared), found["value"], found["low"], found["high"], found["distinguishable"])
+    try:
+        found = compare_predictions(first.scored, second.scored, int(first.metrics["interval"]["draws"]))
+    except ModelError as error:
+        return Comparison(*names, problem=error.found)
+    return Comparison(*names, found["n_clips"], {s: found[s] for s in STATISTICS})
 
 
-def _restricted(scored: Scored, keys: Sequence[tuple[str, str]]) -> Scored:
-    place = {key: index for index, key in enumerate(scored.keys)}
-    return scored.only(np.array([place[key] for key in keys]))
+def twins(experiments: Sequence[Experiment]) -> list[Twin]:
+    """Return every experiment on permuted labels with the one that differs from it in nothing else."""
+    true = {e.inputs.recipe: e for e in experiments if e.inputs.labels == "true"}
+    found = []
+    for experiment in experiments:
+        if experiment.inputs.labels == "permuted":
+            other = true.get(experiment.inputs.recipe)
+            band = experiment.metrics["chance"]["own_predictions"]["uf1"]
+            found.append(Twin(score_rows(experiment)[0], score_rows(other)[0] if other else None, band))
+    return found

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from mer.report.markup import Markup, join, plain, table, tag
-from mer.report.scores import NAMES, STATISTICS, Comparison, Score, verdict, warnings
+from mer.report.scores import NAMES, STATISTICS, Comparison, Score, Twin, verdict, warnings
 
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
@@ -31,7 +31,7 @@ def scores_csv(rows: Sequence[Score]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows([_cell(value) for value in _csv_row(score)] for score in rows)
+    writer.writerows([cell(value) for value in _csv_row(score)] for score in rows)
     return buffer.getvalue()
 
 
@@ -52,7 +52,8 @@ def _csv_row(score: Score) -> list[object]:
     return [*row, *folds, verdict(score), "" if score.dataset else "; ".join(experiment.metrics["flags"])]
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return a value as a CSV cell; text that a spreadsheet would run is quoted."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -96,6 +97,7 @@ def _row(score: Score) -> list[Markup | str]:
             "span", f"{experiment.system}, {experiment.inputs.view}, {experiment.inputs.protocol}", class_="grey"
         )
         notes = ["permuted labels"] if experiment.inputs.labels == "permuted" else []
+        notes += ["oracle AU"] if experiment.metrics.get("oracle") else []
         notes += ["see the warning above"] if warnings(score) else []
         marks = tag("span", f" {', '.join(notes)}", class_="note") if notes else None
         name = join([tag("strong", experiment.name), marks, Markup("<br>"), system])
@@ -123,20 +125,67 @@ def _row(score: Score) -> list[Markup | str]:
     ]
 
 
+def comparisons_csv(rows: Sequence[Comparison]) -> str:
+    """Return one line per pair: differences with their paired intervals, and whether they can be told from zero."""
+    head = ["first", "second", "clips"]
+    head += [f"{s}{part}" for s in STATISTICS for part in ("_difference", "_low", "_high", "_reading")]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*head, "problem"])
+    for row in rows:
+        line: list[object] = [row.first, row.second, row.clips]
+        for s in STATISTICS:
+            found = row.scores.get(s)
+            line += [found["value"], found["low"], found["high"], reading(row, s)] if found else [None] * 4
+        writer.writerow([cell(value) for value in [*line, row.problem]])
+    return buffer.getvalue()
+
+
+def reading(row: Comparison, statistic: str) -> str:
+    """Return which of two experiments is better by a statistic, or that the two cannot be told apart."""
+    found = row.scores[statistic]
+    better = row.first if found["value"] > 0 else row.second
+    return f"{better} is better" if found["distinguishable"] else "not distinguishable"
+
+
 def comparison_table(rows: Sequence[Comparison]) -> Markup:
-    """Return every comparison: the difference of UF1 with its paired interval, and whether it can be told from zero."""
-    return table(
-        ["experiments", "shared clips", "UF1 difference [95 %]", "reading"],
-        [_comparison(row) for row in rows],
-        numbers=(1, 2),
-    )
+    """Return every comparison: differences with their paired intervals, grey where they cannot be told from zero."""
+    head = ["experiments", "shared clips", "UF1 difference [95 %]", "UAR difference [95 %]", "reading by UF1"]
+    return table(head, [_comparison(row) for row in rows], numbers=(1, 2, 3))
 
 
-def _comparison(row: Comparison) -> list[str]:
+def _comparison(row: Comparison) -> list[Markup | str]:
     pair = f"{row.first} − {row.second}"
     if row.problem:
-        return [pair, "–", "–", f"not comparable: {row.problem}"]
-    difference = f"{'+' if row.value >= 0 else ''}{number(row.value)} [{number(row.low)}, {number(row.high)}]"
-    better = row.first if row.value > 0 else row.second
-    reading = f"{better} is better" if row.distinguishable else "not distinguishable: the interval contains 0"
-    return [pair, str(row.clips), difference, reading]
+        return [pair, "–", "–", "–", f"not comparable: {row.problem}"]
+    told = reading(row, "uf1")
+    end = "" if row.scores["uf1"]["distinguishable"] else ": the interval contains 0"
+    return [pair, str(row.clips), _difference(row, "uf1"), _difference(row, "uar"), told + end]
+
+
+def _difference(row: Comparison, statistic: str) -> Markup:
+    found = row.scores[statistic]
+    sign = "+" if found["value"] >= 0 else ""
+    text = f"{sign}{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"
+    return tag("strong", text) if found["distinguishable"] else tag("span", text, class_="grey")
+
+
+def twin_table(rows: Sequence[Twin]) -> Markup:
+    """Return every permuted-label experiment: its score, the band that chance allows it, and its true twin."""
+    head = ["experiment on permuted labels", "UF1 [95 %]", "chance band of its predictions", "p", "reading"]
+    return table([*head, "the same on true labels"], map(_twin, rows), numbers=(1, 2, 3), class_="scores")
+
+
+def _twin(row: Twin) -> list[Markup | str]:
+    own, band = row.permuted, row.band
+    told = tag("span", "above the band: look for a leak", class_="bad") if row.leaks else Markup("no sign of a leak")
+    other: Markup | str = "none configured"
+    if row.true is not None:
+        other = join([f"{row.true.experiment.name}: ", _spread(row.true)])
+    return [own.experiment.name, _spread(own), f"{number(band['low'])} to {number(band['high'])}",
+            f"{band['p']:.2f}", told, other]  # fmt: skip
+
+
+def _spread(score: Score) -> Markup:
+    bounds = f" [{number(score.low['uf1'])}, {number(score.high['uf1'])}]"
+    return join([number(score.value["uf1"]), tag("span", bounds, class_="range")])

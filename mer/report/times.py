@@ -1,7 +1,8 @@
 """Time and memory per stage, from the files that Snakemake's `benchmark:` directive leaves.
 
 Layout below `results/benchmarks`: `<stage>/<dataset>[/<variant>]/<subject>.tsv`, `score/<experiment>.tsv` and
-`<fit|predict>/<experiment>/seed<k>/<fold>.tsv`. Columns used: `s` wall seconds, `max_rss` MiB, `cpu_time` seconds.
+`<fit|predict>[_epochs]/<experiment>/seed<k>/<fold>.tsv`. Columns used: `s` wall seconds, `max_rss` MiB, `cpu_time`
+seconds.
 Snakemake writes `NA` or `-` where a job ended before it was measured.
 """
 
@@ -9,15 +10,18 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mer.core.errors import ContainerError
+from mer.report.inputs import ReportInputs
 
 ORDER = (
-    "simulate", "index", "frames", "align", "interpolate", "magnify", "flow", "rois", "fit", "predict", "score",
+    "simulate", "index", "frames", "align", "interpolate", "magnify", "flow", "rois", "fit", "predict", "fit_epochs",
+    "predict_epochs", "score",
 )  # fmt: skip
+FOLD_STAGES = ("fit", "predict", "fit_epochs", "predict_epochs")
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,49 @@ class StageTime:
     clips: int | None
 
 
-def stage_times(folder: Path, clips: Mapping[tuple[str, str], int]) -> list[StageTime]:
+def known_jobs(inputs: ReportInputs, seeds: Mapping[str, Sequence[int]]) -> Callable[[Sequence[str]], bool]:
+    """Return whether a benchmark file, by its path below the folder, belongs to the configuration as it is now.
+
+    A results folder keeps the files of experiments, datasets, variants, seeds and subjects that were taken out of it.
+
+    Args:
+        inputs: of the report.
+        seeds: of each experiment, by name.
+    """
+    runs = {(name, f"seed{seed}") for name, own in seeds.items() for seed in own}
+    products = {
+        (*product.partition("/")[::2], name, subject)
+        for name, dataset in inputs.datasets.items()
+        for product, paths in dataset.products.items()
+        for subject in paths
+    }
+    subjects = {(name, subject) for _, _, name, subject in products}
+
+    def known(parts: Sequence[str]) -> bool:
+        stage = parts[0]
+        if stage in FOLD_STAGES:
+            return len(parts) > 3 and (parts[1], parts[2]) in runs
+        if stage == "score":
+            return parts[1] in inputs.experiments
+        if stage in ("index", "exclusions"):
+            return parts[1] in inputs.datasets
+        if stage in ("simulate", "frames"):
+            return len(parts) == 3 and (parts[1], parts[2]) in subjects
+        variant = "/".join(parts[2:-1])
+        return (stage, variant, parts[1], parts[-1]) in products
+
+    return known
+
+
+def stage_times(
+    folder: Path, clips: Mapping[tuple[str, str], int], known: Callable[[Sequence[str]], bool] = lambda parts: True
+) -> list[StageTime]:
     """Return one row per stage and product or experiment, in the order of the journey.
 
     Args:
         folder: `results/benchmarks`; an absent folder gives an empty list.
         clips: number of clips written, by (stage, `<dataset>[/<variant>]`).
+        known: which files count, by the parts of their path below `folder`.
 
     Raises:
         ContainerError: a benchmark file lacks its columns.
@@ -51,7 +92,7 @@ def stage_times(folder: Path, clips: Mapping[tuple[str, str], int]) -> list[Stag
     groups: dict[tuple[str, str], list[Path]] = {}
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).with_suffix("").parts
-        if len(parts) > 1:
+        if len(parts) > 1 and known(parts):
             groups.setdefault((parts[0], _what(parts)), []).append(path)
     rows = [_summary(stage, what, paths, clips.get((stage, what))) for (stage, what), paths in groups.items()]
     place = {stage: index for index, stage in enumerate(ORDER)}
@@ -59,7 +100,7 @@ def stage_times(folder: Path, clips: Mapping[tuple[str, str], int]) -> list[Stag
 
 
 def _what(parts: Sequence[str]) -> str:
-    if parts[0] in ("fit", "predict") or len(parts) == 2:
+    if parts[0] in FOLD_STAGES or len(parts) == 2:
         return parts[1]
     return "/".join(parts[1:-1])
 

@@ -14,13 +14,12 @@ from mer.core.atomic import write_text
 from mer.core.errors import ModelError
 from mer.core.registry import load
 from mer.models.registry import MODELS
+from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint
+from mer.training.columns import EPOCH_COLUMNS, EXCLUDED_COLUMNS, PREDICTION_COLUMNS
 from mer.training.gather import Containers, Gathered, gather
 from mer.training.recipe import Recipe, check, settings
 from mer.training.tables import Row, read_table
-
-PREDICTION_COLUMNS = ("sample_id", "dataset", "subject", "group", "fold", "seed", "label", "prediction")
-EXCLUDED_COLUMNS = ("sample_id", "dataset", "subject", "group", "fold", "seed", "label", "reason")
 
 
 def predict_fold(
@@ -62,7 +61,73 @@ def predict_fold(
         ContainerError, StorageError: as `gather` and `mer.core.atomic.write_text`.
     """
     state, meta = load_checkpoint(checkpoint)
-    recipe = recipe or Recipe()
+    module, data = _open(checkpoint, meta, test_table, containers, model, preset, fold, seed, recipe or Recipe())
+    scores = module.predict(state, data.features, device) if data.rows else np.zeros((0, len(meta["classes"])))
+    _write(out, excluded, data, scores, meta)
+
+
+def predict_epochs(
+    checkpoint: str | Path,
+    test_table: str | Path,
+    containers: Containers,
+    out: str | Path,
+    *,
+    model: str,
+    preset: str | None,
+    fold: str,
+    seed: int,
+    recipe: Recipe | None = None,
+    device: str = "cpu",
+) -> None:
+    """Write what the weights of every kept epoch say of the held-out clips: a diagnostic, never a result.
+
+    Args:
+        checkpoint: written by `mer.training.epochs.fit_epochs`.
+        test_table: the held-out clips.
+        containers: of the held-out persons.
+        out: CSV with `EPOCH_COLUMNS`.
+        model: as `predict_fold`, and so are the others.
+        preset: as `predict_fold`.
+        fold: as `predict_fold`.
+        seed: as `predict_fold`.
+        recipe: as `predict_fold`.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        ModelError: as `predict_fold`, or the file holds no epochs.
+    """
+    state, meta = load_checkpoint(checkpoint)
+    if not meta.get("epochs"):
+        raise ModelError(checkpoint, "holds no epochs", "a file of the diagnostic", "run the diagnostic's fit step")
+    module, data = _open(checkpoint, meta, test_table, containers, model, preset, fold, seed, recipe or Recipe())
+    lines: list[list[object]] = []
+    for epoch in meta["epochs"] if data.rows else ():
+        scores = module.predict(of_epoch(state, epoch), data.features, device)
+        names = [meta["classes"][best] for best in scores.argmax(axis=1)]
+        lines += [[*_head(row, meta), epoch, name] for row, name in zip(data.rows, names, strict=True)]
+    write_text(out, _csv(EPOCH_COLUMNS, lines))
+
+
+def of_epoch(state: State, epoch: int) -> State:
+    """Return the state after one epoch: what the model adds to its weights, and the weights of that epoch."""
+    final, own = "final/", f"epoch{epoch}/"
+    arrays = {key.removeprefix(final): value for key, value in state.arrays.items() if key.startswith(final)}
+    arrays |= {key.removeprefix(own): value for key, value in state.arrays.items() if key.startswith(own)}
+    return State(arrays, state.meta)
+
+
+def _open(
+    checkpoint: str | Path,
+    meta: dict[str, Any],
+    test_table: str | Path,
+    containers: Containers,
+    model: str,
+    preset: str | None,
+    fold: str,
+    seed: int,
+    recipe: Recipe,
+) -> tuple[Any, Gathered]:
+    """Check that a checkpoint is the one wanted and has not seen the table's persons; read the clips."""
     preset = check(model, preset, recipe, len(meta["classes"]), f"fold {fold}")
     module = load(MODELS, model, f"fold {fold}")
     chosen = settings(module.PRESETS[preset], recipe, f"fold {fold}")
@@ -76,9 +141,7 @@ def predict_fold(
     seen = sorted({row.group for row in rows} & set(meta["train_groups"]))
     if seen:
         raise ModelError(checkpoint, f"was trained on {seen[0]}, a subject of {test_table}", "held-out subjects only")
-    data = _gather(rows, containers, module, chosen, meta["inputs"])
-    scores = module.predict(state, data.features, device) if data.rows else np.zeros((0, len(meta["classes"])))
-    _write(out, excluded, data, scores, meta)
+    return module, _gather(rows, containers, module, chosen, meta["inputs"])
 
 
 def _gather(rows: Sequence[Row], containers: Containers, module: Any, preset: Any, trained: dict[str, Any]) -> Gathered:

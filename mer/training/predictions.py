@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mer.core.errors import ModelError
-from mer.training.predict import EXCLUDED_COLUMNS, PREDICTION_COLUMNS
+from mer.training.columns import EXCLUDED_COLUMNS, PREDICTION_COLUMNS
 from mer.training.tables import Row, read_csv, read_table
 
 Key = tuple[str, str]
@@ -115,6 +115,38 @@ def read_predictions(
         predicted=np.array(predicted, dtype=np.int64).reshape(len(seeds), len(keys)),
         excluded=reasons,
         excluded_labels={key: expected[key].label for key in reasons},
+    )
+
+
+def read_scored(predictions: Sequence[str | Path], classes: Sequence[str], where: object) -> Predictions:
+    """Read the predictions of an experiment that the score step has already proven complete.
+
+    Args:
+        predictions: `predictions.csv` of every fold and seed.
+        classes: the class set of its metrics.
+        where: the experiment in messages.
+
+    Raises:
+        ModelError: a clip lacks a seed or occurs twice, or a class is unknown.
+    """
+    given = _by_seed(predictions, PREDICTION_COLUMNS)
+    seeds = sorted(given)
+    keys = sorted(given[seeds[0]]) if seeds else []
+    if not keys or any(sorted(given[seed]) != keys for seed in seeds):
+        raise ModelError(where, "no prediction, or not every seed has every clip", "a whole run", "run the folds again")
+    codes = {name: i for i, name in enumerate(classes)}
+    first = given[seeds[0]]
+    return Predictions(
+        keys=keys,
+        subjects=[first[key]["subject"] for key in keys],
+        groups=[first[key]["group"] for key in keys],
+        folds=[first[key]["fold"] for key in keys],
+        classes=tuple(classes),
+        truth=np.array([_code(codes, first[key]["label"], key) for key in keys], dtype=np.int64),
+        seeds=seeds,
+        predicted=np.array([[_code(codes, given[s][key]["prediction"], key) for key in keys] for s in seeds], np.int64),
+        excluded={},
+        excluded_labels={},
     )
 
 

@@ -84,7 +84,8 @@ def latex_table(result: Mapping[str, Any]) -> str:
     """
     summary, bounds, level = result["summary"], result["interval"], result["chance"]["permuted"]
     scores = ("uf1", "uar", "accuracy")
-    rows = [[f"{escape(result['name'])}, pooled", *(_cell(summary["pooled"][s], bounds[s]) for s in scores)]]
+    name = escape(result["name"]) + (" (oracle AU)" if result.get("oracle") else "")
+    rows = [[f"{name}, pooled", *(_cell(summary["pooled"][s], bounds[s]) for s in scores)]]
     rows += [
         [escape(name), *(_cell(block[s]) for s in scores)] for name, block in sorted(summary["per_dataset"].items())
     ]

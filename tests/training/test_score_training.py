@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from mer.core.errors import ModelError
+from mer.training.compare import compare
 from mer.training.predictions import read_predictions
-from mer.training.score import compare, score, score_experiment
+from mer.training.score import score, score_experiment
 from mer.training.tables import Row, write_table
 
 CLASSES = ("negative", "positive", "surprise")
@@ -112,7 +113,8 @@ def test_mean_and_deviation_over_seeds(tmp_path):
 def test_one_seed_has_no_deviation(tmp_path):
     result = score(read(published(tmp_path).write()), draws=200)
     assert result["summary"]["pooled"]["uar"]["sd"] is None
-    assert {"uniform", "prior", "permuted", "majority", "oracle_epoch"} == set(result["chance"])
+    names = {"uniform", "prior", "permuted", "majority", "own_predictions", "oracle_epoch"}
+    assert names == set(result["chance"])
     assert result["chance"]["majority"]["label"] == "negative"
     assert result["chance"]["oracle_epoch"]["200"]["uf1"] > 0.5 > result["chance"]["uniform"]["uf1"]["high"]
 

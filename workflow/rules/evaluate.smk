@@ -1,14 +1,79 @@
-# score -> exclusions -> report.
+# score -> exclusions -> report, and the oracle-epoch diagnostic: a second fit of every fold that keeps the weights of
+# some epochs. Its inputs are those of the fit, so it cannot open the held-out subjects' files either.
 
 
 def fold_files(name):
     return lambda wildcards: prediction_files(CATALOG, wildcards.experiment, name)
 
 
+REPORT_TABLES = ("scores.csv", "scores.tex", "comparisons.csv", "cd6me.csv")
+
+
+def epoch_files(wildcards):
+    asked = CONFIG.experiments[wildcards.experiment].diagnose.oracle_epoch
+    return fold_files("epochs.csv")(wildcards) if asked else []
+
+
+rule fit_epochs:
+    input:
+        train=f"{RESULTS}/experiments/{{experiment}}/folds/{{fold}}/train.csv",
+        products=lambda wildcards: CATALOG.fold_products(
+            wildcards.experiment, wildcards.fold, held_out=False
+        ),
+    output:
+        f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/epochs.safetensors",
+    log:
+        f"{RESULTS}/logs/fit_epochs/{{experiment}}/seed{{seed}}/{{fold}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit_epochs/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        gpu=lambda wildcards: keys.gpu(CATALOG, wildcards.experiment),
+        mem_mb=2000,
+    params:
+        block=lambda wildcards: keys.epochs_block(CATALOG, wildcards.experiment),
+        held_out=lambda wildcards: CATALOG.fold(
+            wildcards.experiment, wildcards.fold
+        ).held_out,
+        code=lambda wildcards: keys.script(
+            "fit_epochs", keys.epochs_code(CATALOG, wildcards.experiment)
+        ),
+    script:
+        "../scripts/fit_epochs.py"
+
+
+rule predict_epochs:
+    input:
+        model=f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/epochs.safetensors",
+        test=f"{RESULTS}/experiments/{{experiment}}/folds/{{fold}}/test.csv",
+        products=lambda wildcards: CATALOG.fold_products(
+            wildcards.experiment, wildcards.fold, held_out=True
+        ),
+    output:
+        f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/epochs.csv",
+    log:
+        f"{RESULTS}/logs/predict_epochs/{{experiment}}/seed{{seed}}/{{fold}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict_epochs/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        code=lambda wildcards: keys.script(
+            "predict_epochs", keys.epochs_code(CATALOG, wildcards.experiment)
+        ),
+    script:
+        "../scripts/predict_epochs.py"
+
+
 rule score:
     input:
         predictions=fold_files("predictions.csv"),
         excluded=fold_files("excluded.csv"),
+        models=fold_files("model.safetensors"),
+        epochs=epoch_files,
         tests=lambda wildcards: [
             f"{RESULTS}/experiments/{wildcards.experiment}/folds/{fold.name}/test.csv"
             for fold in CATALOG.folds(wildcards.experiment)
@@ -57,6 +122,7 @@ rule report:
             for name in CONFIG.experiments
             for path in prediction_files(CATALOG, name)
         ],
+        spotting=[f"{RESULTS}/spotting/{name}/metrics.json" for name in CONFIG.spotting],
         data=[
             f"{RESULTS}/{name}/{table}.csv"
             for name in CONFIG.datasets
@@ -65,7 +131,7 @@ rule report:
         products=[path for name in CONFIG.datasets for path in CATALOG.products(name)],
     output:
         page=f"{RESULTS}/report/index.html",
-        tables=[f"{RESULTS}/report/scores.csv", f"{RESULTS}/report/scores.tex"],
+        tables=[f"{RESULTS}/report/{name}" for name in REPORT_TABLES],
     log:
         f"{RESULTS}/logs/report.log",
     conda:

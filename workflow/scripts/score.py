@@ -18,6 +18,8 @@ with job(snakemake.log[0]) as say:
         simulated=block["simulated"],
         draws=block["bootstrap"],
         seed=block["seed"],
+        models=snakemake.input.models,
+        epochs=snakemake.input.get("epochs", []),
     )
     say(f"pooled UF1 {result['summary']['pooled']['uf1']['mean']:.4f}")
     for flag in result["flags"]:

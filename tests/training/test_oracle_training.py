@@ -1,0 +1,135 @@
+"""The oracle-epoch diagnostic: the same training, held-out files unopened, and the rule beside its random reference."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mer.core.errors import ConfigError, ModelError
+from mer.training.checkpoint import load_checkpoint
+from mer.training.epochs import fit_epochs
+from mer.training.fit import fit_fold
+from mer.training.monitor import monitor, read_metadata
+from mer.training.oracle import diagnose, read_epochs
+from mer.training.predict import of_epoch, predict_epochs, predict_fold
+from mer.training.predictions import read_predictions
+from mer.training.recipe import Recipe
+from mer.training.score import score_experiment
+
+CLASSES = ("negative", "positive", "surprise")
+RECIPE = Recipe(epochs=12, batch_size=16, learning_rate=3e-3)
+
+
+def options(fold, seed=0):
+    return {"classes": CLASSES, "fold": fold.name, "held_out": fold.held_out, "seed": seed, "log": lambda line: None}
+
+
+def run(world, folder, every=3, seeds=(0,)):
+    """Fit, predict and diagnose every fold; return the paths that the score step reads."""
+    paths = {"predictions": [], "excluded": [], "test_tables": [], "models": [], "epochs": []}
+    for fold in world.folds():
+        train, test = world.tables(fold)
+        paths["test_tables"].append(test)
+        for seed in seeds:
+            base = folder / f"seed{seed}" / fold.name
+            given = ("ststnet", None, RECIPE, train, world.containers(fold.train_sources))
+            fit_fold(*given, base / "model.safetensors", **options(fold, seed))
+            fit_epochs(*given, out=base / "epochs.safetensors", every=every, **options(fold, seed))
+            asked = {"model": "ststnet", "preset": None, "fold": fold.name, "seed": seed, "recipe": RECIPE}
+            held = world.containers(fold.test_sources)
+            predict_fold(
+                base / "model.safetensors", test, held, base / "predictions.csv", base / "excluded.csv", **asked
+            )
+            predict_epochs(base / "epochs.safetensors", test, held, base / "epochs.csv", **asked)
+            for kind, name in (("predictions", "predictions.csv"), ("excluded", "excluded.csv"),
+                               ("models", "model.safetensors"), ("epochs", "epochs.csv")):  # fmt: skip
+                paths[kind].append(base / name)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def finished(world, tmp_path_factory):
+    return run(world, tmp_path_factory.mktemp("oracle"), seeds=(0, 1))
+
+
+def read(paths):
+    return read_predictions(paths["predictions"], paths["excluded"], paths["test_tables"], CLASSES)
+
+
+def test_the_last_kept_epoch_is_the_run_bit_for_bit(finished):
+    data = read(finished)
+    epochs, predicted = read_epochs(finished["epochs"], data)
+    assert epochs == [3, 6, 9, 12] and predicted.shape == (2, 4, 54)
+    assert (predicted[:, -1] == data.predicted).all()
+    model = load_checkpoint(finished["models"][0])[0]
+    kept, meta = load_checkpoint(finished["epochs"][0].with_name("epochs.safetensors"))
+    last = of_epoch(kept, 12)
+    assert meta["epochs"] == epochs and last.arrays.keys() == model.arrays.keys()
+    assert all(np.array_equal(last.arrays[name], model.arrays[name]) for name in model.arrays)
+    assert not np.array_equal(of_epoch(kept, 3).arrays["head.weight"], model.arrays["head.weight"])
+
+
+def test_the_rule_claims_at_least_what_the_run_scored(finished):
+    data = read(finished)
+    found = diagnose(data, *read_epochs(finished["epochs"], data))
+    assert found["agreement"] == 1.0
+    assert found["claimed"]["pooled_uf1"] >= found["honest"]["uf1"]
+    assert found["one_epoch"]["uf1"] >= found["honest"]["uf1"]
+    assert found["random"]["uniform"]["uf1"] > 0.4
+
+
+def test_held_out_files_are_not_opened_by_the_diagnostic_fit(make_world, tmp_path):
+    world = make_world(clips=6)
+    fold = world.folds()[2]
+    train, _ = world.tables(fold)
+    world.containers(fold.test_sources)["motion"][fold.test_sources[0]].unlink()
+    everything = world.containers((*fold.train_sources, *fold.test_sources))
+    fit_epochs("ststnet", None, RECIPE, train, everything, out=tmp_path / "e", every=6, **options(fold))
+    assert fold.held_out[0] not in json.dumps(load_checkpoint(tmp_path / "e")[1]["inputs"])
+    assert not (tmp_path / "e.last").exists()
+
+
+def test_a_model_without_epochs_or_a_file_without_them_is_one_line(finished, world, tmp_path):
+    fold = world.folds()[0]
+    train, test = world.tables(fold)
+    with pytest.raises(ConfigError, match="svm_flow is not trained in epochs"):
+        fit_epochs("svm_flow", None, Recipe(), train, {}, out=tmp_path / "e", every=1, **options(fold))
+    with pytest.raises(ModelError, match="holds no epochs"):
+        predict_epochs(finished["models"][0], test, {}, tmp_path / "e.csv", model="ststnet", preset=None,
+                       fold=fold.name, seed=0, recipe=RECIPE)  # fmt: skip
+
+
+def test_incomplete_or_foreign_epoch_tables(finished, tmp_path):
+    data = read(finished)
+    with pytest.raises(ModelError, match="not every clip has every epoch and seed"):
+        read_epochs(finished["epochs"][1:], data)
+    with pytest.raises(ModelError, match="occurs twice"):
+        read_epochs([*finished["epochs"], finished["epochs"][0]], data)
+    changed = tmp_path / "changed.csv"
+    changed.write_text(finished["epochs"][0].read_text().replace("sub00_c0", "sub99_c0"))
+    with pytest.raises(ModelError, match="the experiment's own clips"):
+        read_epochs([changed, *finished["epochs"][1:]], data)
+
+
+def test_metrics_hold_the_diagnostic_and_the_monitor(finished, tmp_path):
+    result = score_experiment(**finished, classes=CLASSES, out=tmp_path / "metrics.json", draws=200)
+    assert result["oracle_epoch"]["epochs"] == [3, 6, 9, 12]
+    training = result["monitor"]["training"]
+    assert len(training) == 12 and {entry["seed"] for entry in training} == {0, 1}
+    assert all(1 <= entry["classes_used"] <= 3 for entry in training)
+    assert set(result["monitor"]["held_out"]) == {"0", "1"}
+    without = score_experiment(**finished | {"epochs": []}, classes=CLASSES, out=tmp_path / "b.json", draws=200)
+    assert without["oracle_epoch"] is None and without["summary"] == result["summary"]
+
+
+def test_the_monitor_counts_collapsed_networks(finished, tmp_path):
+    text = finished["models"][0].read_bytes()
+    used = read_metadata(finished["models"][0])["state"]["classes_used"]
+    collapsed = tmp_path / "m.safetensors"
+    # Same length, so that the header's size field stays right.
+    collapsed.write_bytes(text.replace(str(used).encode(), "1".ljust(len(str(used)), " ").encode(), 1))
+    found = monitor(read(finished), [collapsed, *finished["models"][1:]])
+    assert found["collapsed"] == 1 and len(found["training"]) == 12
+    collapsed.write_bytes(b"no")
+    with pytest.raises(ModelError, match="not a checkpoint"):
+        monitor(read(finished), [collapsed])

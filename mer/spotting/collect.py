@@ -97,6 +97,7 @@ def write_scores(
     kinds: Sequence[str],
     classes: Sequence[str],
     protocol: str,
+    file: str = "intervals.jsonl",
 ) -> str:
     """Score an experiment from the files of its folds; write `metrics.json`, `gt.csv` and `pred.csv` (of the first
     seed).
@@ -108,6 +109,7 @@ def write_scores(
         kinds: of expression that were spotted.
         classes: that intervals were given.
         protocol: `fixed` or `ref`.
+        file: name of the files of intervals.
 
     Returns:
         one line that sums up.
@@ -118,10 +120,7 @@ def write_scores(
     videos = read_videos(folder / "recordings.csv")
     counted = [video for video in videos if protocol == "fixed" or any(video.of_kind(kind) for kind in kinds)]
     truth = truth_rows(counted, kinds)
-    runs = {
-        seed: prediction_rows(read_lines(folder / f"seed{seed}" / fold / "intervals.jsonl" for fold in folds))
-        for seed in seeds
-    }
+    runs = {seed: prediction_rows(read_lines(folder / f"seed{seed}" / fold / file for fold in folds)) for seed in seeds}
     lost = read_lines(folder / f"seed{seeds[0]}" / fold / "excluded.jsonl" for fold in folds)
     result = {**evaluate(truth, runs, classes, protocol, counted), "excluded": lost}
     write_strs(folder / "gt.csv", truth, confident=False)

@@ -11,6 +11,7 @@ from mer.core.errors import DatasetError
 from mer.datasets.labels import classes_for
 from mer.keys import as_text
 from mer.provenance import code_digest
+from mer.spotting.media import Medium
 from mer.spotting.settings import SpottingBlock
 from mer.spotting.truth import Video, videos
 
@@ -90,6 +91,38 @@ class SpotPlan:
         features, aligned = self.containers(rows)
         chosen = [features, aligned] if self.own_classes else [features]
         return sorted({path for part in chosen for boxes in part.values() for path in boxes.values()})
+
+    def media(self) -> dict[str, Medium]:
+        """Return where every recording is, by its `sample_id`."""
+        found = {}
+        for dataset in self.block.data:
+            root = self.catalog.root(dataset)
+            for rows in self.catalog.recordings(dataset).values():
+                found |= {row.sample_id: Medium(root, row.media_path, row.media_kind, row.fps) for row in rows}
+        return found
+
+    @property
+    def second(self) -> str:
+        """The recognition experiment that names intervals, or ''."""
+        return "" if self.block.recognise in ("own", "none") else self.block.recognise
+
+    @property
+    def found_file(self) -> str:
+        """The name of a fold's file of intervals in its final form."""
+        return "named.jsonl" if self.second else "intervals.jsonl"
+
+    def second_model(self, fold: str) -> Path:
+        """Return the model of the recognition experiment that has not seen the fold's person.
+
+        Raises:
+            DatasetError: the experiment has no fold of that person.
+        """
+        folds = {fold.name for fold in self.catalog.folds(self.second)}
+        if fold not in folds:
+            found = f"experiment {self.second} has no fold of {fold}, who has no expression in its view"
+            raise DatasetError(f"spotting.{self.name}", found, "a fold of every person", "use recognise: own")
+        seed = self.config.experiments[self.second].seeds[0]
+        return self.config.results / "experiments" / self.second / f"seed{seed}" / fold / "model.safetensors"
 
     def folder(self) -> Path:
         """Return where the results of the experiment are."""

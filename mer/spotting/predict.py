@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mer.core.atomic import atomic_path, write_text
+from mer.core.atomic import write_text
 from mer.core.container import Container
 from mer.core.errors import ClipError, ModelError
 from mer.models.state import State
 from mer.spotting.calibrate import Scored, decode
+from mer.spotting.curves import Curve, write_curves
 from mer.spotting.data import Opened, Recording
 from mer.spotting.decode import Decoded, decode_mean, decode_softnet, window_mean
 from mer.spotting.fit import Containers, decoding_of
@@ -45,17 +46,6 @@ class Found:
             self.video.subject, self.video.sample_id, self.onset, self.offset, self.emotion or "others", self.kind,
             self.confidence,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The smoothed score of one recording: file `numbers` (N,) and `score` (N,), and the `threshold` of its peaks."""
-
-    video: str
-    kind: str
-    numbers: np.ndarray
-    score: np.ndarray
-    threshold: float
 
 
 class Spotter:
@@ -232,23 +222,3 @@ def as_line(found: Found) -> str:
     numbers = {"confidence": round(found.confidence, 6), "quality": round(found.quality, 4)}
     scores = {name: round(value, 6) for name, value in (found.scores or {}).items()}
     return json.dumps({**video, **values, **numbers, "scores": scores}, ensure_ascii=False)
-
-
-def write_curves(path: str | Path, curves: Sequence[Curve]) -> None:
-    """Write curves as an npz file: `names` (JSON), and `numbers_<k>`, `score_<k>`, `threshold` by position in it."""
-    names = json.dumps([[curve.video, curve.kind] for curve in curves])
-    arrays: dict[str, Any] = {"names": np.array(names), "threshold": np.array([curve.threshold for curve in curves])}
-    for k, curve in enumerate(curves):
-        arrays |= {f"numbers_{k}": curve.numbers, f"score_{k}": curve.score.astype(np.float32)}
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)
-
-
-def read_curves(path: str | Path) -> list[Curve]:
-    """Read what `write_curves` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        names = json.loads(str(arrays["names"]))
-        return [
-            Curve(video, kind, arrays[f"numbers_{k}"], arrays[f"score_{k}"], float(arrays["threshold"][k]))
-            for k, (video, kind) in enumerate(names)
-        ]

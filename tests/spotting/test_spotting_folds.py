@@ -8,10 +8,11 @@ from spotting_world import world
 
 from mer.core.errors import ModelError
 from mer.spotting.collect import evaluate, prediction_rows, read_lines, truth_rows
+from mer.spotting.curves import read_curves
 from mer.spotting.data import Opened
 from mer.spotting.fit import Spec, fit_fold
 from mer.spotting.network import gather, parts_of
-from mer.spotting.predict import predict_fold, read_curves
+from mer.spotting.predict import predict_fold
 from mer.spotting.settings import SpotRecipe
 from mer.spotting.truth import read_videos, write_videos
 

@@ -36,5 +36,6 @@ wildcard_constraints:
     variant="[^/]+",
     subject="[^/]+",
     experiment="[^/]+",
+    spotting="[^/]+",
     fold="[^/]+",
     seed=r"\d+",

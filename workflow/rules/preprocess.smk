@@ -29,7 +29,10 @@ def stage_params(stage):
     return {
         "spec": lambda wildcards: keys.stage_spec(variant_of(stage, wildcards)),
         "rows": lambda wildcards: keys.stage_rows(
-            CATALOG, wildcards.dataset, wildcards.subject
+            CATALOG,
+            wildcards.dataset,
+            wildcards.subject,
+            variant_of(stage, wildcards),
         ),
         "code": lambda wildcards: keys.script(
             "stage", keys.stage_code(variant_of(stage, wildcards))
@@ -193,3 +196,17 @@ use rule interpolate as rois with:
     priority: 5
     params:
         **stage_params("rois"),
+
+
+use rule interpolate as spot with:
+    input:
+        stage_source("spot"),
+    output:
+        f"{RESULTS}/{{dataset}}/spot/{{variant}}/{{subject}}.h5",
+    log:
+        f"{RESULTS}/logs/spot/{{dataset}}/{{variant}}/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/spot/{{dataset}}/{{variant}}/{{subject}}.tsv"
+    priority: 5
+    params:
+        **stage_params("spot"),

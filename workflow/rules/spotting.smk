@@ -97,10 +97,36 @@ rule spot_predict:
         "../scripts/spot_predict.py"
 
 
+rule spot_name:
+    input:
+        intervals=f"{RESULTS}/spotting/{{spotting}}/seed{{seed}}/{{fold}}/intervals.jsonl",
+        model=lambda wildcards: SPOTTING[wildcards.spotting].second_model(
+            wildcards.fold
+        ),
+    output:
+        f"{RESULTS}/spotting/{{spotting}}/seed{{seed}}/{{fold}}/named.jsonl",
+    log:
+        f"{RESULTS}/logs/spot_name/{{spotting}}/seed{{seed}}/{{fold}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/spot_name/{{spotting}}/seed{{seed}}/{{fold}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=3000,
+    params:
+        code=lambda wildcards: keys.script(
+            "spot_name", code_digest("mer.spotting.second")
+        ),
+    script:
+        "../scripts/spot_name.py"
+
+
 rule spot_score:
     input:
         recordings=f"{RESULTS}/spotting/{{spotting}}/recordings.csv",
-        intervals=spot_files("intervals.jsonl"),
+        intervals=lambda wildcards: spot_files(
+            SPOTTING[wildcards.spotting].found_file
+        )(wildcards),
         excluded=spot_files("excluded.jsonl"),
     output:
         metrics=f"{RESULTS}/spotting/{{spotting}}/metrics.json",

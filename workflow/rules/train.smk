@@ -46,6 +46,8 @@ rule fit:
         f"{RESULTS}/logs/fit/{{experiment}}/seed{{seed}}/{{fold}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/fit/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
+    wildcard_constraints:
+        experiment=keys.one_by_one(CATALOG),
     priority: 6
     conda:
         "../../envs/torch.yaml"
@@ -53,13 +55,54 @@ rule fit:
         gpu=lambda wildcards: keys.gpu(CATALOG, wildcards.experiment),
         mem_mb=2000,
     params:
+        experiment=lambda wildcards: wildcards.experiment,
+        folds=lambda wildcards: [wildcards.fold],
         block=lambda wildcards: keys.fit_block(CATALOG, wildcards.experiment),
-        held_out=lambda wildcards: CATALOG.fold(
-            wildcards.experiment, wildcards.fold
-        ).held_out,
-        code=lambda wildcards: keys.model_code(CATALOG, wildcards.experiment),
+        held_out=lambda wildcards: [
+            CATALOG.fold(wildcards.experiment, wildcards.fold).held_out
+        ],
+        code=lambda wildcards: keys.fit_code(CATALOG, wildcards.experiment),
     script:
         "../scripts/fit.py"
+
+
+# Experiments with `folds_per_job`: one job reads the files of all its folds' training subjects once. Each fold is
+# trained on its own train table and gives what it gives alone (mer.training.batched).
+for _experiment, _number, _folds in keys.fold_batches(CATALOG):
+
+    rule:
+        name:
+            f"fit_{_experiment}_{_number}"
+        input:
+            train=[
+                f"{RESULTS}/experiments/{_experiment}/folds/{fold.name}/train.csv"
+                for fold in _folds
+            ],
+            products=keys.batch_products(CATALOG, _experiment, _folds),
+        output:
+            [
+                f"{RESULTS}/experiments/{_experiment}/seed{{seed}}/{fold.name}/model.safetensors"
+                for fold in _folds
+            ],
+        log:
+            f"{RESULTS}/logs/fit/{_experiment}/seed{{seed}}/folds{_number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/fit/{_experiment}/seed{{seed}}/folds{_number}.tsv"
+        priority: 6
+        conda:
+            "../../envs/torch.yaml"
+        threads: keys.fit_threads(CATALOG, _experiment, len(_folds))
+        resources:
+            gpu=keys.gpu(CATALOG, _experiment),
+            mem_mb=4000,
+        params:
+            experiment=_experiment,
+            folds=[fold.name for fold in _folds],
+            block=keys.fit_block(CATALOG, _experiment),
+            held_out=[fold.held_out for fold in _folds],
+            code=keys.fit_code(CATALOG, _experiment),
+        script:
+            "../scripts/fit.py"
 
 
 rule predict:

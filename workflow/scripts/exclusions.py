@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from mer.catalog import Catalog
+from mer.config import parse
 from mer.core.sample import read_index
 from mer.exclusions import exclusions, write_exclusions
 from mer.jobs import job
 
 with job(snakemake.log[0]) as say:
-    rows = exclusions(read_index(snakemake.input.index), map(Path, snakemake.input.products))
+    whole = Catalog(parse(snakemake.config)).wanted_recordings(snakemake.wildcards.dataset)
+    rows = exclusions(read_index(snakemake.input.index), map(Path, snakemake.input.products), whole)
     write_exclusions(Path(snakemake.output[0]), rows)
     say(f"{len(rows)} clips excluded")

@@ -8,5 +8,6 @@ from mer.spotting.plan import SpotPlan
 
 with job(snakemake.log[0]) as say:
     plan = SpotPlan(Catalog(parse(snakemake.config)), snakemake.wildcards.spotting)
-    say(write_scores(plan.folder(), plan.block.seeds, [fold.name for fold in plan.folds()], plan.kinds, plan.classes,
-                     plan.block.protocol))
+    folds = [fold.name for fold in plan.folds()]
+    block = plan.block
+    say(write_scores(plan.folder(), block.seeds, folds, plan.kinds, plan.classes, block.protocol, plan.found_file))

@@ -6,7 +6,7 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -69,6 +69,22 @@ class Clock:
         return result
 
 
+def run_cases(task: str, cases: Sequence[Mapping[str, Any]], **arguments: Any) -> list[Measured]:
+    """Run `package.module:function` once per case in one fresh process; see `run_alone`.
+
+    Args:
+        task: the function.
+        cases: further arguments of each case.
+        arguments: those that all cases have.
+
+    Returns:
+        what each case measured; the peak memory is that of the process, the same in all.
+    """
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_children, (task, cases, arguments))
+
+
 def run_alone(task: str, **arguments: Any) -> Measured:
     """Run `package.module:function` in a fresh process and return what it measured.
 
@@ -80,13 +96,20 @@ def run_alone(task: str, **arguments: Any) -> Measured:
 
 
 def _child(task: str, arguments: Mapping[str, Any]) -> Measured:
+    return _children(task, [{}], arguments)[0]
+
+
+def _children(task: str, cases: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]) -> list[Measured]:
     import cv2
 
     cv2.setNumThreads(1)
     module, name = task.split(":")
-    clock = Clock()
-    errors = getattr(import_module(module), name)(clock, **arguments)
-    return Measured(errors, clock.seconds / max(1, clock.units), _peak_mib())
+    function, made = getattr(import_module(module), name), []
+    for case in cases:
+        clock = Clock()
+        errors = function(clock, **arguments, **case)
+        made.append((errors, clock.seconds / max(1, clock.units)))
+    return [Measured(errors, seconds, _peak_mib()) for errors, seconds in made]
 
 
 def _peak_mib() -> float:

@@ -26,5 +26,5 @@ def render_rows(rows: Sequence[Row]) -> str:
             f"{row.cpu_seconds:.4f}", f"{row.peak_mib:.0f}",
         )  # fmt: skip
     buffer = io.StringIO()
-    Console(file=buffer, width=160).print(table)
+    Console(file=buffer, width=200).print(table)
     return buffer.getvalue().rstrip()

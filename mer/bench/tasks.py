@@ -6,7 +6,8 @@ A task gets a `Clock` and the files of `mer.bench.clips`, times only the method 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,17 @@ from mer.stages.registry import METHODS
 Errors = dict[str, tuple[float, str]]
 Arrays = dict[str, np.ndarray]
 SIZE = 224
+# Pairs given at once to a method that takes many: what the flow stage gives at this size.
+TOGETHER = 32
+# True motions, pixels, by which errors can be told apart, and the least pixels of a pair that say something of one.
+MOTIONS = ((0.1, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 6.0))
+LEAST_PIXELS = 20
+# Light on the second image relative to the first: gain at x and y from -1 to 1 across the crop.
+LIGHTS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "steady": lambda x, y: np.ones_like(x),
+    "flicker": lambda x, y: np.full_like(x, 1.03),
+    "drifting": lambda x, y: 1 + 0.02 * x + 0.02 * y**2,
+}
 
 
 def opened(files: Sequence[Path]) -> Iterator[tuple[int, Arrays]]:
@@ -31,11 +43,12 @@ def opened(files: Sequence[Path]) -> Iterator[tuple[int, Arrays]]:
 
 
 def noisy(image: np.ndarray, sigma: float, *names: object) -> np.ndarray:
-    """Return a uint8 image with Gaussian noise of `sigma` grey levels."""
+    """Return an image as uint8, with Gaussian noise of `sigma` grey levels."""
     if sigma == 0:
-        return image
+        return image if image.dtype == np.uint8 else np.clip(np.rint(image), 0, 255).astype(np.uint8)
     rng = np.random.default_rng(derive_seed(0, "bench noise", *names))
-    return np.clip(np.rint(image + sigma * rng.standard_normal(image.shape)), 0, 255).astype(np.uint8)
+    noise = sigma * rng.standard_normal(image.shape, dtype=np.float32)
+    return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
 
 
 def rms(values: Sequence[float]) -> float:
@@ -43,58 +56,95 @@ def rms(values: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def flow(clock: Clock, files: Sequence[Path], method: str, options: dict[str, Any], sigma: float) -> Errors:
-    """End-point error of onset-apex flow where the face moves, and on the still rest of the crop."""
-    from mer.motion.endpoint import endpoint_errors
-    from mer.motion.grey import grey
+def flow(
+    clock: Clock,
+    files: Sequence[Path],
+    method: str,
+    options: dict[str, Any],
+    sigma: float,
+    light: str = "steady",
+    size: int = SIZE,
+    together: bool = True,
+    by_motion: bool = False,
+) -> Errors:
+    """End-point error of onset-apex flow where the face moves, and on the still rest of the crop.
 
-    module = load(METHODS["flow"], method, "bench")
-    params = module.Params(**options)
-    moving, still = [], []
-    for k, clip in opened(files):
-        first, second = (grey(noisy(clip[name], sigma, k, name)) for name in ("onset", "apex"))
-        errors = endpoint_errors(clock.time(module.estimate, first, second, params), clip["flow"])
-        moving.append(float(errors[clip["moving"]].mean()))
-        still.append(float(errors[clip["valid"] & ~clip["moving"]].mean()))
-    return {"moving": (float(np.mean(moving)), "px EPE"), "still": (float(np.mean(still)), "px EPE")}
-
-
-def interpolate(clock: Clock, files: Sequence[Path], method: str, sigma: float) -> Errors:
-    """Every second frame from onset to apex held out and reconstructed from the others."""
-    module = load(METHODS["interpolate"], method, "bench")
-    errors = []
-    for k, clip in opened(files):
-        rise = clip["rise"]
-        given = np.stack([noisy(frame, sigma, k, i) for i, frame in enumerate(rise[::2])])
-        positions = np.arange(len(given) - 1) + 0.5
-        made = clock.time(module.resample, given, positions, None, units=len(positions))
-        errors.append(rms((made.astype(float) - rise[1 : 2 * len(positions) : 2]).ravel()))
-    return {"mid-frames": (rms(errors), "grey levels RMS")}
-
-
-def magnify(clock: Clock, files: Sequence[Path], algorithm: str, factor: float, sigma: float) -> Errors:
-    """Obtained against asked displacement, and the picture against the truly magnified one.
-
-    The displacement is measured by the same estimator in the made and in the true picture: its own bias cancels.
+    Args:
+        clock: times the method; a unit of work is a pair.
+        files: pairs of `mer.bench.clips.prepare`.
+        method: a registered method, or the path of a module with `estimate` and `Params`.
+        options: keys of its parameters.
+        sigma: noise of both images, grey levels.
+        light: a key of `LIGHTS`; it falls on the second image.
+        size: side to which the crops are shrunk, pixels.
+        together: give a method with `estimate_many` up to `TOGETHER` pairs at once, else one after the other.
+        by_motion: also give the error by the true motion of the pixels, in the steps of `MOTIONS`.
     """
-    from mer.motion.grey import grey
-    from mer.motion.tvl1 import TVL1Options
-    from mer.motion.tvl1 import flow as measure
-    from mer.stages.magnify import lagrangian
+    module = load(METHODS["flow"], method, "bench") if method in METHODS["flow"] else import_module(method)
+    params = module.Params(**options)
+    many = getattr(module, "estimate_many", None) if together else None
+    found: dict[str, list[float]] = {}
+    for start in range(0, len(files), TOGETHER):
+        chosen = files[start : start + TOGETHER]
+        clips = [_judged(clip, k + start, sigma, light, size) for k, clip in opened(chosen)]
+        firsts, seconds = (np.stack([clip[name] for clip in clips]) for name in ("first", "second"))
+        if many is not None:
+            made = clock.time(many, firsts, seconds, params, units=len(clips))
+        else:
+            made = [clock.time(module.estimate, *pair, params) for pair in zip(firsts, seconds, strict=True)]
+        for clip, field in zip(clips, made, strict=True):
+            for measure, value in _missed(clip, field, by_motion).items():
+                found.setdefault(measure, []).append(value)
+    return {measure: (float(np.mean(values)), "px EPE") for measure, values in found.items()}
 
-    params = lagrangian.Params(alphas=[factor], flow=algorithm)
-    gains, pictures = [], []
+
+def _judged(clip: Arrays, k: int, sigma: float, light: str, size: int) -> Arrays:
+    """Return the two grey images of a pair, and the true flow and masks at their size."""
+    import cv2
+
+    from mer.motion.grey import grey
+
+    gain = LIGHTS[light](*np.meshgrid(np.linspace(-1, 1, SIZE), np.linspace(-1, 1, SIZE)))
+    images = {"first": clip["onset"], "second": clip["apex"]}
+    if light != "steady":
+        images["second"] = images["second"] * gain[..., None]
+    judged = {name: grey(noisy(image, sigma, k, name), size) for name, image in images.items()}
+    truth = clip["flow"].transpose(1, 2, 0)
+    if size != SIZE:
+        truth = cv2.resize(truth, (size, size), interpolation=cv2.INTER_AREA) * (size / SIZE)
+    judged["flow"] = np.ascontiguousarray(truth.transpose(2, 0, 1))
+    for name in ("moving", "valid"):
+        mask = cv2.resize(clip[name].astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST)
+        judged[name] = mask.astype(bool)
+    return judged
+
+
+def _missed(clip: Arrays, field: np.ndarray, by_motion: bool) -> dict[str, float]:
+    from mer.motion.endpoint import endpoint_errors
+
+    errors, length = endpoint_errors(field, clip["flow"]), np.hypot(*clip["flow"])
+    regions = {"moving": clip["moving"], "still": clip["valid"] & ~clip["moving"]}
+    if by_motion:
+        for low, high in MOTIONS:
+            regions[motion_name(low, high)] = clip["moving"] & (length >= low) & (length < high)
+    return {name: float(errors[region].mean()) for name, region in regions.items() if region.sum() >= LEAST_PIXELS}
+
+
+def motion_name(low: float, high: float) -> str:
+    """Return the measure's name for pixels whose true motion is within a step of `MOTIONS`."""
+    return f"moving {low:g}-{high:g} px"
+
+
+def compared_flow(clock: Clock, files: Sequence[Path], method: str, peer: str, size: int) -> Errors:
+    """Largest difference of a method from a peer's flow of the same pairs, the peer alone being timed."""
+    module, other = load(METHODS["flow"], method, "bench"), import_module(peer)
+    largest = 0.0
     for k, clip in opened(files):
-        pair = np.stack([noisy(clip[name], sigma, k, name) for name in ("onset", "apex")])
-        made = clock.time(lambda frames=pair: next(lagrangian.magnified(frames, 0, params))[1])
-        truth, region, field = clip[f"magnified_{factor:g}"], clip["moving"], clip["flow"]
-        start = grey(clip["onset"])
-        along = [
-            float((measure(start, grey(image), TVL1Options()) * field)[:, region].sum()) for image in (made, truth)
-        ]
-        gains.append(along[0] / along[1])
-        pictures.append(rms((made.astype(float) - truth)[region].ravel()))
-    return {"gain": (100 * abs(float(np.mean(gains)) - 1), "% of asked"), "picture": (rms(pictures), "grey levels RMS")}
+        judged = _judged(clip, k, 0.0, "steady", size)
+        theirs = clock.time(other.flow, judged["first"], judged["second"])
+        ours = module.estimate(judged["first"], judged["second"], module.Params())
+        largest = max(largest, float(np.hypot(*(theirs - ours)).max()))
+    return {f"largest difference from {method}": (largest, "px")}
 
 
 def align(clock: Clock, files: Sequence[Path], method: str) -> Errors:

@@ -45,8 +45,8 @@ def flows(
     """Return the forward flows of a batch of pairs.
 
     Args:
-        firsts: (B, H, W) grey float, 0-255, sides of at least 16 pixels.
-        seconds: the same shape.
+        firsts: (B, H, W) grey float, 0-255, sides of at least 16 pixels; or (1, H, W), the first image of all.
+        seconds: (B, H, W).
         options: the published values when None.
         device: `cpu`, in float64, or `cuda`, in float32. A pair's result does not depend on its batch on a CPU.
 
@@ -60,6 +60,8 @@ def flows(
 
     from mer.motion import black_anandan_kernel
 
+    if len(firsts) == 1:
+        firsts = np.repeat(firsts, len(seconds), axis=0)
     if firsts.shape != seconds.shape or firsts.ndim != 3:
         raise ValueError(f"expected two (B, H, W) arrays, found {firsts.shape} and {seconds.shape}")
     if min(firsts.shape[1:]) < LEAST_SIDE:

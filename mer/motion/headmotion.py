@@ -1,7 +1,11 @@
 """Removal of the motion of the whole head from a flow field.
 
 Alignment leaves a residue of head motion in every crop. Most of the face does not take part in a micro-expression,
-so a robust statistic of the field is the head's motion and what is left is the expression's.
+so a robust statistic of the field is the head's motion and what is left is the expression's:
+
+- `nose`: the mean of a patch at the bridge of the nose, as SOFTNet has it (specs/mean-softnet.md §3.1), a translation;
+- `median`: the median of the field, a translation;
+- `similarity`: a robust fit of translation, rotation and scale.
 """
 
 from __future__ import annotations
@@ -10,11 +14,26 @@ from typing import Literal
 
 import numpy as np
 
-Centring = Literal["none", "median", "similarity"]
+Centring = Literal["none", "nose", "median", "similarity"]
 
 
-def centre(flow: np.ndarray, how: Centring) -> np.ndarray:
-    """Return `flow` (2, H, W) without head motion, by the method named; `none` returns it as it is."""
+def centre(flow: np.ndarray, how: Centring, landmarks: np.ndarray | None = None) -> np.ndarray:
+    """Return a flow without head motion.
+
+    Args:
+        flow: (2, H, W) float, pixels.
+        how: the method; `none` returns the flow as it is.
+        landmarks: (68, 2) float (x, y) pixels of the flow, which `nose` needs.
+
+    Raises:
+        ValueError: `nose` without landmarks, or with unknown ones.
+    """
+    if how == "nose":
+        from mer.motion.brow_mouth import NOSE, nose_mean
+
+        if landmarks is None or not np.isfinite(landmarks[NOSE]).all():
+            raise ValueError("the nose's landmarks are unknown")
+        return flow - nose_mean(flow, landmarks)[:, None, None]
     if how == "median":
         return flow - np.median(flow, axis=(1, 2), keepdims=True)
     if how == "similarity":

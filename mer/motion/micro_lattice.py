@@ -62,6 +62,20 @@ def spline_coefficients(count: int) -> Tensor:
     return torch.linalg.inv(spline(torch.arange(count, dtype=torch.float64), count, 1.0))
 
 
+def regridding(side: int, given: float, wanted: float) -> Tensor:
+    """Return the matrix (wanted nodes, given nodes) float64 between lattices of two spacings, by least squares.
+
+    Args:
+        side: pixels of the image.
+        given: distance of the given nodes, pixels.
+        wanted: distance of the nodes whose splines shall describe the same field.
+    """
+    pixels = centres(side, 1)
+    have, want = (spline(pixels, -int(-side // spacing), spacing) for spacing in (given, wanted))
+    # A whisper of ridge: a last node that lies beyond the image may be seen by no pixel.
+    return torch.linalg.solve(want.T @ want + 1e-9 * torch.eye(want.shape[1], dtype=torch.float64), want.T @ have)
+
+
 class Band:
     """An operator on one axis whose distant entries vanish, applied in blocks that leave them out."""
 

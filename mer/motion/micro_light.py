@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -16,11 +17,25 @@ _TERMS = 6
 _ROUNDS = 3
 
 
-def relit(first: Tensor, second: Tensor) -> Tensor:
-    """Return `second` in the light of `first`, both (B, H, W) float32; unchanged for identical images."""
-    rows, columns, coarse, fine = _operators(first.shape[1], first.shape[2], str(first.device))
-    gain, offset = fit(apply(rows, first, columns), apply(rows, second, columns), coarse)
-    return torch.addcmul(second + offset, (gain @ fine).view_as(second), second)
+def relit(first: Tensor, second: Tensor, groups: Sequence[slice], out: Tensor) -> Tensor:
+    """Write `second` in the light of `first` to `out` and return it; unchanged for identical images.
+
+    Args:
+        first: (1 or B, H, W) float32.
+        second: (B, H, W) float32.
+        groups: which pairs to work on at once where arrays have the size of images.
+        out: (B, H, W).
+    """
+    rows, columns, coarse, fine = _operators(second.shape[1], second.shape[2], str(second.device))
+    cells = [
+        torch.cat([apply(rows, images[group], columns) for group in (groups if len(images) == len(second) else [...])])
+        for images in (first, second)
+    ]
+    gain, offset = fit(cells[0], cells[1], coarse)
+    for group in groups:
+        light = torch.matmul(gain[group], fine).view_as(second[group]).add_(1)
+        torch.mul(second[group], light, out=out[group]).add_(offset[group])
+    return out
 
 
 @lru_cache(maxsize=8)

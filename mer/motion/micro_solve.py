@@ -8,6 +8,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+# What the six numbers of an affine field explain of noise alone, with some margin, in units of its variance: a field
+# that explains less is left out, one that explains much is kept (a positive-part James-Stein estimate).
+_BY_CHANCE = 12.0
+
 
 @dataclass(frozen=True)
 class Smoothness:
@@ -71,6 +75,8 @@ def solve(normal: Tensor, right: Tensor, smooth: Smoothness, iterations: int, gl
     solution, residual = torch.zeros_like(right), right
     if globally:
         solution = affine(normal, right, smooth)
+        explained = _dot(right, solution)
+        solution = solution * torch.clamp(1 - _BY_CHANCE / (explained + 1e-20), min=0)
         residual = smooth.subtract_neighbours(blocks(diagonal, cross, solution), solution).neg_().add_(right)
     direction = blocks(inverse, crossed, residual)
     power = _dot(residual, direction)

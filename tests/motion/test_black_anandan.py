@@ -2,95 +2,15 @@
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from pydantic import ValidationError
-from scipy.ndimage import convolve, correlate, correlate1d, gaussian_filter, map_coordinates
-from scipy.sparse.linalg import spsolve
+from scipy.ndimage import gaussian_filter, map_coordinates
 
+from mer.bench.black_anandan_peer import flow as direct_flow
 from mer.core.errors import ConfigError
 from mer.motion import black_anandan
 from mer.motion.black_anandan import BlackAnandanOptions
 from mer.motion.endpoint import endpoint_errors
 from mer.stages.flow import black_anandan as method
-
-
-def differences(height, width):
-    """Forward differences of a field stacked by rows, those along x and then those along y."""
-    along_x = sp.diags([-1.0, 1.0], [0, 1], shape=(width - 1, width))
-    along_y = sp.diags([-1.0, 1.0], [0, 1], shape=(height - 1, height))
-    return sp.vstack([sp.kron(sp.eye(height), along_x), sp.kron(along_y, sp.eye(width))]).tocsr()
-
-
-def kernel(size, sigma):
-    y, x = np.mgrid[:size, :size] - size // 2
-    weight = np.exp(-(x**2 + y**2) / (2 * sigma**2))
-    return weight / weight.sum()
-
-
-def halved(image, spacing):
-    size = {2.0: 5, 1.25: 3}[spacing]
-    smooth = correlate(image, kernel(size, spacing / 2), mode="reflect")
-    rows, columns = (
-        np.minimum(np.floor((np.arange(int(np.ceil(n / spacing))) + 0.5) * spacing).astype(int), n - 1)
-        for n in image.shape
-    )
-    return smooth[np.ix_(rows, columns)]
-
-
-def resized(field, shape):
-    """Matlab's bilinear imresize, sample by sample."""
-    for axis, wanted in enumerate(shape):
-        count = field.shape[axis]
-        scale = wanted / count
-        made = []
-        for i in range(wanted):
-            at = (i + 0.5) / scale - 0.5
-            taps = np.arange(int(np.floor(at - 3 / min(scale, 1))), int(np.ceil(at + 3 / min(scale, 1))) + 1)
-            weight = np.maximum(0, 1 - min(scale, 1) * np.abs(at - taps))
-            taken = np.take(field, np.pad(np.arange(count), 9, mode="symmetric")[taps + 9], axis=axis)
-            made.append(np.tensordot(weight / weight.sum(), taken, (0, axis)))
-        field = np.stack(made, axis=axis)
-    return field
-
-
-def direct_step(uv, one, two, quadratic):
-    """One warp of the published algorithm with a sparse system and a direct solver."""
-    height, width = one.shape
-    y, x = np.mgrid[:height, :width]
-    x, y = x + uv[0], y + uv[1]
-    seen = map_coordinates(two, [y, x], order=1, mode="nearest")
-    seen = np.where((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1), one, seen)
-    taps = np.array([-1, 9, -45, 0, 45, -9, 1]) / 60
-    ix, iy = (correlate1d(seen, taps, axis=axis, mode="reflect").ravel() for axis in (1, 0))
-    it = (seen - one).ravel()
-
-    def mix(value, s, weight, weight_quadratic):
-        return quadratic * weight_quadratic * 2 / s**2 + (1 - quadratic) * weight * 2 / (2 * s**2 + value**2)
-
-    data, d = mix(it, 6.3, 1, 1), differences(height, width)
-    laplacians = [d.T @ sp.diags(mix(d @ c.ravel(), 0.1, 0.1, 0.05)) @ d for c in uv]
-    matrix = sp.bmat(
-        [
-            [sp.diags(data * ix * ix) + laplacians[0], sp.diags(data * ix * iy)],
-            [sp.diags(data * ix * iy), sp.diags(data * iy * iy) + laplacians[1]],
-        ]
-    ).tocsc()
-    right = [-(lap @ c.ravel()) - data * it * i for lap, c, i in zip(laplacians, uv, (ix, iy), strict=True)]
-    found = spsolve(matrix, np.concatenate(right)).reshape(2, height, width)
-    return uv + np.clip(found, -1, 1)
-
-
-def direct_flow(one, two):
-    """The published algorithm (specs/au-fusion.md §3.1 and 3.2) by SciPy alone."""
-    one, two = (convolve(image, kernel(5, 5.0), mode="constant") for image in (one, two))
-    uv = np.zeros((2, *one.shape))
-    for quadratic, spacing in ((1.0, 2.0), (0.5, 1.25), (0.0, 1.25)):
-        for pair in ((halved(one, spacing), halved(two, spacing)), (one, two)):
-            ratio = pair[0].shape[0] / uv.shape[1]
-            uv = np.stack([resized(c, pair[0].shape) for c in uv]) * ratio if ratio != 1 else uv
-            for _ in range(3):
-                uv = direct_step(uv, *pair, quadratic)
-    return uv
 
 
 @pytest.fixture(scope="module")

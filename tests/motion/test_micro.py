@@ -91,8 +91,9 @@ def test_noise_hurts_less_than_tvl1(texture, axes):
 
 
 def test_noise_alone_on_a_plain_wall_is_no_motion(axes):
-    wall = 128 + 2 * np.random.default_rng(3).standard_normal((2, *axes[0].shape))
-    assert np.hypot(*micro.flow(*wall)).mean() < 0.15
+    for seed in range(3, 7):
+        wall = 128 + 2 * np.random.default_rng(seed).standard_normal((2, *axes[0].shape))
+        assert np.hypot(*micro.flow(*wall)).mean() < 0.03
 
 
 @pytest.mark.parametrize("gain, offset", [(1.02, 0.0), (1.02, 2.0), (0.95, -3.0)])
@@ -121,22 +122,53 @@ def test_batch_is_pairs_one_by_one_whatever_the_split(texture, axes):
     whole = micro.flows(firsts, seconds)
     assert whole.shape == (4, 2, 96, 112)
     halves = [micro.flows(firsts[part], seconds[part]) for part in (slice(0, 1), slice(1, 4))]
-    np.testing.assert_array_equal(whole, np.concatenate(halves))
-    np.testing.assert_array_equal(micro.flows(firsts[::-1], seconds[::-1]), whole[::-1])
-    np.testing.assert_array_equal(micro.flow(firsts[2], seconds[2]), whole[2])
+    np.testing.assert_allclose(whole, np.concatenate(halves), atol=5e-4)
+    np.testing.assert_allclose(micro.flows(firsts[::-1], seconds[::-1]), whole[::-1], atol=5e-4)
+    assert not whole[3].any()
 
 
-def test_joint_batch_of_the_kernel_is_pairs_one_by_one(texture, axes):
-    """What a GPU runs: all pairs in the same operations; only the CPU's shortcut of one by one is left out."""
-    import torch
+def test_more_pairs_than_a_batch_holds(texture, axes, monkeypatch):
+    from mer.motion import micro_kernel
 
+    # The last batch is smaller than the one before, and than what is worked on at once.
+    firsts, seconds = (images[[0, 3, 1, 2]] for images in batch(texture, axes))
+    whole = micro.flows(firsts, seconds)
+    assert not whole[1].any()
+    monkeypatch.setitem(micro_kernel._BATCH, "cpu", 2)
+    for cached in (1, 10**9):
+        monkeypatch.setattr(micro_kernel, "_CACHED", cached)
+        np.testing.assert_allclose(micro.flows(firsts, seconds), whole, atol=5e-4)
+
+
+@pytest.mark.parametrize("cached", [1, 2 * 96 * 112, 10**9])
+def test_groups_of_pairs_are_pairs_one_by_one(texture, axes, monkeypatch, cached):
+    """A GPU works on the whole batch at once: the last case."""
     from mer.motion import micro_kernel
 
     firsts, seconds = batch(texture, axes)
-    images = [torch.from_numpy(images.astype(np.float32)) for images in (firsts, seconds)]
-    joint = micro_kernel.together(*images, micro.settings(MicroOptions())).numpy()
-    np.testing.assert_allclose(joint, micro.flows(firsts, seconds), atol=1e-4)
-    assert not joint[3].any()
+    single = np.stack([micro.flow(one, two) for one, two in zip(firsts, seconds, strict=True)])
+    monkeypatch.setattr(micro_kernel, "_CACHED", cached)
+    np.testing.assert_allclose(micro.flows(firsts, seconds), single, atol=5e-4)
+
+
+@pytest.mark.parametrize("cached", [1, 2 * 96 * 112, 10**9])
+def test_one_first_image_serves_all_pairs(texture, axes, monkeypatch, cached):
+    from mer.motion import micro_kernel
+
+    cases = [moved(texture, axes, bump(peak))[:2] for peak in (0.3, 0.9, 1.5)]
+    first, seconds = cases[0][0], np.stack([case[1] for case in cases] + [cases[0][0]])
+    expected = micro.flows(np.stack([first] * 4), seconds)
+    monkeypatch.setattr(micro_kernel, "_CACHED", cached)
+    np.testing.assert_allclose(micro.flows(first[None], seconds), expected, atol=5e-4)
+    assert not expected[3].any()
+
+
+@pytest.mark.parametrize("peak", [3.0, 5.0])
+def test_local_motions_of_several_pixels(texture, axes, peak):
+    first, second, truth = moved(texture, axes, bump(peak))
+    mask = moving(truth)
+    assert endpoint_error(micro.flow(first, second), truth, mask) < 0.1 * peak
+    assert endpoint_error(micro.flow(first, second, ACCURATE), truth, mask) < 0.05 * peak
 
 
 @pytest.mark.parametrize("options", [MicroOptions(), ACCURATE], ids=["fast", "accurate"])
@@ -163,8 +195,8 @@ def test_any_shape_of_image(texture, shape):
     "key, value",
     [
         ("preset", "accurate"), ("lattice", 6), ("levels", 1), ("coarse_warps", 3), ("warps", 3), ("steps", 4),
-        ("smoothness", 60.0),
-        ("edge", 1.0), ("presmooth", 1.0), ("floor", 3.0), ("iterations", 8), ("lighting", False),
+        ("smoothness", 60.0), ("coarse_smoothness", 50.0),
+        ("edge", 1.0), ("presmooth", 1.0), ("floor", 3.0), ("iterations", 1), ("lighting", False),
     ],
 )  # fmt: skip
 def test_every_option_changes_the_flow(texture, axes, key, value):

@@ -36,9 +36,21 @@ def test_similarity_of_a_rotation_is_its_angle():
     assert np.abs(parameters[[0, 2, 3]]).max() < 1e-5
 
 
-@pytest.mark.parametrize("how", ["none", "median", "similarity"])
+def test_nose_takes_out_what_its_patch_moves_on_average():
+    """SOFTNet: 11 x 11 pixels at 128, centred on landmark 28 (specs/mean-softnet.md 3.1)."""
+    flow = np.random.default_rng(1).normal(size=(2, 128, 128))
+    landmarks = np.zeros((68, 2))
+    landmarks[28] = [70, 50]
+    expected = flow - flow[:, 45:56, 65:76].mean(axis=(1, 2))[:, None, None]
+    np.testing.assert_allclose(centre(flow, "nose", landmarks), expected, atol=1e-12)
+    for unknown in (None, np.full((68, 2), np.nan)):
+        with pytest.raises(ValueError, match="landmarks are unknown"):
+            centre(flow, "nose", unknown)
+
+
+@pytest.mark.parametrize("how", ["none", "nose", "median", "similarity"])
 def test_no_motion_stays_none_and_dtype_is_kept(how):
-    still = centre(np.zeros((2, 20, 30), np.float32), how)
+    still = centre(np.zeros((2, 20, 30), np.float32), how, np.full((68, 2), 12.0))
     assert still.dtype == np.float32
     assert not still.any()
 

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from mer.core.errors import ClipError, ConfigError
 from mer.motion.strain import strain
-from mer.stages.flow import dis, published, stage, tvl1
+from mer.stages.flow import black_anandan, dis, micro, published, stage, tvl1
 from mer.stages.flow.pairs import FlowParams, frame_pairs
 
 
@@ -72,14 +72,7 @@ def test_smaller_size_gives_flow_and_landmarks_in_its_pixels(run, aligned, landm
 
 
 def test_factors_of_a_magnified_product_stay_in_front(run, product, movie, landmarks):
-    still = np.stack([movie[0]] * 9)
-    arrays = {
-        "frames": np.stack([movie, still]),
-        "alphas": np.array([1.0, 2.0]),
-        "landmarks": np.stack([landmarks] * 9),
-        "numbers": np.arange(9.0),
-    }
-    clip = run(stage, dis, product(arrays, {"onset": 0, "apex": 5}), pairs="consecutive")
+    clip = run(stage, dis, product(factors(movie, landmarks), {"onset": 0, "apex": 5}), pairs="consecutive")
     flow = clip.read("flow")
     assert flow.shape == (2, 8, 2, 64, 64)
     assert clip.read("strain").shape == (2, 8, 64, 64)
@@ -105,6 +98,88 @@ def test_centring_and_storage(run, product, movie, landmarks):
         assert np.abs(np.median(run(stage, dis, source, centre=how).read("flow")[0, 0])) < 0.02
 
 
+class OneByOne:
+    """A batching method without its batches."""
+
+    def __init__(self, method):
+        self.estimate, self.Params = method.estimate, method.Params
+
+
+@pytest.mark.parametrize("method", [micro, black_anandan])
+@pytest.mark.parametrize("pairing", ["onset_each", "consecutive"])
+def test_pairs_together_are_pairs_one_by_one(run, aligned, monkeypatch, method, pairing):
+    keys = {"pairs": pairing, "size": 32}
+    expected = run(stage, OneByOne(method), aligned(), **keys)
+    for pixels in (stage._PIXELS, 3 * 32**2):
+        monkeypatch.setattr(stage, "_PIXELS", pixels)
+        clip = run(stage, method, aligned(), **keys)
+        np.testing.assert_allclose(clip.read("flow"), expected.read("flow"), atol=1e-3)
+        np.testing.assert_allclose(clip.read("strain"), expected.read("strain"), atol=1e-3)
+
+
+def factors(movie, landmarks):
+    """A magnified clip of two factors, the second one still."""
+    return {
+        "frames": np.stack([movie, np.stack([movie[0]] * 9)]),
+        "alphas": np.array([1.0, 2.0]),
+        "landmarks": np.stack([landmarks] * 9),
+        "numbers": np.arange(9.0),
+    }
+
+
+def test_factors_together_are_factors_one_by_one(run, product, movie, landmarks, monkeypatch):
+    source = product(factors(movie, landmarks), {"onset": 0, "apex": 5})
+    expected = run(stage, OneByOne(micro), source, pairs="onset_each").read("flow")
+    assert not expected[1].any()
+    monkeypatch.setattr(stage, "_PIXELS", 5 * 64**2)
+    flow = run(stage, micro, source, pairs="onset_each").read("flow")
+    assert flow.shape == (2, 8, 2, 64, 64)
+    np.testing.assert_allclose(flow, expected, atol=1e-3)
+
+
+def test_a_batch_that_shares_its_first_frame_gets_it_once(run, aligned):
+    class Counting:
+        Params, shapes = micro.Params, []
+
+        @classmethod
+        def estimate_many(cls, firsts, seconds, params):
+            cls.shapes.append((len(firsts), len(seconds)))
+            return np.zeros((len(seconds), 2, *seconds.shape[1:]), np.float32)
+
+    run(stage, Counting, aligned(), pairs="onset_each")
+    run(stage, Counting, aligned(), pairs="consecutive")
+    assert Counting.shapes == [(1, 8), (8, 8)]
+
+
+def test_a_device_that_is_not_there_is_one_line(run, aligned, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for method in (micro, black_anandan):
+        assert method.Params().resolved_device() == "cpu"
+        with pytest.raises(ConfigError, match=r"device: no CUDA device is available; expected cpu"):
+            run(stage, method, aligned(), device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert micro.Params().resolved_device() == "cuda"
+    assert micro.Params(device="cpu").resolved_device() == "cpu"
+
+
+def test_motion_of_the_nose_is_taken_out(run, product, movie, landmarks):
+    shifted = np.stack([movie[0], np.roll(movie[0], 1, axis=1)])
+    arrays = {"frames": shifted, "landmarks": np.stack([landmarks] * 2), "numbers": np.arange(2.0)}
+    plain = run(stage, dis, product(arrays, {"onset": 0, "apex": 1})).read("flow")[0]
+    centred = run(stage, dis, product(arrays, {"onset": 0, "apex": 1}), centre="nose").read("flow")[0]
+    x, y = np.rint(landmarks[28]).astype(int)
+    np.testing.assert_allclose(plain - centred, (plain - centred)[:, :1, :1] * np.ones_like(plain), atol=1e-6)
+    assert np.abs(centred[:, y - 1 : y + 2, x - 1 : x + 2]).max() < 0.05
+    assert plain[0, y, x] == pytest.approx(1, abs=0.1)
+    arrays["landmarks"] = np.full((2, 68, 2), np.nan, np.float32)
+    reason = run(stage, dis, product(arrays, {"onset": 0, "apex": 1}), centre="nose")
+    assert (
+        reason == "s_c: the landmarks of frame 0 are unknown; expected a nose for centre: nose; use centre: similarity"
+    )
+
+
 class Broken:
     """A method whose estimate is not a number."""
 
@@ -115,7 +190,21 @@ class Broken:
         return np.full((2, *first.shape), np.nan, np.float32)
 
 
-def test_flow_that_is_not_finite_excludes_the_clip(run, aligned):
+class Sick:
+    """A batching method of whose estimates the last is not a number."""
+
+    Params = micro.Params
+
+    @staticmethod
+    def estimate_many(firsts, seconds, params):
+        made = np.zeros((len(seconds), 2, *seconds.shape[1:]), np.float32)
+        made[-1, 0, 3, 3] = np.inf
+        return made
+
+
+def test_flow_that_is_not_finite_excludes_the_clip(run, aligned, product, movie, landmarks):
+    source = product(factors(movie, landmarks), {"onset": 0, "apex": 5})
+    assert "flow of frames 0 and 5 of factor 1 is not finite" in run(stage, Sick, source)
     assert run(stage, Broken, aligned()) == "s_c: flow of frames 0 and 5 is not finite; try another preset"
 
 

@@ -28,11 +28,15 @@ class FlowParams(Params):
     size: int | None = Field(
         default=None, ge=16, le=2048, description="Shrink crops to this side; flow is in its pixels."
     )
-    centre: Literal["none", "median", "similarity"] = Field(
-        default="none", description="Head motion to take out of the flow."
+    centre: Literal["none", "nose", "median", "similarity"] = Field(
+        default="none",
+        description="Head motion to take out of the flow: the mean of a patch on the bridge of the nose, the median, "
+        "or a robust fit of shift, rotation and scale.",
     )
     strain: Literal["none", "central", "backward", "forward"] = Field(
-        default="central", description="Differences of the strain, from the centred flow; `none` stores no strain."
+        default="central",
+        description="Differences of the strain, from the centred flow: `backward` is MEAN's, `forward` SOFTNet's; "
+        "`none` stores no strain.",
     )
     dtype: Literal["float32", "float16"] = Field(default="float32", description="How flow and strain are stored.")
 
@@ -41,6 +45,22 @@ class FlowParams(Params):
         if self.step is not None and self.pairs != "consecutive":
             raise ValueError("step needs pairs: consecutive")
         return self
+
+
+class DeviceParams(FlowParams):
+    """What a method that also runs on a GPU is asked for."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where the flow is computed; `auto` takes a GPU if PyTorch finds one."
+    )
+
+    def resolved_device(self) -> str:
+        """Return `cpu` or `cuda`."""
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def frame_pairs(params: FlowParams, events: Mapping[str, Any], count: int, where: str = "clip") -> np.ndarray:

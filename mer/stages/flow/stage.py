@@ -7,6 +7,8 @@ motion is taken out before the strain is computed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +21,9 @@ from mer.motion.grey import grey
 from mer.motion.headmotion import centre
 from mer.motion.strain import strain
 from mer.stages.flow.pairs import FlowParams, frame_pairs
+
+# Pixels of all first images of the pairs that a method gets at once: 32 pairs at 224 pixels, 1 above 1,267.
+_PIXELS = 32 * 224**2
 
 
 def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) -> None:
@@ -40,45 +45,74 @@ def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) ->
     if size > side:
         raise ConfigError("flow.size", f"{size} is larger than the crops", f"at most {side}", "align to a larger size")
     pairs = frame_pairs(params, clip.attributes, frames.shape[-4], clip.sample_id)
+    views = [frames] if frames.ndim == 4 else [_Factor(frames, k) for k in range(len(frames))]
+    landmarks = clip.read("landmarks").astype(np.float64)
+    # Pixel centres are at integers, so it is the borders, half a pixel further out, that scale.
+    landmarks = (landmarks + 0.5) * (size / side) - 0.5
+    fields = clip_fields(views, pairs, landmarks, method, params, clip.sample_id)
     if frames.ndim == 4:
-        for pair in pairs:
-            _append(out, *clip_flow(frames, pair[None], method, params, clip.sample_id), params)
+        for field in fields:
+            _append(out, field[None], params)
     else:
-        for factor in range(len(frames)):
-            flow, bent = clip_flow(_Factor(frames, factor), pairs, method, params, clip.sample_id)
-            _append(out, flow[None], None if bent is None else bent[None], params)
+        for _ in views:
+            _append(out, np.stack(list(islice(fields, len(pairs))))[None], params)
         out.write("alphas", clip.read("alphas"))
-    _describe(clip, out, pairs, size / side)
+    _describe(clip, out, pairs, landmarks)
 
 
-def clip_flow(
-    frames: Any, pairs: np.ndarray, method: ModuleType, params: FlowParams, where: str = "clip"
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the centred flow and the strain of the pairs of a clip.
+def clip_fields(
+    views: Sequence[Any],
+    pairs: np.ndarray,
+    landmarks: np.ndarray,
+    method: ModuleType,
+    params: FlowParams,
+    where: str = "clip",
+) -> Iterator[np.ndarray]:
+    """Yield the centred flow (2, H, W) float32 of every pair of every view of a clip.
+
+    A method with `estimate_many(firsts, seconds, params)` gets many pairs at once, across views; its memory is bounded
+    by `_PIXELS`. Its `firsts` have length 1 when all pairs begin with the same frame.
 
     Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        pairs: (P, 2) int indices.
+        views: the clip's frames, or those of every magnification factor: each (F, S, S, 3) uint8 RGB, an array or a
+            dataset; read one frame at a time.
+        pairs: (P, 2) int indices of frames.
+        landmarks: (F, 68, 2) float, pixels of the flow.
         method: a method module, with `estimate(first, second, params)`.
         params: the method's parameters.
         where: the clip's name in messages.
 
-    Returns:
-        flow (P, 2, H, W) and strain (P, H, W), float32; None for `strain: none`.
-
     Raises:
-        ClipError: the estimate is not finite.
+        ClipError: the estimate is not finite, or the nose that it is to be centred on is unknown.
     """
-    fields: list[np.ndarray] = []
-    greys: dict[int, np.ndarray] = {}
-    for first, second in pairs:
-        greys = {i: greys[i] if i in greys else grey(frames[i], params.size) for i in (int(first), int(second))}
-        field = method.estimate(greys[int(first)], greys[int(second)], params)
-        if not np.isfinite(field).all():
-            raise ClipError(where, f"flow of frames {first} and {second} is not finite", remedy="try another preset")
-        fields.append(centre(field, params.centre))
-    flow = np.stack(fields)
-    return flow, None if params.strain == "none" else strain(flow, params.strain)
+    jobs = [(k, int(first), int(second)) for k in range(len(views)) for first, second in pairs]
+    greys: dict[tuple[int, int], np.ndarray] = {}
+    side = params.size or views[0][0].shape[0]
+    for start in range(0, len(jobs), max(1, _PIXELS // side**2)):
+        chosen = jobs[start : start + max(1, _PIXELS // side**2)]
+        needed = dict.fromkeys((view, index) for view, first, second in chosen for index in (first, second))
+        greys = {key: greys[key] if key in greys else grey(views[key[0]][key[1]], params.size) for key in needed}
+        for (view, first, second), field in zip(chosen, _estimates(greys, chosen, method, params), strict=True):
+            if not np.isfinite(field).all():
+                factor = f" of factor {view}" if len(views) > 1 else ""
+                found = f"flow of frames {first} and {second}{factor} is not finite"
+                raise ClipError(where, found, remedy="try another preset")
+            if params.centre == "nose" and not np.isfinite(landmarks[first]).all():
+                found = f"the landmarks of frame {first} are unknown"
+                raise ClipError(where, found, "a nose for centre: nose", "use centre: similarity")
+            yield centre(field, params.centre, landmarks[first])
+
+
+def _estimates(
+    greys: Mapping[tuple[int, int], np.ndarray], jobs: Sequence[tuple[int, int, int]], method: ModuleType, params: Any
+) -> Iterable[np.ndarray]:
+    """Yield the flow (2, H, W) of each (view, first, second) of `jobs`, many at once where the method can."""
+    if not hasattr(method, "estimate_many"):
+        return (method.estimate(greys[k, first], greys[k, second], params) for k, first, second in jobs)
+    begins = dict.fromkeys((k, first) for k, first, _ in jobs)
+    firsts = [greys[key] for key in (begins if len(begins) == 1 else [(k, first) for k, first, _ in jobs])]
+    made: np.ndarray = method.estimate_many(np.stack(firsts), np.stack([greys[k, s] for k, _, s in jobs]), params)
+    return made
 
 
 class _Factor:
@@ -91,16 +125,17 @@ class _Factor:
         return self._frames[self._factor, index]
 
 
-def _append(out: ClipWriter, flow: np.ndarray, bent: np.ndarray | None, params: Any) -> None:
+def _append(out: ClipWriter, flow: np.ndarray, params: Any, bent: np.ndarray | None = None) -> None:
+    """Append flow (1, ..., 2, H, W) and its strain, which is computed unless it is given."""
     out.append("flow", flow.astype(params.dtype))
+    if bent is None and params.strain != "none":
+        bent = strain(flow, params.strain)
     if bent is not None:
         out.append("strain", bent.astype(params.dtype))
 
 
-def _describe(clip: Clip, out: ClipWriter, pairs: np.ndarray, scale: float) -> None:
-    landmarks = clip.read("landmarks")[pairs[:, 0]].astype(np.float64)
-    # Pixel centres are at integers, so it is the borders, half a pixel further out, that scale.
-    out.write("landmarks", ((landmarks + 0.5) * scale - 0.5).astype(np.float32))
+def _describe(clip: Clip, out: ClipWriter, pairs: np.ndarray, landmarks: np.ndarray) -> None:
+    out.write("landmarks", landmarks[pairs[:, 0]].astype(np.float32))
     out.write("pairs", pairs.astype(np.int64))
     out.write("numbers", clip.read("numbers").astype(np.float64)[pairs])
     out.attributes(clip.attributes)
@@ -110,7 +145,7 @@ def _published(source: Source, out: ClipWriter, method: ModuleType, params: Any)
     row = source.row
     assert source.root is not None
     flow, bent = method.decode(method.read(source.root / str(row["media_path"])), params)
-    _append(out, flow[None], bent[None], params)
+    _append(out, flow[None], params, bent[None])
     numbers = [np.nan if row.get(name) is None else float(row[name]) for name in ("onset", "apex")]
     out.write("pairs", np.array([[0, 1]], np.int64))
     out.write("numbers", np.array([numbers]))

@@ -1,0 +1,140 @@
+"""Plots of `mer bench stages --plots`: error against motion, against noise and against time, of every flow method."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from mer.bench.measure import Row
+from mer.core.atomic import atomic_path
+
+_MOTION = re.compile(r"moving ([\d.]+)-([\d.]+) px, noise 0\b")
+_NOISE = re.compile(r"moving, noise ([\d.]+),")
+_TIMED = "moving, noise 2"
+_MARKERS = "osD^vP*X<>hdp8"
+Lines = Mapping[str, Sequence[tuple[float, float]]]
+
+
+def motion_lines(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
+    """Return (middle of the motion, error) in pixels by method, without noise."""
+    return _lines(rows, _MOTION, lambda found: (float(found[1]) + float(found[2])) / 2)
+
+
+def noise_lines(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
+    """Return (noise in grey levels, error in pixels where the face moves) by method."""
+    return _lines(rows, _NOISE, lambda found: float(found[1]))
+
+
+def timed_points(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
+    """Return (CPU milliseconds per pair, error in pixels at noise 2) by method."""
+    return {row.method: [(1e3 * row.cpu_seconds, row.error)] for row in _flow(rows) if row.case.startswith(_TIMED)}
+
+
+def _flow(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row.stage == "flow" and row.unit == "px EPE"]
+
+
+def _lines(rows: Sequence[Row], pattern: re.Pattern[str], place: Any) -> dict[str, list[tuple[float, float]]]:
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in _flow(rows):
+        found = pattern.match(row.case)
+        if found:
+            lines.setdefault(row.method, []).append((place(found), row.error))
+    # A method that was measured in one case only makes no line.
+    return {method: sorted(points) for method, points in lines.items() if len(points) > 1}
+
+
+def write_plots(rows: Sequence[Row], folder: Path) -> Path:
+    """Write three PNG files and one HTML page that holds them, and return the page.
+
+    Args:
+        rows: of `mer.bench.stages.run_bench`.
+        folder: made when it is not there.
+
+    Raises:
+        StorageError: the folder is not writable.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    styles = _styles([row.method for row in _flow(rows)])
+    pixels = "mean end-point error, px"
+    pictures = {
+        "motion": _draw(motion_lines(rows), styles, "true motion, px (no noise)", pixels, log_y=True),
+        "noise": _draw(noise_lines(rows), styles, "noise, grey levels", pixels),
+        "time": _draw(timed_points(rows), styles, "CPU ms per 224 × 224 pair", f"{pixels} (noise 2)", log_x=True),
+    }
+    for name, data in pictures.items():
+        with atomic_path(folder / f"{name}.png") as temporary:
+            temporary.write_bytes(data)
+    page = folder / "index.html"
+    with atomic_path(page) as temporary:
+        temporary.write_text(_page(pictures), encoding="utf-8")
+    return page
+
+
+def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return colour and marker by method, the same in every plot."""
+    import matplotlib
+
+    colours = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
+    return {
+        method: {"color": colours[(2 * k + k // 10) % 20], "marker": _MARKERS[k % len(_MARKERS)]}
+        for k, method in enumerate(dict.fromkeys(methods))
+    }
+
+
+def _draw(
+    lines: Lines,
+    styles: Mapping[str, Mapping[str, Any]],
+    x: str,
+    y: str,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> bytes:
+    """Return a plot of one line per method as PNG; lines are told apart by colour and marker."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import ScalarFormatter
+
+    figure = Figure(figsize=(9, 4.8), layout="constrained")
+    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+    for method, points in lines.items():
+        axes.plot(*zip(*points, strict=True), label=method, linewidth=1.4, markersize=6, **styles[method])
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    for axis, scaled in ((axes.xaxis, log_x), (axes.yaxis, log_y)):
+        if scaled:
+            getattr(axes, f"set_{axis.axis_name}scale")("log")
+            axis.set_major_formatter(ScalarFormatter())
+    if not log_y:
+        axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3, which="both")
+    if lines:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    buffer = BytesIO()
+    canvas.print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+_CAPTIONS = {
+    "motion": "Error against the length of the true motion, clean images.",
+    "noise": "Error where the face moves, against the noise of both images.",
+    "time": "Error where the face moves against CPU time; down and left is better.",
+}
+
+
+def _page(pictures: Mapping[str, bytes]) -> str:
+    figures = "\n".join(
+        f'<figure><img alt="{html.escape(_CAPTIONS[name])}" src="data:image/png;base64,'
+        f'{base64.b64encode(data).decode()}"><figcaption>{html.escape(_CAPTIONS[name])}</figcaption></figure>'
+        for name, data in pictures.items()
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>mer bench stages: flow</title>\n'
+        "<style>body{font:16px sans-serif;max-width:60em;margin:2em auto}img{max-width:100%}</style>\n"
+        f"<h1>Flow against the simulator's truth</h1>\n{figures}\n</html>\n"
+    )

@@ -14,7 +14,7 @@ import numpy as np
 
 from mer.core.container import Clip
 from mer.motion.colour import flow_to_rgb
-from mer.report import figures
+from mer.report import figures, regions
 
 EVENTS = ("onset", "apex", "offset")
 FRAMES_SHOWN = 10
@@ -25,12 +25,16 @@ LEGEND = 96
 
 @dataclass(frozen=True)
 class Panel:
-    """One image (H, W, 3) uint8 RGB; `photo` when JPEG may carry it; `label` stands below it."""
+    """One image (H, W, 3) uint8 RGB; `photo` when JPEG may carry it; `label` stands below it.
+
+    `legend` is a colour scale, `sheet` many small images in one; neither is resized.
+    """
 
     image: np.ndarray
     label: str
     photo: bool = True
     legend: bool = False
+    sheet: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def align_picture(product: str, clip: Clip, parameters: Mapping[str, Any]) -> Pi
     panels = []
     for index, name in key_frames(clip, len(frames)):
         large = figures.enlarge(frames[index], 2)
-        image = figures.draw_landmarks(large, figures.scale_points(landmarks[index], 2), 2.4)
+        image = figures.draw_landmarks(large, figures.scale_points(landmarks[index], 2), large.shape[0] / 150)
         panels.append(Panel(image, name if name.startswith("frame") else f"{name}, frame {index}"))
     quality = ""
     if "quality" in clip and len(frames):
@@ -106,10 +110,17 @@ def align_picture(product: str, clip: Clip, parameters: Mapping[str, Any]) -> Pi
     if "detected" in clip:
         found = int(clip.read("detected").sum())
         quality += f" The detector ran and found the face in {found} of {len(frames)} frames; the others were tracked."
+    flags = [f"{key.removeprefix('flag: ')} in frames {clip.attributes[key]}" for key in _flags(clip)]
+    if flags:
+        quality += f" Flagged: {'; '.join(flags)}."
     side = f"{frames.shape[2]} × {frames.shape[1]} px"
     return Picture(
         product, tuple(panels), f"{len(frames)} aligned crops of {side}, 68 landmarks. {describe(parameters)}.{quality}"
     )
+
+
+def _flags(clip: Clip) -> list[str]:
+    return sorted(key for key in clip.attributes if key.startswith("flag: "))
 
 
 def interpolate_picture(product: str, clip: Clip, parameters: Mapping[str, Any]) -> Picture:
@@ -224,14 +235,24 @@ def _flow_caption(
     )
 
 
+def _which(clip: Clip, row: tuple[int, ...]) -> str:
+    """Return which frame or pair, and which factor, an index into the leading axes of `patches` is."""
+    factor = f" at factor {clip.read('alphas')[row[0]]:g}" if len(row) > 1 and "alphas" in clip else ""
+    if "pairs" in clip:
+        first, second = (int(v) for v in clip.read("pairs")[row[-1]])
+        return f"of {first} → {second}{factor}"
+    return f"of frame {row[-1]}{factor}"
+
+
 def rois_picture(
     product: str,
     clip: Clip,
     parameters: Mapping[str, Any],
     faces: Sequence[tuple[int, np.ndarray, str]],
     size: tuple[int, int],
+    row: tuple[int, ...] | None = None,
 ) -> Picture:
-    """Show the regions on the face.
+    """Show the regions on the face, and what is cut out of them.
 
     Args:
         product: its name.
@@ -239,6 +260,7 @@ def rois_picture(
         parameters: of its container.
         faces: (row of `boxes`, (S, S, 3) face crop, label) of each panel.
         size: (width, height) of the image that the boxes are in.
+        row: index into the leading axes of `patches`, of the patches that are shown; None shows none.
     """
     boxes, names = clip.read("boxes"), [str(name) for name in clip.read("names")]
     shown = names if len(names) <= NAMES_SHOWN else []
@@ -248,9 +270,14 @@ def rois_picture(
         scaled = figures.scale_boxes(boxes[index], size, (image.shape[1], image.shape[0]))
         panels.append(Panel(figures.draw_boxes(image, scaled, shown, width=2), label))
     of = str(clip.attributes.get("of", "not recorded"))
+    if row is not None and "patches" in clip:
+        images, scale = regions.patch_images(clip.lazy("patches")[row], of)
+        label = " ".join(["patches", _which(clip, row), f"({scale})" if scale else ""]).rstrip()
+        panels.append(Panel(regions.sheet(images, names), label, photo=of == "frames", sheet=True))
     width, height = size
     listed = f": {', '.join(names)}" if shown else ""
-    caption = f"{len(names)} regions, cut from the array {of} of {width} × {height} px{listed}. {describe(parameters)}."
+    counted = f"{len(names)} region{'s' if len(names) > 1 else ''}"
+    caption = f"{counted}, cut from the array {of} of {width} × {height} px{listed}. {describe(parameters)}."
     if not faces:
         caption += " No product with face crops is at hand, so the regions are not drawn."
     return Picture(product, tuple(panels), caption)

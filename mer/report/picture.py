@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 import cv2
@@ -11,22 +13,34 @@ import numpy as np
 
 from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError
-from mer.report.figures import tile
+from mer.report.figures import INK, tile
 from mer.report.panels import Panel, Picture
 from mer.report.pictures import DRAWN, ClipReader, clip_pictures
 
-WIDTH = 1500
-SIDE = 224
+WIDTH = 1800
+SIDE = 208
+LARGE = 352
 GAP = 6
+LETTER = 7.0  # pixels of a letter of the captions
+PLAIN = {ord("→"): "->", ord("×"): "x", ord("–"): "-", ord("−"): "-", ord("…"): "..."}
 
 
-def show_clip(paths: Mapping[str, Path], sample_id: str, sources: Mapping[str, str] | None = None) -> np.ndarray:
-    """Return every product of one clip in one picture, a row per product.
+def show_clip(
+    paths: Mapping[str, Path],
+    sample_id: str,
+    sources: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    width: int = WIDTH,
+) -> np.ndarray:
+    """Return the products of one clip in one picture, each below a line that says how it was made.
 
     Args:
         paths: product (`align/face224`) -> container of the clip's subject, in the order of the journey.
         sample_id: the clip.
         sources: product -> product it was made from; found from the digests in the containers when None.
+        only: patterns of the products to draw, such as `rois/*` or `align`; all when empty. The faces behind them are
+            still taken from the others.
+        width: of the picture in pixels, about.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -34,22 +48,45 @@ def show_clip(paths: Mapping[str, Path], sample_id: str, sources: Mapping[str, s
     Raises:
         ContainerError: no product has the clip, or a container is unfinished.
     """
-    drawn = {product: path for product, path in paths.items() if product.split("/")[0] in DRAWN}
+    chosen = [product for product in paths if product.split("/")[0] in DRAWN and _wanted(product, only)]
+    if only and not chosen:
+        found = f"no product matches {', '.join(only)}"
+        raise ContainerError(f"clip {sample_id}", found, ", ".join(paths), "see the stages of the configuration")
     if sources is None:
         sources = recorded_sources({product: path for product, path in paths.items() if path.exists()})
+    drawn = {product: path for product, path in paths.items() if product.split("/")[0] in DRAWN}
     with ClipReader(drawn, sample_id, sources) as reader:
-        pictures = clip_pictures(reader, {})
+        pictures = [picture for picture in clip_pictures(reader, {}) if picture.product in chosen]
     if not any(picture.panels for picture in pictures):
         reasons = "; ".join(sorted({picture.caption for picture in pictures})) or "no drawable product"
         raise ContainerError(
             f"clip {sample_id}", reasons, "at least one product with the clip", "run the workflow first"
         )
-    rows: list[list[np.ndarray]] = []
-    for picture in pictures:
-        rows += [[_text(line, WIDTH)] for line in _heading(picture)]
-        side = SIDE if len(picture.panels) > 1 else 2 * SIDE
-        rows += _lines([_captioned(panel, side) for panel in picture.panels])
-    return tile(rows, GAP)
+    blocks = [[_text(sample_id, round(1.5 * LETTER * len(sample_id)) + GAP, bold=True)]]
+    blocks += _lines([_block(picture, width) for picture in pictures], width)
+    return tile(blocks, 3 * GAP)
+
+
+def _wanted(product: str, only: Sequence[str]) -> bool:
+    return not only or any(fnmatch(product, pattern) or product.split("/")[0] == pattern for pattern in only)
+
+
+def _block(picture: Picture, width: int) -> np.ndarray:
+    """Return a product as one image: its name, its panels in rows, and its caption broken into lines."""
+    if not picture.panels:
+        line = f"{picture.product}: {picture.caption}"
+        return _text(line, min(round(LETTER * len(line)), width))
+    side = SIDE if picture.product.split("/")[0] != "rois" else LARGE
+    rows = _lines([_captioned(panel, side) for panel in picture.panels], width)
+    across = max(sum(image.shape[1] + GAP for image in row) for row in rows)
+    name = _text(picture.product, across, bold=True)
+    caption = [[_text(line, across)] for line in _broken(picture.caption, across)]
+    return tile([[name], *rows, *caption], GAP)
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Break a text into lines that fit a width in pixels."""
+    return textwrap.wrap(text, max(int(width / LETTER), 20))
 
 
 def recorded_sources(paths: Mapping[str, Path]) -> dict[str, str]:
@@ -65,34 +102,29 @@ def recorded_sources(paths: Mapping[str, Path]) -> dict[str, str]:
     return found
 
 
-def _heading(picture: Picture) -> Sequence[str]:
-    if picture.panels:
-        return (picture.product,)
-    return (f"{picture.product}: {picture.caption}",)
-
-
 def _captioned(panel: Panel, side: int) -> np.ndarray:
     image = panel.image
-    if not panel.legend:
+    if not (panel.legend or panel.sheet):
         # Nearest neighbours for small value pictures: their pixels are the data.
-        how = cv2.INTER_AREA if image.shape[1] > side else cv2.INTER_CUBIC if panel.photo else cv2.INTER_NEAREST
-        image = cv2.resize(image, (side, round(side * image.shape[0] / image.shape[1])), interpolation=how)
-    label = _text(panel.label, max(image.shape[1], 120))
+        how = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_CUBIC if panel.photo else cv2.INTER_NEAREST
+        image = cv2.resize(image, (round(side * image.shape[1] / image.shape[0]), side), interpolation=how)
+    label = _text(panel.label, max(image.shape[1], round(LETTER * len(panel.label))))
     return tile([[image], [label]], 2)
 
 
-def _lines(images: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
-    """Break images into rows of at most `WIDTH` pixels."""
+def _lines(images: Sequence[np.ndarray], width: int) -> list[list[np.ndarray]]:
+    """Break images into rows of at most `width` pixels."""
     rows: list[list[np.ndarray]] = [[]]
     for image in images:
-        if rows[-1] and sum(i.shape[1] + GAP for i in rows[-1]) + image.shape[1] > WIDTH:
+        if rows[-1] and sum(i.shape[1] + GAP for i in rows[-1]) + image.shape[1] > width:
             rows.append([])
         rows[-1].append(image)
     return [row for row in rows if row]
 
 
-def _text(text: str, width: int) -> np.ndarray:
-    canvas = np.full((18, width, 3), 255, np.uint8)
-    plain = text.replace("→", "->").replace("×", "x").replace("–", "-").encode("ascii", "replace").decode()
-    cv2.putText(canvas, plain, (2, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (30, 30, 30), 1, cv2.LINE_AA)
+def _text(text: str, width: int, bold: bool = False) -> np.ndarray:
+    canvas = np.full((22 if bold else 17, width, 3), 255, np.uint8)
+    plain = text.translate(PLAIN).encode("ascii", "replace").decode()
+    size, weight = (0.55, 2) if bold else (0.42, 1)
+    cv2.putText(canvas, plain, (2, 15 if bold else 12), cv2.FONT_HERSHEY_SIMPLEX, size, INK, weight, cv2.LINE_AA)
     return canvas

@@ -149,18 +149,28 @@ def _rois(reader: ClipReader, product: str, clip: Clip) -> Picture:
     if "pairs" in made_of:
         pairs, size = made_of.read("pairs"), made_of.lazy("flow").shape[-2:]
         row = panels.pick_pairs(pairs, events)[-1]
-        frame = int(pairs[row, 0])
+        shown_row, frame = row, int(pairs[row, 0])
     else:
         frames = made_of.lazy("frames")
-        row = frame = events.get("apex", frames.shape[-4] // 2)
+        row = frame = shown_row = events.get("apex", frames.shape[-4] // 2)
         size = frames.shape[-3:-1]
     if count == 1:  # one set of boxes for the clip, placed by the landmarks of the onset
         row, frame = 0, events.get("onset", frame)
     face = (
         reader.face(source, frame, None) if "pairs" in made_of else made_of.lazy("frames")[_frame_index(made_of, frame)]
     )
-    shown = [] if face is None else [(row, face, f"frame {frame}")]
-    return panels.rois_picture(product, clip, parameters, shown, (size[1], size[0]))
+    shown = [] if face is None else [(row, face, f"boxes on frame {frame}")]
+    place = _patches_of(clip, shown_row) if "patches" in clip else None
+    return panels.rois_picture(product, clip, parameters, shown, (size[1], size[0]), place)
+
+
+def _patches_of(clip: Clip, row: int) -> tuple[int, ...] | None:
+    """Return where a frame or pair, at the last factor, is in the leading axes of `patches`; None when outside."""
+    tail = 3 if clip.attributes.get("of") == "strain" else 4
+    lead = clip.lazy("patches").shape[:-tail]
+    if len(lead) not in (1, 2) or not 0 <= row < lead[-1]:
+        return None
+    return (row,) if len(lead) == 1 else (lead[0] - 1, row)
 
 
 def _frame_index(clip: Clip, frame: int) -> tuple[int, ...]:

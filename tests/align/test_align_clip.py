@@ -17,8 +17,11 @@ from mer.core.errors import ClipError
 from mer.core.geometry import apply, canonical_eyes, compose, eye_centres
 from mer.core.source import Source
 from mer.stages.align import dlib68
-from mer.stages.align.dlib68 import Alignment, Params, align, ranges
-from mer.stages.align.stage import blocks, process
+from mer.stages.align.dlib68 import Params, align
+from mer.stages.align.flags import ranges
+from mer.stages.align.measure import Alignment
+from mer.stages.align.stage import process
+from mer.stages.align.warp import crops
 
 Face = Callable[..., np.ndarray]
 
@@ -95,13 +98,13 @@ def test_a_short_brow_movement_survives_alignment(face: Face, portrait: np.ndarr
     pictures = [lifted(portrait, 1.2 * h) for h in HEIGHTS]
     frames = [face(m, noise=1, seed=i, picture=p) for i, (m, p) in enumerate(zip(motions, pictures, strict=True))]
     result = align(frames, Params())
-    crops = np.concatenate(list(blocks(iter(frames), result.transform, 224)))
+    made = np.stack(list(crops(frames, result.transform, 224)))
     # The truth: the same heads at rest except for the brow, cut by one transform.
     first = compose(result.transform[0], motions[0])
     still = np.broadcast_to(first, (len(HEIGHTS), 2, 3))
-    truth_crops = np.concatenate(list(blocks((face(picture=p) for p in pictures), still, 224)))
+    truth_crops = np.stack(list(crops((face(picture=p) for p in pictures), still, 224)))
     brow = apply(compose(first, HOME), np.array([[203.0, 93.0]]))[0]
-    moved, truth = (np.array([brow_shift(c[0], crop, brow) for crop in c]) for c in (crops, truth_crops))
+    moved, truth = (np.array([brow_shift(c[0], crop, brow) for crop in c]) for c in (made, truth_crops))
     assert truth[5] < -1.0
     assert moved[5] / truth[5] == pytest.approx(1, abs=0.1)
     assert np.abs(moved - truth).max() < 0.15

@@ -13,7 +13,7 @@ from mer.core.errors import ModelError
 from mer.core.geometry import apply, compose, eye_centres, invert
 from mer.stages.align import models, track
 from mer.stages.align.detect import Detection, choose, detect, overlap
-from mer.stages.align.dlib68 import recentred
+from mer.stages.align.finish import recentred
 from mer.stages.align.landmarks import from_box, patch_landmarks, plausible, shape_residual
 from mer.stages.align.patch import EYES, SIDE, patch_of, reduced, sample
 from mer.stages.align.regions import rigid_mask
@@ -202,11 +202,11 @@ def test_an_empty_mask_is_refused() -> None:
 
 
 def test_gaps_are_interpolated_and_ends_repeated() -> None:
-    values = np.array([[9.0], [0], [9], [9], [6], [9]])
-    good = np.array([False, True, False, False, True, False])
-    assert fill_gaps(values, good)[:, 0].tolist() == [0, 0, 2, 4, 6, 6]
+    values, known = np.array([[0.0], [6]]), np.array([1, 4])
+    assert fill_gaps(values, known, np.arange(6))[:, 0].tolist() == [0, 0, 2, 4, 6, 6]
+    assert fill_gaps(values, known, np.array([3]))[:, 0].tolist() == [4]
     with pytest.raises(ValueError, match="no good row"):
-        fill_gaps(values, np.zeros(6, bool))
+        fill_gaps(values[:0], known[:0], np.arange(6))
 
 
 def bump(count: int = 21, peak: int = 10) -> np.ndarray:

@@ -28,6 +28,11 @@ class Detection:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def above(self, score: float) -> Detection:
+        """Return the faces whose score is not below `score`."""
+        keep = self.scores >= score
+        return Detection(self.boxes[keep], self.scores[keep])
+
 
 def detect(grey: np.ndarray, kind: Literal["hog", "cnn"], upsample: int, side: float | None = None) -> Detection:
     """Find the faces of a picture.

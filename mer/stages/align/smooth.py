@@ -5,18 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 
-def fill_gaps(values: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Return values (T, K) with the rows where `good` (T,) bool is False interpolated linearly between the
-    nearest good rows; before the first and after the last they repeat it.
+def fill_gaps(values: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return rows (T, K) at frames `wanted`, linear between the nearest known ones; beyond them the last is repeated.
+
+    Args:
+        values: (N, K) rows at the frames `known`.
+        known: (N,) ascending frames.
+        wanted: (T,) frames.
 
     Raises:
-        ValueError: no row is good.
+        ValueError: no frame is known.
     """
-    known = np.flatnonzero(good)
     if not len(known):
         raise ValueError("no good row to interpolate from")
-    at = np.arange(len(values))
-    return np.stack([np.interp(at, known, values[known, k]) for k in range(values.shape[1])], axis=1)
+    after = np.clip(np.searchsorted(known, wanted), 0, len(known) - 1)
+    before = np.clip(np.searchsorted(known, wanted, side="right") - 1, 0, len(known) - 1)
+    span = np.maximum(known[after] - known[before], 1)
+    part = np.clip((wanted - known[before]) / span, 0, 1)[:, None]
+    return (1 - part) * values[before] + part * values[after]
 
 
 def local_quadratic(values: np.ndarray, weights: np.ndarray, window: int) -> np.ndarray:
@@ -46,7 +52,7 @@ def local_quadratic(values: np.ndarray, weights: np.ndarray, window: int) -> np.
     design = np.stack([np.ones_like(offsets), offsets, offsets**2], axis=1).astype(float)
     normal = np.einsum("tw,wi,wj->tij", trust, design, design)
     # The ridge leaves a fit with fewer than three trusted rows at their mean or line.
-    normal += np.diag([1e-12, 1e-9, 1e-9]) * max(float(trust.max()), 1e-12)
+    normal += np.diag([1e-12, 1e-9, 1e-9]) * np.maximum(trust.max(axis=1), 1e-12)[:, None, None]
     rows = np.linalg.solve(normal, np.broadcast_to(np.eye(3)[:, :1], (count, 3, 1)))[..., 0]
     hat = np.einsum("ti,wi,tw->tw", rows, design, trust)
     flat = values.reshape(count, -1)

@@ -16,6 +16,7 @@ import numpy as np
 
 from mer.core.geometry import RIGID, apply, compose, eye_centres, invert, scale_of, similarity
 from mer.stages.align.detect import choose, detect
+from mer.stages.align.doubts import COVERED, TURNED, asymmetry, covered
 from mer.stages.align.landmarks import eyes_transform, from_box, patch_landmarks, plausible, shape_residual
 from mer.stages.align.patch import BOX, EYE_DISTANCE, EYES, SIDE, patch_of, reduced
 from mer.stages.align.regions import rigid_mask
@@ -29,6 +30,8 @@ MAX_KEYS = 6
 RECENTRE = 0.08 * EYE_DISTANCE  # patch pixels the eyes may be off before the landmarks get a view of their own
 STRAY = 0.25 * EYE_DISTANCE  # patch pixels the eyes may be off before the registration has lost the face
 SEARCH_EVERY = 8  # frames between full searches while no face is known
+TURN_SEARCHES = 3  # full searches that also try the picture on its side and upside down, before any face is known
+TURN_SCORE = 0.5  # detection score that a face in a turned picture must have
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ class _State:
     view: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
     keys: list[Key] = field(default_factory=list)
     key_points: list[np.ndarray] = field(default_factory=list)
+    key_patches: list[np.ndarray] = field(default_factory=list)
+    key_hidden: list[float] = field(default_factory=list)
+    turn: int = 0
+    searches: int = 0
 
 
 class Tracker:
@@ -93,6 +100,12 @@ class Tracker:
         if state.since_detection >= self.settings.redetect_every or _astray(state.view) > STRAY:
             return self._confirm(grey, fit)
         return fit
+
+    def resized(self) -> None:
+        """Forget where the face was: the next picture has another size. How it looks stays known."""
+        state = self._state
+        state.matrix = state.box = state.side = None
+        state.lost = 0
 
     def _follow(self, grey: np.ndarray) -> Fit | None:
         state = self._state
@@ -165,43 +178,96 @@ class Tracker:
         odd = not plausible(points) or (state.shape is not None and shape_residual(points, state.shape) > MAX_RESIDUAL)
         if odd:
             quality, reasons = quality * 0.3, (*reasons, "odd shape")
+        if asymmetry(points) > TURNED:
+            reasons += ("turned head",)
+        patch = patch_of(grey, match.matrix)
+        hidden = self._hidden(patch)
+        if hidden > COVERED:
+            quality, reasons = quality * 0.7, (*reasons, "hidden or changed")
+        if state.turn:
+            reasons += ("turned picture",)
         inside = _inside(points, match.matrix, grey.shape)
         if inside < 1:
             quality, reasons = quality * inside, (*reasons, "leaves the picture")
         if not _settled(match) and not odd and self.settings.refine and match.correlation >= KEY_CORRELATION:
-            self._add_key(patch_of(grey, match.matrix), points)
+            self._add_key(patch, points, hidden)
         state.matrix, state.points, state.lost = match.matrix, points, 0
         state.box = face_box(match.matrix)
         state.side = float(state.box[2] - state.box[0])
         return Fit(match.matrix, points, quality, reasons)
 
-    def _add_key(self, patch: np.ndarray, points: np.ndarray) -> None:
+    def _hidden(self, patch: np.ndarray) -> float:
+        """Return how much of the face is covered, judged by the present key unless something covered that one too."""
+        state = self._state
+        clear = [k for k, hidden in enumerate(state.key_hidden) if hidden <= COVERED]
+        keys = [state.key] if state.key in clear or not clear else clear
+        return min(covered(patch, state.key_patches[k], state.key_points[k]) for k in keys)
+
+    def _add_key(self, patch: np.ndarray, points: np.ndarray, hidden: float = 0.0) -> None:
         state = self._state
         if len(state.keys) == MAX_KEYS:
             # The first key is the anchor of the clip; among the others the oldest goes.
-            del state.keys[1], state.key_points[1]
+            for kept in (state.keys, state.key_points, state.key_patches, state.key_hidden):
+                del kept[1]
         state.keys.append(prepare(patch, rigid_mask(points, SIDE)))
         state.key_points.append(points)
+        state.key_patches.append(patch)
+        state.key_hidden.append(hidden)
         state.key = len(state.keys) - 1
 
     def _acquire(self, grey: np.ndarray) -> Fit:
-        state, settings = self._state, self.settings
+        state = self._state
         state.lost += 1
         state.matrix = None
         full = (state.lost - 1) % SEARCH_EVERY == 0
         if state.side is None and not full:
             return Fit(reasons=("no face",), tried=False)
-        found = detect(grey, settings.detector, settings.upsample, state.side)
-        if not len(found) and full and state.side is not None:
-            found = detect(grey, settings.detector, settings.upsample)
-        if not len(found):
+        matrix, faces = self._search(grey, state.side)
+        if not faces and full and state.side is not None:
+            matrix, faces = self._search(grey, None)
+        if not faces and full:
+            matrix, faces = self._search_turned(grey)
+        if not faces:
             return Fit(reasons=("no face",))
-        matrix = from_box(grey, choose(found, grey.shape, state.box), settings.samples)
         if matrix is None:
-            return Fit(reasons=("odd shape",), faces=len(found))
+            return Fit(reasons=("odd shape",), faces=faces)
         state.since_detection = 0
         fit = self._restart(grey, matrix)
-        return replace(fit, detected=True, faces=len(found))
+        return replace(fit, detected=True, faces=faces)
+
+    def _search(self, grey: np.ndarray, side: float | None, least: float = 0.0) -> tuple[np.ndarray | None, int]:
+        """Run the detector on the picture turned upright.
+
+        Returns:
+            the transform (2, 3) picture -> patch of the face to follow, None when there is none or it looks like none,
+            and the number of faces with a score of `least`.
+        """
+        state, settings = self._state, self.settings
+        upright = np.ascontiguousarray(np.rot90(grey, state.turn))
+        found = detect(upright, settings.detector, settings.upsample, side)
+        found = found.above(least)
+        if not len(found):
+            return None, 0
+        turning = quarter_turns(grey.shape, state.turn)
+        near = None
+        if state.box is not None:
+            corners = apply(turning, state.box.reshape(2, 2))
+            near = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+        matrix = from_box(upright, choose(found, upright.shape, near), settings.samples)
+        return None if matrix is None else compose(matrix, turning), len(found)
+
+    def _search_turned(self, grey: np.ndarray) -> tuple[np.ndarray | None, int]:
+        """Try the picture on its side and upside down, while no face was ever seen and not for long."""
+        state = self._state
+        state.searches += 1
+        if state.keys or state.searches > TURN_SEARCHES:
+            return None, 0
+        for state.turn in (1, 3, 2):
+            matrix, faces = self._search(grey, None, TURN_SCORE)
+            if matrix is not None:
+                return matrix, faces
+        state.turn = 0
+        return None, 0
 
     def _restart(self, grey: np.ndarray, matrix: np.ndarray) -> Fit:
         """Go on from the position `matrix` that the detector gave: with an old key if one fits there, else anew."""
@@ -221,17 +287,22 @@ class Tracker:
 
     def _confirm(self, grey: np.ndarray, fit: Fit) -> Fit:
         """Ask the detector whether the face followed is one; go on from its answer when that is elsewhere."""
-        state, settings = self._state, self.settings
-        assert state.box is not None and fit.matrix is not None
-        found = detect(grey, settings.detector, settings.upsample, state.side)
+        state = self._state
+        assert fit.matrix is not None
+        matrix, faces = self._search(grey, state.side)
         state.since_detection = 0
-        box = choose(found, grey.shape, state.box) if len(found) else None
-        matrix = None if box is None else from_box(grey, box, settings.samples)
         if matrix is None:
             return replace(fit, quality=fit.quality * 0.7, reasons=(*fit.reasons, "not confirmed"))
         if _rms(apply(compose(fit.matrix, invert(matrix)), EYES) - EYES) > STRAY:
             fit = self._restart(grey, matrix)
-        return replace(fit, detected=True, faces=len(found))
+        return replace(fit, detected=True, faces=faces)
+
+
+def quarter_turns(shape: tuple[int, ...], turn: int) -> np.ndarray:
+    """Return the (2, 3) transform from pixels of a picture of `shape` (H, W) to those of `np.rot90(picture, turn)`."""
+    right, bottom = shape[1] - 1.0, shape[0] - 1.0
+    matrices = ([[1, 0, 0], [0, 1, 0]], [[0, 1, 0], [-1, 0, right]], [[-1, 0, right], [0, -1, bottom]])
+    return np.array([*matrices, [[0, -1, bottom], [1, 0, 0]]][turn % 4], float)
 
 
 def face_box(matrix: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ A region that is shrunk to half or less needs no doubling.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from mer.core.geometry import apply, invert, scale_of
@@ -22,6 +24,13 @@ def antialias_sigma(scale: float) -> float:
     It is the blur of a crop pixel (sigma 0.5) less that of a source pixel; 0 when the crop enlarges.
     """
     return 0.5 * float(np.sqrt(max(1 / scale**2 - 1, 0.0)))
+
+
+def crops(frames: Iterable[np.ndarray], transform: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield the crop of each frame (H, W, 3) uint8 under transform (T, 2, 3), with one blur for the whole clip."""
+    sigma = antialias_sigma(float(np.median(scale_of(transform))))
+    for image, matrix in zip(frames, transform, strict=True):
+        yield crop(image, matrix, size, sigma)
 
 
 def crop(image: np.ndarray, matrix: np.ndarray, size: int, sigma: float) -> np.ndarray:

@@ -40,10 +40,16 @@ def cut(image: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
     """Resize an image (H, W, C) to (size, size, C): area averages down, bilinear up."""
+    shrinks = image.shape[0] >= size and image.shape[1] >= size
+    return resize_to(image, (size, size), shrinks)
+
+
+def resize_to(image: np.ndarray, size: tuple[int, int], average: bool) -> np.ndarray:
+    """Resize an image (H, W, C) to (height, width, C) of `size` (width, height): area averages, or bilinear."""
     import cv2
 
-    if image.shape[:2] == (size, size):
+    width, height = size
+    if image.shape[:2] == (height, width):
         return image
-    shrinks = image.shape[0] >= size and image.shape[1] >= size
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (size, size), interpolation=how).reshape(size, size, image.shape[2])
+    how = cv2.INTER_AREA if average else cv2.INTER_LINEAR
+    return cv2.resize(image, size, interpolation=how).reshape(height, width, image.shape[2])

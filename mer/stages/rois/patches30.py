@@ -1,18 +1,21 @@
 """Thirty windows around the landmarks of brows and mouth (specs/au-fusion.md §4.1 and §4.2).
 
 Landmarks 17 to 26, then 48 to 67. The image is resized to a map of 128 pixels, on which a window of 7 pixels is centred
-on each landmark, rows [y - 3, y + 4) and columns [x - 3, x + 4), shifted inside at the border. The published code cut
-at the transposed place; this does not. Flow is scaled to pixels of the map.
+on each landmark, rows [y - 3, y + 4) and columns [x - 3, x + 4), shifted inside at the border. The released code took
+x for the row and cut at the transposed place, which `transposed` repeats. Flow is scaled to pixels of the map.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from mer.stages.rois.cutting import CutParams, resize
 
-POINTS = (*range(17, 27), *range(48, 68))
+BROWS, MOUTH = tuple(range(17, 27)), tuple(range(48, 68))
+POINTS = {"all": BROWS + MOUTH, "brows": BROWS, "mouth": MOUTH}
 
 
 class Params(CutParams):
@@ -20,6 +23,12 @@ class Params(CutParams):
 
     map: int = Field(default=128, ge=8, le=2048, description="Side to which the image is resized first, pixels.")
     window: int = Field(default=7, ge=1, le=255, description="Side of a window on the map, pixels, odd.")
+    points: Literal["all", "brows", "mouth"] = Field(
+        default="all", description="All 30 landmarks, the 10 of the brows, or the 20 of the mouth."
+    )
+    transposed: bool = Field(
+        default=False, description="Cut at (y, x) instead of (x, y), as the released code did by mistake."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Params:
@@ -30,30 +39,32 @@ class Params(CutParams):
 
 def names(params: Params) -> list[str]:
     """Return the names of the windows, in the order of the patches."""
-    return [f"landmark{point}" for point in POINTS]
+    return [f"landmark{point}" for point in POINTS[params.points]]
 
 
 def centres(landmarks: np.ndarray, width: int, height: int, params: Params) -> np.ndarray:
-    """Return the windows' centres (30, 2) int (x, y) on the map, clamped so that every window fits."""
+    """Return the windows' centres (R, 2) int (x, y) on the map, clamped so that every window fits."""
     scale = params.map / np.array([width, height])
-    points = (landmarks[list(POINTS)].astype(np.float64) + 0.5) * scale - 0.5
+    chosen = list(POINTS[params.points])
+    points = (landmarks[chosen].astype(np.float64) + 0.5) * scale - 0.5
     half = params.window // 2
-    return np.clip(np.floor(points + 0.5), half, params.map - 1 - half).astype(int)
+    whole = np.clip(np.floor(points + 0.5), half, params.map - 1 - half).astype(int)
+    return whole[:, ::-1] if params.transposed else whole
 
 
 def locate(landmarks: np.ndarray, width: int, height: int, params: Params) -> np.ndarray:
-    """Return the boxes (30, 4) float32 in pixels of the image; right and bottom exclusive."""
+    """Return the boxes (R, 4) float32 in pixels of the image; right and bottom exclusive."""
     middle, half = centres(landmarks, width, height, params), params.window // 2
     edges = np.concatenate([middle - half, middle + half + 1], axis=1)
     return (edges * np.tile(np.array([width, height]) / params.map, 2)).astype(np.float32)
 
 
 def patches(image: np.ndarray, boxes: np.ndarray, is_flow: bool, params: Params) -> np.ndarray:
-    """Return the windows (30, window, window, C) of an image (H, W, C).
+    """Return the windows (R, window, window, C) of an image (H, W, C).
 
     Args:
         image: (H, W, C) uint8 or float32; for flow, u and v are the first two channels.
-        boxes: (30, 4) from `locate`.
+        boxes: (R, 4) from `locate`.
         is_flow: scale the first two channels to pixels of the map.
         params: map and window.
     """

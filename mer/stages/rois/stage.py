@@ -16,6 +16,8 @@ from mer.core.errors import ClipError
 from mer.core.source import Source
 from mer.stages.rois.cutting import Array, CutParams
 
+ROWS = 64
+
 
 def process(source: Source, out: ClipWriter, method: ModuleType, params: CutParams) -> None:
     """Cut the patches of one clip.
@@ -27,11 +29,17 @@ def process(source: Source, out: ClipWriter, method: ModuleType, params: CutPara
     clip = source.clip
     assert clip is not None
     images = Images(clip, params.array)
-    landmarks = chosen_landmarks(clip, params)
-    boxes = np.stack([method.locate(points, images.width, images.height, params) for points in landmarks])
+    placing = _Placing(clip, params, method, (images.width, images.height))
     for lead in np.ndindex(images.lead[:1]):
-        out.append("patches", _along(images, lead, boxes, method, params)[None])
-    out.write("boxes", boxes.astype(np.float32))
+        if len(images.lead) == 1:
+            out.append("patches", _one(images, lead, placing.box(lead[0]), method, params)[None])
+            continue
+        frames = range(images.lead[1])
+        cuts = [_one(images, (*lead, i), placing.box(i), method, params) for i in frames]
+        out.append("patches", np.stack(cuts)[None])
+    for first in range(0, placing.count, ROWS):
+        boxes = [placing.box(i) for i in range(first, min(first + ROWS, placing.count))]
+        out.append("boxes", np.stack(boxes).astype(np.float32))
     out.write("names", np.array(method.names(params)))
     for name in ("alphas", "pairs", "numbers"):
         if name in clip:
@@ -60,34 +68,42 @@ class Images:
         return np.ascontiguousarray(stacked.transpose(1, 2, 0), np.float32)
 
 
-def chosen_landmarks(clip: Clip, params: CutParams) -> np.ndarray:
-    """Return the landmarks (N, 68, 2) that place the boxes: N is 1 for `boxes: clip`.
+class _Placing:
+    """The boxes of each frame or pair, from landmarks that are read as they are needed; one set for `boxes: clip`.
 
     Raises:
-        ClipError: they are not finite, or the onset is unknown or among no pair's first frames.
+        ClipError: on `box`, landmarks that are not finite; at once, an onset that is unknown or no pair's first frame.
     """
-    landmarks = clip.read("landmarks")
-    if params.boxes == "clip":
-        onset = clip.attributes.get("onset")
-        firsts = clip.read("pairs")[:, 0] if "pairs" in clip else np.arange(len(landmarks))
-        places = np.flatnonzero(firsts == (-1 if onset is None else onset))
-        if len(places) == 0:
-            found = "onset unknown" if onset is None else f"no frame or pair starts at the onset ({onset})"
-            raise ClipError(clip.sample_id, found, "an onset to place the boxes of the clip", "use boxes: frame")
-        landmarks = landmarks[places[:1]]
-    if not np.isfinite(landmarks).all():
-        raise ClipError(clip.sample_id, "landmarks are not finite", "68 points per frame", "check its alignment")
-    return landmarks
 
+    def __init__(self, clip: Clip, params: CutParams, method: ModuleType, size: tuple[int, int]) -> None:
+        self._where, self._params, self._method, self._size = clip.sample_id, params, method, size
+        self._landmarks: Any = clip.lazy("landmarks")
+        self._block, self._held = -1, np.zeros(0)
+        self._known: dict[int, np.ndarray] = {}
+        self.count = len(self._landmarks)
+        if params.boxes == "clip":
+            onset = clip.attributes.get("onset")
+            firsts = clip.read("pairs")[:, 0] if "pairs" in clip else np.arange(self.count)
+            places = np.flatnonzero(firsts == (-1 if onset is None else onset))
+            if len(places) == 0:
+                found = "onset unknown" if onset is None else f"no frame or pair starts at the onset ({onset})"
+                raise ClipError(self._where, found, "an onset to place the boxes of the clip", "use boxes: frame")
+            self._known[0] = self._located(int(places[0]))
+            self.count = 1
 
-def _along(
-    images: Images, lead: tuple[int, ...], boxes: np.ndarray, method: ModuleType, params: CutParams
-) -> np.ndarray:
-    """Return the patches of one index of the first axis, in the axis order of the source."""
-    if len(images.lead) == 1:
-        return _one(images, lead, boxes[lead[0] % len(boxes)], method, params)
-    frames = range(images.lead[1])
-    return np.stack([_one(images, (*lead, i), boxes[i % len(boxes)], method, params) for i in frames])
+    def box(self, index: int) -> np.ndarray:
+        """Return the boxes (R, 4) of a frame or pair."""
+        return self._known[0] if self._params.boxes == "clip" else self._located(index)
+
+    def _located(self, index: int) -> np.ndarray:
+        if index // ROWS != self._block:
+            self._block = index // ROWS
+            self._held = np.asarray(self._landmarks[self._block * ROWS : (self._block + 1) * ROWS])
+        points = self._held[index % ROWS]
+        if not np.isfinite(points).all():
+            raise ClipError(self._where, "landmarks are not finite", "68 points per frame", "check its alignment")
+        boxes: np.ndarray = self._method.locate(points, *self._size, self._params)
+        return boxes
 
 
 def _one(

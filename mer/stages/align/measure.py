@@ -1,0 +1,120 @@
+"""One pass over a clip: every frame is followed, finished blocks come out, and what was odd is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mer.core.errors import ClipError
+from mer.core.geometry import apply, compose
+from mer.stages.align.finish import Finisher, Part, Smoothing
+from mer.stages.align.flags import Flags, ranges
+from mer.stages.align.track import Fit, Settings, Tracker
+
+RESIZED = "size changed"
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The geometry of a clip of T frames.
+
+    Args:
+        transform: (T, 2, 3) float64 source pixels -> crop pixels.
+        landmarks: (T, 68, 2) float32 in crop pixels.
+        box: (T, 4) float32 face box in source pixels.
+        quality: (T,) float32 0-1.
+        detected: (T,) bool.
+        reasons: reason -> indices of the frames it applies to.
+        faces: the largest number of faces seen in a frame.
+    """
+
+    transform: np.ndarray
+    landmarks: np.ndarray
+    box: np.ndarray
+    quality: np.ndarray
+    detected: np.ndarray
+    reasons: dict[str, list[int]]
+    faces: int
+
+
+class Measurement:
+    """Iterate over it for the parts of a clip, in order; `faces` and `flags` hold for what has come out.
+
+    Args:
+        frames: (H, W, 3) uint8 RGB or (H, W) uint8; one frame is held at a time.
+        settings: of the tracker.
+        smoothing: along time.
+        to_crop: (2, 3) working patch -> crop.
+        where: the clip's name in messages.
+
+    Raises:
+        ClipError: on iteration, when there is no frame, or no face in any frame tried.
+    """
+
+    def __init__(
+        self, frames: Iterable[np.ndarray], settings: Settings, smoothing: Smoothing, to_crop: np.ndarray, where: str
+    ) -> None:
+        self.faces = 0
+        self.flags = Flags()
+        self._frames, self._where, self._to_crop = frames, where, to_crop
+        self._tracker, self._finisher = Tracker(settings), Finisher(smoothing)
+
+    def __iter__(self) -> Iterator[Part]:
+        tried: list[int] = []
+        shape: tuple[int, ...] | None = None
+        for index, frame in enumerate(self._frames):
+            picture = _grey(frame)
+            if shape is not None and picture.shape != shape:
+                self._tracker.resized()
+                self.flags.add(index, (RESIZED,))
+            shape = picture.shape
+            fit = self._tracker.step(picture)
+            self.followed(index, picture, fit)
+            self.flags.add(index, fit.reasons)
+            self.faces = max(self.faces, fit.faces)
+            if fit.tried and not self._finisher.found:
+                tried.append(index)
+            yield from map(self.placed, self._finisher.feed(fit))
+        if not self._finisher.found:
+            found = f"no face in the {len(tried)} frames tried of {self._finisher.count} (indices {ranges(tried)})"
+            remedy = "check the frames or set detector: cnn"
+            raise self.error(found, "a frontal face of at least 40 pixels", remedy)
+        yield from map(self.placed, self._finisher.end())
+
+    def followed(self, index: int, picture: np.ndarray, fit: Fit) -> None:
+        """Look at a picture (H, W) uint8 and its fit, before its part comes out."""
+
+    def error(self, found: str, expected: str, remedy: str) -> ClipError:
+        """Return the error that excludes the clip."""
+        return ClipError(self._where, found, expected, remedy)
+
+    def placed(self, part: Part) -> Part:
+        """Return a part with its transform taken on from the working patch to the crop."""
+        return replace(part, transform=compose(np.broadcast_to(self._to_crop, part.transform.shape), part.transform))
+
+
+def landmarks_of(part: Part) -> np.ndarray:
+    """Return the (N, 68, 2) float32 landmarks of a part in pixels of its crop."""
+    return apply(part.transform, part.source).astype(np.float32)
+
+
+def collect(measurement: Measurement) -> Alignment:
+    """Join the parts of a clip."""
+    parts = list(measurement)
+    return Alignment(
+        transform=np.concatenate([part.transform for part in parts]),
+        landmarks=np.concatenate([landmarks_of(part) for part in parts]),
+        box=np.concatenate([part.box for part in parts]),
+        quality=np.concatenate([part.quality for part in parts]),
+        detected=np.concatenate([part.detected for part in parts]),
+        reasons=measurement.flags.indices(),
+        faces=measurement.faces,
+    )
+
+
+def _grey(frame: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)

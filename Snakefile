@@ -13,6 +13,7 @@ configfile: "config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/preprocess.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/spotting.smk"
 include: "workflow/rules/evaluate.smk"
 
 
@@ -21,5 +22,6 @@ rule all:
     input:
         f"{RESULTS}/report/index.html",
         [f"{RESULTS}/experiments/{name}/metrics.json" for name in CONFIG.experiments],
+        [f"{RESULTS}/spotting/{name}/metrics.json" for name in CONFIG.spotting],
         [f"{RESULTS}/{name}/excluded.csv" for name in CONFIG.datasets],
         [path for name in CONFIG.datasets for path in CATALOG.products(name)],

@@ -18,6 +18,7 @@ from mer.core.registry import load
 from mer.core.sample import Sample, by_subject, media_row, read_index
 from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
+from mer.datasets.recordings import recordings
 from mer.datasets.registry import READERS
 from mer.simulate.registry import LAYOUTS
 from mer.training.folds import Fold, Selection, make_folds, select
@@ -64,6 +65,7 @@ class Catalog:
         self._readings: dict[str, Reading] = {}
         self._folds: dict[str, list[Fold]] = {}
         self._selections: dict[str, Selection] = {}
+        self._recordings: dict[str, dict[str, list[Sample]]] = {}
 
     def reading(self, dataset: str) -> Reading:
         """Return what the reader found, read once per process."""
@@ -97,9 +99,27 @@ class Catalog:
             raise DatasetError(where, "holds no usable clip", "at least one", "see the problems in its index")
         return by_subject(rows)
 
-    def rows(self, dataset: str, subject: str) -> list[dict[str, object]]:
-        """Return the label-free rows of one subject: the parameters of its preprocessing jobs."""
-        return [media_row(sample) for sample in self.subjects(dataset)[subject]]
+    def recordings(self, dataset: str) -> dict[str, list[Sample]]:
+        """Return the whole recordings of each subject, those without any expression included."""
+        if dataset not in self._recordings:
+            self._recordings[dataset] = by_subject(recordings(self.reading(dataset)))
+        return self._recordings[dataset]
+
+    def wanted_recordings(self, dataset: str) -> list[Sample]:
+        """Return the rows of all whole recordings that some product of a database is made from."""
+        if not any(self.config.unit(key) == "recordings" for key in self.config.products_of(dataset)):
+            return []
+        return [row for rows in self.recordings(dataset).values() for row in rows]
+
+    def rows(self, dataset: str, subject: str, variant: Variant) -> list[dict[str, object]]:
+        """Return the label-free rows of one subject that a variant is made from: the parameters of its job."""
+        units = {self.config.unit(variant.key)}
+        if variant.stage == "frames":
+            units = {self.config.unit(key) for key in self.config.products_of(dataset)}
+        rows = self.subjects(dataset).get(subject, []) if "expressions" in units else []
+        if "recordings" in units:
+            rows = rows + self.recordings(dataset).get(subject, [])
+        return [media_row(sample) for sample in rows]
 
     def subject_name(self, dataset: str, key: str) -> str:
         """Return the subject, as its owner writes it, behind the name of a container."""
@@ -112,7 +132,15 @@ class Catalog:
     def products(self, dataset: str) -> list[Path]:
         """Return every container that the configuration asks for of one database."""
         keys = self.config.products_of(dataset)
-        return [self.product(dataset, key, subject) for key in keys for subject in self.subjects(dataset)]
+        return [self.product(dataset, key, subject) for key in keys for subject in self.subjects_of(dataset, key)]
+
+    def subjects_of(self, dataset: str, product: str) -> list[str]:
+        """Return the subjects that have a container of one product, sorted."""
+        units = {self.config.unit(product)}
+        if product == "frames":
+            units = {self.config.unit(key) for key in self.config.products_of(dataset)}
+        found = set(self.subjects(dataset)) if "expressions" in units else set()
+        return sorted(found | (set(self.recordings(dataset)) if "recordings" in units else set()))
 
     def source(self, dataset: str, variant: Variant, subject: str) -> Path | None:
         """Return the container that a stage job reads; None when it reads the owner's media."""
@@ -134,7 +162,8 @@ class Catalog:
         if experiment not in self._folds:
             block = self.config.experiments[experiment]
             rows = self.selection(experiment).rows
-            self._folds[experiment] = make_folds(rows, block.protocol, block.folds, block.labels, self.config.seed)
+            seed, oracle = self.config.seed, block.train.regions == "annotation"
+            self._folds[experiment] = make_folds(rows, block.protocol, block.folds, block.labels, seed, oracle)
         return self._folds[experiment]
 
     def fold(self, experiment: str, name: str) -> Fold:

@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 bench = typer.Typer(no_args_is_help=True, help="Measure against a named peer, in one run.")
 app.add_typer(bench, name="bench")
+weights = typer.Typer(no_args_is_help=True, help="Weight files: what comes with mer, and published ones on request.")
+app.add_typer(weights, name="weights")
 
 Json = Annotated[bool, typer.Option("--json", help="Print a list of objects instead of a table.")]
 
@@ -31,8 +33,9 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @bench.command("stages")
 def bench_stages(
-    pairs: Annotated[int, typer.Option(help="Simulated onset-apex pairs per case.", min=1, max=1000)] = 12,
+    pairs: Annotated[int, typer.Option(help="Simulated onset-apex pairs of the flow rows.", min=1, max=1000)] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the simulated clips.")] = 0,
+    plots: Annotated[Path | None, typer.Option(help="Also draw the flow methods into this folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Error against truth, speed as a ratio to OpenCV TV-L1, CPU-seconds and peak memory, per stage and method."""
@@ -41,6 +44,69 @@ def bench_stages(
 
     rows = run_bench(pairs, seed, log=lambda line: typer.echo(line, err=True))
     typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render_rows(rows))
+    if plots is not None:
+        from mer.bench.plots import write_plots
+
+        typer.echo(f"wrote {write_plots(rows, plots)}", err=True)
+
+
+@bench.command("clip")
+def bench_clip(
+    seed: Annotated[int, typer.Option(help="Seed of the simulated clip.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """CPU-seconds of every stage from one raw clip to the flow of its regions, also as a ratio to OpenCV TV-L1."""
+    from mer.bench.clip import render_clip, run_clip_bench
+
+    rows = run_clip_bench(seed, log=lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render_clip(rows))
+
+
+@bench.command("align")
+def bench_align(
+    video: Annotated[Path | None, typer.Argument(help="Measure on this video instead of the simulated clips.")] = None,
+    hours: Annotated[float, typer.Option(help="Also measure a stream of this many hours.", min=0)] = 0.0,
+    fps: Annotated[float, typer.Option(help="Frames per second of that stream.", min=1)] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated clips.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Frames per second, CPU time and peak memory of the align stage, against detection on every frame."""
+    from mer.bench.align import render_align, run_align_bench
+
+    rows = run_align_bench(video, hours, fps, seed, log=lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render_align(rows))
+
+
+@bench.command("interpolate")
+def bench_interpolate(
+    video: Annotated[Path, typer.Argument(help="A video; every second frame is held out and made again.")],
+    windows: Annotated[int, typer.Option(help="Places of the video to measure at.", min=1)] = 20,
+    stride: Annotated[int, typer.Option(help="Use every n-th frame, for larger motion.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """PSNR of every interpolation method on real frames held out, apart for motion under and over a pixel."""
+    from mer.bench.interpolate import real, render_real
+
+    rows = real(video, windows, stride, log=lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render_real(rows))
+
+
+@bench.command("training")
+def bench_training(
+    model: Annotated[str, typer.Option(help="ststnet or mean.")] = "ststnet",
+    folds: Annotated[int, typer.Option(help="How many of 68 subjects are held out in turn.", min=1, max=68)] = 68,
+    epochs: Annotated[int, typer.Option(help="Passes over the training clips.", min=1)] = 40,
+    clips: Annotated[int, typer.Option(help="Clips of all subjects together.", min=136)] = 442,
+    workers: Annotated[int, typer.Option(help="Training processes; threads of the plain loop.", min=1)] = 2,
+    as_json: Json = False,
+) -> None:
+    """Leave-one-subject-out training against a plain loop: time, memory, held-out accuracy."""
+    from mer.bench.training import SIDES, as_dicts, render, run_training_bench
+    from mer.core.registry import lookup
+
+    lookup(dict.fromkeys(SIDES, ""), model, "--model")
+    rows = run_training_bench(model, folds, epochs, clips, workers, log=lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
 
 
 @app.command()
@@ -77,6 +143,15 @@ def check(
 
 
 @app.command()
+def models(as_json: Json = False) -> None:
+    """Every recognition system and preset: parameters, inputs, source; docs/models.md says what each is."""
+    from mer.listing import entries, render
+
+    rows = entries()
+    typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render(rows))
+
+
+@app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write the database and its truth into.")],
     layout: Annotated[str, typer.Option(help="Which database's layout to write.")] = "casme2",
@@ -105,11 +180,95 @@ def show(
     dataset: Annotated[str, typer.Option(help="Its dataset in the configuration.")],
     out: Annotated[Path, typer.Option("--output", help="The picture to write.")] = Path("clip.png"),
     config: Annotated[list[Path] | None, typer.Option(help="Configuration files, laid over each other.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Products to draw, e.g. rois, 'flow/*'.")] = None,
+    width: Annotated[int, typer.Option(help="Width of the picture, pixels.", min=600, max=20_000)] = 1800,
 ) -> None:
-    """Draw every product of one clip: aligned frames, magnified apex, flow, ROIs on the face."""
+    """Draw every product of one clip: aligned frames, magnified apex, flow, ROIs on the face with their patches."""
     from mer.reporting import draw_clip
 
-    typer.echo(f"wrote {draw_clip(config or [Path('config.yaml')], dataset, clip, out)}")
+    typer.echo(f"wrote {draw_clip(config or [Path('config.yaml')], dataset, clip, out, only or (), width)}")
+
+
+@weights.command("list")
+def weights_list(as_json: Json = False) -> None:
+    """Every known weight file: network, variant, whether it is here, size, licence and source."""
+    from mer.weights.fetch import listing, render
+
+    rows = listing()
+    typer.echo(json.dumps(rows, indent=1) if as_json else render(rows))
+
+
+@weights.command("fetch")
+def weights_fetch(
+    name: Annotated[str, typer.Argument(help="A name of `mer weights list`.")],
+    file: Annotated[Path | None, typer.Option(help="Take this file, or archive, instead of downloading.")] = None,
+    accept_licence: Annotated[bool, typer.Option("--accept-licence", help="You agree to the licence named.")] = False,
+) -> None:
+    """Put published weights into the cache, after checking size and SHA-256."""
+    from mer.weights.fetch import fetch
+
+    fetch(name, file, accept_licence, typer.echo)
+
+
+@app.command("score-spotting")
+def score_spotting(
+    truth: Annotated[Path, typer.Argument(help="True intervals: subject,video,onset,offset,emotion.")],
+    prediction: Annotated[Path, typer.Argument(help="Predicted ones, the same columns, or an MEGC submission.")],
+    classes: Annotated[
+        str, typer.Option(help="Emotions that are recognised, with commas; default: all but others.")
+    ] = "",
+    matching: Annotated[
+        str, typer.Option(help="one-to-one, or greedy: the published rule, by order of rows.")
+    ] = "one-to-one",
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second: rows without type are micro up to 0.5 s.")
+    ] = None,
+    megc: Annotated[Path | None, typer.Option(help="Also write the predictions as an MEGC submission.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object instead of lines.")] = False,
+) -> None:
+    """Score anyone's spotted intervals: TP, FP, FN, F1, AP, recognition of what was spotted, STRS."""
+    from mer.core.registry import lookup
+    from mer.spotting.command import run_score
+
+    lookup({"one-to-one": "", "greedy": ""}, matching, "--matching")
+    typer.echo(run_score(truth, prediction, classes, matching, fps, as_json, megc))
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="An experiment's folder below results/experiments, or one model.")],
+    clips: Annotated[Path, typer.Option(help="A video, a folder of clips, or a CSV file that lists them.")],
+    out: Annotated[Path, typer.Option("--output", help="The table to write.")] = Path("predictions.csv"),
+) -> None:
+    """Name the expressions in new clips with a trained experiment: the mean of its models, one per fold and seed."""
+    from mer.training.command import run_predict
+
+    run_predict(model, clips, out, lambda line: typer.echo(line, err=True))
+
+
+@app.command()
+def analyze(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of numbered images.")],
+    out: Annotated[Path, typer.Option("--output", help="Folder; each video gets one of its own in it.")] = Path(
+        "analysis"
+    ),
+    experiment: Annotated[
+        Path | None, typer.Option(help="Use the models of results/spotting/<name> instead of those that come with mer.")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second of folders of images.", min=1, max=2000)] = None,
+    fps_limit: Annotated[float | None, typer.Option(help="Thin faster videos to this rate.", min=10, max=2000)] = None,
+    jobs: Annotated[int, typer.Option(help="Processes; each needs about 0.7 GB.", min=1, max=64)] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as objects.")] = False,
+) -> None:
+    """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video."""
+    from mer.analysis.command import Options, run_analyze
+
+    options = Options(out, experiment, fps, fps_limit, jobs)
+    found, complete = run_analyze(videos, options, lambda line: typer.echo(line, err=True))
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    if not complete:
+        raise typer.Exit(2)
 
 
 def main() -> None:

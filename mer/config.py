@@ -23,8 +23,11 @@ from mer.datasets.licences import require_licence
 from mer.datasets.registry import READERS
 from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
 from mer.simulate.params import SimulateParams
+from mer.spotting.checks import check_spotting, check_units
+from mer.spotting.settings import SpottingBlock
 from mer.stages.registry import METHODS, STAGES
-from mer.training.recipe import Recipe
+from mer.training.recipe import Recipe, keys_of
+from mer.weights.locate import locate
 
 M = TypeVar("M", bound=BaseModel)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*\Z")
@@ -46,6 +49,17 @@ class DatasetBlock(Params):
     )
 
 
+class DiagnoseBlock(Params):
+    """Diagnostics of an experiment: they cost jobs of their own and change no result."""
+
+    oracle_epoch: int | None = Field(
+        None,
+        ge=1,
+        description="Keep the weights of every so many epochs, and print what choosing the epoch on the held-out "
+        "subject would have claimed, beside what random labels get under that rule. Trains every fold once more.",
+    )
+
+
 class ExperimentBlock(Params):
     """One model, trained and scored under one protocol."""
 
@@ -61,7 +75,11 @@ class ExperimentBlock(Params):
     inputs: dict[str, str] = Field(description="The model's named inputs, each a product `stage/variant`.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One whole run per seed.")
     train: Recipe = Field(default_factory=Recipe, description="Overrides of the preset's training recipe.")
+    folds_per_job: int = Field(
+        1, ge=1, le=1000, description="Folds that one job trains, side by side on its cores or together on its GPU."
+    )
     labels: Literal["true", "permuted"] = Field("true", description="`permuted` shuffles labels: the leak test.")
+    diagnose: DiagnoseBlock = Field(default_factory=DiagnoseBlock, description="Diagnostics, off unless named.")
 
     @field_validator("data", "seeds")
     @classmethod
@@ -102,6 +120,7 @@ class Config:
     datasets: Mapping[str, DatasetBlock]
     variants: Mapping[str, Variant]
     experiments: Mapping[str, ExperimentBlock]
+    spotting: Mapping[str, SpottingBlock]
     bootstrap: int
     report: ReportBlock
 
@@ -113,12 +132,20 @@ class Config:
             product = steps[0].source
         return steps
 
+    def unit(self, product: str) -> str:
+        """Return what the clips of a product are: `expressions`, or whole `recordings` (a key of `align`)."""
+        aligned = [step.params for step in self.chain(product) if step.stage == "align"]
+        return str(getattr(aligned[0], "clips", "expressions")) if aligned else "expressions"
+
     def products_of(self, dataset: str) -> list[str]:
         """Return every product of `dataset` that is asked for, with all that lead to it, in journey order."""
         wanted = set(self.datasets[dataset].products)
         for experiment in self.experiments.values():
             if dataset in experiment.data:
                 wanted |= set(experiment.inputs.values())
+        for spotting in self.spotting.values():
+            if dataset in spotting.data:
+                wanted |= set(spotting.features.values())
         keys = {variant.key for product in wanted for variant in self.chain(product)}
         return [key for key in self.variants if key in keys]
 
@@ -135,7 +162,11 @@ class Top(Params):
     magnify: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
     flow: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
     rois: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
+    spot: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
     experiments: dict[str, ExperimentBlock] = Field(default_factory=dict, description="Experiments by name.")
+    spotting: dict[str, SpottingBlock] = Field(
+        default_factory=dict, description="Experiments that spot expressions in whole recordings, by name."
+    )
     bootstrap: int = Field(
         2000, ge=100, le=100_000, description="Draws of the subject bootstrap and of the chance levels."
     )
@@ -155,7 +186,7 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
     top = validate(Top, dict(raw), where, "")
     if top.results.exists() and not top.results.is_dir():
         raise ConfigError(f"{where}: results", f"{str(top.results)!r} is a file", "a folder", "name another one")
-    for block in ("datasets", "experiments", *VARIANT_STAGES):
+    for block in ("datasets", "experiments", "spotting", *VARIANT_STAGES):
         for name in getattr(top, block):
             if not NAME.match(name):
                 raise ConfigError(f"{where}: {block}.{name}", "bad name", "letters, digits, '_' and '.' only")
@@ -165,7 +196,13 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
         _check_dataset(name, dataset, variants, where)
     for name, experiment in top.experiments.items():
         _check_experiment(name, experiment, top, variants, where)
-    return Config(top.results, top.seed, top.datasets, variants, top.experiments, top.bootstrap, top.report)
+    config = Config(
+        top.results, top.seed, top.datasets, variants, top.experiments, top.spotting, top.bootstrap, top.report
+    )
+    check_units(config, where)
+    for name, spotting in top.spotting.items():
+        check_spotting(name, spotting, config, where)
+    return config
 
 
 def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -> M:
@@ -266,14 +303,21 @@ def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Map
         raise ConfigError(
             f"{path}.preset", f"unknown preset {block.preset!r}", f"one of {', '.join(PRESETS[block.model])}"
         )
-    for key in block.train.model_fields_set - set(SETTINGS[block.model]):
-        remedy = nearest(key, SETTINGS[block.model])
+    for key in block.train.model_fields_set - set(keys_of(block.model)):
+        remedy = nearest(key, keys_of(block.model))
         raise ConfigError(f"{path}.train.{key}", f"model {block.model} has no such setting", "one of its own", remedy)
+    if block.train.trunk is not None:
+        locate(block.train.trunk)
     if block.view not in VIEWS:
         raise ConfigError(f"{path}.view", f"unknown view {block.view!r}", "a label view", nearest(block.view, VIEWS))
+    if block.diagnose.oracle_epoch and "epochs" not in SETTINGS[block.model]:
+        raise ConfigError(f"{path}.diagnose.oracle_epoch", f"model {block.model} has no epochs", "a network")
     for dataset in block.data:
         if dataset not in top.datasets:
             raise ConfigError(f"{path}.data", f"no dataset {dataset!r}", "a dataset", nearest(dataset, top.datasets))
+    if len({top.datasets[name].simulate is None for name in block.data}) > 1:
+        # A simulated person has the name of a real one, and would be held out, or resampled, as if it were that one.
+        raise ConfigError(f"{path}.data", "mixes simulated and licensed databases", "one kind", "make two experiments")
     if set(block.inputs) != set(INPUTS[block.model]):
         expected = f"{', '.join(INPUTS[block.model])} for model {block.model}"
         raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
@@ -300,6 +344,7 @@ def arrays_of(variant: Variant) -> set[str]:
         "magnify": {"frames", "alphas", "landmarks", "numbers"},
         "flow": {"flow", "strain", "pairs", "numbers", "landmarks"},
         "rois": {"patches", "boxes", "names"},
+        "spot": {"features", "pairs", "numbers", "quality"},
     }[variant.stage]
     if getattr(variant.params, "strain", "") == "none":
         arrays = arrays - {"strain"}

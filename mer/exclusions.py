@@ -14,15 +14,18 @@ from mer.core.sample import Sample
 FIELDS = ("dataset", "subject", "sample_id", "stage", "reason")
 
 
-def exclusions(samples: Iterable[Sample], containers: Iterable[Path]) -> list[dict[str, str]]:
+def exclusions(
+    samples: Iterable[Sample], containers: Iterable[Path], recordings: Iterable[Sample] = ()
+) -> list[dict[str, str]]:
     """List every excluded clip once: where it was lost first, and the reason.
 
     Args:
         samples: all rows of the index.
         containers: every product of the database, in the order of the journey.
+        recordings: rows of whole recordings, where some are made.
     """
     rows = list(samples)
-    people = {row.sample_id: (row.dataset, row.subject) for row in rows}
+    people = {row.sample_id: (row.dataset, row.subject) for row in [*rows, *recordings]}
     lost: dict[str, tuple[str, str]] = {row.sample_id: ("index", row.reason) for row in rows if row.status != "ok"}
     for path in containers:
         with Container(path) as box:

@@ -11,8 +11,9 @@ import yaml
 from mer.catalog import Catalog
 from mer.config import parse
 from mer.core.errors import ConfigError
-from mer.keys import preset
-from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs, sources_of
+from mer.keys import as_text, preset
+from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs, SpottingInputs, sources_of
+from mer.spotting.plan import SpotPlan
 
 
 def prediction_files(catalog: Catalog, experiment: str, name: str = "predictions.csv") -> list[Path]:
@@ -29,7 +30,7 @@ def report_inputs(catalog: Catalog, raw: Mapping[str, Any]) -> ReportInputs:
     for name in config.datasets:
         base = config.results / name
         products = {
-            key: {subject: catalog.product(name, key, subject) for subject in catalog.subjects(name)}
+            key: {subject: catalog.product(name, key, subject) for subject in catalog.subjects_of(name, key)}
             for key in config.products_of(name)
         }
         datasets[name] = DatasetInputs(base / "index.csv", base / "excluded.csv", base / "problems.csv", products)
@@ -43,10 +44,24 @@ def report_inputs(catalog: Catalog, raw: Mapping[str, Any]) -> ReportInputs:
             protocol=block.protocol,
             data=block.data,
             labels=block.labels,
+            settings=as_text(
+                {
+                    "inputs": block.inputs,
+                    "train": block.train.model_dump(mode="json", exclude_none=True),
+                    "folds": block.folds if block.protocol == "kfold" else None,
+                }
+            ),
         )
         for name, block in config.experiments.items()
     }
-    return ReportInputs(config.results, raw, datasets, experiments, config.results / "benchmarks", config.report.clips)
+    spotting = {name: _spotting(catalog, name) for name in config.spotting}
+    benchmarks = config.results / "benchmarks"
+    return ReportInputs(config.results, raw, datasets, experiments, benchmarks, config.report.clips, spotting)
+
+
+def _spotting(catalog: Catalog, name: str) -> SpottingInputs:
+    plan = SpotPlan(catalog, name)
+    return SpottingInputs(plan.folder(), plan.block.seeds[0], [fold.name for fold in plan.folds()])
 
 
 def read_configs(paths: Sequence[Path]) -> dict[str, Any]:
@@ -82,8 +97,18 @@ def read_config(path: Path) -> dict[str, Any]:
     return raw
 
 
-def draw_clip(configs: Sequence[Path], dataset: str, sample_id: str, out: Path) -> Path:
-    """Draw every finished product of one clip into a PNG and return its path.
+def draw_clip(
+    configs: Sequence[Path], dataset: str, sample_id: str, out: Path, only: Sequence[str] = (), width: int = 1800
+) -> Path:
+    """Draw the products of one clip into a PNG and return its path; one that was not made is named.
+
+    Args:
+        configs: configuration files, laid over each other.
+        dataset: its name in the configuration.
+        sample_id: the clip.
+        out: the PNG.
+        only: patterns of the products to draw (`rois`, `rois/*`); all when empty.
+        width: of the picture in pixels, about.
 
     Raises:
         ConfigError: the configuration, the dataset or the clip does not exist.
@@ -101,9 +126,8 @@ def draw_clip(configs: Sequence[Path], dataset: str, sample_id: str, out: Path) 
     if not owners:
         raise ConfigError(dataset, f"no usable clip {sample_id!r}", "a sample_id of its index.csv")
     products = catalog.config.products_of(dataset)
-    made = {key: catalog.product(dataset, key, owners[0]) for key in products}
-    made = {key: path for key, path in made.items() if path.exists()}
-    if not made:
+    paths = {key: catalog.product(dataset, key, owners[0]) for key in products}
+    if not any(path.exists() for path in paths.values()):
         raise ConfigError(dataset, f"no product of {sample_id} was made yet", "a finished run", "run snakemake first")
-    write_image(out, show_clip(made, sample_id, sources_of(raw, products)))
+    write_image(out, show_clip(paths, sample_id, sources_of(raw, products), only, width))
     return out

@@ -19,6 +19,7 @@ from mer.core.registry import load
 from mer.core.source import Source
 from mer.provenance import code_digest, library_line
 from mer.stages.registry import METHODS, STAGES
+from mer.weights.locate import used
 
 Log = Callable[[str], None]
 
@@ -76,7 +77,8 @@ def run_subject(
     stage = load(STAGES, spec.stage, "stage")
     method = load(METHODS[spec.stage], spec.method, f"{spec.stage}.method")
     params = method.Params.model_validate(dict(spec.params))
-    inputs = {source.name: file_digest(source)} if source else {}
+    read = [*([source] if source else []), *used(params)]
+    inputs = {path.name: file_digest(path) for path in read}
     digest = stage_digest(spec.stage, spec.method)
     recorded = {"method": spec.method, **params.model_dump(mode="json")}
     with (

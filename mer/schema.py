@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mer.config import DEFAULT_SOURCE, DatasetBlock, ExperimentBlock, ReportBlock, Top
+from mer.config import DEFAULT_SOURCE, DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.core.registry import load
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import READERS
@@ -107,6 +107,7 @@ def _sections() -> Iterator[str]:
             title = "`frames`" if stage == "frames" else f"`{stage}.<variant>`, method `{name}`"
             yield from _table(title, load(methods, name, stage).Params)
     yield from _table("`experiments.<name>`", ExperimentBlock)
+    yield from _table("`experiments.<name>.diagnose`", DiagnoseBlock)
     yield from _table("`experiments.<name>.train`", Recipe)
     yield "| model | presets (the first is the default) | inputs | settings that `train` may override |"
     yield "|---|---|---|---|"

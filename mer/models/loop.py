@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +19,23 @@ from torch import nn
 from torch.nn import functional
 
 from mer.core.errors import ConfigError, ModelError
+from mer.models.precision import channels_last, computing, resolve
 from mer.models.state import State
+from mer.models.surroundings import Part, current
 
 Log = Callable[[str], None]
 RUNNING = ("running_mean", "running_var")
+Watcher = Callable[[int, int, nn.Module], None]
+_WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 @dataclass(frozen=True)
 class Plan:
     """How long and how fast is trained.
 
-    The learning rate is multiplied by `gamma` after every `step` epochs, from epoch `start` (0-based) on.
+    The learning rate is multiplied by `gamma` after every `step` epochs, from epoch `start` (0-based) on. It depends on
+    the epoch alone, never on how many there will be, so that a training can be continued. Without `shuffle` every epoch
+    has the clips in their given order.
     """
 
     epochs: int
@@ -35,6 +43,7 @@ class Plan:
     step: int = 0
     gamma: float = 1.0
     start: int = 0
+    shuffle: bool = True
 
     def rate(self, epoch: int) -> float:
         """Return the factor of the learning rate in a 0-based epoch."""
@@ -60,15 +69,40 @@ def reproducible(seed: int, device: str) -> Iterator[torch.device]:
         if not torch.cuda.is_available():
             raise ConfigError("device", "no CUDA device is available", "cpu", "set the device to cpu")
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    settings: Any = torch.utils.deterministic
+    filling = settings.fill_uninitialized_memory
     try:
         with torch.random.fork_rng([place.index or 0] if place.type == "cuda" else []):
             torch.manual_seed(seed)
             torch.use_deterministic_algorithms(True, warn_only=True)
+            # Nothing here reads memory before it is written, and writing it twice costs a tenth of a training.
+            settings.fill_uninitialized_memory = False
             torch.set_num_threads(1)
             yield place
     finally:
+        settings.fill_uninitialized_memory = filling
         torch.use_deterministic_algorithms(before[0])
         torch.set_num_threads(before[1])
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Call `watcher(epoch, epochs, network)` after every epoch trained in the block; it must change nothing.
+
+    The diagnostic of `mer.training.oracle` keeps weights in it. Training itself neither knows nor depends on it.
+    """
+    token = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
+
+
+def epoch_done(epoch: int, epochs: int, network: nn.Module) -> None:
+    """Tell the watcher, where there is one, that the 1-based `epoch` of `epochs` is over."""
+    watcher = _WATCHER.get()
+    if watcher is not None:
+        watcher(epoch, epochs, network)
 
 
 def require_classes(labels: np.ndarray) -> None:
@@ -81,12 +115,12 @@ def require_classes(labels: np.ndarray) -> None:
         raise ModelError("training part", "clips of one class only", "at least two classes", "choose another protocol")
 
 
-def batches(count: int, size: int) -> list[torch.Tensor]:
-    """Return the indices 0 … count-1 in a random order, cut into batches.
+def batches(count: int, size: int, shuffle: bool = True) -> list[torch.Tensor]:
+    """Return the indices 0 … count-1, in a random order unless not to be shuffled, cut into batches.
 
     A last batch of one joins its neighbour: batch normalisation has no statistics of one vector.
     """
-    parts = list(torch.randperm(count).split(size))
+    parts = list((torch.randperm(count) if shuffle else torch.arange(count)).split(size))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
@@ -100,42 +134,100 @@ def train(
     optimiser: torch.optim.Optimizer,
     log: Log,
     name: str,
+    *,
+    generators: Sequence[np.random.Generator] = (),
+    rounded: str | None = None,
 ) -> float:
     """Train for the epochs of `plan` and return the mean loss of the last one.
 
+    Precision, gradient clipping, resuming and logs come from `mer.models.surroundings.current()`.
+
     Args:
         network: put in training mode, and changed in place.
-        loss: scalar loss of a batch, given the (B,) int64 indices of its clips.
+        loss: scalar loss of a batch, given the (B,) int64 indices of its clips. Augmentation belongs in here, so that
+            it never touches a clip that is predicted.
         count: number of training clips.
         plan: the budget.
         optimiser: over the network's parameters; its learning rates are the initial ones.
         log: takes one line about ten times.
         name: of the model, for the lines.
+        generators: that `loss` draws from besides torch's random state; a resumed training puts them back too.
+        rounded: the precision, `float32` or `bf16`, to which `loss` itself brings its operands; None leaves that to
+            the loop.
 
     Raises:
-        ModelError: the loss is no longer finite.
+        ModelError: the loss is no longer finite, or the memory of the device is too small.
+        ConfigError: the device has not the precision asked for.
     """
+    around, place = current(), next(network.parameters()).device
+    kind = rounded or resolve(around.precision, place)
+    around.computed_in(kind)
+    if kind != "float32" or around.precision != "float32":
+        log(f"{name}: computes in {kind} on {place.type}")
+    if kind == "bf16" and rounded is None:
+        channels_last(network)
+    part = Part(name, network, optimiser, plan.epochs, generators)
     rates = [group["lr"] for group in optimiser.param_groups]
     network.train()
-    mean = float("nan")
-    for epoch in range(plan.epochs):
+    done, mean = around.begin(part)
+    if done:
+        log(f"{name}: continues after epoch {done}")
+    for epoch in range(done, plan.epochs):
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * plan.rate(epoch)
-        total = 0.0
-        for batch in batches(count, plan.batch_size):
-            value = loss(batch)
-            optimiser.zero_grad(set_to_none=True)
-            value.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            total += float(value.detach()) * len(batch)
-        mean = total / count
+        with _memory(plan.batch_size):
+            context = computing("float32" if rounded else kind, place)
+            mean = _epoch(part, loss, batches(count, plan.batch_size, plan.shuffle), around.gradient_clip, context)
         if not np.isfinite(mean):
             raise ModelError(
                 "training", f"loss {mean} in epoch {epoch + 1}", "a finite loss", "lower the learning rate"
             )
+        epoch_done(epoch + 1, plan.epochs, network)
+        around.after(part, epoch + 1, mean)
         if (epoch + 1) % max(1, plan.epochs // 10) == 0:
             log(f"{name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}")
     return mean
+
+
+def _epoch(
+    part: Part,
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    order: Sequence[torch.Tensor],
+    clip: float,
+    context: AbstractContextManager[object],
+) -> float:
+    """Take one step per batch and return the mean loss over the clips."""
+    weights = list(part.network.parameters()) if clip else []
+    total: torch.Tensor | float = 0.0
+    for batch in order:
+        with context:
+            value = loss(batch)
+        part.optimiser.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        if clip:
+            nn.utils.clip_grad_norm_(weights, clip)
+        part.optimiser.step()
+        # Summed where it is: reading it would wait for a GPU in every step.
+        total = total + value.detach().double() * len(batch)
+    return float(total) / sum(len(batch) for batch in order)
+
+
+@contextmanager
+def _memory(batch_size: int) -> Iterator[None]:
+    """Turn a device or a process without memory into one clear line."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _too_large(batch_size) from error
+    except RuntimeError as error:
+        # What the CPU allocator raises has no type of its own.
+        if "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+        raise _too_large(batch_size) from error
+
+
+def _too_large(batch_size: int) -> ModelError:
+    return ModelError("training", f"no memory for a batch of {batch_size} clips", remedy="set a smaller batch_size")
 
 
 def weighted_nll(log_probabilities: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -12,9 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mer.models.conv_norm_pool import Window, conv_norm_pool, dropout_mask
 from mer.models.loop import l2_penalty
 
 SIDE = 42
+WINDOW = Window(kernel=5, padding=2, pool=3)
 STREAM_L2 = 1e-3
 HEAD_L2 = 0.1
 
@@ -46,20 +48,25 @@ class SoftNet(nn.Module):
 class Trunk(nn.Module):
     """The three streams of MEAN (§5.2): convolution, ReLU, then batch normalisation, pooling and dropout.
 
-    (B, 3, 42, 42) → (B, 14, 14, 14).
+    (B, 3, 42, 42), or in training a batch of `mer.models.conv_norm_pool.Prepared` → (B, 14, 14, 14).
     """
 
     def __init__(self, dropout: float = 0.3) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(1, filters, 5, padding=2) for filters in (3, 3, 8))
+        sides = {"kernel_size": WINDOW.kernel, "padding": WINDOW.padding}
+        self.convs = nn.ModuleList(nn.Conv2d(1, filters, **sides) for filters in (3, 3, 8))  # type: ignore[arg-type]
         self.norms = nn.ModuleList(nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01) for filters in (3, 3, 8))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, 14, 14, 14)."""
-        pairs = zip(self.convs, self.norms, strict=True)
-        parts = [norm(conv(x[:, i : i + 1]).relu()) for i, (conv, norm) in enumerate(pairs)]
-        return self.dropout(functional.max_pool2d(torch.cat(parts, dim=1), 3))
+        if not self.training:
+            layers = zip(x.split(1, dim=1), self.convs, self.norms, strict=True)
+            parts = [functional.max_pool2d(norm(conv(one).relu()), WINDOW.pool) for one, conv, norm in layers]
+            return torch.cat(parts, dim=1)
+        joined = conv_norm_pool(x, self.convs, self.norms, WINDOW)  # type: ignore[arg-type]
+        mask = dropout_mask(tuple(joined.permute(0, 2, 3, 1).shape), self.dropout, joined.device)
+        return joined * mask.permute(0, 3, 1, 2)
 
 
 class Head(nn.Module):
@@ -68,13 +75,15 @@ class Head(nn.Module):
     def __init__(self, outputs: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.conv = nn.Conv2d(14, 8, 5, padding=2)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.out = nn.Linear(392, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, outputs)."""
-        pooled = functional.max_pool2d(self.conv(x).relu(), 2)
-        return self.out(self.dropout(pooled.flatten(1)))
+        pooled = functional.max_pool2d(self.conv(x).relu(), 2).flatten(1)
+        if self.training:
+            pooled = pooled * dropout_mask(tuple(pooled.shape), self.dropout, pooled.device)
+        return self.out(pooled)
 
 
 class Spotting(nn.Module):
@@ -123,7 +132,7 @@ class Recognition(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (B, n_classes) logits."""
+        """Return (B, n_classes) logits of what `Trunk` takes."""
         return self.recog(self.trunk(x))
 
 

@@ -17,8 +17,9 @@ The weights after the last epoch are the result; no epoch is chosen on anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -26,17 +27,21 @@ from torch import nn
 from torch.nn import functional
 
 from mer.core.container import Clip
-from mer.core.errors import ModelError
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
+from mer.models import loop
+from mer.models.conv_norm_pool import Prepared, Window, conv_norm_pool, dropout_mask
 from mer.models.flow_image import flow_image
-from mer.models.loop import reproducible
+from mer.models.precision import channels_last, resolve
 from mer.models.state import Features, State, class_weights
+from mer.models.surroundings import current
+from mer.models.together import Adam, Share, Tensors, normalised, train_together
 
 INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain")}
 LIBRARIES = ("numpy", "torch")
 SIDE = 28
 FILTERS = (3, 5, 8)
+WINDOW = Window(kernel=3, padding=2, pool=3, pool_padding=1)
 
 
 class Preset(Params):
@@ -75,24 +80,38 @@ PRESETS: dict[str, Preset] = {
 
 
 class Network(nn.Module):
-    """The network: (N, 3, 28, 28) float32 → (N, n_classes) logits."""
+    """The network: (N, 3, 28, 28) float32 → (N, n_classes) logits.
+
+    In training it also takes the patches of images (`mer.models.conv_norm_pool.Prepared`).
+    """
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
         width = sum(FILTERS)
         self.streams = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=2),
+            nn.Conv2d(3, width, WINDOW.kernel, padding=WINDOW.padding),
             nn.ReLU(),
             nn.BatchNorm2d(width),
-            nn.MaxPool2d(3, stride=3, padding=1),
+            nn.MaxPool2d(WINDOW.pool, padding=WINDOW.pool_padding),
             nn.Dropout(dropout),
         )
         self.pool = nn.AvgPool2d(2)
         self.head = nn.Linear(width * 5 * 5, n_classes)
+        self.dropout = dropout
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (N, n_classes) logits of (N, 3, 28, 28) images."""
+        if self.training:
+            conv, norm = cast(nn.Conv2d, self.streams[0]), cast(nn.BatchNorm2d, self.streams[2])
+            pooled = conv_norm_pool(x, [conv], [norm], WINDOW).permute(0, 2, 3, 1).flatten(1)
+            pooled = pooled * dropout_mask(tuple(pooled.shape), self.dropout, pooled.device)
+            return functional.linear(pooled, self._spread(), self.head.bias)
         return self.head(self.pool(self.streams(x)).flatten(1))
+
+    def _spread(self) -> torch.Tensor:
+        """Return (n_classes, 10 · 10 · 16): the head's weights with the averaging of 2×2 values folded in."""
+        weight = 0.25 * self.head.weight.view(-1, sum(FILTERS), 5, 1, 5, 1).expand(-1, -1, -1, 2, -1, 2)
+        return weight.permute(0, 2, 3, 4, 5, 1).flatten(1)
 
 
 def scale_image(image: np.ndarray, scaling: str) -> np.ndarray:
@@ -132,50 +151,109 @@ def fit(
     Raises:
         ModelError: the training part has a single class, or the loss is no longer finite.
     """
-    if len(np.unique(labels)) < 2:
-        raise ModelError("training part", "clips of one class only", "at least two classes", "choose another protocol")
+    loop.require_classes(labels)
     weight = class_weights(preset.class_weights, labels, n_classes)
-    with reproducible(derive_seed(seed, "ststnet"), device) as place:
-        net = Network(n_classes, preset.dropout).to(place)
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        x = torch.from_numpy(np.asarray(features)).to(place, memory_format=torch.channels_last)
+    with loop.reproducible(derive_seed(seed, "ststnet"), device) as place:
+        network = Network(n_classes, preset.dropout).to(place)
+        channels_last(network)
+        images = torch.from_numpy(np.asarray(features)).to(place)
+        kind = resolve(current().precision, place, patches=True)
+        x = Prepared(images, WINDOW, kind)
         y = torch.from_numpy(labels.astype(np.int64)).to(place)
-        loss = nn.CrossEntropyLoss(torch.from_numpy(weight).to(place, torch.float32))
-        final = _train(net, x, y, loss, preset, log)
-        guess = net.eval()(x).argmax(1)
-        right = float((guess == y).float().mean())
-        arrays = {name: value.cpu().numpy().copy() for name, value in net.state_dict().items()}
-    log(f"ststnet: {preset.epochs} epochs, loss {final:.4f}, training accuracy {right:.3f}")
-    return State(arrays, {"n_classes": n_classes, "training_loss": final, "training_accuracy": right})
+        entropy = nn.CrossEntropyLoss(torch.from_numpy(weight).to(place, torch.float32))
+
+        def loss(batch: torch.Tensor) -> torch.Tensor:
+            batch = batch.to(place)
+            value: torch.Tensor = entropy(network(x.batch(batch)), y[batch])
+            return value
+
+        optimiser = torch.optim.Adam(
+            network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay, fused=True
+        )
+        plan = loop.Plan(preset.epochs, preset.batch_size, shuffle=preset.shuffle)
+        final = loop.train(network, loss, len(images), plan, optimiser, log, "ststnet", rounded=kind)
+        with torch.no_grad():
+            told = loop.describe(network.eval()(images).cpu().numpy(), labels)
+        arrays = loop.arrays_of(network)
+    log(f"ststnet: {preset.epochs} epochs, loss {final:.4f}, training accuracy {told['training_accuracy']:.3f}")
+    return State(arrays, {"n_classes": n_classes, "training_loss": final, **told})
 
 
-def _train(
-    net: Network,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    loss: nn.Module,
+class _Member:
+    """STSTNet for `mer.models.together`."""
+
+    def __init__(self, n_classes: int, dropout: float) -> None:
+        self.n_classes, self.dropout = n_classes, dropout
+
+    def build(self) -> nn.Module:
+        return Network(self.n_classes, self.dropout)
+
+    def masks(self, count: int) -> list[torch.Tensor]:
+        return [dropout_mask((count, 10 * 10 * sum(FILTERS)), self.dropout, torch.device("cpu"))]
+
+    def forward(
+        self, weights: Tensors, x: torch.Tensor, present: torch.Tensor, masks: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, Tensors]:
+        made = functional.conv2d(x, weights["streams.0.weight"], weights["streams.0.bias"], padding=WINDOW.padding)
+        scale, shift = weights["streams.2.weight"], weights["streams.2.bias"]
+        made, mean, variance = normalised(made.relu(), scale, shift, present, 1e-5)
+        pooled = functional.max_pool2d(made, WINDOW.pool, padding=WINDOW.pool_padding)
+        kept = pooled * masks[0].unflatten(1, (10, 10, -1)).permute(0, 3, 1, 2)
+        logits = functional.linear(
+            functional.avg_pool2d(kept, 2).flatten(1), weights["head.weight"], weights["head.bias"]
+        )
+        return logits, {"streams.2.running_mean": mean, "streams.2.running_var": variance}
+
+    def loss(
+        self, weights: Tensors, logits: torch.Tensor, labels: torch.Tensor, factors: torch.Tensor, present: torch.Tensor
+    ) -> torch.Tensor:
+        own = functional.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
+        weight = factors[labels] * present
+        return -(weight * own).sum() / weight.sum().clamp(min=1e-12)
+
+
+def fit_together(
+    features: Features,
+    shares: Sequence[Share],
+    n_classes: int,
     preset: Preset,
     log: Callable[[str], None],
-) -> float:
-    optimiser = torch.optim.Adam(net.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)
-    net.train()
-    mean = float("nan")
-    for epoch in range(1, preset.epochs + 1):
-        # Drawn on the CPU, so that a GPU run sees the same batches.
-        order = torch.randperm(len(x)) if preset.shuffle else torch.arange(len(x))
-        total = 0.0
-        for batch in order.to(x.device).split(preset.batch_size):
-            value = loss(net(x[batch]), y[batch])
-            optimiser.zero_grad(set_to_none=True)
-            value.backward()
-            optimiser.step()
-            total += float(value.detach()) * len(batch)
-        mean = total / len(x)
-        if not np.isfinite(mean):
-            raise ModelError("training", f"loss {mean} in epoch {epoch}", "a finite loss", "lower the learning rate")
-        if epoch % max(1, preset.epochs // 10) == 0:
-            log(f"ststnet: epoch {epoch}/{preset.epochs}, loss {mean:.4f}")
-    return mean
+    device: str = "cpu",
+) -> list[State]:
+    """Train several folds at once; each gets what `fit` gives it alone, within rounding.
+
+    Args:
+        features: those of all clips of all folds, stacked (N, 3, 28, 28).
+        shares: training clips, labels and seed of each fold.
+        n_classes: C.
+        preset: settings.
+        log: takes one line.
+        device: where.
+
+    Raises:
+        ModelError: as `fit`.
+    """
+    for share in shares:
+        loop.require_classes(share.labels)
+    own = [dataclasses.replace(share, seed=derive_seed(share.seed, "ststnet")) for share in shares]
+    weights = [class_weights(preset.class_weights, share.labels, n_classes) for share in shares]
+    with loop.reproducible(0, device) as place:
+        x = torch.from_numpy(np.asarray(features)).to(place)
+        factors = torch.from_numpy(np.stack(weights)).to(place, torch.float32)
+        plan = loop.Plan(preset.epochs, preset.batch_size, shuffle=preset.shuffle)
+        adam = Adam(preset.learning_rate, decay=preset.weight_decay)
+        ones = torch.ones(len(shares), 1, 1, 1, device=place)
+        member = _Member(n_classes, preset.dropout)
+        arrays, losses = train_together(member, x, own, ones, factors, plan, adam, 0.1, log, "ststnet")
+        network = Network(n_classes).to(place).eval()
+        states = []
+        for share, held, final in zip(shares, arrays, losses, strict=True):
+            loop.restore(network, State(held))
+            with torch.no_grad():
+                guess = network(x[torch.from_numpy(share.clips).to(place)]).cpu().numpy()
+            meta = {"n_classes": n_classes, "training_loss": final, **loop.describe(guess, share.labels)}
+            states.append(State(held, meta))
+    return states
 
 
 def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
@@ -185,11 +263,9 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
         ModelError: the checkpoint does not hold this network.
     """
     n_classes = int(state.meta["n_classes"])
-    with reproducible(0, device) as place, torch.no_grad():
+    with loop.reproducible(0, device) as place, torch.no_grad():
         net = Network(n_classes).to(place).eval()
-        expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-        arrays = {name: torch.from_numpy(state.array(name, shape).copy()) for name, shape in expected.items()}
-        net.load_state_dict(arrays)
+        loop.restore(net, state)
         x = torch.from_numpy(np.asarray(features)).to(place)
         # Clip by clip: a convolution may round differently in a larger batch.
         logits = torch.cat([net(image[None]) for image in x]) if len(x) else torch.zeros(0, n_classes)

@@ -14,7 +14,7 @@ from mer.core.errors import ModelError
 from mer.metrics.spotting import match
 from mer.report.charts import WIDTH
 from mer.report.markup import Markup, counted, folded, join, table, tag
-from mer.spotting.predict import Curve, read_curves
+from mer.spotting.curves import Curve, read_curves
 from mer.spotting.tables import Interval, read_table, require_rows
 
 HEIGHT, LEFT = 96.0, 8.0

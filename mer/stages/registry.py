@@ -15,16 +15,24 @@ STAGES: dict[str, str] = {
     "magnify": "mer.stages.magnify.stage",
     "flow": "mer.stages.flow.stage",
     "rois": "mer.stages.rois.stage",
+    "spot": "mer.stages.spot.stage",
 }
 
 METHODS: dict[str, dict[str, str]] = {
     "frames": {"list": "mer.stages.frames.listing"},
-    "align": {"dlib": "mer.stages.align.dlib68"},
+    "align": {"dlib": "mer.stages.align.dlib68", "published_crop": "mer.stages.align.published_crop"},
     "interpolate": {
         "linear": "mer.stages.interpolate.linear",
         "tim": "mer.stages.interpolate.tim",
+        "flow": "mer.stages.interpolate.flow_warp",
+        "rife": "mer.stages.interpolate.rife",
     },
-    "magnify": {"lagrangian": "mer.stages.magnify.lagrangian"},
+    "magnify": {
+        "lagrangian": "mer.stages.magnify.lagrangian",
+        "eulerian": "mer.stages.magnify.eulerian",
+        "phase": "mer.stages.magnify.phase",
+        "magnet": "mer.stages.magnify.magnet",
+    },
     "flow": {
         "micro": "mer.stages.flow.micro",
         "tvl1": "mer.stages.flow.tvl1",
@@ -36,5 +44,10 @@ METHODS: dict[str, dict[str, str]] = {
     "rois": {
         "au_boxes": "mer.stages.rois.au_boxes",
         "patches30": "mer.stages.rois.patches30",
+        "published_boxes": "mer.stages.rois.published_boxes",
+    },
+    "spot": {
+        "clean": "mer.stages.spot.clean",
+        "published": "mer.stages.spot.published",
     },
 }

@@ -6,6 +6,7 @@ dataset or release they are. Folds depend on the set of clips, never on the orde
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,10 @@ def _row(sample: Sample, name: str, label: str) -> Row:
     if not sample.group or sample.group.endswith(":"):
         raise DatasetError(f"{name} clip {sample.sample_id}", "no subject", "family:subject", "mend the index row")
     source = f"{name}/{subject_key(sample)}"
-    return Row(sample.sample_id, sample.dataset, sample.subject, sample.group, label, source)
+    # FACS calls the neutral face 0: coded, and nothing seen.
+    coded = "0" if sample.au_raw and not sample.au_notes else ""
+    units = "+".join(str(number) for number in sample.au_numbers) or coded
+    return Row(sample.sample_id, sample.dataset, sample.subject, sample.group, label, source, units)
 
 
 def _check(rows: Sequence[Row], view: str, classes: Sequence[str]) -> None:
@@ -169,7 +173,7 @@ def holdout_database(rows: Iterable[Row]) -> list[Fold]:
     return [_fold(name, groups, ordered) for name, groups in sorted(families.items())]
 
 
-def make_folds(rows: Iterable[Row], protocol: str, k: int, labels: str, seed: int) -> list[Fold]:
+def make_folds(rows: Iterable[Row], protocol: str, k: int, labels: str, seed: int, oracle: bool = False) -> list[Fold]:
     """Return the folds of a protocol: `loso`, `kfold` or `database`.
 
     Args:
@@ -178,10 +182,17 @@ def make_folds(rows: Iterable[Row], protocol: str, k: int, labels: str, seed: in
         k: number of parts of `kfold`.
         labels: `permuted` shuffles the labels within each database before anything is split.
         seed: of the permutation and of `kfold`.
+        oracle: leave the held-out clips their annotated action units, which nobody has for a new clip.
     """
     chosen = list(rows)
     if labels == "permuted":
         chosen = permute_labels(chosen, derive_seed(seed, "permuted labels"))
     if protocol == "kfold":
-        return kfold(chosen, k, seed)
-    return loso(chosen) if protocol == "loso" else holdout_database(chosen)
+        folds = kfold(chosen, k, seed)
+    else:
+        folds = loso(chosen) if protocol == "loso" else holdout_database(chosen)
+    return folds if oracle else [_blinded(fold) for fold in folds]
+
+
+def _blinded(fold: Fold) -> Fold:
+    return dataclasses.replace(fold, test=tuple(dataclasses.replace(row, units="") for row in fold.test))

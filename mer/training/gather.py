@@ -106,7 +106,10 @@ def _features(boxes: Mapping[str, Container], row: Row, model: ModuleType, prese
         for array in model.INPUTS[name]:
             clip.lazy(array)
     try:
-        value = model.features(clips, preset)
+        if "features" in getattr(model, "UNITS", ()):
+            value = model.features(clips, preset, row.unit_numbers)
+        else:
+            value = model.features(clips, preset)
     except ClipError as error:
         return error
     for array in _arrays(value).values():
@@ -116,6 +119,13 @@ def _features(boxes: Mapping[str, Container], row: Row, model: ModuleType, prese
                 next(iter(boxes.values())).path, found, "finite numbers", "run the stage of the input again"
             )
     return value
+
+
+def subset(features: Features, clips: np.ndarray) -> Features:
+    """Return copies of the features of the clips with the given indices (M,) int, in that order."""
+    if isinstance(features, dict):
+        return {name: array[clips] for name, array in features.items()}
+    return np.asarray(features[clips])
 
 
 def _arrays(value: Features) -> dict[str, np.ndarray]:

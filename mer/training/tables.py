@@ -1,8 +1,10 @@
 """The clips of one part of a fold: rows with a class, as a CSV file that a fit or predict job reads.
 
-Columns: `sample_id, dataset, subject, group, label, source`. `label` is a class name. `source` is
-`<configured dataset>/<subject key>` and names the container file of the clip in every product. Rows are kept in the
-order of (dataset, sample_id), so that no order on disk or in an index reaches a model.
+Columns: `sample_id, dataset, subject, group, label, source, units`. `label` is a class name. `source` is
+`<configured dataset>/<subject key>` and names the container file of the clip in every product. `units` are the clip's
+annotated action units, `1+2+4`, `0` when a coder saw none, empty when nobody coded it; a test table holds them only
+for an experiment that names itself an oracle (`regions: annotation`), and a table without the column has none. Rows are
+kept in the order of (dataset, sample_id), so that no order on disk or in an index reaches a model.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import csv
 import dataclasses
 import io
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +36,14 @@ class Row:
     group: str
     label: str
     source: str
+    units: str = ""
+
+    @property
+    def unit_numbers(self) -> tuple[int, ...] | None:
+        """The annotated action units, ascending; None when the clip has no annotation (or the table hides it)."""
+        if not self.units:
+            return None
+        return tuple(sorted({int(unit) for unit in self.units.split("+")} - {0}))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -41,6 +52,8 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
+REQUIRED = tuple(name for name in COLUMNS if name != "units")
+UNITS = re.compile(r"(\d+(\+\d+)*)?")
 
 
 def sorted_rows(rows: Iterable[Row], where: object) -> list[Row]:
@@ -90,8 +103,16 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_table(path: str | Path) -> list[Row]:
-    """Read what `write_table` wrote, in the order of the keys; raises as `read_csv` and `sorted_rows`."""
-    return sorted_rows((Row(**{name: row[name] for name in COLUMNS}) for row in read_csv(path, COLUMNS)), path)
+    """Read what `write_table` wrote, in the order of the keys.
+
+    Raises:
+        ModelError: as `read_csv` and `sorted_rows`, or units that are not numbers joined by +.
+    """
+    cells = read_csv(path, REQUIRED)
+    for row in cells:
+        if not UNITS.fullmatch(row.setdefault("units", "")):
+            raise ModelError(path, f"units {row['units']!r} of clip {row['sample_id']}", "action units as in 1+2+4")
+    return sorted_rows((Row(**{name: row[name] for name in COLUMNS}) for row in cells), path)
 
 
 def permute_labels(rows: Iterable[Row], seed: int) -> list[Row]:

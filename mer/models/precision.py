@@ -1,0 +1,57 @@
+"""In which numbers a training computes: float32, or bf16 where a product's operands are rounded to 8 bits of mantissa.
+
+Weights, optimiser, statistics and losses stay float32. bf16 has float32's range, so no loss is scaled.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+
+from mer.core.errors import ConfigError
+
+
+def resolve(asked: str, place: torch.device, patches: bool = False) -> str:
+    """Return `float32` or `bf16`.
+
+    Args:
+        asked: `float32`, `bf16`, or `auto`: bf16 where it is faster, so the choice depends on the machine.
+        place: where the training runs.
+        patches: the products are of stored patches (`mer.models.conv_norm_pool`), for which a CPU with bf16
+            dot products is enough; convolutions need matrix units.
+
+    Raises:
+        ConfigError: bf16 was asked of a GPU that has none.
+    """
+    if place.type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+        if asked == "bf16" and not able:
+            found = f"{torch.cuda.get_device_name(place)} has no bf16"
+            raise ConfigError("train.precision", found, "float32 or auto", "set precision to float32")
+        return "bf16" if asked != "float32" and able else "float32"
+    return "bf16" if asked == "bf16" or (asked == "auto" and _fast_on_cpu(patches)) else "float32"
+
+
+def _fast_on_cpu(patches: bool) -> bool:
+    def can(name: str) -> bool:
+        # Not in every release of torch that mer runs with.
+        ask = getattr(torch.cpu, name, None)
+        return bool(ask is not None and ask())
+
+    return can("_is_amx_tile_supported") or (patches and can("_is_avx512_bf16_supported"))
+
+
+def computing(kind: str, place: torch.device) -> AbstractContextManager[object]:
+    """Return the context of a forward pass in `kind`."""
+    return torch.autocast(place.type, torch.bfloat16) if kind == "bf16" else nullcontext()
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lay out the kernels of 2-D and 3-D convolutions channels last, in place; values do not change."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        elif isinstance(layer, nn.Conv3d):
+            layer.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

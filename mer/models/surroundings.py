@@ -1,0 +1,73 @@
+"""What surrounds a training: its precision, its clipping, and who is told of every epoch.
+
+`mer.models.loop.train` asks `current()`, so that a model says nothing of resuming, logs or progress and yet has all of
+them. The default surroundings change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+Precision = Literal["float32", "bf16", "auto"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What changes from epoch to epoch in one call of the loop, and all of it.
+
+    `generators` are NumPy generators that the loss draws from besides torch's own random state.
+    """
+
+    name: str
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    epochs: int
+    generators: Sequence[np.random.Generator] = ()
+
+
+class Surroundings:
+    """Defaults; `mer.training.session` overrides them.
+
+    Attributes:
+        precision: what the training may compute in (`mer.models.precision`).
+        gradient_clip: largest norm of the gradient of all parameters together; 0 for no limit.
+    """
+
+    precision: Precision = "float32"
+    gradient_clip: float = 0.0
+
+    def begin(self, part: Part) -> tuple[int, float]:
+        """Return how many epochs are already done, and the mean loss of the last; may fill `part` with their state."""
+        return 0, float("nan")
+
+    def after(self, part: Part, done: int, loss: float) -> None:
+        """Take note that `done` epochs are over, the last with this mean loss."""
+
+    def computed_in(self, kind: str) -> None:
+        """Take note of the precision that was used, `float32` or `bf16`."""
+
+
+_CURRENT: ContextVar[Surroundings | None] = ContextVar("surroundings", default=None)
+
+
+@contextmanager
+def surrounded(by: Surroundings) -> Iterator[None]:
+    """Let every training in the block have these surroundings."""
+    token = _CURRENT.set(by)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def current() -> Surroundings:
+    """Return the surroundings of this training."""
+    return _CURRENT.get() or Surroundings()

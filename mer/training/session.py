@@ -1,0 +1,84 @@
+"""One fit and what goes with it: resuming after a kill, curves, progress. The loop calls it after every epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mer.models.surroundings import Part, Precision, Surroundings
+from mer.training import resume
+from mer.training.boards import Bar, Board
+
+
+@dataclass
+class Session(Surroundings):
+    """The surroundings of one fit.
+
+    Attributes:
+        precision: asked for, `float32`, `bf16` or `auto`.
+        gradient_clip: largest norm of the whole gradient; 0 for no limit.
+        file: where the state is kept while training; None for nowhere.
+        digest: of everything that decides the result; a file of another digest is not used.
+        every: seconds between two writings of the file; 0 writes after every epoch.
+        log: takes one line.
+        board: curves of the training.
+        bar: progress on a terminal.
+        carried: state to start from instead of a file, and where the last state is left: how a training is made
+            longer without being repeated (`mer.training.inner`). Used only when `carries`.
+    """
+
+    precision: Precision = "float32"
+    gradient_clip: float = 0.0
+    file: Path | None = None
+    digest: str = ""
+    every: float = 60.0
+    log: Callable[[str], None] = print
+    board: Board | None = None
+    bar: Bar | None = None
+    carries: bool = False
+    carried: dict[int, resume.Snapshot] = field(default_factory=dict)
+    used: str = "float32"
+    _call: int = -1
+    _written: float = 0.0
+
+    def again(self) -> None:
+        """Count the calls of the loop from the start: the same fit follows once more, with another budget."""
+        self._call = -1
+
+    def begin(self, part: Part) -> tuple[int, float]:
+        """See `Surroundings.begin`: the state of the file, or of `carried`, is put into `part`."""
+        self._call += 1
+        self._written = time.monotonic()
+        snapshot = self.carried.get(self._call)
+        if snapshot is None and self.file is not None:
+            snapshot = resume.read(self.file, self.digest, self._call, self.log)
+        if snapshot is None or snapshot.done > part.epochs:
+            return 0, float("nan")
+        resume.apply(part, snapshot)
+        return snapshot.done, float(snapshot.values["loss"])
+
+    def after(self, part: Part, done: int, loss: float) -> None:
+        """See `Surroundings.after`: the state is kept."""
+        if self.carries and done == part.epochs:
+            self.carried[self._call] = resume.capture(part, done, loss)
+        due = time.monotonic() - self._written >= self.every
+        if self.file is not None and due:
+            resume.write(self.file, self.digest, self._call, resume.capture(part, done, loss))
+            self._written = time.monotonic()
+        if self.board is not None:
+            rate = float(part.optimiser.param_groups[0]["lr"])
+            self.board.epoch(done, {"loss": loss, "learning_rate": rate})
+        if self.bar is not None:
+            self.bar.epoch(part.name, done, part.epochs, loss)
+
+    def computed_in(self, kind: str) -> None:
+        """See `Surroundings.computed_in`."""
+        self.used = kind
+
+    def end(self) -> None:
+        """End curves and progress; the file stays, for the next attempt."""
+        for one in (self.board, self.bar):
+            if one is not None:
+                one.close()

@@ -1,0 +1,61 @@
+"""The bench of training measures the same work on both sides."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from mer.bench import training
+from mer.bench.training_peer import PlainMean, PlainStstnet, train_folds
+from mer.cli import app
+from mer.models import loop, mean_softnet, ststnet
+
+
+def test_the_peer_has_the_networks_of_the_models():
+    for plain, own in (
+        (PlainStstnet(3, 0.5), ststnet.Network(3)),
+        (PlainMean(3), mean_softnet.build(mean_softnet.PRESETS["clean"], 3)),
+    ):
+        assert loop.parameter_count(plain, running=True) == loop.parameter_count(own, running=True)
+
+
+@pytest.mark.parametrize("model", sorted(training.SIDES))
+def test_the_peer_learns(model):
+    torch.manual_seed(0)
+    images, labels, groups = training.clips(model, 136)
+    settings = {"batch_size": 16, "learning_rate": 3e-3, "dropout": 0.5, "stream_l2": 1e-3, "head_l2": 1e-3}
+    logits = train_folds(model, images, labels, groups, ["bench:p00"], 2, settings)
+    assert logits[0].shape == (2, 3) and np.isfinite(logits[0]).all()
+
+
+def test_the_command_prints_ratios(monkeypatch):
+    def measured(model, folds, epochs, count, workers, **options):
+        wall = {"threads": 10.0, "precision": 2.0}[next(iter(options))]
+        return {"wall": wall, "cpu": 2 * wall, "mib": 100.0, "accuracy": 0.5}
+
+    class Alone:
+        def Pool(self, count):
+            return self
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+        def apply(self, function, kwds):
+            return measured(**kwds)
+
+    monkeypatch.setattr(training.multiprocessing, "get_context", lambda kind: Alone())
+    result = CliRunner().invoke(app, ["bench", "training", "--folds", "2", "--json"])
+    rows = json.loads(result.stdout)
+    assert [row["wall_ratio"] for row in rows] == [1, 1, 5, 5] and rows[3]["cpu_ratio"] == 5
+    text = CliRunner().invoke(app, ["bench", "training", "--folds", "2"]).stdout
+    assert "mer, 2 processes, bf16" in text and "5.00×" in text
+
+
+def test_ours_trains_the_folds_asked_for():
+    made = training.ours("ststnet", 2, 1, 136, 1, "float32")
+    assert made["wall"] > 0 and made["cpu"] > 0 and 0 <= made["accuracy"] <= 1 and 0 < made["mib"] < 4096

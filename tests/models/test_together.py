@@ -1,0 +1,103 @@
+"""Several folds at once give each what it gets alone, and none sees what it holds out."""
+
+import numpy as np
+import pytest
+import torch
+
+from mer.core.errors import ModelError
+from mer.models import mean_softnet, ststnet
+from mer.models.together import Adam, Share
+
+MODELS = {"ststnet": (ststnet, 28), "mean": (mean_softnet, 42)}
+# Scores of folds trained together against the fold alone, float32.
+TOLERANCE = 1e-4
+
+
+def quiet(line):
+    """Take a line of the log."""
+
+
+def world(side, count=36):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, count)
+    x = rng.normal(size=(count, 3, side, side)).astype(np.float32)
+    for k in range(3):
+        x[labels == k, 0, 6 * k : 6 * k + 6] += 1
+    return x, labels, np.array([f"p{i % 6}" for i in range(count)])
+
+
+def small(module):
+    return module.PRESETS["clean"].model_copy(update={"epochs": 3, "batch_size": 8})
+
+
+def shares(labels, groups):
+    """Three folds whose training parts have 30, 30 and 21 clips: another number of batches, and of the last one."""
+    rows = [np.flatnonzero(groups != person) for person in ("p0", "p1", "p2")]
+    rows[2] = rows[2][:21]
+    return [Share(clips, labels[clips], seed) for seed, clips in enumerate(rows)]
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_together_as_alone_whoever_is_beside(name):
+    module, side = MODELS[name]
+    (x, labels, groups), preset = world(side), small(module)
+    parts = shares(labels, groups)
+    for members in ([0, 1, 2], [2, 1]):
+        states = module.fit_together(x, [parts[k] for k in members], 3, preset, quiet)
+        for k, state in zip(members, states, strict=True):
+            own = parts[k].clips
+            alone = module.fit(x[own], labels[own], groups[own], 3, preset, parts[k].seed, quiet)
+            assert sorted(state.arrays) == sorted(alone.arrays) and sorted(state.meta) == sorted(alone.meta)
+            assert state.meta["training_loss"] == pytest.approx(alone.meta["training_loss"], rel=1e-4)
+            assert module.predict(state, x) == pytest.approx(module.predict(alone, x), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_held_out_clip_cannot_be_reached(name):
+    module, side = MODELS[name]
+    (x, labels, groups), preset = world(side), small(module)
+    parts = shares(labels, groups)[:2]
+    clean = module.fit_together(x, parts, 3, preset, quiet)
+    poisoned = x.copy()
+    poisoned[groups == "p0"] = 1e3
+    states = module.fit_together(poisoned, parts, 3, preset, quiet)
+    # The fold that holds p0 out has the same bits; the one that trains on p0 does not.
+    assert all(np.array_equal(states[0].arrays[key], clean[0].arrays[key]) for key in clean[0].arrays)
+    first = next(iter(clean[1].arrays))
+    assert not np.array_equal(states[1].arrays[first], clean[1].arrays[first])
+    poisoned[groups == "p0"] = np.nan
+    only = module.fit_together(poisoned, parts[:1], 3, preset, quiet)[0]
+    assert all(np.isfinite(array).all() for array in only.arrays.values())
+    with pytest.raises(ModelError, match="a finite loss"):
+        module.fit_together(poisoned, parts, 3, preset, quiet)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_fold_of_one_class_is_refused(name):
+    module, side = MODELS[name]
+    x = world(side, 12)[0]
+    part = Share(np.arange(12), np.zeros(12, np.int64), 0)
+    with pytest.raises(ModelError, match="one class only"):
+        module.fit_together(x, [part], 3, small(module), quiet)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_stacked_adam_is_adam(decay):
+    torch.manual_seed(0)
+    start = torch.randn(2, 5, 3)
+    stacked = {"w": start.clone().requires_grad_()}
+    moments = {f"{kind}.w": torch.zeros_like(start) for kind in ("first", "second")}
+    counts, adam = torch.zeros(2), Adam(1e-2, eps=1e-7, decay=decay)
+    singles = [start[k].clone().requires_grad_() for k in range(2)]
+    optimisers = [torch.optim.Adam([one], lr=1e-2, eps=1e-7, weight_decay=decay) for one in singles]
+    for active in ([1, 1], [1, 0], [1, 1]):
+        gradient = torch.randn(2, 5, 3)
+        stacked["w"].grad = gradient.clone()
+        with torch.no_grad():
+            adam.step(stacked, moments, counts, torch.tensor(active) > 0, 1e-2)
+        for k in range(2):
+            if active[k]:
+                singles[k].grad = gradient[k].clone()
+                optimisers[k].step()
+    for k in range(2):
+        assert torch.allclose(stacked["w"][k], singles[k], atol=1e-6)

@@ -1,0 +1,224 @@
+"""Many folds in one job: the same bytes as one at a time, and nothing of what a fold holds out."""
+
+import dataclasses
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mer.core.errors import ConfigError, ModelError
+from mer.models import ststnet
+from mer.models.state import State
+from mer.training import batched, boards
+from mer.training.batched import fit_folds, share
+from mer.training.checkpoint import load_checkpoint, save_checkpoint
+from mer.training.fit import COLLAPSED, FoldJob, fit_fold, plan, write
+from mer.training.recipe import Inner, Recipe
+from mer.training.tables import write_table
+
+CLASSES = ("negative", "positive", "surprise")
+RECIPE = Recipe(epochs=2, batch_size=16)
+
+
+def quiet(line):
+    """Take a line of the log."""
+
+
+def silent(fold):
+    return quiet
+
+
+def planned(model="ststnet", recipe=RECIPE, device="cpu"):
+    return plan(model, None, recipe, CLASSES, 0, device, "test", {"view": "emotion_3"})
+
+
+def jobs_of(world, folder, numbers=(0, 1, 2)):
+    folds = [world.folds()[k] for k in numbers]
+    made = [FoldJob(f.name, f.held_out, world.tables(f)[0], folder / f"{f.name}.safetensors") for f in folds]
+    return made, world.containers(sorted({source for f in folds for source in f.train_sources}))
+
+
+def alone(world, job, own, out):
+    options = {"classes": CLASSES, "fold": job.fold, "held_out": job.held_out, "seed": 0, "log": quiet}
+    sources = sorted({row.source for row in world.selection.rows if row.group not in job.held_out})
+    fit_fold(own.model, None, own.recipe, job.train_table, world.containers(sources), out, origin=own.origin, **options)
+    return out.read_bytes()
+
+
+@pytest.mark.parametrize(("model", "workers"), [("ststnet", 1), ("ststnet", 2), ("svm_flow", 1)])
+def test_the_bytes_of_one_fold_at_a_time(make_world, tmp_path, model, workers):
+    world = make_world(clips=4, broken=("sub01_c1",))
+    own = planned(model, RECIPE if model == "ststnet" else Recipe())
+    jobs, containers = jobs_of(world, tmp_path / "many")
+    shuffled = list(jobs)
+    random.Random(0).shuffle(shuffled)
+    fit_folds(own, shuffled, containers, workers=workers, log=silent)
+    for job in jobs:
+        assert job.out.read_bytes() == alone(world, job, own, tmp_path / "alone.safetensors")
+
+
+def test_a_fold_gets_its_own_rows_and_no_others(world, tmp_path):
+    jobs, containers = jobs_of(world, tmp_path)
+    shared = share(planned(), jobs, containers)
+    assert len(shared.data.rows) == 54
+    for number, job in enumerate(jobs):
+        part = shared.part(number)
+        assert {row.group for row in part.rows} == {row.group for row in shared.data.rows} - set(job.held_out)
+        assert not set(job.held_out) & {shared.data.rows[i].group for i in shared.clips(number)}
+        held = [source for source in part.inputs["motion"]["digests"] if source.endswith(job.held_out[0][-5:])]
+        assert not held
+        assert not np.shares_memory(part.features, shared.data.features)
+
+
+@pytest.mark.parametrize("device", ["cpu", "together"])
+def test_what_is_held_out_changes_nothing(world, tmp_path, device):
+    """One person's features are replaced by noise: the fold that holds the person out keeps its bits."""
+    jobs, containers = jobs_of(world, tmp_path)
+    own = planned(device="cpu")
+    shared = share(own, jobs, containers)
+    noise = np.array(shared.data.features)
+    rows = [i for i, row in enumerate(shared.data.rows) if row.group in jobs[1].held_out]
+    noise[rows] = 50.0
+    poisoned = dataclasses.replace(shared, data=dataclasses.replace(shared.data, features=noise))
+    kept = []
+    for data in (shared, poisoned):
+        if device == "together":
+            batched.fit_on_gpu(own, jobs, data, silent)
+        else:
+            for number, job in enumerate(jobs):
+                batched.train_fold(own, job, data.part(number), quiet)
+        kept.append([job.out.read_bytes() for job in jobs])
+    assert kept[0][1] == kept[1][1]
+    assert kept[0][0] != kept[1][0] and kept[0][2] != kept[1][2]
+
+
+def test_together_is_alone_within_rounding(world, tmp_path):
+    jobs, containers = jobs_of(world, tmp_path)
+    own = planned()
+    data = share(own, jobs, containers)
+    batched.fit_on_gpu(own, jobs, data, silent)
+    for job in jobs:
+        state, meta = load_checkpoint(job.out)
+        alone(world, job, own, tmp_path / "alone.safetensors")
+        expected, told = load_checkpoint(tmp_path / "alone.safetensors")
+        scores = [ststnet.predict(one, data.data.features) for one in (state, expected)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+        differing = {key for key in meta if meta[key] != told[key]}
+        assert differing <= {"state"}
+
+
+def test_fewer_folds_at_once_when_memory_is_short(world, tmp_path, monkeypatch):
+    jobs, containers = jobs_of(world, tmp_path, range(5))
+    own, tried, lines = planned(), [], []
+
+    def short(features, shares, n_classes, preset, log, device):
+        tried.append(len(shares))
+        if len(shares) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [State({"a": np.zeros(1)}) for _ in shares]
+
+    monkeypatch.setattr(ststnet, "fit_together", short)
+    batched.fit_on_gpu(own, jobs, share(own, jobs, containers), lambda fold: lines.append)
+    assert tried == [5, 2, 2, 1] and all(job.out.is_file() for job in jobs)
+    assert lines[0] == "no memory for 5 folds at once; 2 from here on"
+
+    def none(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(ststnet, "fit_together", none)
+    with pytest.raises(ModelError, match="no memory for one fold; set a smaller batch_size"):
+        batched.fit_on_gpu(own, jobs, share(own, jobs, containers), silent)
+
+
+def test_a_gpu_trains_at_once_only_what_it_can_train_so(world, tmp_path, monkeypatch):
+    jobs, containers = jobs_of(world, tmp_path, (0,))
+    asked = []
+    monkeypatch.setattr(batched, "fit_on_gpu", lambda own, *rest: asked.append("together"))
+    monkeypatch.setattr(batched, "train_fold", lambda own, *rest, **options: asked.append("alone"))
+    for recipe in (RECIPE, Recipe(inner=Inner(folds=2)), Recipe(gradient_clip=1.0), Recipe(precision="bf16")):
+        fit_folds(planned(recipe=recipe, device="cuda"), jobs, containers, log=silent)
+    assert asked == ["together", "alone", "alone", "alone"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fold_that_fails_is_one_clear_line(world, tmp_path, workers):
+    jobs, containers = jobs_of(world, tmp_path)
+    one_class = [row for row in world.folds()[1].train if row.label == "negative"]
+    write_table(tmp_path / "train.csv", one_class)
+    jobs[1] = dataclasses.replace(jobs[1], train_table=tmp_path / "train.csv")
+    with pytest.raises(ModelError, match="clips of one class only; expected at least two classes"):
+        fit_folds(planned(), jobs, containers, workers=workers, log=silent)
+    assert not jobs[1].out.exists()
+
+
+def test_tables_that_disagree_are_refused(world, tmp_path):
+    jobs, containers = jobs_of(world, tmp_path)
+    rows = [dataclasses.replace(row, label="surprise") for row in world.folds()[1].train]
+    write_table(tmp_path / "train.csv", rows)
+    jobs[1] = dataclasses.replace(jobs[1], train_table=tmp_path / "train.csv")
+    with pytest.raises(ModelError, match="differs from that of another fold; expected one label"):
+        share(planned(), jobs, containers)
+    held = dataclasses.replace(jobs[0], held_out=("casme2:sub03",))
+    with pytest.raises(ModelError, match="belongs to the held-out subject casme2:sub03"):
+        share(planned(), [held], containers)
+
+
+def test_a_worker_that_dies_is_told(world, tmp_path, monkeypatch):
+    jobs, containers = jobs_of(world, tmp_path, (0, 1))
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(ModelError, match="a training process ended with status 1; run the same command again"):
+        fit_folds(planned(), jobs, containers, workers=2, log=silent)
+
+
+def test_subjects_of_one_clip_and_an_absent_class(make_world, tmp_path):
+    """Person 5 has one clip, and all clips of surprise are of person 0."""
+    world = make_world(clips=lambda s: 1 if s == 5 else 4, labels=lambda s, c: 2 if s == 0 else c % 2)
+    jobs, containers = jobs_of(world, tmp_path, (0, 5))
+    lines = []
+    fit_folds(planned(), jobs, containers, log=lambda fold: lambda line: lines.append((fold, line)))
+    assert (jobs[0].fold, f"fold {jobs[0].fold}: no training clip of class surprise") in lines
+    assert load_checkpoint(jobs[0].out)[1]["class_counts"]["surprise"] == 0
+    assert load_checkpoint(jobs[1].out)[1]["n_train"] == 20
+
+
+def test_a_collapsed_network_is_warned_of(world, tmp_path):
+    jobs, containers = jobs_of(world, tmp_path, (0,))
+    own, lines = planned(), []
+    data = share(own, jobs, containers).part(0)
+    for used, warned in ((COLLAPSED - 0.1, True), (COLLAPSED + 0.1, False)):
+        lines.clear()
+        write(own, jobs[0], data, State({"a": np.zeros(1)}, {"classes_used": used}), {}, lines.append)
+        assert any(line.startswith("warning: ") and "collapsed" in line for line in lines) == warned
+    assert load_checkpoint(jobs[0].out)[1]["state"]["classes_used"] == COLLAPSED + 0.1
+
+
+def test_curves_are_written_when_asked_and_change_nothing(world, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    jobs, containers = jobs_of(world, tmp_path, (0,))
+    fit_folds(planned(), jobs, containers, log=silent)
+    plain = jobs[0].out.read_bytes()
+    fit_folds(planned(), [dataclasses.replace(jobs[0], board=tmp_path / "board")], containers, log=silent)
+    assert jobs[0].out.read_bytes() == plain
+    events = EventAccumulator(str(tmp_path / "board")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2]
+    last = load_checkpoint(jobs[0].out)[0].meta["training_loss"]
+    assert events.Scalars("loss")[-1].value == pytest.approx(last, rel=1e-5)
+
+
+def test_curves_are_off_unless_asked(monkeypatch):
+    monkeypatch.delenv(boards.SWITCH, raising=False)
+    assert boards.folder_beside("logs/fold.log") is None
+    monkeypatch.setenv(boards.SWITCH, "1")
+    assert boards.folder_beside("logs/fold.log") == Path("logs/fold.board")
+    monkeypatch.setenv(boards.SWITCH, "yes")
+    with pytest.raises(ConfigError, match="MER_TENSORBOARD: is 'yes'; expected 1"):
+        boards.folder_beside("logs/fold.log")
+
+
+def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="values that are not finite"):
+        save_checkpoint(tmp_path / "m", State({"a": np.array([np.nan])}), {})

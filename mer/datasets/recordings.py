@@ -30,8 +30,8 @@ def recordings(reading: Reading) -> list[Sample]:
     usable = [sample for sample in reading.samples if sample.status == "ok"]
     cut = next((sample for sample in usable if not has_recordings(sample)), None)
     if cut is not None:
-        found = f"the view {cut.view!r} of {cut.dataset} holds single expressions"
-        raise DatasetError(reading.dataset, found, "whole recordings", "set options.view to raw or long")
+        message = f"the view {cut.view!r} of {cut.dataset} holds single expressions"
+        raise DatasetError(reading.dataset, message, "whole recordings", "set options.view to raw or long")
     found = {sample.media_path: _whole(sample) for sample in reversed(usable)}
     families = {sample.subject: sample for sample in usable}
     for subject, clip, file in reading.unannotated:

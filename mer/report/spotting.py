@@ -89,7 +89,7 @@ def _recording(curve: Curve, experiment: Spotting) -> Markup:
     own = [[row for row in rows if row.video == curve.video and row.type in ("", curve.kind)]
            for rows in (experiment.truth, experiment.found)]  # fmt: skip
     spans = [np.array([(row.onset, row.offset) for row in rows], np.int64).reshape(-1, 2) for rows in own]
-    pairs = match(*spans)
+    pairs = match(spans[0], spans[1])
     right = set(pairs[:, 1].tolist())
     text = f"{curve.video}, {curve.kind}: {len(own[0])} true, {len(own[1])} found, {len(right)} of them right"
     chart = curve_chart(curve, spans[0], spans[1], right, own[1])

@@ -54,7 +54,7 @@ class Blink:
         return np.where(seconds < 0, smooth_step(1 + seconds / BLINK_CLOSING), smooth_step(1 - seconds / BLINK_OPENING))
 
 
-def draw_blink(seed: int, probability: float, first: int, last: int, fps: float) -> Blink | None:
+def draw_blink(seed: int, probability: float, first: float, last: float, fps: float) -> Blink | None:
     """Draw whether and when a clip's subject blinks between the frames `first` and `last`."""
     rng = np.random.default_rng(derive_seed(seed, "blink"))
     happens, when = rng.random() < probability, rng.uniform(first, last)

@@ -10,41 +10,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from mer.metrics.spotting import Counts, count, total
-from mer.spotting.decode import Decoded, decode_fixed, window_mean
+from mer.spotting.decode import Decoded, Decoding, decode_fixed, window_mean
 
 SMOOTHINGS = (0.25, 0.5, 1.0)
 SPREADS = (0.3, 0.5, 0.7)
 LEVELS = 24
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """Everything that decoding needs besides the scores.
-
-    Args:
-        half: k_p, frames.
-        window: half the smoothing window, frames.
-        threshold: least smoothed height of a peak.
-        spread: share of a peak's height at which its interval ends.
-        longest: longest interval that is kept, frames; a longer one is another kind of movement.
-        shortest: shortest interval, frames; a shorter one is widened to it.
-    """
-
-    half: int
-    window: int
-    threshold: float
-    spread: float
-    longest: int
-    shortest: int
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the fields by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def prediction_rows(found: Iterable[dict[str, Any]]) -> list[Interval]:
 
 def evaluate(
     truth: Sequence[Interval],
-    runs: dict[int, Sequence[Interval]],
+    runs: Mapping[int, Sequence[Interval]],
     classes: Sequence[str],
     protocol: str,
     videos: Sequence[Video],

@@ -6,8 +6,7 @@ below 0 or end past the last position in the published forms. `half` is k_p, hal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -86,8 +85,18 @@ def decode_softnet(score: np.ndarray, half: int, p: float = P) -> Decoded:
     return _intervals(smoothed, threshold, _peaks(smoothed, threshold, half), half)
 
 
-class Rule(Protocol):
-    """What `decode_fixed` needs to know; `mer.spotting.calibrate.Decoding` learns it."""
+@dataclass(frozen=True)
+class Decoding:
+    """Everything that decoding needs besides the scores.
+
+    Args:
+        half: k_p, frames.
+        window: half the smoothing window, frames.
+        threshold: least smoothed height of a peak.
+        spread: share of a peak's height at which its interval ends.
+        longest: longest interval that is kept, frames; a longer one is another kind of movement.
+        shortest: shortest interval, frames; a shorter one is widened to it.
+    """
 
     half: int
     window: int
@@ -96,8 +105,12 @@ class Rule(Protocol):
     longest: int
     shortest: int
 
+    def as_dict(self) -> dict[str, float]:
+        """Return the fields by name."""
+        return asdict(self)
 
-def decode_fixed(score: np.ndarray, rule: Rule, length: int | None = None, shift: int = 0) -> Decoded:
+
+def decode_fixed(score: np.ndarray, rule: Decoding, length: int | None = None, shift: int = 0) -> Decoded:
     """Decode with one absolute threshold, so that a video without expressions may stay empty.
 
     The published threshold lies below a video's own maximum, whatever that is: every video gets an interval. Here edges

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -107,7 +107,7 @@ def train_head(
         found = f"{len(y)} expressions of one class" if len(y) else "no expression with a class"
         raise ModelError("recognition of spotted intervals", found, "at least two classes", "set recognise: none")
     scale = spotting.array("scale", (3,)).astype(np.float32)
-    freeze = "reference" if protocol == "ref" else "fixed"
+    freeze: Literal["reference", "fixed"] = "reference" if protocol == "ref" else "fixed"
     with loop.reproducible(derive_seed(seed, "naming"), device) as place:
         trunk = Spotting().to(place)
         loop.restore(trunk, State({k: v for k, v in spotting.arrays.items() if k != "scale"}))

@@ -94,7 +94,7 @@ class SpotPlan:
 
     def media(self) -> dict[str, Medium]:
         """Return where every recording is, by its `sample_id`."""
-        found = {}
+        found: dict[str, Medium] = {}
         for dataset in self.block.data:
             root = self.catalog.root(dataset)
             for rows in self.catalog.recordings(dataset).values():

@@ -18,6 +18,7 @@ from mer.metrics.strs import analysis, strs
 from mer.spotting.tables import Interval
 
 Key = tuple[str, str]
+Sides = tuple[list[Interval], list[Interval]]
 KINDS = ("micro", "macro")
 
 
@@ -71,8 +72,8 @@ def score(
     }
 
 
-def _by_video(truth: Iterable[Interval], prediction: Iterable[Interval]) -> dict[Key, tuple[list[Interval], ...]]:
-    videos: dict[Key, tuple[list[Interval], ...]] = defaultdict(lambda: ([], []))
+def _by_video(truth: Iterable[Interval], prediction: Iterable[Interval]) -> dict[Key, Sides]:
+    videos: dict[Key, Sides] = defaultdict(lambda: ([], []))
     for side, rows in enumerate((truth, prediction)):
         for row in rows:
             videos[row.subject, row.video][side].append(row)
@@ -95,9 +96,7 @@ def _count(truth: Sequence[Interval], prediction: Sequence[Interval], pairs: np.
     return Counts(len(pairs), len(prediction) - len(pairs), len(truth) - len(pairs))
 
 
-def _emotions(
-    videos: Mapping[Key, tuple[list[Interval], ...]], pairs: Mapping[Key, np.ndarray]
-) -> tuple[list[str], list[str]]:
+def _emotions(videos: Mapping[Key, Sides], pairs: Mapping[Key, np.ndarray]) -> tuple[list[str], list[str]]:
     truth, prediction = [], []
     for key, found in pairs.items():
         for g, p in found.tolist():

@@ -107,10 +107,10 @@ def read_videos(path: str | Path) -> list[Video]:
         with open(path, encoding="utf-8", newline="") as handle:
             for row in csv.DictReader(handle):
                 head = {name: row[name] for name in HEAD}
-                video = found.setdefault((row["dataset"], row["sample_id"]), Video(**head))
+                video = found.setdefault((row["dataset"], row["sample_id"]), Video(**head))  # type: ignore[arg-type]
                 if row["kind"]:
-                    numbers = (int(row[name]) for name in ("onset", "apex", "offset"))
-                    event = Event(*numbers, row["kind"], row["label"])
+                    onset, apex, offset = (int(row[name]) for name in ("onset", "apex", "offset"))
+                    event = Event(onset, apex, offset, row["kind"], row["label"])
                     found[video.key] = dataclasses.replace(video, events=(*video.events, event))
     except FileNotFoundError:
         raise ModelError(path, "table of recordings not found", remedy="run the split step") from None

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mer.spotting.calibrate import Decoding
-from mer.spotting.decode import decode_fixed, decode_mean, decode_softnet, window_mean
+from mer.spotting.decode import Decoding, decode_fixed, decode_mean, decode_softnet, window_mean
 from mer.spotting.labels import balance_mean, balance_softnet, centred_labels, half_length, pseudo_labels
 
 

@@ -4,14 +4,16 @@ Frames between onset and offset are magnified at several factors; a residual net
 sigmoid score per vector averages the factors of a frame, a second one the frames of the clip, and a linear layer
 classifies. Both averages are over sets: the order of frames and of factors is not seen.
 
-The trunk (`mer.networks.resnet18`) is never trained. Its weights are random, from `trunk_seed`, unless `weights` names
-a file of face-expression or ImageNet weights; a checkpoint records which. With random weights the published accuracy
-is out of reach.
+The trunk (`mer.networks.resnet18`) comes from `trunk`, a name of `mer weights list` or a file of face-expression or
+ImageNet weights; without one its weights are random, from `trunk_seed`. A checkpoint records which. A random trunk that
+is not trained says little of an expression: no score of `pooled`, `clean` or `published` means anything with it.
 
 Presets:
 
-- `small` vectors of the whole frozen trunk at 96 pixels and 5 frames: only scores and classifier are trained.
-- `pooled` the same at the published 224 pixels and 11 frames.
+- `small` a narrower trunk of four single blocks, trained end to end on what differs between a magnified frame and the
+  frame that it was magnified from, at 48 pixels and 4 frames: the only preset that needs no weights. Attention over
+  factors and over frames, and the classifier, are the published ones on vectors of 64 values.
+- `pooled` vectors of the whole frozen trunk at 224 pixels and 11 frames: only scores and classifier are trained.
 - `clean` the fourth layer is trained, from the trunk's weights, with all images of a batch in one normalisation;
   balanced loss. For a GPU.
 - `published` the fourth layer starts from random weights, plain loss.
@@ -36,6 +38,7 @@ from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models import loop
+from mer.models.dual_branch_augment import augmented
 from mer.models.dual_branch_clip import event
 from mer.models.flow_image import area_pool
 from mer.models.state import Features, State, class_weights
@@ -50,15 +53,19 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Preset(Params):
     """Settings of input, network and training; the defaults are the published ones."""
 
-    variant: Literal["layer4", "pooled"] = "layer4"
+    variant: Literal["layer4", "pooled", "whole"] = "layer4"
     frames: int = 11
     size: int = 224
-    weights: str | None = None
+    view: Literal["frames", "change"] = "frames"
+    trunk: str | None = None
     trunk_seed: int = 0
+    widths: tuple[int, ...] = resnet18.WIDTHS
+    blocks: int = 2
     input_norm: Literal["imagenet", "none"] = "imagenet"
     layer4_init: Literal["random", "trunk"] = "random"
     layer4_norm: Literal["batch", "frozen"] = "batch"
     standardise: bool = False
+    augment: bool = False
     class_weights: Literal["balanced", "none"] | tuple[float, ...] = "none"
     epochs: int = 50
     batch_size: int = 4
@@ -70,7 +77,22 @@ class Preset(Params):
 
 _POOLED = Preset(variant="pooled", standardise=True, class_weights="balanced")
 PRESETS: dict[str, Preset] = {
-    "small": _POOLED.model_copy(update={"size": 96, "frames": 5}),
+    "small": Preset(
+        variant="whole",
+        frames=4,
+        size=48,
+        view="change",
+        widths=(8, 16, 32, 64),
+        blocks=1,
+        input_norm="none",
+        standardise=True,
+        augment=True,
+        class_weights="balanced",
+        epochs=30,
+        batch_size=8,
+        learning_rate=1e-3,
+        rate_step=10,
+    ),
     "pooled": _POOLED,
     "clean": Preset(layer4_init="trunk", class_weights="balanced"),
     "published": Preset(),
@@ -91,20 +113,29 @@ class SetPooling(nn.Module):
 
 
 class Network(nn.Module):
-    """Maps (B, n, K, 256, h, w) of the trunk's third layer, or vectors (B, n, K, 512) → (B, n_classes) logits.
+    """Maps (B, n, K, 256, h, w) of the trunk's third layer, vectors (B, n, K, D) or images → (B, n_classes) logits.
 
     Args:
         n_classes: C.
-        layer4: the fourth layer, trained; None for the variant that gets vectors.
-        frozen_norm: its batch normalisation keeps its statistics.
+        layer4: the fourth layer, trained; None for the variants that get vectors or images.
+        trunk: the whole trunk, trained, for images (B, n, K, 3, S, S).
+        width: D, of the vectors.
+        frozen_norm: the batch normalisation of the fourth layer keeps its statistics.
     """
 
-    def __init__(self, n_classes: int, layer4: nn.Module | None = None, frozen_norm: bool = False) -> None:
+    def __init__(
+        self,
+        n_classes: int,
+        layer4: nn.Module | None = None,
+        trunk: nn.Module | None = None,
+        width: int = WIDTH,
+        frozen_norm: bool = False,
+    ) -> None:
         super().__init__()
-        self.layer4 = layer4
+        self.layer4, self.trunk = layer4, trunk
         self.frozen_norm = frozen_norm
-        self.factors, self.frames = SetPooling(), SetPooling()
-        self.out = nn.Linear(WIDTH, n_classes)
+        self.factors, self.frames = SetPooling(width), SetPooling(width)
+        self.out = nn.Linear(width, n_classes)
 
     def train(self, mode: bool = True) -> Network:
         """Set training mode as nn.Module does, but for frozen normalisation."""
@@ -115,20 +146,23 @@ class Network(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, n_classes) logits."""
+        # One call, so that batch normalisation sees all frames and factors at once.
         if self.layer4 is not None:
-            # One call, so that batch normalisation sees all frames and factors at once.
             x = self.layer4(x.flatten(0, 2)).mean(dim=(2, 3)).unflatten(0, x.shape[:3])
+        elif self.trunk is not None:
+            images = x.flatten(0, 2).contiguous(memory_format=torch.channels_last)
+            x = self.trunk(images).unflatten(0, x.shape[:3])
         return self.out(self.frames(self.factors(x)))
 
 
 @lru_cache(maxsize=2)
-def trunk(weights: str | None, seed: int) -> resnet18.ResNet18:
+def trunk(name: str | None, seed: int) -> resnet18.ResNet18:
     """Return the frozen trunk, read once per process.
 
     Raises:
         ModelError: the weight file cannot be used.
     """
-    network = resnet18.seeded(seed) if weights is None else resnet18.load(weights)
+    network = resnet18.seeded(seed) if name is None else resnet18.load(name)
     return network.requires_grad_(False)
 
 
@@ -140,11 +174,14 @@ def build(preset: Preset, n_classes: int) -> Network:
     """
     if preset.variant == "pooled":
         return Network(n_classes)
+    if preset.variant == "whole":
+        own = resnet18.ResNet18(preset.widths, preset.blocks)
+        return Network(n_classes, trunk=own, width=preset.widths[-1])
     frozen = preset.layer4_norm == "frozen"
     if preset.layer4_init == "random":
-        return Network(n_classes, resnet18.layer(256, WIDTH, 2), frozen)
-    own = copy.deepcopy(trunk(preset.weights, preset.trunk_seed).layer4).requires_grad_(True)
-    return Network(n_classes, own, frozen)
+        return Network(n_classes, resnet18.layer(256, WIDTH, 2), frozen_norm=frozen)
+    fourth = copy.deepcopy(trunk(preset.trunk, preset.trunk_seed).get_submodule("layer4")).requires_grad_(True)
+    return Network(n_classes, fourth, frozen_norm=frozen)
 
 
 def frame_indices(onset: int, offset: int, n: int) -> np.ndarray:
@@ -156,7 +193,9 @@ def frame_indices(onset: int, offset: int, n: int) -> np.ndarray:
 
 
 def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
-    """Return the trunk's view of n frames at K factors: (n, K, 256, h, w) or, pooled, (n, K, 512) float32.
+    """Return the trunk's view of n frames at K factors, float32.
+
+    That is (n, K, 256, h, w) for `layer4`, (n, K, 512) for `pooled`, and the images (n, K, 3, S, S) for `whole`.
 
     Raises:
         ModelError: the product is not of magnified colour frames, or the weight file cannot be used.
@@ -173,13 +212,19 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
     if offset <= onset:
         raise ClipError(clip.sample_id, f"offset {offset} does not follow onset {onset}", "at least one frame between")
     indices = frame_indices(onset, offset, preset.frames)
-    network = trunk(preset.weights, preset.trunk_seed)
+    start = prepare(np.asarray(frames[:, onset]), preset) if preset.view == "change" else torch.zeros(())
     views: dict[int, np.ndarray] = {}
     with loop.reproducible(0, "cpu"), torch.no_grad():
         for index in sorted(set(indices.tolist())):
-            images = prepare(np.asarray(frames[:, index]), preset)
-            views[index] = (network(images) if preset.variant == "pooled" else network.maps(images)).numpy()
+            views[index] = _seen(prepare(np.asarray(frames[:, index]), preset) - start, preset).numpy()
     return np.stack([views[index] for index in indices.tolist()])
+
+
+def _seen(images: torch.Tensor, preset: Preset) -> torch.Tensor:
+    if preset.variant == "whole":
+        return images
+    network = trunk(preset.trunk, preset.trunk_seed)
+    return network(images) if preset.variant == "pooled" else network.maps(images)
 
 
 def prepare(images: np.ndarray, preset: Preset) -> torch.Tensor:
@@ -191,11 +236,17 @@ def prepare(images: np.ndarray, preset: Preset) -> torch.Tensor:
     return (small - mean) / deviation
 
 
-def fold_scale(x: np.ndarray, standardise: bool) -> np.ndarray:
-    """Return (2, 512) float64 mean and deviation of each value over training vectors (N, n, K, 512), or 0 and 1."""
-    if not standardise:
-        return np.stack([np.zeros(WIDTH), np.ones(WIDTH)])
-    flat = x.reshape(-1, WIDTH).astype(np.float64)
+def fold_scale(x: np.ndarray, preset: Preset) -> np.ndarray:
+    """Return (2, D) float64 to subtract and to divide by, from training clips; 0 and 1 where `standardise` is off.
+
+    Of vectors (N, n, K, 512) the mean and deviation of each value, D = 512; of images (N, n, K, 3, S, S) zero and the
+    root mean square of all, D = 1: an unchanged pixel stays zero.
+    """
+    if not preset.standardise:
+        return np.stack([np.zeros(1), np.ones(1)])
+    if preset.variant == "whole":
+        return np.array([[0.0], [max(float(np.sqrt(np.square(x, dtype=np.float64).mean())), 1e-6)]])
+    flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
     deviation = flat.std(axis=0)
     return np.stack([flat.mean(axis=0), np.where(deviation > 1e-12, deviation, 1.0)])
 
@@ -217,37 +268,41 @@ def fit(
     """
     loop.require_classes(labels)
     x = np.asarray(features)
-    pooled = preset.variant == "pooled"
-    scale = fold_scale(x, preset.standardise) if pooled else np.zeros((2, WIDTH))
+    scale = fold_scale(x, preset)
     with loop.reproducible(derive_seed(seed, "aman"), device) as place:
         network = build(preset, n_classes).to(place)
         y = torch.from_numpy(labels.astype(np.int64)).to(place)
         weights = torch.from_numpy(class_weights(preset.class_weights, labels, n_classes)).to(place, torch.float32)
 
         def loss(batch: torch.Tensor) -> torch.Tensor:
-            logits = network(_view(x[batch.numpy()], scale, pooled).to(place))
+            images = _view(x[batch.numpy()], scale)
+            logits = network((_turned(images) if preset.augment else images).to(place))
             return loop.weighted_nll(functional.log_softmax(logits, dim=1), y[batch.to(place)], weights)
 
         optimiser = torch.optim.RMSprop(network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)
         plan = loop.Plan(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
         final = loop.train(network, loss, len(x), plan, optimiser, log, "aman")
-        told = loop.describe(_scores(network, x, scale, n_classes, pooled, place), labels)
+        told = loop.describe(_scores(network, x, scale, n_classes, place), labels)
         arrays = {**loop.arrays_of(network), "scale": scale}
-    origin = resnet18.record(preset.weights, preset.trunk_seed)
+    whole = preset.variant == "whole"
+    origin = "trained in the fold" if whole else resnet18.record(preset.trunk, preset.trunk_seed)
     log(f"aman: trunk {origin}; loss {final:.4f}, {', '.join(f'{key} {value:.3f}' for key, value in told.items())}")
     meta = {"n_classes": n_classes, "preset": preset.model_dump(mode="json"), "training_loss": final, **told}
     return State(arrays, meta | {"trunk": origin})
 
 
-def _view(x: np.ndarray, scale: np.ndarray, pooled: bool) -> torch.Tensor:
-    return torch.from_numpy(((x - scale[0]) / scale[1]).astype(np.float32) if pooled else x)
+def _view(x: np.ndarray, scale: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(((x - scale[0]) / scale[1]).astype(np.float32))
 
 
-def _scores(
-    network: Network, x: np.ndarray, scale: np.ndarray, n_classes: int, pooled: bool, place: torch.device
-) -> np.ndarray:
+def _turned(images: torch.Tensor) -> torch.Tensor:
+    """Mirror and rotate clips (B, n, K, 3, S, S), all images of a clip alike."""
+    return augmented([images.flatten(1, 2)])[0].reshape(images.shape)
+
+
+def _scores(network: Network, x: np.ndarray, scale: np.ndarray, n_classes: int, place: torch.device) -> np.ndarray:
     def logits(batch: torch.Tensor) -> torch.Tensor:
-        return network(_view(x[batch.numpy()], scale, pooled).to(place))
+        return network(_view(x[batch.numpy()], scale).to(place))
 
     return loop.scores(network, len(x), n_classes, logits)
 
@@ -260,9 +315,8 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
     """
     preset = Preset.model_validate(state.meta["preset"])
     n_classes, x = int(state.meta["n_classes"]), np.asarray(features)
-    pooled = preset.variant == "pooled"
     with loop.reproducible(0, device) as place:
         # The checkpoint holds the fourth layer; the weight file is not needed to build it.
         network = build(preset.model_copy(update={"layer4_init": "random"}), n_classes).to(place)
         loop.restore(network, state)
-        return _scores(network, x, state.array("scale", (2, WIDTH)), n_classes, pooled, place)
+        return _scores(network, x, state.array("scale", (2, None)), n_classes, place)

@@ -7,7 +7,7 @@ decide the emotion. Both outputs are trained together.
 
 Presets:
 
-- `small` the same system with P3D at an eighth of its width and one block per layer, two encoder layers and clips of 64
+- `small` the same system with P3D at an eighth of its width and one block per layer, two encoder layers and clips of 48
   pixels, for a CPU core.
 - `clean` the published layers with the published defects resolved: true action-unit targets, RGB normalised, one
   magnification factor per clip and epoch, balanced loss.
@@ -15,7 +15,7 @@ Presets:
   factor drawn for every flow map by itself, and an unused embedding. Its patches were cut at transposed places; the
   `patches30` method does not.
 
-Action units of training clips are given to `fit` as `units`; where a clip has none annotated, and for every clip when
+Action units of training clips are given to `fit` as `units`; for a clip that nobody coded, and for every clip when
 `units` is None, that part of the loss is left out. None is needed to predict.
 """
 
@@ -40,6 +40,7 @@ from mer.models.state import Features, State, class_weights
 
 INPUTS: dict[str, tuple[str, ...]] = {"motion": ("patches",), "clip": ("frames",)}
 LIBRARIES = ("numpy", "torch")
+UNITS = ("fit",)
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -67,7 +68,15 @@ class Preset(Params):
 
 PRESETS: dict[str, Preset] = {
     "small": Preset(
-        size=64, width=8, blocks=(1, 1, 1, 1), layers=2, epochs=40, batch_size=8, learning_rate=1e-3, rate_start=20
+        size=48,
+        width=8,
+        blocks=(1, 1, 1, 1),
+        layers=2,
+        epochs=16,
+        batch_size=8,
+        learning_rate=1e-3,
+        rate_gamma=0.8,
+        rate_start=8,
     ),
     "clean": Preset(),
     "released": Preset(
@@ -155,12 +164,12 @@ def fit(
     seed: int,
     log: Callable[[str], None],
     device: str = "cpu",
-    units: np.ndarray | None = None,
+    units: Sequence[Sequence[int] | None] | None = None,
 ) -> State:
     """Train for the preset's epochs; see `mer.models.registry` for the arguments.
 
     Args:
-        units: (N, 9) float32 of `unit_targets`; None when no clip has action units.
+        units: annotated action-unit numbers of each training clip, None where nobody coded it.
 
     Raises:
         ModelError: one class only, weights of another class set, or a loss that is no longer finite.
@@ -192,11 +201,13 @@ def fit(
     return State(arrays, meta | {"alpha": alpha})
 
 
-def _targets(units: np.ndarray | None, count: int, supervision: str, log: Callable[[str], None]) -> torch.Tensor:
+def _targets(
+    units: Sequence[Sequence[int] | None] | None, count: int, supervision: str, log: Callable[[str], None]
+) -> torch.Tensor:
     empty = torch.full((count, len(AUS)), torch.nan)
     if supervision == "legacy_zero":
         return torch.zeros_like(empty)
-    targets = empty if units is None or supervision == "none" else torch.from_numpy(units)
+    targets = empty if units is None or supervision == "none" else torch.from_numpy(unit_targets(units))
     known = int((~torch.isnan(targets[:, 0])).sum())
     log(f"au_fusion: action units of {known} of {count} training clips supervise the detector")
     return targets

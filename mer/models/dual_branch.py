@@ -6,7 +6,7 @@ step is squeezed to 64 values, a GRU reads the steps, and two dense layers class
 
 Presets:
 
-- `small` the same network at 8 frames of 48 pixels and a quarter of the channels, for a CPU core; it sees what changed
+- `small` the same network at 6 frames of 36 pixels and a quarter of the channels, for a CPU core; it sees what changed
   since the first frame, because so small a network does not find the expression under the face.
 - `clean` the published layers with the published defects resolved: frames evenly from onset to offset, values
   standardised by the training clips, batch normalisation in the stem, a balanced loss of mean weight 1, every time step
@@ -95,8 +95,8 @@ _P3 = Preset(pool=3, gru=512, head=(128, 64), frames=10, dropout=0.3)
 PRESETS: dict[str, Preset] = {
     "small": _CLEAN.model_copy(
         update={
-            "frames": 8,
-            "size": 48,
+            "frames": 6,
+            "size": 36,
             "view": "change",
             "width": 8,
             "trunk": 16,

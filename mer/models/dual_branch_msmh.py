@@ -8,19 +8,21 @@ and sums its channel attention, `lie` reads the GRU with a causal multi-head att
 published, the same clip in both branches (there frames 5 to 20 of a recording, here 16 from the onset on). `clean` is
 `casme2` with the defects resolved as in `mer.models.dual_branch`. `small` is its reduction for a CPU core.
 
-The published network chose the region from the action units that a coder had given the very clip it was tested on.
-Labels are no input here (`au_source: none`): the region is the landmark hull of the face, one named region for all
-clips, or `all_four` as one mosaic.
+The published network chose the region from the action units that a coder had given the very clip it was tested on. Here
+`regions` says who chooses, in every preset `none` unless an experiment asks for another: `none`, the region is the same
+for all clips, the landmark hull of the face, a named region or `all_four` as one mosaic; `annotation`, the published
+oracle, named so in checkpoint and tables; `predicted`, a detector of the fold (`mer.models.dual_branch_regions`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import ValidationInfo, field_validator
 from torch import nn
 from torch.nn import functional
 
@@ -31,10 +33,20 @@ from mer.models import loop
 from mer.models.dual_branch import Training, classifier, optimise, restored_scores, viewed
 from mer.models.dual_branch_blocks import ATTENTIONS, BlockAttention, Bottleneck, Stem, dense, recurrent, step_width
 from mer.models.dual_branch_clip import Frames, positions, read
+from mer.models.dual_branch_regions import (
+    REGIONS,
+    Detector,
+    Units,
+    change_grid,
+    predicted_regions,
+    region_of,
+    require_units,
+)
 from mer.models.state import Features, State
 
 INPUTS: dict[str, tuple[str, ...]] = {"clip": ("frames",), "regions": ("patches", "names")}
 LIBRARIES = ("numpy", "torch")
+UNITS = ("features", "fit")
 MOSAIC = ("eyebrows", "eyes", "cheeks", "mouth")
 
 
@@ -42,6 +54,7 @@ class Preset(Training):
     """Settings of the network; the defaults are the published CASME II variant."""
 
     region: Literal["face", "eyes", "mouth", "eyebrows", "cheeks", "all_four", "none"] = "face"
+    regions: Literal["annotation", "predicted", "none"] = "none"
     width: int = 32
     trunk: int = 64
     pool: int = 3
@@ -59,6 +72,13 @@ class Preset(Training):
     sampler: Literal["span", "uniform", "first_n", "apex_window", "topk_diff"] = "topk_diff"
     rate_step: int = 40
 
+    @field_validator("regions")
+    @classmethod
+    def _has_a_branch(cls, regions: str, info: ValidationInfo) -> str:
+        if regions != "none" and info.data.get("region") == "none":
+            raise ValueError("this preset has no region branch")
+        return regions
+
 
 _CLEAN = Preset(
     sampler="uniform", scaling="standard", norm=True, class_weights="balanced", augment=True, query_window=None
@@ -66,8 +86,8 @@ _CLEAN = Preset(
 PRESETS: dict[str, Preset] = {
     "small": _CLEAN.model_copy(
         update={
-            "frames": 8,
-            "size": 48,
+            "frames": 6,
+            "size": 36,
             "view": "change",
             "width": 8,
             "trunk": 16,
@@ -78,7 +98,7 @@ PRESETS: dict[str, Preset] = {
             "head": (32,),
             "dropout": 0.3,
             "l2": 1e-3,
-            "epochs": 30,
+            "epochs": 24,
             "rate_step": 10,
         }
     ),
@@ -202,8 +222,16 @@ def build(preset: Preset, n_classes: int) -> Network:
     return Network(preset, n_classes)
 
 
-def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]:
+def features(clips: Mapping[str, Clip], preset: Preset, units: Sequence[int] | None = None) -> dict[str, np.ndarray]:
     """Return `clip` and, unless the preset has no region, `region`: each (3, T, S, S) float32 as `dual_branch.viewed`.
+
+    With `regions: predicted` there is `every`, (5, 3, T, S, S) of all regions, and `grids`, (5, 72) for the detector,
+    in place of `region`.
+
+    Args:
+        clips: the products.
+        preset: frames, size and regions.
+        units: annotated action units of the clip, which `regions: annotation` chooses the region by.
 
     Raises:
         ModelError: products that are not of colour frames, of different lengths, or without the region.
@@ -215,13 +243,19 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]
     if preset.region == "none":
         return views
     names = [str(name) for name in clips["regions"].read("names")]
-    wanted = MOSAIC if preset.region == "all_four" else (preset.region,)
-    cut = {name: _region(clips["regions"], names, name, len(frames)) for name in wanted}
-    if preset.region != "all_four":
-        return views | {"region": viewed(read(cut[preset.region], at, preset.size), preset.view)}
+
+    def cut(name: str, size: int = preset.size) -> np.ndarray:
+        return read(_region(clips["regions"], names, name, len(frames)), at, size)
+
+    if preset.regions == "predicted":
+        every = [cut(name) for name in REGIONS]
+        views["grids"] = np.stack([change_grid(region) for region in every]).astype(np.float32)
+        return views | {"every": np.stack([viewed(region, preset.view) for region in every])}
+    region = REGIONS[region_of(units)] if preset.regions == "annotation" else preset.region
+    if region != "all_four":
+        return views | {"region": viewed(cut(region), preset.view)}
     # An odd side gives the upper and left cells the larger half.
-    halves = (preset.size + 1) // 2
-    cells = [read(cut[name], at, halves) for name in MOSAIC]
+    cells = [cut(name, (preset.size + 1) // 2) for name in MOSAIC]
     rows = [np.concatenate(cells[i : i + 2], axis=3) for i in (0, 2)]
     mosaic = np.concatenate(rows, axis=2)[:, :, : preset.size, : preset.size]
     return views | {"region": viewed(mosaic, preset.view)}
@@ -247,15 +281,37 @@ def fit(
     seed: int,
     log: Callable[[str], None],
     device: str = "cpu",
+    units: Units | None = None,
 ) -> State:
     """Train for the preset's epochs; see `mer.models.registry` for the arguments.
 
+    Args:
+        units: annotated action units of the training clips: `regions: predicted` trains its detector on them.
+
     Raises:
-        ModelError: one class only, weights of another class set, or a loss that is no longer finite.
+        ModelError: one class only, weights of another class set, no annotated action units for a `regions` that needs
+            them, or a loss that is no longer finite.
     """
     assert isinstance(features, dict)
+    arrays: dict[str, np.ndarray] = {}
+    meta: dict[str, object] = {"regions": preset.regions, "oracle": preset.regions == "annotation"}
+    if preset.regions == "annotation":
+        require_units(units, "annotation")
+        log("dual_branch_msmh: oracle: every clip's own annotated action units choose its region")
+    if preset.regions == "predicted":
+        coded = require_units(units, "predicted")
+        detector, regions, agreed = predicted_regions(features["grids"].astype(np.float64), coded, groups, seed)
+        log(f"dual_branch_msmh: of coded training clips {agreed:.3f} get their annotated region from other persons")
+        features = chosen(features, regions)
+        arrays, meta = detector.arrays(), meta | {"regions_agreed": agreed}
     with loop.reproducible(derive_seed(seed, "dual_branch_msmh"), device) as place:
-        return optimise(build(preset, n_classes).to(place), features, labels, n_classes, preset, log, place)
+        state = optimise(build(preset, n_classes).to(place), features, labels, n_classes, preset, log, place)
+    return State(state.arrays | arrays, state.meta | meta)
+
+
+def chosen(features: Mapping[str, np.ndarray], regions: np.ndarray) -> dict[str, np.ndarray]:
+    """Return `clip` and `region` of clips whose regions (N,) were predicted, from `clip` and `every`."""
+    return {"clip": features["clip"], "region": features["every"][np.arange(len(regions)), regions]}
 
 
 def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
@@ -266,6 +322,12 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
     """
     assert isinstance(features, dict)
     preset = Preset.model_validate(state.meta["preset"])
+    if preset.regions == "predicted":
+        places = len(REGIONS)
+        weights = state.array("detector.weights", (places - 1, None))
+        centre, spread = (state.array(f"detector.{name}", (places, None)) for name in ("centre", "spread"))
+        found = Detector(weights, centre, spread).regions(features["grids"].astype(np.float64))
+        features = chosen(features, found)
     with loop.reproducible(0, device) as place:
         network = build(preset, int(state.meta["n_classes"])).to(place)
         return restored_scores(network, state, features, preset, place)

@@ -1,8 +1,8 @@
 """Recognition models by name, and the contract that each keeps.
 
 This module imports no model, so that a configuration is checked without torch or scikit-learn. Adding a model is
-one file, one line in `MODELS`, and its names in `PRESETS`, `INPUTS` and `SETTINGS`; a contract test compares those
-with the module. The first preset of a model is its default.
+one file, one line in `MODELS`, and its names in `PRESETS`, `INPUTS`, `SOURCES` and `SETTINGS`; a contract test compares
+those with the module. The first preset of a model is its default.
 
 A model module has:
 
@@ -13,6 +13,10 @@ A model module has:
     each named input and the arrays that its product must have (docs/architecture.md).
 `LIBRARIES: tuple[str, ...]`
     distributions whose versions belong in the checkpoint.
+`UNITS: tuple[str, ...]` (optional)
+    which of `features` and `fit` take a last argument `units`: annotated action-unit numbers of the clip, a tuple, or
+    None where nobody coded it; for `fit` a list of them, one per training clip. `features` gets those of a held-out
+    clip only when the experiment says `regions: annotation`; every other test table hides them.
 `features(clips: Mapping[str, Clip], preset) -> ndarray | dict[str, ndarray]`
     the network's view of one clip, float32, the same shape for every clip, from that clip alone. Raises `ClipError`
     for a clip that cannot be used and `ModelError` for a product of the wrong kind.
@@ -57,13 +61,31 @@ INPUTS: dict[str, dict[str, tuple[str, ...]]] = {
     "aman": {"magnified": ("frames", "alphas")},
 }
 
+SOURCES: dict[str, str] = {
+    "svm_flow": "baseline of this project: linear SVM on 147 pooled flow values",
+    "ststnet": "STSTNet; Liong, Gan, See, Khor, Huang, FG 2019",
+    "dual_branch": "dual-branch 3-D CNN with GRU and EC-CBAM; ICIP 2024",
+    "dual_branch_msmh": "its extension by action-unit regions and multi-scale multi-head attention; published code",
+    "mean": "MEAN; Liong, See, Chan, Signal Processing: Image Communication 110 (2023) 116875",
+    "au_fusion": "AU detection and spatio-temporal fusion; Wang, Huang, Cai, Liu, ICASSP 2024, pp. 5595-5599",
+    "aman": "AMAN, attention over magnification; ICASSP 2022",
+}
+
+# The number of classes of presets that were published for another one than three: what their parameter counts are of.
+CLASSES: dict[tuple[str, str], int] = {
+    ("dual_branch_msmh", "casme2sq"): 4,
+    ("dual_branch_msmh", "lie"): 2,
+    ("au_fusion", "released"): 4,
+    ("aman", "published"): 5,
+}
+
 # Keys of a recipe (mer.training.recipe) that the model's presets have and a configuration may override.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "svm_flow": ("c_grid", "class_weights", "inner_folds"),
     "ststnet": ("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "shuffle", "weight_decay"),
     "dual_branch": ("batch_size", "class_weights", "dropout", "epochs", "learning_rate"),
-    "dual_branch_msmh": ("batch_size", "class_weights", "dropout", "epochs", "learning_rate"),
+    "dual_branch_msmh": ("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "regions"),
     "mean": ("batch_size", "class_weights", "epochs", "learning_rate"),
     "au_fusion": ("batch_size", "class_weights", "epochs", "learning_rate"),
-    "aman": ("batch_size", "class_weights", "epochs", "learning_rate", "weight_decay"),
+    "aman": ("batch_size", "class_weights", "epochs", "learning_rate", "trunk", "weight_decay"),
 }

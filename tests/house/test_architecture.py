@@ -14,13 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "mer").rglob("*.py"))
 LAYERS = (
     {"core"},
-    {"motion", "networks"},
+    {"motion", "networks", "weights"},
     {"stages", "models", "datasets", "simulate"},
     {
         "config",
         "provenance",
         "runner",
         "training",
+        "pretrain",
         "metrics",
         "indexing",
         "exclusions",
@@ -29,8 +30,10 @@ LAYERS = (
         "report",
         "bench",
         "checking",
+        "spotting",
+        "analysis",
     },
-    {"cli", "jobs", "reporting", "environments", "schema"},
+    {"cli", "jobs", "reporting", "environments", "schema", "listing"},
 )
 
 

@@ -9,7 +9,8 @@ from mer.core.errors import ClipError, ModelError
 from mer.models import aman, loop
 from mer.networks import resnet18
 
-TINY = aman.PRESETS["small"].model_copy(update={"size": 32, "frames": 3})
+TINY = aman.PRESETS["pooled"].model_copy(update={"size": 32, "frames": 3})
+WHOLE = aman.PRESETS["small"].model_copy(update={"size": 32, "frames": 3, "widths": (4, 8, 16), "epochs": 12})
 
 
 @pytest.mark.parametrize(("classes", "count"), [(5, 8397319), (3, 8396293)])
@@ -53,11 +54,18 @@ def test_network_equals_a_naive_double_loop():
         assert torch.allclose(net(x)[0], net.out(clip), atol=1e-5)
 
 
-@pytest.mark.parametrize("preset", ["clean", "pooled"])
+SHAPES = {
+    "small": (4, 3, 3, 48, 48),
+    "pooled": (11, 9, 512),
+    "clean": (11, 9, 256, 4, 4),
+}
+
+
+@pytest.mark.parametrize("preset", ["small", "clean", "pooled"])
 def test_gradients_reach_every_parameter(preset):
     torch.manual_seed(0)
     net = aman.build(aman.PRESETS[preset], 3).train()
-    x = torch.rand(2, 3, 2, 512) if preset == "pooled" else torch.rand(2, 3, 2, 256, 4, 4)
+    x = torch.rand(2, 3, 2, *SHAPES[preset][2:])
     torch.nn.functional.cross_entropy(net(x), torch.tensor([0, 2])).backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
 
@@ -123,13 +131,39 @@ def test_weights_of_a_file_are_used_and_recorded(clips, tmp_path):
     path = tmp_path / "ferplus.pth.tar"
     held = {f"module.{name}": value for name, value in resnet18.seeded(3).state_dict().items()}
     torch.save({"state_dict": held}, path)
-    from_file = TINY.model_copy(update={"weights": str(path), "epochs": 1})
+    from_file = TINY.model_copy(update={"trunk": str(path), "epochs": 1})
     same = TINY.model_copy(update={"trunk_seed": 3})
     x = np.stack([aman.features(pair, from_file) for pair in clips[0][:6]])
     assert np.array_equal(x[0], aman.features(clips[0][0], same))
     assert not np.array_equal(x[0], aman.features(clips[0][0], TINY))
     state = aman.fit(x, clips[1][:6], np.array(list("aabbcc")), 3, from_file, 0, lambda line: None)
     assert state.meta["trunk"] == resnet18.record(str(path), 0) and "sha256" in state.meta["trunk"]
+
+
+def test_the_small_trunk_sees_what_differs_from_the_onset_and_is_trained(clips):
+    pairs, labels = clips
+    x = np.stack([aman.features(pair, WHOLE) for pair in pairs])
+    assert x.shape == (48, 3, 2, 3, 32, 32) and x.dtype == np.float32
+    frames = pairs[4]["magnified"].read("frames").astype(np.float32) / 255
+    assert x[4, 2] == pytest.approx((frames[:, 4] - frames[:, 0]).transpose(0, 3, 1, 2), abs=1e-6)
+    assert aman.fold_scale(x, WHOLE)[:, 0] == pytest.approx([0, np.sqrt((x.astype(float) ** 2).mean())])
+    groups = np.array([f"p{i // 3 % 4}" for i in range(48)])
+    seen = groups != "p3"
+    lines = []
+    state = aman.fit(x[seen], labels[seen], groups[seen], 3, WHOLE, 0, lines.append)
+    scores = aman.predict(state, x[~seen])
+    assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
+    assert np.array_equal(aman.predict(state, x[~seen][3:4])[0], scores[3])
+    assert state.meta["trunk"] == "trained in the fold"
+    assert any(name.startswith("trunk.layer3") for name in state.arrays)
+
+
+def test_turning_treats_all_images_of_a_clip_alike():
+    torch.manual_seed(1)
+    images = torch.rand(6, 1, 1, 3, 16, 16).expand(6, 2, 3, 3, 16, 16).contiguous()
+    turned = aman._turned(images)
+    assert turned.shape == images.shape and not torch.allclose(turned, images)
+    assert torch.equal(turned, turned[:, :1, :1].expand_as(turned))
 
 
 def test_learns_what_brightens(clips):

@@ -210,7 +210,7 @@ def test_learns_what_the_mouth_does(clips):
     groups = np.array([f"p{i // 3 % 4}" for i in range(36)])
     seen = groups != "p3"
     train, test = ({name: value[part] for name, value in x.items()} for part in (seen, ~seen))
-    units = au_fusion.unit_targets([([12], [15], None)[label] for label in labels[seen]])
+    units = [((12,), (15,), None)[label] for label in labels[seen]]
     lines = []
     state = au_fusion.fit(train, labels[seen], groups[seen], 3, TINY, 0, lines.append, units=units)
     scores = au_fusion.predict(state, test)
@@ -227,7 +227,7 @@ def test_learns_what_the_mouth_does(clips):
 
 def test_supervision_changes_the_detector_and_seeds_decide(clips):
     x, labels = stacked(clips[0][:12], TINY), clips[1][:12]
-    groups, units = np.array(list("abcd") * 3), au_fusion.unit_targets([[12]] * 12)
+    groups, units = np.array(list("abcd") * 3), [(12,)] * 12
 
     def arrays(seed, supervision, given):
         preset = TINY.model_copy(update={"epochs": 2, "supervision": supervision})

@@ -31,6 +31,14 @@ def test_shapes():
         assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 512)
 
 
+def test_narrower_and_shallower_networks_have_the_same_plan():
+    net = resnet18.ResNet18((4, 8, 16), blocks=1)
+    with torch.no_grad():
+        assert net(torch.zeros(2, 3, 48, 48)).shape == (2, 16)
+        assert net.maps(torch.zeros(2, 3, 48, 48)).shape == (2, 8, 6, 6)
+    assert set(net.state_dict()) < set(resnet18.seeded(0).state_dict())
+
+
 def test_random_weights_are_of_the_seed_and_leave_the_random_state_alone():
     before = torch.random.get_rng_state()
     first, again, other = (resnet18.seeded(seed).conv1.weight for seed in (0, 0, 1))
@@ -66,14 +74,14 @@ def test_weights_of_others_load(form, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"feature.weight": torch.zeros(2)}, "has a foreign array feature.weight; expected the 120 entries"),
+        ({"feature.weight": torch.zeros(2)}, "has unexpected feature.weight; expected the 120 tensors"),
         (
             {"conv1.weight": torch.zeros(64, 3, 3, 3)},
             r"conv1.weight has shape \(64, 3, 3, 3\); expected \(64, 3, 7, 7\)",
         ),
         ({"bn1.bias": torch.full((64,), float("nan"))}, "bn1.bias has values that are not finite"),
         ({"epoch": 3}, "holds more than named tensors"),
-        ({"layer3.0.bn1.bias": None}, "has no layer3.0.bn1.bias"),
+        ({"layer3.0.bn1.bias": None}, "lacks layer3.0.bn1.bias; expected all 120 tensors"),
     ],
 )
 def test_wrong_contents_are_refused(change, message, tmp_path):
@@ -102,7 +110,7 @@ def test_hostile_and_broken_files_are_refused_and_run_nothing(tmp_path):
     (tmp_path / "stack.pt").write_bytes(b"\x80\x02ccollections\nOrderedDict\nR.")
     (tmp_path / "junk.safetensors").write_bytes(b"\x10" * 64)
     for name in ("w.pt", "cut.pt", "text.pth", "empty.pt", "stack.pt", "junk.safetensors"):
-        with pytest.raises(ModelError, match="not a readable weight file; expected tensors only"):
+        with pytest.raises(ModelError, match="weight file cannot be read; expected safetensors"):
             resnet18.load(tmp_path / name)
     assert not target.exists()
     with pytest.raises(ModelError, match="weight file not found"):

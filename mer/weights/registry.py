@@ -93,6 +93,16 @@ WEIGHTS: dict[str, Weights] = {
         licence="MIT, as mer",
         source="trained with mer.pretrain.magnet on simulated faces and textures",
     ),
+    "spotter_small": Weights(
+        network="mean",
+        variant="spotting",
+        file="spotter_small.safetensors",
+        url=None,
+        size=39_472,
+        sha256="b15516814e4de4ed7386a1ab42f0effc419a1eb66faa361e390ecd8f3a04d8bd",
+        licence="MIT, as mer",
+        source="trained with mer.pretrain.spotter on simulated faces",
+    ),
     "magnet_aman": Weights(
         network="magnet",
         variant="kkjh",

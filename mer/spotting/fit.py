@@ -13,11 +13,12 @@ from mer import __version__
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.models.state import State
-from mer.spotting.calibrate import Decoding, Scored, choose
+from mer.spotting.calibrate import Scored, choose
+from mer.spotting.context import Traced, fit_traced, held_out_curves
 from mer.spotting.data import Opened, Recording
-from mer.spotting.decode import P
+from mer.spotting.decode import Decoding, P
 from mer.spotting.naming import Pairs, expressions, train_head
-from mer.spotting.network import Log, Scorer, gather, half_of, parts_of, train
+from mer.spotting.network import Log, Scorer, gather, half_of, parts_of, targets, train
 from mer.spotting.settings import SpotRecipe
 from mer.spotting.truth import Video, read_videos
 from mer.training.checkpoint import save_checkpoint
@@ -120,10 +121,10 @@ def _fit_kind(
         recordings = opened.recordings
         if not recordings:
             raise ModelError("training part", f"no recording for {kind}-expressions", "at least one")
-        told = _decoding(spec, kind, recordings, seed, log, device)
+        told, states = _decoding(spec, kind, recordings, seed, log, device)
         x, y = gather(recordings, kind, spec.model, spec.protocol, spec.recipe, seed)
         log(f"{kind}: {len(recordings)} recordings, {len(y)} positions, {int(y.sum())} within an expression")
-        states = {"spot": train(x, y, spec.model, spec.protocol, spec.recipe, seed, log, device)}
+        states["spot"] = train(x, y, spec.model, spec.protocol, spec.recipe, seed, log, device)
         told |= {"state": states["spot"].meta, "parameters": opened.parameters, "positions": len(y)}
     if spec.classes:
         parts = expressions(chosen, kind, spec.classes, aligned, Pairs(told["parameters"]), log)
@@ -135,29 +136,45 @@ def _fit_kind(
 
 def _decoding(
     spec: Spec, kind: str, recordings: Sequence[Recording], seed: int, log: Log, device: str
-) -> dict[str, Any]:
-    """Return how scores are decoded: `ref` by the published constants, `fixed` from inner parts of the persons."""
+) -> tuple[dict[str, Any], dict[str, State]]:
+    """Return how scores are decoded, and the context: `ref` by constants, `fixed` from inner parts of persons."""
     if spec.protocol == "ref":
         assert spec.halves is not None
-        return {"decoding": {"half": int(spec.halves[kind]), "p": P}}
+        return {"decoding": {"half": int(spec.halves[kind]), "p": P}}, {}
     half = half_of(recordings, kind)
-    scored: list[Scored] = []
     if len({recording.video.group for recording in recordings}) < 2:
         raise ModelError("training part", "recordings of one person", "two, to set a threshold", "add subjects")
+    own: list[Recording] = []
+    traced: list[Traced] = []
+    parts: list[int] = []
     for part, (inside, outside) in enumerate(parts_of(recordings, spec.recipe.inner, seed)):
         inner = derive_seed(seed, "inner part", part)
         x, y = gather(inside, kind, spec.model, spec.protocol, spec.recipe, inner)
         scorer = Scorer(train(x, y, spec.model, spec.protocol, spec.recipe, inner, _silent, device), device)
-        scored += [score_recording(scorer, recording, kind) for recording in outside]
-    decoding, counts = choose(scored, half)
+        own += outside
+        traced += [_traced(scorer, recording, kind, half) for recording in outside]
+        parts += [part] * len(outside)
+    curves = held_out_curves(traced, kind, parts, spec.recipe.context_steps, seed)
+    decoding, counts = choose([_scored(r, c, kind) for r, c in zip(own, curves, strict=True)], half)
     log(f"{kind}: threshold {decoding.threshold:.3f}; F1 {counts.f1:.3f} on inner parts")
-    return {"decoding": decoding.as_dict(), "inner": counts.as_dict()}
+    context = fit_traced(traced, kind, spec.recipe.context_steps, seed)
+    return {"decoding": decoding.as_dict(), "inner": counts.as_dict()}, {"context": context}
 
 
-def score_recording(scorer: Scorer, recording: Recording, kind: str) -> Scored:
-    """Return the scores of a recording beside its true intervals of one kind."""
-    truth = recording.intervals(kind)[:, [0, 2]]
-    return Scored(scorer.along(recording), truth, len(recording.numbers), recording.distance)
+def _traced(scorer: Scorer, recording: Recording, kind: str, half: int) -> Traced:
+    target = targets(recording, kind, "", "fixed", half)
+    return Traced(scorer.along(recording), target, rate_of(recording), recording.video.group)
+
+
+def rate_of(recording: Recording) -> float:
+    """Return the frame rate of a recording; raises `ModelError` when it is unknown."""
+    if not recording.fps:
+        raise ModelError(recording.video.sample_id, "frame rate unknown", "fps in its row", "set it in the reader")
+    return recording.fps
+
+
+def _scored(recording: Recording, curve: np.ndarray, kind: str) -> Scored:
+    return Scored(curve, recording.intervals(kind)[:, [0, 2]], len(recording.numbers), recording.distance)
 
 
 def decoding_of(told: Mapping[str, Any]) -> Decoding:

@@ -12,6 +12,7 @@ from mer.core.seeds import derive_seed
 from mer.models import loop
 from mer.models.mean_softnet_networks import SoftNet, Spotting, spotting_loss
 from mer.models.state import State
+from mer.spotting.context import energies
 from mer.spotting.data import Recording, at, blocks
 from mer.spotting.labels import balance_mean, balance_softnet, centred_labels, half_length, pseudo_labels
 from mer.spotting.settings import SpotRecipe
@@ -134,9 +135,13 @@ class Scorer:
             values = self.network(torch.from_numpy(x / self.scale).to(self.device))
         return values.double().cpu().numpy()
 
+    def traces(self, x: np.ndarray) -> np.ndarray:
+        """Return scores and energies (N, 7) float64 of features (N, 3, 42, 42): what a context looks at."""
+        return np.concatenate([self(x)[:, None], energies(x)], axis=1)
+
     def along(self, recording: Recording) -> np.ndarray:
-        """Return the score (P,) float64 of every position of a recording."""
-        return np.concatenate([self(part) for part in blocks(recording.features)])
+        """Return the traces (P, 7) of every position of a recording."""
+        return np.concatenate([self.traces(part) for part in blocks(recording.features)])
 
 
 def parts_of(

@@ -15,6 +15,7 @@ from mer.core.container import Container
 from mer.core.errors import ClipError, ModelError
 from mer.models.state import State
 from mer.spotting.calibrate import Scored, decode
+from mer.spotting.context import Context
 from mer.spotting.curves import Curve, write_curves
 from mer.spotting.data import Opened, Recording
 from mer.spotting.decode import Decoded, decode_mean, decode_softnet, window_mean
@@ -67,14 +68,32 @@ class Spotter:
         self.kinds: dict[str, Any] = state.meta["kinds"]
         self.scorers: dict[str, Scorer] = {}
         self.namers: dict[str, Namer] = {}
+        self.contexts: dict[str, Context] = {}
         for kind, told in self.kinds.items():
             self.scorers[kind] = Scorer(_part(state, f"{kind}.spot.", told["state"]), device)
+            if self.protocol == "fixed":
+                self.contexts[kind] = Context(_part(state, f"{kind}.context.", {}))
             if self.classes:
                 self.namers[kind] = Namer(_part(state, f"{kind}.recog.", {}), len(self.classes), device)
 
     def parameters(self, kind: str) -> dict[str, Any]:
         """Return the parameters of the features that a kind was trained on."""
         return dict(self.meta["inputs"][kind]["parameters"])
+
+    def curve(self, kind: str, traces: np.ndarray, fps: float | None) -> np.ndarray:
+        """Return the score (P,) that is decoded, from the traces (P, 7) of one whole recording.
+
+        `ref` takes the network's score as it is; `fixed` looks at what surrounds each position
+        (`mer.spotting.context`).
+
+        Raises:
+            ModelError: `fixed` without a frame rate.
+        """
+        if self.protocol == "ref":
+            return np.asarray(traces[:, 0])
+        if not fps:
+            raise ModelError("recording", "frame rate unknown", "frames per second")
+        return self.contexts[kind].along(traces, fps, kind)
 
     def spot(self, kind: str, score: np.ndarray, length: int, distance: int) -> Decoded:
         """Decode the scores (P,) of a recording of `length` frames into intervals of frame indices."""
@@ -152,7 +171,7 @@ def _same(opened: Opened, spotter: Spotter, kind: str) -> None:
 
 
 def _one(spotter: Spotter, kind: str, recording: Recording, aligned: Containers) -> tuple[Curve, list[Found]]:
-    score = spotter.scorers[kind].along(recording)
+    score = spotter.curve(kind, spotter.scorers[kind].along(recording), recording.fps)
     found = spotter.spot(kind, score, len(recording.numbers), recording.distance)
     numbers = recording.numbers
     smoothed, start = smoothed_curve(spotter, kind, score, recording.distance)

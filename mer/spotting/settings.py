@@ -24,6 +24,9 @@ class SpotRecipe(Params):
     head_epochs: int = Field(
         100, ge=1, le=10_000, description="Passes of the recognition head over training expressions."
     )
+    context_steps: int = Field(
+        400, ge=1, le=100_000, description="Steps of what looks at a position's surroundings (`fixed`)."
+    )
     inner: int = Field(3, ge=2, le=20, description="Inner parts of training persons that set the threshold (`fixed`).")
 
 

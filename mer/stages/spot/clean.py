@@ -21,8 +21,11 @@ from mer.stages.spot.distance import DistanceParams
 class Params(DistanceParams, EstimatorParams):
     """Keys of the `clean` method."""
 
+    distance: float = Field(
+        0.2, gt=0, le=2, description="Seconds between the two frames of a pair: a micro-expression rises in about 0.15 s."
+    )
     head: Literal["none", "nose", "median", "similarity"] = Field(
-        "similarity",
+        "median",
         description="Head motion taken out: none, the mean at the nose, the median, or a robust similarity.",
     )
     eyes: Literal["masked", "seen"] = Field("masked", description="Whether motion of the eyes is set to 0.")

@@ -1,0 +1,188 @@
+"""`mer analyze`: from a video to intervals, tables and a page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from mer.analysis.find import find, gather_track
+from mer.analysis.footage import Footage, open_footage
+from mer.analysis.models import Models, open_models
+from mer.analysis.motion import measured
+from mer.analysis.page import render
+from mer.analysis.parts import Part, align_part, plan, spot_part
+from mer.analysis.tables import Result, write_tables
+from mer.checking.progress import bar
+from mer.core.atomic import write_text
+from mer.core.errors import MerError
+
+Log = Callable[[str], None]
+Update = Callable[[int, int], None]
+PASSES = 3  # times that each frame counts on the bar: followed, cut out, and spotted in
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says besides the videos.
+
+    Args:
+        output: folder of the results.
+        experiment: folder of a spotting experiment, or one checkpoint; None for the models that come with mer.
+        fps: frames per second of folders of images.
+        fps_limit: largest frame rate that is analysed.
+        jobs: processes that work on parts at the same time.
+    """
+
+    output: Path
+    experiment: Path | None = None
+    fps: float | None = None
+    fps_limit: float | None = None
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """One part's work, as a process of its own can do it."""
+
+    footage: Footage
+    part: Part
+    folder: Path
+    align: tuple[str, dict[str, Any]]
+    features: dict[str, tuple[str, dict[str, Any]]]
+
+
+@dataclass
+class Clock:
+    """CPU-seconds by step."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.process_time)
+
+    def lap(self, step: str) -> None:
+        """Count the time since the last lap as that of `step`."""
+        now = time.process_time()
+        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._last
+        self._last = now
+
+
+def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[list[dict[str, Any]], bool]:
+    """Analyse every video into a folder of its own below `options.output`.
+
+    Returns:
+        what each `analysis.json` holds, with `folder` and `cpu_seconds` by step, or `video` and `error`; and whether
+        every video could be analysed.
+
+    Raises:
+        ModelError: the models cannot be used.
+    """
+    models = open_models(options.experiment)
+    found: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for video in videos:
+        try:
+            footage = open_footage(video, options.fps, options.fps_limit)
+            folder = options.output / _unused(footage, taken)
+            found.append(analyze(footage, folder, models, options.jobs))
+            seconds = ", ".join(f"{step} {value:.1f}" for step, value in found[-1]["cpu_seconds"].items())
+            count = len(found[-1]["intervals"])
+            log(f"{video}: {count} interval{'s' * (count != 1)}, {folder / 'page.html'} (CPU-seconds: {seconds})")
+        except MerError as error:
+            found.append({"video": str(video), "error": error.line()})
+            log(f"mer: {error.line()}")
+    return found, not any("error" in one for one in found)
+
+
+def _unused(footage: Footage, taken: set[str]) -> str:
+    # Two videos of one name are told apart by their contents, so that a re-run finds each again.
+    name = footage.name if footage.name.lower() not in taken else f"{footage.name}-{footage.digest[:6]}"
+    taken.add(name.lower())
+    return name
+
+
+def analyze(footage: Footage, folder: Path, models: Models, jobs: int = 1) -> dict[str, Any]:
+    """Analyse one video and write `analysis.json`, `intervals.csv`, `scores.csv` and `page.html` into `folder`.
+
+    What is finished in `folder/parts` is used again when it was made from the same video with equal parameters.
+
+    Raises:
+        MediaError: no face in any frame, or too few frames.
+        StorageError: the disk is full.
+    """
+    clock, parts_folder = Clock(), folder / "parts"
+    overlap = models.longest(footage.fps) + _reach(models, footage.fps)
+    parts = plan(len(footage), footage.fps, overlap)
+    features = {name: models.keys_of(name, footage.fps) for name in models.features}
+    align = (models.training.method, dict(models.training.align))
+    works = [Work(footage, part, parts_folder, align, features) for part in parts]
+    with bar(footage.path.name) as update:
+        spent = _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update)
+    clock.lap("spent")
+    track = gather_track(footage, parts, parts_folder)
+    curves, expressions = find(footage, parts, models, track, parts_folder)
+    clock.lap("score and name")
+    result = Result(footage, models, track, curves, measured(expressions, parts, parts_folder))
+    written = write_tables(result, folder)
+    write_text(folder / "page.html", render(result, parts, parts_folder))
+    clock.lap("pictures and page")
+    seconds = {**spent, **{step: value for step, value in clock.seconds.items() if step != "spent"}}
+    rounded = {step: round(value, 2) for step, value in seconds.items()}
+    return {**written, "folder": str(folder), "cpu_seconds": rounded}
+
+
+def _reach(models: Models, fps: float) -> int:
+    """Return the longest pair distance in frames, and one frame more."""
+    keys = [models.keys_of(name, fps)[1] for name in models.features]
+    return 1 + max(int(key.get("distance_frames") or max(1, round(key["distance"] * fps))) for key in keys)
+
+
+def _in_turn(works: Sequence[Work], update: Update | None) -> dict[str, float]:
+    total = PASSES * sum(work.part.stop - work.part.start for work in works)
+    done = 0
+    spent: dict[str, float] = {}
+
+    def step(count: int = 1) -> None:
+        nonlocal done
+        done += count
+        if update is not None:
+            update(min(done, total), total)
+
+    for work in works:
+        for name, value in do(work, step).items():
+            spent[name] = spent.get(name, 0.0) + value
+        step(work.part.stop - work.part.start)
+    return spent
+
+
+def _together(works: Sequence[Work], jobs: int, update: Update | None) -> dict[str, float]:
+    spent: dict[str, float] = {}
+    with ProcessPoolExecutor(min(jobs, len(works)), mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(do, work) for work in works]
+        for done, one in enumerate(as_completed(waiting), 1):
+            for name, value in one.result().items():
+                spent[name] = spent.get(name, 0.0) + value
+            if update is not None:
+                update(done, len(works))
+    return spent
+
+
+def do(work: Work, step: Callable[[], None] | None = None) -> dict[str, float]:
+    """Align a part and compute its features; return the CPU-seconds of both."""
+    from mer.analysis.threads import one_thread
+
+    one_thread()
+    clock = Clock()
+    align_part(work.footage, work.part, *work.align, work.folder, step or _nothing)
+    clock.lap("align")
+    for name, (method, keys) in work.features.items():
+        spot_part(work.part, name, method, keys, work.folder)
+    clock.lap("spotting features")
+    return clock.seconds
+
+
+def _nothing() -> None:
+    """Draw no bar."""

@@ -1,0 +1,237 @@
+"""What is analysed: a video or a folder of numbered images, on a regular grid of time, with what is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mer.analysis.seek import Listing, frames_at, list_frames, reduced
+from mer.core.errors import DatasetError, MediaError
+from mer.core.images import image_size, list_images, read_image
+from mer.datasets.annotations import safe_id
+
+LONGEST = 1280  # pixels of the longer side; a face that fills a tenth of it is as large as the crop
+SMALL_FACE = 110.0  # pixels below which a larger picture is worth its time
+SAMPLES = 3  # frames in which the size of the face is looked up
+UNEVEN = 0.5  # share of a frame's time by which steps may differ before they count as a variable rate
+SAME_RATE = 0.99
+HOLE = 0.15  # seconds between two pictures from which the time between them counts as not filmed
+
+
+@dataclass(frozen=True)
+class Footage:
+    """One video or folder on a grid of `fps`.
+
+    Args:
+        name: a short name, safe as a folder's.
+        path: of the video or the folder.
+        fps: frames per second of the grid.
+        indices: (T,) int64 which frame of the medium stands at each place of the grid, not descending.
+        numbers: (T,) int64 its number: of the file, or the index of the video's frame from 0.
+        seconds: (T,) float64 its time.
+        holes: (T,) bool: nothing was filmed at this time.
+        size: (width, height) of the upright picture as filmed.
+        longest: longer side to which pictures are reduced, pixels.
+        digest: of the content.
+        remarks: what a reader of the results must know.
+        listing: of a video.
+        files: of a folder, by index.
+    """
+
+    name: str
+    path: Path
+    fps: float
+    indices: np.ndarray
+    numbers: np.ndarray
+    seconds: np.ndarray
+    holes: np.ndarray
+    size: tuple[int, int]
+    longest: int
+    digest: str
+    remarks: tuple[str, ...] = ()
+    listing: Listing | None = None
+    files: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the end of the last."""
+        return len(self) / self.fps
+
+    def frames(self, start: int, stop: int) -> Iterator[np.ndarray | None]:
+        """Yield the pictures (H, W, 3) uint8 RGB at grid places `start` to `stop`; None where one cannot be
+        decoded or was not filmed.
+
+        Raises:
+            MediaError: the medium is not what it was.
+        """
+        wanted = self.indices[start:stop]
+        reader = self._read(np.unique(wanted))
+        held: tuple[int, np.ndarray] | None = next(reader, None)
+        for index, hole in zip(wanted.tolist(), self.holes[start:stop].tolist(), strict=True):
+            while held is not None and held[0] < index:
+                held = next(reader, None)
+            yield held[1] if held is not None and held[0] == index and not hole else None
+
+    def _read(self, wanted: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        if self.listing is not None:
+            yield from frames_at(self.listing, wanted, self.longest)
+            return
+        for index in wanted.tolist():
+            try:
+                yield index, reduced(read_image(self.path / self.files[index]), self.longest)
+            except MediaError:
+                continue
+
+
+def open_footage(path: Path, fps: float | None = None, limit: float | None = None) -> Footage:
+    """Look at a video, or at a folder of numbered images, and lay a regular grid of time over it.
+
+    Args:
+        path: of the video or the folder.
+        fps: frames per second of a folder of images, which does not tell; of a video, to overrule its header.
+        limit: largest frame rate that is analysed; a faster medium is thinned.
+
+    Raises:
+        MediaError: nothing there, no video in it, or nothing that can be decoded.
+        DatasetError: a folder without numbered images, or whose frame rate nobody knows.
+    """
+    if path.is_dir():
+        return _folder(path, fps, limit)
+    listing = list_frames(path)
+    seconds, remarks = listing.seconds, []
+    if fps is not None:
+        seconds = np.arange(len(seconds)) / fps
+    if listing.info.rotation:
+        remarks.append(f"turned by {listing.info.rotation} degrees, as its header asks")
+    if listing.missing:
+        remarks.append(f"{listing.missing} frames that its header promises are missing at the end")
+    rate, indices, more = _grid(path, seconds, limit)
+    size = (listing.info.width, listing.info.height)
+    numbers = np.arange(len(seconds))
+    found = _Medium(path, size, listing, (), numbers, seconds, _digest([path]))
+    return _footage(found, rate, indices, (*remarks, *more))
+
+
+def _folder(path: Path, fps: float | None, limit: float | None) -> Footage:
+    files = list_images(path)
+    if not files:
+        raise DatasetError(path, "holds no numbered image", "img001.jpg, img002.jpg …, or name a video")
+    if fps is None:
+        raise DatasetError(path, "images do not tell their frame rate", "frames per second", "add --fps")
+    numbers = np.array(list(files), np.int64)
+    seconds = (numbers - numbers[0]) / fps
+    absent = int(numbers[-1] - numbers[0] + 1 - len(numbers))
+    remarks = (f"{absent} numbers of the folder have no file",) if absent else ()
+    rate, indices, more = _grid(path, seconds, limit)
+    names = tuple(files.values())
+    digest = _digest([path / names[0], path / names[-1]], "\n".join(names))
+    found = _Medium(path, image_size(path / names[0]), None, names, numbers, seconds, digest)
+    return _footage(found, rate, indices, (*remarks, *more))
+
+
+@dataclass(frozen=True)
+class _Medium:
+    path: Path
+    size: tuple[int, int]
+    listing: Listing | None
+    files: tuple[str, ...]
+    numbers: np.ndarray
+    seconds: np.ndarray
+    digest: str
+
+
+def _footage(found: _Medium, rate: float, indices: np.ndarray, remarks: tuple[str, ...]) -> Footage:
+    def at(longest: int, *more: str) -> Footage:
+        return Footage(
+            name=safe_id(found.path.resolve().name),
+            path=found.path,
+            fps=rate,
+            indices=indices,
+            numbers=found.numbers[indices],
+            seconds=found.seconds[indices],
+            holes=_holes(found.seconds, rate, len(indices)),
+            size=found.size,
+            longest=longest,
+            digest=found.digest,
+            remarks=(*remarks, *more),
+            listing=found.listing,
+            files=found.files,
+        )
+
+    full = max(found.size)
+    if full <= LONGEST:
+        return at(full)
+    longest = _needed(at(LONGEST), full)
+    return at(longest, f"pictures of {found.size[0]} x {found.size[1]} reduced to {longest} pixels") if (
+        longest < full
+    ) else at(full)  # fmt: skip
+
+
+def _holes(seconds: np.ndarray, rate: float, count: int) -> np.ndarray:
+    """Return which places of a grid (count,) lie amid two pictures too far apart, off both by half a step."""
+    grid = np.arange(count) / rate
+    after = np.searchsorted(seconds, grid).clip(1, len(seconds) - 1)
+    low, high = seconds[after - 1], seconds[after]
+    wide = high - low > max(HOLE, 2.5 / rate)
+    return wide & (grid - low > 0.5 / rate) & (high - grid > 0.5 / rate)
+
+
+def _needed(small: Footage, full: int) -> int:
+    """Return the longer side at which the face is large enough; `small` shows it at the usual one."""
+    import cv2
+
+    from mer.stages.align.detect import choose, detect
+
+    for place in np.linspace(0, len(small) - 1, SAMPLES).astype(int).tolist():
+        image = next(small.frames(place, place + 1), None)
+        if image is None:
+            continue
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        found = detect(grey, "hog", 1)
+        if len(found):
+            box = choose(found, grey.shape)
+            side = float(box[2] - box[0])
+            return small.longest if side >= SMALL_FACE else min(full, round(small.longest * SMALL_FACE / side))
+    return small.longest
+
+
+def _grid(path: Path, seconds: np.ndarray, limit: float | None) -> tuple[float, np.ndarray, list[str]]:
+    """Return the frame rate, the index of the frame at every place of the grid, and remarks."""
+    if len(seconds) < 2 or seconds[-1] <= 0:
+        raise MediaError(path, f"{len(seconds)} frame{'s' * (len(seconds) != 1)}", "a moving picture")
+    steps = np.diff(seconds)
+    usual = float(np.median(steps))
+    even = bool((np.abs(steps - usual) <= UNEVEN * usual).all())
+    rate = (len(seconds) - 1) / float(seconds[-1]) if even else 1 / usual
+    remarks = []
+    if not even:
+        remarks.append(f"its frame rate varies: analysed at {rate:.3g} frames per second, the usual one")
+    if limit is not None and limit < SAME_RATE * rate:
+        remarks.append(f"thinned from {rate:.4g} to {limit:g} frames per second")
+        rate, even = limit, False
+    if even:
+        return rate, np.arange(len(seconds)), remarks
+    grid = np.arange(int(seconds[-1] * rate + 0.5) + 1) / rate
+    after = np.searchsorted(seconds, grid).clip(1, len(seconds) - 1)
+    nearer = after - (grid - seconds[after - 1] < seconds[after] - grid)
+    return rate, nearer.astype(np.int64), remarks
+
+
+def _digest(paths: list[Path], text: str = "") -> str:
+    """Return 16 hex digits of sizes, times of change, and the first and last MiB: reading all of it takes too long."""
+    digest = hashlib.sha256(text.encode())
+    for path in paths:
+        found = path.stat()
+        digest.update(f"{found.st_size} {found.st_mtime_ns}".encode())
+        with path.open("rb") as handle:
+            digest.update(handle.read(1 << 20))
+            handle.seek(max(0, found.st_size - (1 << 20)))
+            digest.update(handle.read())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,101 @@
+"""What moved in an interval: the motion of every facial region from onset to apex, and the apex with it enlarged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mer.analysis.find import Expression, owner
+from mer.analysis.parts import CLIP, Part
+from mer.core.container import Clip, Container
+from mer.core.geometry import eye_centres
+from mer.motion.estimator import EstimatorParams, estimate
+from mer.motion.grey import grey
+from mer.motion.headmotion import centre
+from mer.stages.magnify import lagrangian
+from mer.stages.rois import au_boxes
+from mer.stages.rois.regions import TABLES
+
+GAIN = 5.0
+TABLE = "facs"
+CHOICE = EstimatorParams()
+
+
+@dataclass(frozen=True)
+class Look:
+    """Pictures of one interval.
+
+    Args:
+        frames: (3, S, S, 3) uint8 crops at onset, apex and offset.
+        flow: (2, S, S) float32 pixels from onset to apex, without the motion of the head.
+        boxes: (R, 4) of the regions in pixels of the onset's crop.
+        magnified: (S, S, 3) uint8, the apex with `GAIN` times its motion since the onset.
+    """
+
+    frames: np.ndarray
+    flow: np.ndarray
+    boxes: np.ndarray
+    magnified: np.ndarray
+
+
+def region_names() -> dict[str, tuple[int, ...]]:
+    """Return the regions and the numbers of the action units that each shows."""
+    return {name: region.aus for name, region in TABLES[TABLE].items()}
+
+
+def measured(expressions: Sequence[Expression], parts: Sequence[Part], folder: Path) -> list[Expression]:
+    """Return the expressions with the motion of their regions; it stays empty where the apex is the first frame."""
+    return [_measured(expression, owner(parts, expression.onset), folder) for expression in expressions]
+
+
+def _measured(expression: Expression, part: Part, folder: Path) -> Expression:
+    with Container(part.path(folder, "align")) as box:
+        if CLIP not in box.clip_ids or expression.apex <= expression.onset:
+            return expression
+        clip, (onset, apex, _) = box.clip(CLIP), places(expression, part)
+        flow, boxes = _flow(clip, onset, apex), _boxes(clip, onset)
+        left, right = eye_centres(clip.lazy("landmarks")[onset])
+    return replace(expression, motion=activity(flow, boxes, float(np.linalg.norm(right - left))))
+
+
+def places(expression: Expression, part: Part) -> list[int]:
+    """Return onset, apex and offset as frames of a part; what lies beyond it is its last frame."""
+    last = part.stop - part.start - 1
+    return [min(frame - part.start, last) for frame in (expression.onset, expression.apex, expression.offset)]
+
+
+def activity(flow: np.ndarray, boxes: np.ndarray, eyes: float) -> dict[str, float]:
+    """Return the mean length of a flow (2, S, S) in each box (R, 4), as shares of `eyes` pixels, by region."""
+    length = np.hypot(flow[0], flow[1])
+    whole = boxes.astype(int)
+    means = [float(length[t:b, left:right].mean()) for left, t, right, b in whole.tolist()]
+    return {name: mean / eyes for name, mean in zip(region_names(), means, strict=True)}
+
+
+def look(expression: Expression, parts: Sequence[Part], folder: Path) -> Look | None:
+    """Return the pictures of an interval, None when its part has no face."""
+    part = owner(parts, expression.onset)
+    with Container(part.path(folder, "align")) as box:
+        if CLIP not in box.clip_ids:
+            return None
+        clip, where = box.clip(CLIP), places(expression, part)
+        frames = np.stack([clip.lazy("frames")[place] for place in where])
+        flow, boxes = _flow(clip, where[0], where[1]), _boxes(clip, where[0])
+    params = lagrangian.Params(alphas=(GAIN,), passes=1)
+    magnified = next(lagrangian.magnified(frames[:2], 0, params))[1]
+    return Look(frames, flow, boxes, magnified)
+
+
+def _flow(clip: Clip, onset: int, apex: int) -> np.ndarray:
+    first, second = (grey(clip.lazy("frames")[place]) for place in (onset, apex))
+    if np.array_equal(first, second):
+        return np.zeros((2, *first.shape), np.float32)
+    return centre(estimate(first, second, CHOICE), "similarity")
+
+
+def _boxes(clip: Clip, place: int) -> np.ndarray:
+    height, width = clip.lazy("frames").shape[1:3]
+    return au_boxes.locate(clip.lazy("landmarks")[place], width, height, au_boxes.Params(table=TABLE))

@@ -1,0 +1,174 @@
+"""A long video in parts: each aligned, then turned into spotting features, in containers that a re-run finds again.
+
+Parts overlap by `overlap` frames, so that every frame pair, and every interval that begins in a part, lies within one.
+The arrays of an aligned part are those of the `align` product (docs/architecture.md), and besides `lost` (T,) bool
+(picture not decodable), `doubt` (T,) uint8 (bits by `DOUBTS`) and `cuts` (K,) int64.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mer.analysis.footage import Footage
+from mer.analysis.watch import Watch, filled
+from mer.core.container import ClipWriter, Container, ContainerWriter, file_digest
+from mer.core.errors import ClipError, ContainerError, MediaError
+from mer.core.registry import load
+from mer.provenance import code_digest, library_line
+from mer.runner import StageSpec, run_subject, stage_digest
+from mer.stages.align.measure import landmarks_of
+from mer.stages.align.replay import Replay
+from mer.stages.align.stage import ROWS, blocks
+from mer.stages.registry import METHODS
+
+CLIP = "part"
+PART_SECONDS = 15.0
+CACHE_MB = 160
+#: What alignment remarks on a frame, and what is said of an interval with such frames. Bit k of `doubt` is the k-th.
+DOUBTS = {
+    "turned head": "the head is turned",
+    "leaves the picture": "the face leaves the picture",
+    "odd shape": "the landmarks look wrong",
+    "not confirmed": "the detector finds no face where one is followed",
+    "hidden or changed": "part of the face may be hidden",
+}
+
+Step = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Grid places `start` to `stop` (exclusive) of a video; the positions up to `own` are its own, the rest overlap."""
+
+    number: int
+    start: int
+    own: int
+    stop: int
+
+    def path(self, folder: Path, stage: str) -> Path:
+        """Return the container of one stage of the part."""
+        return folder / f"part{self.number:04d}-{stage}.h5"
+
+
+def plan(length: int, fps: float, overlap: int) -> list[Part]:
+    """Return parts of equal size, about `PART_SECONDS` each.
+
+    Args:
+        length: frames of the grid.
+        fps: frames per second.
+        overlap: frames by which a part reaches into the next.
+    """
+    count = max(1, round(length / (PART_SECONDS * fps)))
+    edges = np.linspace(0, length, count + 1).round().astype(int).tolist()
+    return [Part(k, a, b, min(b + overlap, length)) for k, (a, b) in enumerate(pairwise(edges))]
+
+
+def align_part(footage: Footage, part: Part, method: str, given: Mapping[str, Any], folder: Path, step: Step) -> None:
+    """Write the face crops of a part, unless they are there already.
+
+    Args:
+        footage: the video.
+        part: which frames.
+        method: of the align stage.
+        given: keys of the method.
+        folder: of the parts.
+        step: called once per frame and pass.
+    """
+    module = load(METHODS["align"], method, "align")
+    params = module.Params.model_validate({**given, "clips": "recordings", "cache_mb": CACHE_MB})
+    made_of = {
+        **{"method": method, **params.model_dump(mode="json")},
+        **{"start": part.start, "own": part.own, "stop": part.stop, "fps": footage.fps, "longest": footage.longest},
+    }
+    inputs = {footage.path.name: footage.digest}
+    code = code_digest("mer.analysis.parts", METHODS["align"][method])
+    out = part.path(folder, "align")
+    if finished(out, made_of, inputs, code):
+        for _ in range(2 * (part.stop - part.start)):
+            step()
+        return
+    writing = ContainerWriter(out, "align", "analyze", made_of, inputs, code, library_line())
+    with writing as writer, writer.clip(CLIP) as clip:
+        try:
+            _align(footage, part, module, params, clip, step)
+        except MediaError as error:
+            raise ClipError(error.where, error.found, error.expected, error.remedy) from error
+
+
+def _align(footage: Footage, part: Part, module: Any, params: Any, out: ClipWriter, step: Step) -> None:
+    watch = Watch()
+
+    def opened(start: int) -> Any:
+        pictures = footage.frames(part.start, part.stop)
+        if not start:
+            return watch(pictures, step)
+        again = (picture for picture, _ in filled(pictures))
+        return (picture for place, picture in enumerate(again) if place >= start)
+
+    replay = Replay(opened, params.cache_mb << 20)
+    where = f"{footage.path.name} from {part.start / footage.fps:.1f} s"
+    measurement = module.measure(replay.first(), params, where)
+    transforms = []
+    for piece in measurement:
+        transforms.append(piece.transform)
+        arrays = {name: getattr(piece, name) for name in ("transform", "box", "quality", "detected")}
+        for name, values in {"landmarks": landmarks_of(piece), **arrays}.items():
+            for start in range(0, len(values), ROWS):
+                out.append(name, values[start : start + ROWS])
+    transform = np.concatenate(transforms)
+    for block in blocks(module.cut(replay.again(), transform, params)):
+        for _ in block:
+            step()
+        out.append("frames", block)
+    flags = measurement.flags.indices()
+    doubt = np.zeros(len(transform), np.uint8)
+    for bit, name in enumerate(DOUBTS):
+        doubt[flags.get(name, [])] |= 1 << bit
+    out.write("doubt", doubt)
+    out.write("lost", np.array(watch.lost[: len(transform)]))
+    out.write("cuts", np.array(watch.cuts, np.int64))
+    out.write("numbers", footage.numbers[part.start : part.start + len(transform)].astype(np.float64))
+    out.attributes({"fps": footage.fps, "faces": measurement.faces})
+    out.attributes({f"flag: {name}": frames for name, frames in measurement.flags.texts().items()})
+
+
+def spot_part(part: Part, name: str, method: str, given: Mapping[str, Any], folder: Path) -> None:
+    """Write the spotting features of an aligned part, unless they are there already.
+
+    Args:
+        part: which frames.
+        name: of the features among those of the models.
+        method: of the spot stage.
+        given: its keys.
+        folder: of the parts.
+    """
+    source, out = part.path(folder, "align"), part.path(folder, name)
+    params = load(METHODS["spot"], method, "spot").Params.model_validate(dict(given))
+    made_of = {"method": method, **params.model_dump(mode="json")}
+    inputs = {source.name: file_digest(source)}
+    if not finished(out, made_of, inputs, stage_digest("spot", method)):
+        run_subject(StageSpec("spot", "analyze", method, given), [{"sample_id": CLIP}], out, source, None, _silent)
+
+
+def finished(path: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str], code: str) -> bool:
+    """Tell whether a complete container was made with these parameters, from these inputs, by this code."""
+    if not path.is_file():
+        return False
+    try:
+        with Container(path) as box:
+            same = json.loads(json.dumps(dict(parameters))) == box.parameters()
+            read = json.loads(str(box.attributes["inputs"]))
+            return same and read == dict(inputs) and str(box.attributes["code"]) == code
+    except (ContainerError, KeyError, ValueError):
+        return False
+
+
+def _silent(line: str) -> None:
+    """Say nothing: the bar shows how far it is."""

@@ -1,0 +1,158 @@
+"""Reading a stretch out of the middle of a video: its frames listed by their time stamps, then found by seeking.
+
+A long video is analysed in parts, and a part must not cost the decoding of all that lies before it. The listing reads
+packets and decodes nothing. Where packets carry no time stamps (raw streams, some AVI files) the frames are decoded
+once to be counted, and a part is reached from the start.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mer.core.errors import MediaError
+from mer.core.video import VideoInfo, iterate, probe
+from mer.stages.frames.stage import timestamps
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The frames that a video says it holds, in order of presentation.
+
+    Args:
+        path: of the video.
+        info: what its header says.
+        seconds: (N,) float64 time of every frame from the first one.
+        stamps: time stamps of the frames in units of the stream; empty where it has none.
+        missing: how many frames the header promises beyond those listed.
+    """
+
+    path: Path
+    info: VideoInfo
+    seconds: np.ndarray
+    stamps: tuple[int, ...]
+    missing: int
+
+
+def list_frames(path: Path) -> Listing:
+    """Return the frames of a video.
+
+    Raises:
+        MediaError: the file is missing, empty, holds no video, or none of it can be decoded.
+    """
+    info = probe(path)
+    stamps, base = _stamps(path)
+    if stamps:
+        seconds = np.array([float((stamp - stamps[0]) * base) for stamp in stamps])
+        return Listing(path, info, seconds, stamps, max(0, (info.n_frames or 0) - len(stamps)))
+    _, seconds, outcome = timestamps(path)
+    return Listing(path, info, seconds - seconds[0], (), outcome.lost)
+
+
+def _stamps(path: Path) -> tuple[tuple[int, ...], Any]:
+    """Return the distinct time stamps of all frames, none where a packet has none, and their unit in seconds."""
+    import av
+
+    found: list[int | None] = []
+    with av.open(str(path)) as container:
+        stream = _stream(container)
+        # A file cut short ends with an error; what lies before it is listed.
+        with suppress(av.error.FFmpegError):
+            found.extend(packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        known = [stamp for stamp in found if stamp is not None]
+        return (tuple(sorted(set(known))) if len(known) == len(found) else ()), stream.time_base
+
+
+def _stream(container: Any) -> Any:
+    # Cover pictures of audio files are video streams too.
+    return next(stream for stream in container.streams.video if not stream.disposition & 0x400)
+
+
+def frames_at(listing: Listing, wanted: np.ndarray, longest: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (index, (H, W, 3) uint8 RGB upright) of the wanted frames that can be decoded, each once, in order.
+
+    Args:
+        listing: of the video.
+        wanted: (K,) ascending indices.
+        longest: larger pictures are reduced to this longer side, pixels.
+
+    Raises:
+        MediaError: the file is gone, or a picture changes its size.
+    """
+    reader = _sought(listing, wanted, longest) if listing.stamps else _counted(listing, longest)
+    pending = set(wanted.tolist())
+    last = max(pending, default=-1)
+    for index, image in reader:
+        if index in pending:
+            pending.remove(index)
+            yield index, image
+        if index >= last:
+            return
+
+
+def _sought(listing: Listing, wanted: np.ndarray, longest: int) -> Iterator[tuple[int, np.ndarray]]:
+    import av
+
+    if not listing.path.is_file():
+        raise MediaError(listing.path, "file not found", "the video as it was when listed")
+    with av.open(str(listing.path)) as container:
+        stream = _stream(container)
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 1
+        first = int(wanted[0])
+        if first:
+            container.seek(listing.stamps[first], stream=stream, backward=True)
+        for frame in _decoded(container, stream):
+            place = bisect_left(listing.stamps, frame.pts) if frame.pts is not None else len(listing.stamps)
+            if first <= place < len(listing.stamps) and listing.stamps[place] == frame.pts:
+                yield place, _upright(frame, listing, longest)
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield whole frames; damaged ones are left out, and a file cut short ends the stream."""
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            return
+        with suppress(av.error.FFmpegError):
+            yield from (frame for frame in packet.decode() if not frame.is_corrupt)
+
+
+def _upright(frame: Any, listing: Listing, longest: int) -> np.ndarray:
+    width, height = frame.width, frame.height
+    turned = listing.info.rotation % 180
+    if (height, width) != ((listing.info.width, listing.info.height) if turned else
+                           (listing.info.height, listing.info.width)):  # fmt: skip
+        found, expected = f"a picture of {width} x {height} pixels", "one size throughout"
+        raise MediaError(listing.path, found, expected, "re-encode the video")
+    share = min(1.0, longest / max(width, height))
+    if share < 1:
+        # Even sides: chroma of most videos has half the resolution.
+        sides = {"width": 2 * round(width * share / 2), "height": 2 * round(height * share / 2)}
+        image = frame.to_ndarray(format="rgb24", interpolation="AREA", **sides)
+    else:
+        image = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(image, listing.info.rotation // 90))
+
+
+def _counted(listing: Listing, longest: int) -> Iterator[tuple[int, np.ndarray]]:
+    for place, (_, _, image) in enumerate(iterate(listing.path)):
+        yield place, reduced(image, longest)
+
+
+def reduced(image: np.ndarray, longest: int) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 whose longer side is at most `longest` pixels, averaged where it is reduced."""
+    import cv2
+
+    share = longest / max(image.shape[:2])
+    return image if share >= 1 else cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)

@@ -1,0 +1,141 @@
+"""The results of a video as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mer import __version__
+from mer.analysis.find import Curve, Expression, Track
+from mer.analysis.footage import Footage
+from mer.analysis.models import Models
+from mer.analysis.motion import region_names
+from mer.core.atomic import write_text
+
+COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "confidence", "onset_s", "apex_s",
+           "offset_s", "quality", "warnings")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that was found in one video."""
+
+    footage: Footage
+    models: Models
+    track: Track
+    curves: Sequence[Curve]
+    expressions: Sequence[Expression]
+
+    def when(self, frame: int) -> float:
+        """Return the time of a frame of the grid in seconds."""
+        return float(self.footage.seconds[frame])
+
+    def number(self, frame: int) -> int:
+        """Return the number of a frame of the grid: of its file, or its index in the video from 0."""
+        return int(self.footage.numbers[frame])
+
+    def gaps(self) -> list[tuple[int, int, str]]:
+        """Return (first, last, why) of the stretches of the grid in which nothing can be said."""
+        found = [(a, b, "not decodable") for a, b in runs(self.track.lost)]
+        return sorted(found + [(a, b, "no face") for a, b in runs(self.track.blind & ~self.track.lost)])
+
+
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Return first and last index of every run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def as_object(result: Result) -> dict[str, Any]:
+    """Return the contents of `analysis.json`."""
+    footage, models, training = result.footage, result.models, result.models.training
+    return {
+        "mer": __version__,
+        "video": footage.path.name,
+        "width": footage.size[0],
+        "height": footage.size[1],
+        "fps": round(footage.fps, 6),
+        "frames": len(footage),
+        "seconds": round(footage.duration, 4),
+        "remarks": list(footage.remarks),
+        "model": {
+            "name": models.name,
+            "protocol": models.protocol,
+            "kinds": list(models.kinds),
+            "classes": list(models.classes),
+            "trained_on": training.text,
+            "thresholds": {curve.kind: round(curve.threshold, 6) for curve in result.curves},
+        },
+        "gaps": [
+            {"from": result.number(a), "to": result.number(b), "from_s": round(result.when(a), 4),
+             "to_s": round(result.when(b), 4), "reason": reason}
+            for a, b, reason in result.gaps()
+        ],
+        "cuts": [{"frame": result.number(cut), "seconds": round(result.when(cut), 4)} for cut in result.track.cuts],
+        "failures": [reason for _, _, reason in result.track.failures],
+        "intervals": [_interval(result, expression) for expression in result.expressions],
+    }  # fmt: skip
+
+
+def _interval(result: Result, expression: Expression) -> dict[str, Any]:
+    events = {name: getattr(expression, name) for name in ("onset", "apex", "offset")}
+    return {
+        "type": expression.kind,
+        **{name: result.number(frame) for name, frame in events.items()},
+        **{f"{name}_s": round(result.when(frame), 4) for name, frame in events.items()},
+        "emotion": expression.emotion or None,
+        "confidence": round(expression.confidence, 6),
+        "scores": {name: round(value, 6) for name, value in expression.scores.items()},
+        "quality": round(expression.quality, 4),
+        "motion": {name: round(value, 6) for name, value in expression.motion.items()},
+        "warnings": list(expression.warnings),
+    }
+
+
+def write_tables(result: Result, folder: Path) -> dict[str, Any]:
+    """Write `analysis.json`, `intervals.csv` and `scores.csv`; return what the first holds."""
+    value = as_object(result)
+    write_text(folder / "analysis.json", json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "intervals.csv", intervals_csv(result, value["intervals"]))
+    write_text(folder / "scores.csv", scores_csv(result))
+    return value
+
+
+def intervals_csv(result: Result, intervals: Sequence[dict[str, Any]]) -> str:
+    """Return one row per interval; the first columns are those of `mer score-spotting`."""
+    classes, regions = result.models.classes, list(region_names())
+    rows: list[list[Any]] = [[*COLUMNS, *(f"p_{name}" for name in classes), *(f"motion_{name}" for name in regions)]]
+    for one in intervals:
+        head = {**one, "subject": result.footage.name, "video": result.footage.path.name,
+                "emotion": one["emotion"] or "others", "warnings": "; ".join(one["warnings"])}  # fmt: skip
+        values = [
+            *(one["scores"].get(name, "") for name in classes),
+            *(one["motion"].get(name, "") for name in regions),
+        ]
+        rows.append([*(head[name] for name in COLUMNS), *values])
+    return _csv(rows)
+
+
+def scores_csv(result: Result) -> str:
+    """Return one row per frame: number, time, quality, and the smoothed score of every kind where it exists."""
+    rows: list[list[Any]] = [["frame", "seconds", "quality", *(f"score_{curve.kind}" for curve in result.curves)]]
+    for k in range(len(result.footage)):
+        row: list[Any] = [result.number(k), round(result.when(k), 4), round(float(result.track.quality[k]), 4)]
+        for curve in result.curves:
+            place = k - curve.start
+            row.append(round(float(curve.score[place]), 6) if 0 <= place < len(curve.score) else "")
+        rows.append(row)
+    return _csv(rows)
+
+
+def _csv(rows: list[list[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

@@ -22,7 +22,10 @@ class Params(DistanceParams, EstimatorParams):
     """Keys of the `clean` method."""
 
     distance: float = Field(
-        0.2, gt=0, le=2, description="Seconds between the two frames of a pair: a micro-expression rises in about 0.15 s."
+        0.2,
+        gt=0,
+        le=2,
+        description="Seconds between the two frames of a pair; a micro-expression rises in about 0.15 s.",
     )
     head: Literal["none", "nose", "median", "similarity"] = Field(
         "median",

@@ -1,3 +1,3 @@
 """Micro-expression research from raw databases to scores that cannot leak."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

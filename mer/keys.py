@@ -188,8 +188,9 @@ def fit_threads(catalog: Catalog, experiment: str, folds: int) -> int:
 
 
 def gpu(catalog: Catalog, experiment: str) -> int:
-    """Return how many GPUs a fit job asks for."""
-    return 0 if catalog.config.experiments[experiment].model in CPU_MODELS else 1
+    """Return how many GPUs a fit job asks for: none for a small model or preset, so that such jobs run side by side."""
+    cheap = catalog.config.experiments[experiment].model in CPU_MODELS or preset(catalog, experiment) == "small"
+    return 0 if cheap else 1
 
 
 def score_block(catalog: Catalog, experiment: str) -> str:

@@ -62,7 +62,7 @@ rule spot_fit:
     conda:
         "../../envs/torch.yaml"
     resources:
-        gpu=1,
+        gpu=0,
         mem_mb=3000,
     params:
         block=lambda wildcards: SPOTTING[wildcards.spotting].fit_block(),

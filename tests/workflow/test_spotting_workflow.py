@@ -19,7 +19,7 @@ CONFIG = {
             "reader": "casme_sq",
             "options": {"view": "raw"},
             "simulate": {
-                "layout": "casme_sq", "subjects": 3, "clips": 3, "width": 240, "height": 180, "raw": True,
+                "layout": "casme_sq", "subjects": 3, "clips": 4, "width": 240, "height": 180, "raw": True,
                 "seconds": 5, "talk": 0.5, "intensity": 1.6,
             },
         }

@@ -77,6 +77,8 @@ class VideoFile:
 
     def _open_stream(self, width: int, height: int) -> Any:
         settings = {"crf": QUALITY, "preset": "veryfast", "threads": "1", "flags": "+bitexact"}
+        # With frames looked ahead, some builds of the encoder give other bytes from one run to the next.
+        settings["x264-params"] = "sync-lookahead=0:rc-lookahead=0"
         stream = self._container.add_stream("libx264", rate=self.rate, options=settings)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1

@@ -13,10 +13,8 @@ from safetensors import SafetensorError, safe_open
 from mer.core.errors import ModelError
 from mer.metrics.recognition import classes_used
 from mer.training.checkpoint import KEY
+from mer.training.fit import COLLAPSED
 from mer.training.predictions import Predictions
-
-# So close to 1 that all but a few in a hundred clips got the same class.
-COLLAPSED = 1.2
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ about a pixel of motion per step this beats a linear blend, below it the two are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from pydantic import Field
 from mer.motion.dis import DISOptions
 from mer.motion.estimator import EstimatorParams, estimate
 from mer.stages.interpolate.between import Flows, Middle, middle, relate
+from mer.stages.interpolate.neighbours import Maker, between_neighbours
 from mer.stages.interpolate.schedule import ScheduleParams
 
 
@@ -41,26 +41,13 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
     Returns:
         (F, H, W, 3) uint8, rounded and clipped; the frame itself at an integer position.
     """
-    params = params or Params()
-    out = np.empty((len(positions), *frames.shape[1:]), np.uint8)
-    for low, indices in spans(positions):
-        first = np.asarray(frames[low])
-        for index in indices:
-            out[index] = first
-        between = [index for index in indices if positions[index] != low]
-        if between:
-            second = np.asarray(frames[low + 1])
-            flows = estimated(first, second, params)
-            for index in between:
-                out[index] = blended(first, second, flows, float(positions[index]) - low)
-    return out
+    choice = params or Params()
 
+    def maker_of(first: np.ndarray, second: np.ndarray) -> Maker:
+        flows = estimated(first, second, choice)
+        return lambda time: blended(first, second, flows, time)
 
-def spans(positions: np.ndarray) -> Iterator[tuple[int, list[int]]]:
-    """Yield every frame that precedes a position, in order, with the indices of the positions from it to the next."""
-    low = np.floor(np.asarray(positions)).astype(int)
-    for frame in np.unique(low):
-        yield int(frame), np.flatnonzero(low == frame).tolist()
+    return between_neighbours(frames, positions, maker_of)
 
 
 def estimated(first: np.ndarray, second: np.ndarray, choice: EstimatorParams) -> Flows:

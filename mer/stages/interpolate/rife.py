@@ -17,7 +17,8 @@ from pydantic import Field
 
 from mer.stages.interpolate.between import Flows, middle
 from mer.stages.interpolate.flow_warp import Params as FlowParams
-from mer.stages.interpolate.flow_warp import estimated, spans
+from mer.stages.interpolate.flow_warp import estimated
+from mer.stages.interpolate.neighbours import Maker, between_neighbours
 from mer.stages.interpolate.schedule import ScheduleParams
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 #: How far from a wanted time, as a share of the step between two frames, halving may stop, and when it must.
 TOLERANCE = 0.005
 HALVINGS = 8
-
-Maker = Callable[[float], np.ndarray]
 
 
 class Params(ScheduleParams):
@@ -55,18 +54,13 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
     """
     params = params or Params()
     variant, network = _network(params.weights, params.device)
-    out = np.empty((len(positions), *frames.shape[1:]), np.uint8)
-    for low, indices in spans(positions):
-        first = np.asarray(frames[low])
-        for index in indices:
-            out[index] = first
-        between = [index for index in indices if positions[index] != low]
-        second = np.asarray(frames[low + 1]) if between else first
-        if between and not np.array_equal(first, second):
-            make = maker(variant, network, first, second)
-            for index in between:
-                out[index] = make(float(positions[index]) - low)
-    return out
+
+    def maker_of(first: np.ndarray, second: np.ndarray) -> Maker:
+        if np.array_equal(first, second):
+            return lambda time: first
+        return maker(variant, network, first, second)
+
+    return between_neighbours(frames, positions, maker_of)
 
 
 def _network(name: str, device: str) -> tuple[str, torch.nn.Module]:

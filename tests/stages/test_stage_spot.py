@@ -117,6 +117,13 @@ def test_regions_follow_the_published_landmarks_and_margins():
     assert stacked(np.ones((3, 128, 128), np.float32), np.stack([upper, mouth])).shape == (3, 42, 42)
 
 
+@pytest.mark.parametrize("method", [clean, published])
+def test_landmarks_that_leave_no_region_are_one_clear_error(method):
+    crop = np.zeros((128, 128), np.float32)
+    with pytest.raises(ClipError, match="s/v: the landmarks leave no region; expected brows and a mouth"):
+        method.Picture(method.Params(), "s/v")(crop, crop, np.full((68, 2), -500.0))
+
+
 def test_the_nose_patch_is_eleven_pixels_of_a_published_crop():
     image = np.zeros((1, 128, 128))
     x, y = np.rint(face_points()[28]).astype(int)

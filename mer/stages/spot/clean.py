@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from mer.core.errors import ClipError
 from mer.motion.estimator import EstimatorParams, estimate
 from mer.stages.spot.distance import DistanceParams
+from mer.stages.spot.regions import usable_boxes
 
 
 class Params(DistanceParams, EstimatorParams):
@@ -51,14 +51,12 @@ class Picture:
         Raises:
             ClipError: the landmarks leave no region.
         """
-        from mer.motion.brow_mouth import eye_mask, nose_mean, region_boxes, stacked, usable
+        from mer.motion.brow_mouth import eye_mask, nose_mean, stacked
         from mer.motion.headmotion import centre
         from mer.motion.strain import strain
 
         height, width = first.shape
-        boxes = region_boxes(landmarks, width, height)
-        if not usable(boxes):
-            raise ClipError(self.where, "the landmarks leave no region", "brows and a mouth", "check its alignment")
+        boxes = usable_boxes(landmarks, width, height, self.where)
         flow = estimate(first, second, self.params)
         if self.params.head == "nose":
             flow = flow - nose_mean(flow, landmarks)[:, None, None]

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from mer.core.errors import ClipError
 from mer.motion.tvl1 import TVL1Options
 from mer.stages.spot.distance import DistanceParams
+from mer.stages.spot.regions import usable_boxes
 
 
 class Params(DistanceParams):
@@ -43,16 +43,14 @@ class Picture:
         Raises:
             ClipError: the landmarks leave no region.
         """
-        from mer.motion.brow_mouth import eye_mask, minmax, nose_mean, region_boxes, stacked, usable
+        from mer.motion.brow_mouth import eye_mask, minmax, nose_mean, stacked
         from mer.motion.strain import strain
         from mer.motion.tvl1 import flow as tvl1
 
         points = landmarks if self.landmarks is None else self.landmarks
         self.landmarks = points
         height, width = first.shape
-        boxes = region_boxes(points, width, height)
-        if not usable(boxes):
-            raise ClipError(self.where, "the landmarks leave no region", "brows and a mouth", "check its alignment")
+        boxes = usable_boxes(points, width, height, self.where)
         flow = tvl1(np.rint(first), np.rint(second), self.options)
         if self.params.system == "mean":
             return stacked(minmax(np.concatenate([flow, strain(flow, "backward")[None]])), boxes)

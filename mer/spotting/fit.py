@@ -18,7 +18,7 @@ from mer.spotting.context import Traced, fit_traced, held_out_curves
 from mer.spotting.data import Opened, Recording
 from mer.spotting.decode import Decoding, P
 from mer.spotting.naming import Pairs, expressions, train_head
-from mer.spotting.network import Log, Scorer, gather, half_of, parts_of, targets, train
+from mer.spotting.network import Log, Scorer, fixed_targets, gather, half_of, parts_of, train
 from mer.spotting.settings import SpotRecipe
 from mer.spotting.truth import Video, read_videos
 from mer.training.checkpoint import save_checkpoint
@@ -152,7 +152,7 @@ def _decoding(
         x, y = gather(inside, kind, spec.model, spec.protocol, spec.recipe, inner)
         scorer = Scorer(train(x, y, spec.model, spec.protocol, spec.recipe, inner, _silent, device), device)
         own += outside
-        traced += [_traced(scorer, recording, kind, half) for recording in outside]
+        traced += [_traced(scorer, recording, kind) for recording in outside]
         parts += [part] * len(outside)
     curves = held_out_curves(traced, kind, parts, spec.recipe.context_steps, seed)
     decoding, counts = choose([_scored(r, c, kind) for r, c in zip(own, curves, strict=True)], half)
@@ -161,9 +161,8 @@ def _decoding(
     return {"decoding": decoding.as_dict(), "inner": counts.as_dict()}, {"context": context}
 
 
-def _traced(scorer: Scorer, recording: Recording, kind: str, half: int) -> Traced:
-    target = targets(recording, kind, "", "fixed", half)
-    return Traced(scorer.along(recording), target, rate_of(recording), recording.video.group)
+def _traced(scorer: Scorer, recording: Recording, kind: str) -> Traced:
+    return Traced(scorer.along(recording), fixed_targets(recording, kind), rate_of(recording), recording.video.group)
 
 
 def rate_of(recording: Recording) -> float:

@@ -40,11 +40,16 @@ def half_of(recordings: Sequence[Recording], kind: str) -> int:
 
 def targets(recording: Recording, kind: str, model: str, protocol: str, half: int) -> np.ndarray:
     """Return the 0/1 target (P,) float32 of every position of a recording."""
-    spans = recording.intervals(kind)[:, [0, 2]]
     if protocol == "fixed":
-        return centred_labels(recording.positions, spans, recording.distance // 2)
+        return fixed_targets(recording, kind)
+    spans = recording.intervals(kind)[:, [0, 2]]
     window = half if model == "mean" else recording.distance
     return pseudo_labels(recording.positions, spans, window, late=model == "softnet")
+
+
+def fixed_targets(recording: Recording, kind: str) -> np.ndarray:
+    """Return the 0/1 target (P,) float32 of every position of a recording under `fixed`, whatever the model."""
+    return centred_labels(recording.positions, recording.intervals(kind)[:, [0, 2]], recording.distance // 2)
 
 
 def gather(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -212,8 +212,6 @@ def _file_numbers(numbers: np.ndarray, indices: Sequence[int]) -> list[float]:
 def _named(
     spotter: Spotter, kind: str, recording: Recording, found: Decoded, intervals: list[Found], aligned: Containers
 ) -> list[Found]:
-    from dataclasses import replace
-
     pairs, namer = Pairs(spotter.parameters(kind)), spotter.namers[kind]
     named = []
     with Container(aligned[recording.video.source]) as box:

@@ -45,18 +45,22 @@ class Project:
         return jobs
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """The whole workflow, run once over four subjects with three clips each."""
-    project = Project(tmp_path_factory.mktemp("project"))
+def checkout(folder, config):
+    """Return a copy of the project in an empty folder, with the text of a configuration."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, project.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(source, project.folder / name)
+            shutil.copy(source, folder / name)
+    (folder / "config.yaml").write_text(config)
+    return Project(folder)
 
-    shutil.copy(ROOT / "tests" / "spine.yaml", project.folder / "config.yaml")
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The whole workflow, run once over four subjects with three clips each."""
+    project = checkout(tmp_path_factory.mktemp("project"), (ROOT / "tests" / "spine.yaml").read_text())
 
     def small(config):
         config["experiments"]["ststnet"]["train"] = {"epochs": 3}

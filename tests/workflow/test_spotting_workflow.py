@@ -2,12 +2,11 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import COPIED, ROOT, Project
+from conftest import checkout
 
 from mer.spotting.tables import read_table
 
@@ -44,14 +43,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def spotted(tmp_path_factory):
-    project = Project(tmp_path_factory.mktemp("spotting"))
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, project.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, project.folder / name)
-    (project.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    project = checkout(tmp_path_factory.mktemp("spotting"), yaml.safe_dump(CONFIG))
     project.run()
     return project
 

@@ -155,7 +155,9 @@ def test_what_a_reader_mended_by_rule_is_listed_too():
     assert {c.state for c in listed} == {APPLIED, NO_ROW}
 
 
-def test_many_differing_counts_are_summed_up(release, known):
+def test_many_differing_counts_are_summed_up(release, known, monkeypatch):
+    # Wider than any line, so that no terminal wraps what is looked for.
+    monkeypatch.setenv("COLUMNS", "1000")
     people = {f"subject sub{n:02d}": 7 for n in range(1, 9)}
     known(casme2=[{"release": TABLE[:-5], "status": "verified", "counts": {"rows": 56, **people}}])
     text, status = run_check(release.write(), "casme2", licence_accepted=True)

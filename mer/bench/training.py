@@ -81,8 +81,7 @@ def run_training_bench(
     methods: list[tuple[str, Callable[..., dict[str, float]], dict[str, Any]]] = [
         ("plain loop, 1 thread", peer, {"threads": 1}),
         (f"plain loop, {workers} threads", peer, {"threads": workers}),
-        (f"mer, {workers} processes, float32", ours, {"precision": "float32"}),
-        (f"mer, {workers} processes, bf16", ours, {"precision": "bf16"}),
+        (f"mer, {workers} processes", ours, {}),
     ]
     made: list[dict[str, float]] = []
     for name, task, options in methods:
@@ -116,7 +115,7 @@ def peer(model: str, folds: int, epochs: int, count: int, workers: int, threads:
     return {"wall": wall, "cpu": cpu, "mib": _peak_mib(resource.RUSAGE_SELF), "accuracy": accuracy}
 
 
-def ours(model: str, folds: int, epochs: int, count: int, workers: int, precision: str) -> dict[str, float]:
+def ours(model: str, folds: int, epochs: int, count: int, workers: int) -> dict[str, float]:
     """Train with `mer.training` from this process."""
     from mer.training.batched import Shared
     from mer.training.checkpoint import load_checkpoint
@@ -138,7 +137,7 @@ def ours(model: str, folds: int, epochs: int, count: int, workers: int, precisio
             own = Path(folder) / person.replace(":", "-")
             write_table(own / "train.csv", [row for row in rows if row.group != person])
             jobs.append(FoldJob(own.name, (person,), own / "train.csv", own / "model.safetensors"))
-        recipe = Recipe(epochs=epochs, precision=precision)
+        recipe = Recipe(epochs=epochs)
         common = plan(model, PRESET, recipe, CLASSES, 0, "cpu", "bench")
         begun = time.perf_counter(), _cpu()
         tables = tuple(tuple(training_rows(job, CLASSES)) for job in jobs)

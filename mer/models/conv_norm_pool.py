@@ -1,25 +1,31 @@
-"""Convolution, ReLU, batch normalisation and maximum pooling as one training step, for shallow networks.
+"""First and second layers of shallow networks in training: convolution, ReLU, normalisation, pooling, dropout as one.
 
-The layers are exactly those of `torch.nn`, computed with fewer passes over memory. Pooling picks the same positions
-before normalisation as after it (the largest where the scale of a channel is positive, the smallest where it is
-negative), so only the pooled values are normalised: a ninth of them for 3×3 windows. In the backward pass the
-gradient of the batch statistics is one multiplication and one addition per value.
-
-On a CPU the convolution of few channels takes most of the time in bf16, whose kernels need matrix units to pay, but
-not as a product of stored patches: `unfold` makes those once for all epochs and folds.
+The layers are exactly those of `torch.nn`. On a CPU they are computed by `mer.models.plane_layers`, with fewer
+passes over memory: pooling picks the same positions before normalisation as after it (the largest where the scale of a
+channel is positive, the smallest where it is negative), so only the pooled values are normalised, a ninth of them for
+3×3 windows, and in the backward pass the gradient of the batch statistics is one multiplication and one addition per
+value. They compute in float32 whatever precision is asked for, which is faster there than bf16. On another device the
+layers are torch's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-aten = torch.ops.aten
+from mer.models import plane_layers as compiled
+from mer.models.planes import LANES, WHOLE, aligned
+
+# Takes the gradient of what was returned with it, and returns those of what that was made from.
+Back = Callable[[np.ndarray], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -31,193 +37,282 @@ class Window:
     pool: int
     pool_padding: int = 0
 
+    def sizes(self, height: int, width: int) -> tuple[int, int, int, int, int, int, int]:
+        """Return what `mer.models.planes` wants to know of an image of height × width pixels.
 
-def unfold(images: torch.Tensor, window: Window) -> torch.Tensor:
-    """Return the patches (N, H', W', C·k·k) under every position of the kernel, from images (N, C, H, W).
+        The zeros at the end of a line are those before the next one too.
+        """
+        rows, columns = (side + 2 * self.padding - self.kernel + 1 for side in (height, width))
+        stride = max(width + self.padding, columns + self.pool_padding)
+        down, across = ((side + 2 * self.pool_padding - self.pool) // self.pool + 1 for side in (rows, columns))
+        return stride, rows, columns, self.pool, self.pool_padding, down, across
 
-    H' = H + 2 · padding - k + 1. The last axis is ordered as a convolution's weight is (channel, row, column).
-    """
-    count, channels, height, width = images.shape
-    size = (height + 2 * window.padding - window.kernel + 1, width + 2 * window.padding - window.kernel + 1)
-    columns = functional.unfold(images, window.kernel, padding=window.padding)
-    return columns.transpose(1, 2).reshape(count, *size, channels * window.kernel**2).contiguous()
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the images of a `Prepared`: its planes, and which of them (B,) int64."""
+
+    planes: np.ndarray
+    clips: np.ndarray
+    sizes: tuple[int, int, int, int, int, int, int]
+
+    def __len__(self) -> int:
+        return len(self.clips)
 
 
 class Prepared:
-    """Training images in the form that a step is fastest in.
-
-    float32: the images, channels last. bf16: their patches, made once, or batch by batch where those of all images
-    would take more than half a GiB.
+    """Training images in the form that a step is fastest in: padded planes on a CPU, images elsewhere.
 
     Args:
         images: (N, C, H, W) float32, where the training runs.
         window: of the first layer.
-        kind: `float32` or `bf16`.
     """
 
-    def __init__(self, images: torch.Tensor, window: Window, kind: str) -> None:
-        self._window, self._late = window, False
-        self._store = images.contiguous(memory_format=torch.channels_last)
-        if kind == "bf16":
-            self._late = 2 * images.numel() * window.kernel**2 > 2**29
-            if not self._late:
-                pieces = [unfold(piece, window).bfloat16() for piece in images.split(64)]
-                self._store = torch.cat(pieces)
+    def __init__(self, images: torch.Tensor, window: Window) -> None:
+        self._images, self._planes = images, None
+        # In what numbers a step computes, as `mer.models.loop.train` wants it; None leaves that to the loop.
+        self.computes = "float32" if images.device.type == "cpu" else None
+        if images.device.type == "cpu":
+            count, channels, height, width = images.shape
+            self._sizes = window.sizes(height, width)
+            stride, margin = self._sizes[0], window.padding
+            # A kernel at the last position reads as far as this.
+            length = (height + 2 * margin) * stride + window.kernel - 1 + WHOLE
+            stored = np.zeros((count, channels, length), np.float32)
+            lines = stored[:, :, margin * stride : (margin + height) * stride].reshape(count, channels, height, stride)
+            lines[..., margin : margin + width] = images.numpy()
+            self._planes = stored
 
-    def batch(self, indices: torch.Tensor) -> torch.Tensor:
+    def batch(self, indices: torch.Tensor) -> Batch | torch.Tensor:
         """Return the input of `conv_norm_pool` for some images."""
-        taken = self._store[indices]
-        if self._late:
-            return unfold(taken, self._window).bfloat16()
-        return taken if taken.dtype == torch.bfloat16 else taken.contiguous(memory_format=torch.channels_last)
+        if self._planes is None:
+            return self._images[indices.to(self._images.device)]
+        return Batch(self._planes, indices.numpy(), self._sizes)
 
 
-class _Fused(torch.autograd.Function):
-    """Forward and backward of the four layers; see the module."""
+@dataclass(frozen=True)
+class _Blocks:
+    """Where the filters of several streams stand in blocks of four: `slots` (F,), and each block's first channel."""
 
+    slots: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, widths: Sequence[int]) -> _Blocks:
+        slots: list[int] = []
+        first: list[int] = []
+        for stream, width in enumerate(widths):
+            slots += range(LANES * len(first), LANES * len(first) + width)
+            first += [stream] * -(-width // LANES)
+        return cls(np.array(slots), np.array(first))
+
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Return (4 · blocks, …) float32 with `values` (F, …) at their slots and zeros beside them."""
+        made = np.zeros((LANES * len(self.first), *values.shape[1:]), np.float32)
+        made[self.slots] = values
+        return made
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Convolutions side by side, their norms, and the sizes of both; see `conv_norm_pool`."""
+
+    convs: Sequence[nn.Conv2d]
+    norms: Sequence[nn.BatchNorm2d]
+    window: Window
+    dropout: float
+
+    @cached_property
+    def parameters(self) -> tuple[torch.Tensor, ...]:
+        """Weight and bias of every convolution, then scale and shift of every norm."""
+        return tuple(layer.get_parameter(name) for layer in (*self.convs, *self.norms) for name in ("weight", "bias"))
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Filters of every convolution."""
+        return tuple(len(conv.weight) for conv in self.convs)
+
+    @cached_property
+    def blocks(self) -> _Blocks:
+        """Where the filters stand in blocks."""
+        return _Blocks.of(self.widths)
+
+    def forward(self, batch: Batch) -> tuple[np.ndarray, Back]:
+        """Return (B, F, h, w) and what hands its gradient back to `parameters`; move the running statistics."""
+        stride, rows, columns, _, _, down, across = batch.sizes
+        count, slots, blocks = len(batch), self.blocks.slots, self.blocks
+        arrays = [each.detach().numpy() for each in self.parameters]
+        half = len(arrays) // 2
+        weight, bias, scale, shift = (np.concatenate(arrays[i : i + half : 2]) for i in (0, 1, half, half + 1)
+                                      ) if len(self.convs) > 1 else arrays  # fmt: skip
+        n, filters = -(-rows * stride // WHOLE) * WHOLE, LANES * len(blocks.first)
+        places = np.arange(n)
+        inside = ((places % stride < columns) & (places < rows * stride)).astype(np.float32)
+        active, sums = aligned((count, filters, n)), np.empty((2, filters))
+        values = np.empty((count, filters, down * across), np.float32)
+        where = np.empty(values.shape, np.int32)
+        given = blocks.place(weight), blocks.place(bias), blocks.place(np.where(scale < 0, -1, 1)), inside, batch.sizes
+        compiled.pooled(batch.planes, batch.clips, blocks.first, *given, active, sums, values, where)
+        mean, square = sums[:, slots] / (count * rows * columns)
+        variance = np.maximum(square - mean**2, 0)
+        self._follow(mean, variance, count * rows * columns)
+        mean, inverse = mean.astype(np.float32), (1 / np.sqrt(variance + self.norms[0].eps)).astype(np.float32)
+        made = np.empty((count, len(slots), down * across), np.float32)
+        bits, border = _dice(made.shape, self.dropout)
+        compiled.normalised(values, slots, mean, inverse, scale, shift, bits, border, made)
+
+        def back(given: np.ndarray) -> list[np.ndarray]:
+            found = [np.empty(weight.shape), *(np.empty(len(slots)) for _ in range(3))]
+            known = active, values, where, mean, inverse, scale, bits, border
+            own = np.array(given.reshape(made.shape), np.float32)
+            compiled.handed_back(
+                batch.planes, batch.clips, blocks.first, slots, *known, own, batch.sizes, aligned((LANES, n)), *found
+            )
+            cuts = np.cumsum(self.widths)[:-1]
+            parts = [np.split(each.astype(np.float32), cuts) for each in found]
+            return [each for two in (parts[:2], parts[2:]) for pair in zip(*two, strict=True) for each in pair]
+
+        return made.reshape(count, len(slots), down, across), back
+
+    def _follow(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
+        """Move the running statistics towards those of the batch, the variance without its bias."""
+        begin = 0
+        for norm, width in zip(self.norms, self.widths, strict=True):
+            assert norm.running_mean is not None and norm.running_var is not None
+            assert norm.num_batches_tracked is not None and norm.momentum is not None
+            part = slice(begin, begin + width)
+            begin += width
+            pairs = (norm.running_mean, mean[part]), (norm.running_var, variance[part] * (count / max(1, count - 1)))
+            for kept, found in pairs:
+                array = kept.numpy()
+                array += norm.momentum * (found - array)
+            norm.num_batches_tracked.add_(1)
+
+
+class _FirstLayers(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor,
-        scale: torch.Tensor,
-        shift: torch.Tensor,
-        window: Window,
-        eps: float,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        ctx.window, ctx.patches = window, x.shape[-1] == weight[0].numel()
-        active = _convolve(x, weight, bias, window, ctx.patches).relu_()
-        mean, variance = _moments(active)
-        inverse = torch.rsqrt(variance + eps)
-        signs = torch.where(scale < 0, -1.0, 1.0)
-        turned = active if bool((scale >= 0).all()) else active * signs[:, None, None].to(active.dtype)
-        pooled, where = aten.max_pool2d_with_indices(turned, *_pooling(window))
-        centred = (pooled.float() * signs[:, None, None] - mean[:, None, None]) * inverse[:, None, None]
-        ctx.save_for_backward(x, weight, scale, active, where, centred, mean, inverse)
-        ctx.mark_non_differentiable(mean, variance)
-        return torch.addcmul(shift[:, None, None], centred, scale[:, None, None]), mean, variance
+    def forward(ctx: Any, streams: Streams, batch: Batch, *parameters: torch.Tensor) -> torch.Tensor:
+        made, ctx.back = streams.forward(batch)
+        return torch.from_numpy(made)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, weight, scale, active, where, centred, mean, inverse = ctx.saved_tensors
-        given = gradients[0].contiguous(memory_format=torch.channels_last)
-        count = active.numel() // active.shape[1]
-        d_shift = given.sum((0, 2, 3))
-        d_scale = (given * centred).sum((0, 2, 3))
-        factor = scale * inverse
-        slope = -factor / count * inverse * d_scale
-        level = -factor / count * d_shift - slope * mean
-        picked = (given * factor[:, None, None]).to(active.dtype).contiguous(memory_format=torch.channels_last)
-        dense = aten.max_pool2d_with_indices_backward(picked, active, *_pooling(ctx.window), [1, 1], False, where)
-        rows, along = active.permute(0, 2, 3, 1).flatten(1, 2), [level, slope]
-        if active.dtype == torch.bfloat16:
-            # As rows of one clip: for a broadcast channel axis of bf16 there is no vectorised kernel.
-            along = [value.bfloat16().repeat(rows.shape[1]) for value in along]
-            rows = rows.flatten(1)
-        # In place: fresh memory of this size is cleared by the system before it is used.
-        dense.permute(0, 2, 3, 1).view(rows.shape).addcmul_(rows, along[1]).add_(along[0])
-        aten.threshold_backward(dense, active, 0, grad_input=dense)
-        d_weight, d_bias = _kernel_gradient(dense, x, weight, ctx.window, ctx.patches)
-        return None, d_weight, d_bias, d_scale, d_shift, None, None
-
-
-def _moments(active: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and variance of each channel of (B, C, H, W), float32: (C,) each.
-
-    Sums are taken clip by clip in the tensor's own precision, then in float64 over clips.
-    """
-    clips = active.permute(0, 2, 3, 1).flatten(1, 2)
-    count = clips.shape[0] * clips.shape[1]
-    mean = clips.sum(1).sum(0, dtype=torch.float64) / count
-    square = clips.square().sum(1).sum(0, dtype=torch.float64) / count
-    return mean.float(), (square - mean.square()).clamp_(min=0).float()
-
-
-def _pooling(window: Window) -> tuple[list[int], list[int], list[int]]:
-    return [window.pool] * 2, [window.pool] * 2, [window.pool_padding] * 2
-
-
-def _convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, window: Window, patches: bool) -> torch.Tensor:
-    """Return (B, filters, H', W') in channels-last memory."""
-    if not patches:
-        made = functional.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), padding=window.padding)
-        return made.contiguous(memory_format=torch.channels_last)
-    kernel = weight.flatten(1).t().to(x.dtype)
-    made = torch.addmm(bias.to(x.dtype), x.reshape(-1, x.shape[-1]), kernel)
-    return made.view(*x.shape[:3], -1).permute(0, 3, 1, 2)
-
-
-def _kernel_gradient(
-    dense: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, window: Window, patches: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    if patches:
-        flat = dense.permute(0, 2, 3, 1).reshape(-1, dense.shape[1])
-        made = flat.t() @ x.reshape(-1, x.shape[-1])
-        # Clip by clip: a sum in another precision than its values' would first make a copy of them.
-        per_clip = flat.view(len(x), -1, flat.shape[1]).sum(1)
-        return made.to(weight.dtype).view_as(weight), per_clip.sum(0, dtype=weight.dtype)
-    sides = [[1, 1], [window.padding] * 2, [1, 1], False, [0, 0], 1, [False, True, True]]
-    _, d_weight, d_bias = aten.convolution_backward(dense, x, weight.to(x.dtype), [len(weight)], *sides)
-    return d_weight.to(weight.dtype), d_bias.to(weight.dtype)
+        return None, None, *map(torch.from_numpy, ctx.back(gradients[0].numpy()))
 
 
 def conv_norm_pool(
-    x: torch.Tensor, convs: Sequence[nn.Conv2d], norms: Sequence[nn.BatchNorm2d], window: Window
+    x: Batch | torch.Tensor,
+    convs: Sequence[nn.Conv2d],
+    norms: Sequence[nn.BatchNorm2d],
+    window: Window,
+    dropout: float = 0.0,
 ) -> torch.Tensor:
-    """Return `max_pool2d(norm(relu(conv(x))))` of a training step, and move the running statistics as the norms do.
+    """Return `dropout(max_pool2d(norm(relu(conv(x)))))` of a training step, and move the running statistics.
 
-    There is no gradient for `x`: this is a first layer.
+    There is no gradient for `x`: these are first layers.
 
     Args:
-        x: images (B, C, H, W), fastest in channels-last memory, or their patches (B, H', W', C·k·k) from `unfold`,
-            float32 or bfloat16. The kinds are told apart by the last axis, so images must not be C·k·k wide.
-        convs: stride 1, with a bias; kernel and padding are those of `window`. One that sees all channels, or one for
-            each channel: those are computed together, as one convolution with zeros between the streams.
+        x: a batch of `Prepared`, or images (B, C, H, W).
+        convs: stride 1, kernel 3 or 5, with a bias; kernel and padding are those of `window`. One that sees all
+            channels, or one for each channel, whose results are joined.
         norms: one for each convolution, with scale and shift, float32, and one eps and momentum.
         window: sizes.
+        dropout: share of the pooled values that is dropped.
 
     Returns:
-        (B, filters of all convolutions, h, w) float32, channels last.
+        (B, filters of all convolutions, h, w) float32.
     """
-    weight = _joined([conv.weight for conv in convs])
-    bias, scale, shift = (
-        torch.cat([getattr(layer, name) for layer in layers]) if len(layers) > 1 else getattr(layers[0], name)
-        for layers, name in ((convs, "bias"), (norms, "weight"), (norms, "bias"))
-    )
-    made, mean, variance = _Fused.apply(x, weight, bias, scale, shift, window, norms[0].eps)
-    side = x.shape[1] if x.shape[-1] == weight[0].numel() else x.shape[2] + 2 * window.padding - window.kernel + 1
-    count = len(x) * side * side
-    widths = [len(conv.weight) for conv in convs]
-    unbiased = variance * (count / max(1, count - 1))
-    with torch.no_grad():
-        for norm, own_mean, own_variance in zip(norms, mean.split(widths), unbiased.split(widths), strict=True):
-            assert norm.running_mean is not None and norm.running_var is not None
-            assert norm.num_batches_tracked is not None and norm.momentum is not None
-            norm.running_mean.lerp_(own_mean, norm.momentum)
-            norm.running_var.lerp_(own_variance, norm.momentum)
-            norm.num_batches_tracked.add_(1)
+    if isinstance(x, torch.Tensor):
+        if x.device.type != "cpu":
+            return _plain(x, convs, norms, window, dropout)
+        x = Prepared(x, window).batch(torch.arange(len(x)))
+        assert isinstance(x, Batch)
+    streams = Streams(convs, norms, window, dropout)
+    made: torch.Tensor = _FirstLayers.apply(streams, x, *streams.parameters)
     return made
 
 
-def _joined(weights: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return one kernel (filters, C, k, k) of streams that each see one of the C channels; a single one as it is."""
-    if len(weights) == 1:
-        return weights[0]
-    streams = len(weights)
-    padded = [functional.pad(one, (0, 0, 0, 0, i, streams - 1 - i)) for i, one in enumerate(weights)]
-    return torch.cat(padded).contiguous(memory_format=torch.channels_last)
+def _plain(
+    x: torch.Tensor, convs: Sequence[nn.Conv2d], norms: Sequence[nn.BatchNorm2d], window: Window, dropout: float
+) -> torch.Tensor:
+    parts = [x] if len(convs) == 1 else x.split(1, dim=1)
+    made = [norm(conv(part).relu()) for part, conv, norm in zip(parts, convs, norms, strict=True)]
+    pooled = functional.max_pool2d(torch.cat(made, dim=1).float(), window.pool, padding=window.pool_padding)
+    return pooled * dropout_mask(tuple(pooled.shape), dropout, pooled.device)
+
+
+@dataclass(frozen=True)
+class Second:
+    """A convolution that keeps the size of its input, and the window of the pooling behind it; see `conv_pool`."""
+
+    conv: nn.Conv2d
+    window: Window
+    dropout: float
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        """Return (B, filters, h, w) of x (B, C, H, W) and what hands its gradient back to x, weight and bias."""
+        weight, bias = (self.conv.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
+        sizes = self.window.sizes(*x.shape[2:])
+        stride, rows, _, _, _, down, across = sizes
+        n, reach = len(x) * (rows + self.window.padding) * stride, (self.window.kernel - 1) * (stride + 1)
+        padded = np.zeros((x.shape[1], n + reach), np.float32)
+        raw = aligned((len(weight), -(-(n + (self.window.pool - 1) * stride) // WHOLE) * WHOLE))
+        values = np.empty((len(x), len(weight), down * across), np.float32)
+        where = np.empty(values.shape, np.int32)
+        bits, border = _dice(values.shape, self.dropout)
+        compiled.conv_pooled(x, weight, bias, bits, border, sizes, padded, raw, values, where)
+
+        def back(given: np.ndarray) -> list[np.ndarray]:
+            found = [np.empty(each.shape, np.float32) for each in (x, weight, bias)]
+            own = np.ascontiguousarray(given.reshape(values.shape))
+            compiled.conv_handed_back(x, weight, where, own, border, sizes, *found)
+            return found
+
+        return values.reshape(*values.shape[:2], down, across), back
+
+
+class _SecondLayers(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, second: Second, x: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
+        made, ctx.back = second.forward(x.detach().contiguous().numpy())
+        return torch.from_numpy(made)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return None, *map(torch.from_numpy, ctx.back(gradients[0].numpy()))
+
+
+def conv_pool(x: torch.Tensor, conv: nn.Conv2d, window: Window, dropout: float = 0.0) -> torch.Tensor:
+    """Return `dropout(max_pool2d(relu(conv(x))))` of a training step.
+
+    Args:
+        x: (B, C, H, W) float32.
+        conv: stride 1, filters a multiple of four, kernel 3 or 5 and padding as in `window`, which keeps H and W.
+        window: sizes; the pooling has no padding.
+        dropout: share of the pooled values that is dropped.
+
+    Returns:
+        (B, filters, h, w) float32.
+    """
+    if x.device.type != "cpu":
+        pooled = functional.max_pool2d(conv(x).relu(), window.pool).float()
+        return pooled * dropout_mask(tuple(pooled.shape), dropout, pooled.device)
+    made: torch.Tensor = _SecondLayers.apply(Second(conv, window, dropout), x, conv.weight, conv.bias)
+    return made
+
+
+def _dice(shape: tuple[int, ...], share: float) -> tuple[np.ndarray, int]:
+    """Return a 16-bit number for each value, and below which one that is dropped.
+
+    Drawn on the CPU from torch's random state. Four come from one 64-bit number, so that drawing costs less than what
+    is dropped saves; the share is rounded to 1/65536.
+    """
+    total = math.prod(shape)
+    bits = torch.empty((total + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[:total]
+    return bits.view(shape).numpy(), round(share * 65536) - 32768
 
 
 def dropout_mask(shape: tuple[int, ...], share: float, place: torch.device) -> torch.Tensor:
-    """Return float32 factors of dropout, 0 or 1 / (1 - share), drawn on the CPU from torch's random state.
-
-    Four decisions come from one 64-bit number, so that drawing costs less than what is dropped saves; the share is
-    rounded to 1/65536.
-    """
-    total = 1
-    for length in shape:
-        total *= length
-    bits = torch.empty((total + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[:total]
-    border = round(share * 65536) - 32768
-    return (bits >= border).to(torch.float32).mul_(1.0 / (1.0 - share)).view(shape).to(place)
+    """Return float32 factors of dropout, 0 or 1 / (1 - share) with the share rounded to 1/65536; see `_dice`."""
+    bits, border = _dice(shape, share)
+    return torch.from_numpy(bits >= border).to(torch.float32).mul_(65536 / (32768 - border)).to(place)

@@ -197,12 +197,14 @@ def _epoch(
     context: AbstractContextManager[object],
 ) -> float:
     """Take one step per batch and return the mean loss over the clips."""
-    weights = list(part.network.parameters()) if clip else []
+    weights = list(part.network.parameters())
     total: torch.Tensor | float = 0.0
     for batch in order:
         with context:
             value = loss(batch)
-        part.optimiser.zero_grad(set_to_none=True)
+        # The optimiser's own way takes longer than a step of a small network's layer.
+        for weight in weights:
+            weight.grad = None
         value.backward()  # type: ignore[no-untyped-call]
         if clip:
             nn.utils.clip_grad_norm_(weights, clip)
@@ -257,6 +259,13 @@ def scores(
     with torch.no_grad():
         rows = [functional.softmax(logits(torch.tensor([i])).double(), dim=1).cpu().numpy() for i in range(count)]
     return np.concatenate([np.zeros((0, n_classes)), *rows])
+
+
+def outputs(network: nn.Module, images: torch.Tensor) -> np.ndarray:
+    """Return what the network, put in evaluation mode, makes of images (N, …), a few at a time."""
+    network.eval()
+    with torch.no_grad():
+        return np.concatenate([network(part).cpu().numpy() for part in images.split(64)])
 
 
 def describe(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -32,17 +32,16 @@ from mer.core.errors import ClipError
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models import loop
-from mer.models.conv_norm_pool import Prepared, dropout_mask
+from mer.models.conv_norm_pool import Batch, Prepared, dropout_mask
 from mer.models.flow_image import flow_image
 from mer.models.mean_softnet_networks import SIDE, WINDOW, Recognition, penalty
-from mer.models.precision import channels_last, resolve
 from mer.models.state import Features, State, class_weights
-from mer.models.surroundings import current
-from mer.models.together import Adam, Share, Tensors, normalised, train_together
+from mer.models.together import Adam, Share, Tensors, described, normalised, train_together
+from mer.motion.brow_mouth import minmax
+from mer.motion.brow_mouth import region_boxes as boxes
 
 INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain", "landmarks")}
-LIBRARIES = ("numpy", "torch")
-MARGIN = 12 / 128
+LIBRARIES = ("numba", "numpy", "torch")
 # What dropout hides in a batch, in the order in which it is drawn: after the trunk, and before the last layer.
 MASKS = (((14, 14, 14), 0.3), ((392,), 0.2))
 
@@ -71,22 +70,6 @@ def build(preset: Preset, n_classes: int) -> Recognition:
     return Recognition(n_classes)
 
 
-def boxes(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return the boxes of brows with eyes, and of the mouth (§3.1): (2, 4) int left, top, right, bottom, exclusive.
-
-    Args:
-        landmarks: (68, 2) float (x, y) pixels of the image.
-        width: image width, pixels; the margin is 12/128 of it.
-        height: image height, pixels.
-    """
-    x, y = np.rint(landmarks.astype(np.float64)).T
-    dx, dy = MARGIN * width, MARGIN * height
-    upper = (x[17] - dx, min(y[19], y[24]) - dy, x[26] + dx, max(y[41], y[46]) + dy)
-    mouth = (x[60] - dx, y[50] - dy, x[64] + dx, y[57] + dy)
-    whole = np.rint(np.array([upper, mouth])).astype(int)
-    return np.clip(whole, 0, [width, height, width, height])
-
-
 def stack_regions(image: np.ndarray, landmarks: np.ndarray, where: str) -> np.ndarray:
     """Return (3, 42, 42) float32: the two boxes of a (3, H, W) image, bilinearly resized, brows above mouth.
 
@@ -102,13 +85,6 @@ def stack_regions(image: np.ndarray, landmarks: np.ndarray, where: str) -> np.nd
         size = (SIDE // 2, SIDE)
         parts.append(functional.interpolate(cut, size, mode="bilinear", align_corners=False)[0].numpy())
     return np.concatenate(parts, axis=1)
-
-
-def minmax(image: np.ndarray) -> np.ndarray:
-    """Stretch each channel of (3, H, W) to 0–1 by its own extremes; a constant channel becomes 0."""
-    low = image.min(axis=(1, 2), keepdims=True)
-    spread = image.max(axis=(1, 2), keepdims=True) - low
-    return np.divide(image - low, spread, out=np.zeros_like(image), where=spread > 0)
 
 
 def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
@@ -155,25 +131,25 @@ def fit(
     scale = fold_scale(x, preset.scaling)
     with loop.reproducible(derive_seed(seed, "mean"), device) as place:
         network = build(preset, n_classes).to(place)
-        channels_last(network)
         data = torch.from_numpy((x / scale[:, None, None]).astype(np.float32)).to(place)
-        # Of 75 values to a patch, copying costs more than bf16 saves, unless there are matrix units.
-        kind = resolve(current().precision, place)
-        images = Prepared(data, WINDOW, kind)
+        images = Prepared(data, WINDOW)
         y = torch.from_numpy(labels.astype(np.int64)).to(place)
-        weights = torch.from_numpy(class_weights(preset.class_weights, labels, n_classes)).to(place, torch.float32)
+        factors = class_weights(preset.class_weights, labels, n_classes)
+        weights = torch.from_numpy(factors).to(place, torch.float32)
 
-        def loss(batch: torch.Tensor) -> torch.Tensor:
-            batch = batch.to(place)
-            logits = network(images.batch(batch))
-            value = loop.weighted_nll(functional.log_softmax(logits, dim=1), y[batch], weights)
+        compiled = network.compiled_loss(labels.astype(np.int64), factors, preset.stream_l2, preset.head_l2)
+
+        def loss(indices: torch.Tensor) -> torch.Tensor:
+            batch = images.batch(indices)
+            if isinstance(batch, Batch):
+                return compiled(batch)
+            value = loop.weighted_nll(functional.log_softmax(network(batch), dim=1), y[indices.to(place)], weights)
             return value + penalty(network.trunk, network.recog, preset.stream_l2, preset.head_l2)
 
         optimiser = torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7, fused=True)
         plan = loop.Plan(preset.epochs, preset.batch_size)
-        final = loop.train(network, loss, len(x), plan, optimiser, log, "mean", rounded=kind)
-        with torch.no_grad():
-            told = loop.describe(network.eval()(data).cpu().numpy(), labels)
+        final = loop.train(network, loss, len(x), plan, optimiser, log, "mean", rounded=images.computes)
+        told = loop.describe(loop.outputs(network, data), labels)
         arrays = {**loop.arrays_of(network), "scale": scale}
     log(f"mean: loss {final:.4f}, {', '.join(f'{key} {value:.3f}' for key, value in told.items())}")
     return State(arrays, {"n_classes": n_classes, "training_loss": final, **told})
@@ -203,7 +179,7 @@ class _Member:
             made, mean, variance = normalised(made.relu(), scale, shift, present, 1e-3)
             statistics |= {f"{norm}.running_mean": mean, f"{norm}.running_var": variance}
             parts.append(functional.max_pool2d(made, WINDOW.pool))
-        kept = torch.cat(parts, dim=1) * masks[0].permute(0, 3, 1, 2)
+        kept = torch.cat(parts, dim=1) * masks[0]
         made = functional.conv2d(kept, weights["recog.conv.weight"], weights["recog.conv.bias"], padding=2).relu()
         made = functional.max_pool2d(made, 2).flatten(1) * masks[1]
         return functional.linear(made, weights["recog.out.weight"], weights["recog.out.bias"]), statistics
@@ -255,10 +231,8 @@ def fit_together(
         network = build(preset, n_classes).to(place).eval()
         states = []
         for k, (share, held) in enumerate(zip(shares, arrays, strict=True)):
-            loop.restore(network, State(held))
-            with torch.no_grad():
-                guess = network(data[torch.from_numpy(share.clips).to(place)] / divisors[k]).cpu().numpy()
-            meta = {"n_classes": n_classes, "training_loss": losses[k], **loop.describe(guess, share.labels)}
+            images = data[torch.from_numpy(share.clips).to(place)] / divisors[k]
+            meta = described(network, held, images, share, n_classes, losses[k])
             states.append(State({**held, "scale": scales[k]}, meta))
     return states
 

@@ -6,17 +6,21 @@ MEAN spots, and recognises with a second head on the trunk that spotting trained
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mer.models.conv_norm_pool import Window, conv_norm_pool, dropout_mask
+from mer.models.compiled_step import entropy, step_loss
+from mer.models.conv_norm_pool import Batch, Second, Streams, Window, conv_norm_pool, conv_pool
 from mer.models.loop import l2_penalty
 
 SIDE = 42
 WINDOW = Window(kernel=5, padding=2, pool=3)
+HEAD = Window(kernel=5, padding=2, pool=2)
 STREAM_L2 = 1e-3
 HEAD_L2 = 0.1
 
@@ -64,9 +68,7 @@ class Trunk(nn.Module):
             layers = zip(x.split(1, dim=1), self.convs, self.norms, strict=True)
             parts = [functional.max_pool2d(norm(conv(one).relu()), WINDOW.pool) for one, conv, norm in layers]
             return torch.cat(parts, dim=1)
-        joined = conv_norm_pool(x, self.convs, self.norms, WINDOW)  # type: ignore[arg-type]
-        mask = dropout_mask(tuple(joined.permute(0, 2, 3, 1).shape), self.dropout, joined.device)
-        return joined * mask.permute(0, 3, 1, 2)
+        return conv_norm_pool(x, self.convs, self.norms, WINDOW, self.dropout)  # type: ignore[arg-type]
 
 
 class Head(nn.Module):
@@ -80,10 +82,9 @@ class Head(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, outputs)."""
-        pooled = functional.max_pool2d(self.conv(x).relu(), 2).flatten(1)
-        if self.training:
-            pooled = pooled * dropout_mask(tuple(pooled.shape), self.dropout, pooled.device)
-        return self.out(pooled)
+        if not self.training:
+            return self.out(functional.max_pool2d(self.conv(x).relu(), HEAD.pool).flatten(1))
+        return self.out(conv_pool(x, self.conv, HEAD, self.dropout).flatten(1))
 
 
 class Spotting(nn.Module):
@@ -134,6 +135,39 @@ class Recognition(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, n_classes) logits of what `Trunk` takes."""
         return self.recog(self.trunk(x))
+
+    def compiled_loss(
+        self, labels: np.ndarray, factors: np.ndarray, stream_l2: float, head_l2: float
+    ) -> Callable[[Batch], torch.Tensor]:
+        """Return the loss of a training step of trunk and head on a CPU: `weighted_nll` and `penalty` without a graph.
+
+        Args:
+            labels: (N,) int64 of all clips of the `mer.models.conv_norm_pool.Prepared` that batches come from.
+            factors: (n_classes,) weights of the classes.
+            stream_l2, head_l2: see `penalty`.
+        """
+        trunk, head = self.trunk, self.recog
+        streams = Streams(list(trunk.convs), list(trunk.norms), WINDOW, trunk.dropout)  # type: ignore[arg-type]
+        second = Second(head.conv, HEAD, head.dropout)
+
+        def compute(batch: Batch) -> tuple[float, list[np.ndarray]]:
+            joined, to_streams = streams.forward(batch)
+            pooled, to_second = second.forward(joined)
+            weight, bias = (head.out.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
+            flat = pooled.reshape(len(batch), -1)
+            classes = labels[batch.clips]
+            loss, d_pooled, d_out, d_bias = entropy(flat, weight, bias, classes, factors[classes], len(batch))
+            d_joined, *d_second = to_second(d_pooled)
+            gradients = [*to_streams(d_joined), *d_second, d_out, d_bias]
+            rates = {**{2 * i: stream_l2 for i in range(len(streams.convs))}, len(streams.parameters): head_l2}
+            for i, rate in rates.items():
+                kernel = parameters[i].detach().numpy()
+                loss += rate * float(np.square(kernel).sum())
+                gradients[i] += 2 * rate * kernel
+            return loss, gradients
+
+        parameters = [*streams.parameters, *head.conv.parameters(), *head.out.parameters()]
+        return step_loss(parameters, compute)
 
 
 class Joint(nn.Module):

@@ -13,14 +13,12 @@ from torch import nn
 from mer.core.errors import ConfigError
 
 
-def resolve(asked: str, place: torch.device, patches: bool = False) -> str:
+def resolve(asked: str, place: torch.device) -> str:
     """Return `float32` or `bf16`.
 
     Args:
         asked: `float32`, `bf16`, or `auto`: bf16 where it is faster, so the choice depends on the machine.
         place: where the training runs.
-        patches: the products are of stored patches (`mer.models.conv_norm_pool`), for which a CPU with bf16
-            dot products is enough; convolutions need matrix units.
 
     Raises:
         ConfigError: bf16 was asked of a GPU that has none.
@@ -31,16 +29,13 @@ def resolve(asked: str, place: torch.device, patches: bool = False) -> str:
             found = f"{torch.cuda.get_device_name(place)} has no bf16"
             raise ConfigError("train.precision", found, "float32 or auto", "set precision to float32")
         return "bf16" if asked != "float32" and able else "float32"
-    return "bf16" if asked == "bf16" or (asked == "auto" and _fast_on_cpu(patches)) else "float32"
+    return "bf16" if asked == "bf16" or (asked == "auto" and _fast_on_cpu()) else "float32"
 
 
-def _fast_on_cpu(patches: bool) -> bool:
-    def can(name: str) -> bool:
-        # Not in every release of torch that mer runs with.
-        ask = getattr(torch.cpu, name, None)
-        return bool(ask is not None and ask())
-
-    return can("_is_amx_tile_supported") or (patches and can("_is_avx512_bf16_supported"))
+def _fast_on_cpu() -> bool:
+    # Without matrix units bf16 convolutions are slower. Not in every release of torch that mer runs with.
+    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(ask is not None and ask())
 
 
 def computing(kind: str, place: torch.device) -> AbstractContextManager[object]:

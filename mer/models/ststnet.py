@@ -30,15 +30,14 @@ from mer.core.container import Clip
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models import loop
-from mer.models.conv_norm_pool import Prepared, Window, conv_norm_pool, dropout_mask
+from mer.models.compiled_step import entropy, step_loss
+from mer.models.conv_norm_pool import Batch, Prepared, Streams, Window, dropout_mask
 from mer.models.flow_image import flow_image
-from mer.models.precision import channels_last, resolve
 from mer.models.state import Features, State, class_weights
-from mer.models.surroundings import current
-from mer.models.together import Adam, Share, Tensors, normalised, train_together
+from mer.models.together import Adam, Share, Tensors, described, normalised, train_together
 
 INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain")}
-LIBRARIES = ("numpy", "torch")
+LIBRARIES = ("numba", "numpy", "torch")
 SIDE = 28
 FILTERS = (3, 5, 8)
 WINDOW = Window(kernel=3, padding=2, pool=3, pool_padding=1)
@@ -80,10 +79,7 @@ PRESETS: dict[str, Preset] = {
 
 
 class Network(nn.Module):
-    """The network: (N, 3, 28, 28) float32 → (N, n_classes) logits.
-
-    In training it also takes the patches of images (`mer.models.conv_norm_pool.Prepared`).
-    """
+    """The network: (N, 3, 28, 28) float32 → (N, n_classes) logits."""
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
@@ -93,7 +89,6 @@ class Network(nn.Module):
             nn.ReLU(),
             nn.BatchNorm2d(width),
             nn.MaxPool2d(WINDOW.pool, padding=WINDOW.pool_padding),
-            nn.Dropout(dropout),
         )
         self.pool = nn.AvgPool2d(2)
         self.head = nn.Linear(width * 5 * 5, n_classes)
@@ -101,17 +96,34 @@ class Network(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (N, n_classes) logits of (N, 3, 28, 28) images."""
+        pooled = self.streams(x)
         if self.training:
-            conv, norm = cast(nn.Conv2d, self.streams[0]), cast(nn.BatchNorm2d, self.streams[2])
-            pooled = conv_norm_pool(x, [conv], [norm], WINDOW).permute(0, 2, 3, 1).flatten(1)
             pooled = pooled * dropout_mask(tuple(pooled.shape), self.dropout, pooled.device)
-            return functional.linear(pooled, self._spread(), self.head.bias)
-        return self.head(self.pool(self.streams(x)).flatten(1))
+        return self.head(self.pool(pooled).flatten(1))
 
-    def _spread(self) -> torch.Tensor:
-        """Return (n_classes, 10 · 10 · 16): the head's weights with the averaging of 2×2 values folded in."""
-        weight = 0.25 * self.head.weight.view(-1, sum(FILTERS), 5, 1, 5, 1).expand(-1, -1, -1, 2, -1, 2)
-        return weight.permute(0, 2, 3, 4, 5, 1).flatten(1)
+    def compiled_loss(self, labels: np.ndarray, factors: np.ndarray) -> Callable[[Batch], torch.Tensor]:
+        """Return the cross-entropy of a training step on a CPU, as `forward` and `nn.CrossEntropyLoss` have it.
+
+        Args:
+            labels: (N,) int64 of all clips of the `mer.models.conv_norm_pool.Prepared` that batches come from.
+            factors: (n_classes,) weights of the classes.
+        """
+        conv, norm = cast(nn.Conv2d, self.streams[0]), cast(nn.BatchNorm2d, self.streams[2])
+        streams = Streams([conv], [norm], WINDOW, self.dropout)
+
+        def compute(batch: Batch) -> tuple[float, list[np.ndarray]]:
+            pooled, back = streams.forward(batch)
+            weight, bias = self.head.weight.detach().numpy(), self.head.bias.detach().numpy()
+            # The averaging of 2×2 values is folded into the weights.
+            spread = 0.25 * weight.reshape(-1, sum(FILTERS), 5, 5).repeat(2, axis=2).repeat(2, axis=3)
+            classes = labels[batch.clips]
+            own = factors[classes]
+            flat = pooled.reshape(len(batch), -1), spread.reshape(len(spread), -1)
+            loss, d_x, d_spread, d_bias = entropy(*flat, bias, classes, own, own.sum())
+            d_weight = 0.25 * d_spread.reshape(-1, sum(FILTERS), 5, 2, 5, 2).sum(axis=(3, 5))
+            return loss, [*back(d_x), d_weight.reshape(weight.shape), d_bias]
+
+        return step_loss([*streams.parameters, self.head.weight, self.head.bias], compute)
 
 
 def scale_image(image: np.ndarray, scaling: str) -> np.ndarray:
@@ -155,25 +167,26 @@ def fit(
     weight = class_weights(preset.class_weights, labels, n_classes)
     with loop.reproducible(derive_seed(seed, "ststnet"), device) as place:
         network = Network(n_classes, preset.dropout).to(place)
-        channels_last(network)
         images = torch.from_numpy(np.asarray(features)).to(place)
-        kind = resolve(current().precision, place, patches=True)
-        x = Prepared(images, WINDOW, kind)
+        x = Prepared(images, WINDOW)
         y = torch.from_numpy(labels.astype(np.int64)).to(place)
-        entropy = nn.CrossEntropyLoss(torch.from_numpy(weight).to(place, torch.float32))
+        criterion = nn.CrossEntropyLoss(torch.from_numpy(weight).to(place, torch.float32))
 
-        def loss(batch: torch.Tensor) -> torch.Tensor:
-            batch = batch.to(place)
-            value: torch.Tensor = entropy(network(x.batch(batch)), y[batch])
+        compiled = network.compiled_loss(labels.astype(np.int64), weight)
+
+        def loss(indices: torch.Tensor) -> torch.Tensor:
+            batch = x.batch(indices)
+            if isinstance(batch, Batch):
+                return compiled(batch)
+            value: torch.Tensor = criterion(network(batch), y[indices.to(place)])
             return value
 
         optimiser = torch.optim.Adam(
             network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay, fused=True
         )
         plan = loop.Plan(preset.epochs, preset.batch_size, shuffle=preset.shuffle)
-        final = loop.train(network, loss, len(images), plan, optimiser, log, "ststnet", rounded=kind)
-        with torch.no_grad():
-            told = loop.describe(network.eval()(images).cpu().numpy(), labels)
+        final = loop.train(network, loss, len(images), plan, optimiser, log, "ststnet", rounded=x.computes)
+        told = loop.describe(loop.outputs(network, images), labels)
         arrays = loop.arrays_of(network)
     log(f"ststnet: {preset.epochs} epochs, loss {final:.4f}, training accuracy {told['training_accuracy']:.3f}")
     return State(arrays, {"n_classes": n_classes, "training_loss": final, **told})
@@ -198,7 +211,7 @@ class _Member:
         scale, shift = weights["streams.2.weight"], weights["streams.2.bias"]
         made, mean, variance = normalised(made.relu(), scale, shift, present, 1e-5)
         pooled = functional.max_pool2d(made, WINDOW.pool, padding=WINDOW.pool_padding)
-        kept = pooled * masks[0].unflatten(1, (10, 10, -1)).permute(0, 3, 1, 2)
+        kept = pooled * masks[0].unflatten(1, (-1, 10, 10))
         logits = functional.linear(
             functional.avg_pool2d(kept, 2).flatten(1), weights["head.weight"], weights["head.bias"]
         )
@@ -248,11 +261,8 @@ def fit_together(
         network = Network(n_classes).to(place).eval()
         states = []
         for share, held, final in zip(shares, arrays, losses, strict=True):
-            loop.restore(network, State(held))
-            with torch.no_grad():
-                guess = network(x[torch.from_numpy(share.clips).to(place)]).cpu().numpy()
-            meta = {"n_classes": n_classes, "training_loss": final, **loop.describe(guess, share.labels)}
-            states.append(State(held, meta))
+            images = x[torch.from_numpy(share.clips).to(place)]
+            states.append(State(held, described(network, held, images, share, n_classes, final)))
     return states
 
 

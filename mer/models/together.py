@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from mer.core.errors import ModelError
-from mer.models.loop import Log, Plan, batches
+from mer.models.loop import Log, Plan, batches, describe, outputs, restore
+from mer.models.state import State
 
 Tensors = dict[str, torch.Tensor]
 
@@ -236,6 +237,23 @@ def _step(
             if key.endswith("num_batches_tracked"):
                 value += active
     return torch.where(active, losses.detach().double() * counts, torch.zeros_like(losses, dtype=torch.float64))
+
+
+def described(
+    network: nn.Module, held: dict[str, np.ndarray], images: torch.Tensor, share: Share, n_classes: int, loss: float
+) -> dict[str, float]:
+    """Return the metadata of one fold's checkpoint; `network` is filled with what the fold learned (`held`).
+
+    Args:
+        network: any with these arrays, where `images` are.
+        held: arrays by name.
+        images: (n, ...) training clips of the fold, as the network takes them.
+        share: which clips and labels these are.
+        n_classes: C.
+        loss: mean of the last epoch.
+    """
+    restore(network, State(held))
+    return {"n_classes": n_classes, "training_loss": loss, **describe(outputs(network, images), share.labels)}
 
 
 def normalised(

@@ -98,6 +98,7 @@ def bench_training(
     epochs: Annotated[int, typer.Option(help="Passes over the training clips.", min=1)] = 40,
     clips: Annotated[int, typer.Option(help="Clips of all subjects together.", min=136)] = 442,
     workers: Annotated[int, typer.Option(help="Training processes; threads of the plain loop.", min=1)] = 2,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     as_json: Json = False,
 ) -> None:
     """Leave-one-subject-out training against a plain loop: time, memory, held-out accuracy."""
@@ -105,7 +106,30 @@ def bench_training(
     from mer.core.registry import lookup
 
     lookup(dict.fromkeys(SIDES, ""), model, "--model")
-    rows = run_training_bench(model, folds, epochs, clips, workers, log=lambda line: typer.echo(line, err=True))
+    rows = run_training_bench(model, folds, epochs, clips, workers, device, lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
+
+
+@bench.command("systems")
+def bench_systems(
+    models: Annotated[str, typer.Option(help="Names, with commas between; all by default.")] = "",
+    preset: Annotated[str, typer.Option(help="Of every named model; the published one of each by default.")] = "",
+    clips: Annotated[int, typer.Option(help="Training clips.", min=8)] = 16,
+    epochs: Annotated[int, typer.Option(help="Measured epochs, after one that is not counted.", min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Fold-epochs per second of every system at its published preset, in float32 and bf16, and the hours of a LOSO."""
+    from mer.bench.systems import PUBLISHED, as_dicts, render, run_system_bench
+    from mer.core.registry import lookup
+    from mer.models.registry import PRESETS
+
+    named = [name.strip() for name in models.split(",")] if models else list(PUBLISHED)
+    for name in named:
+        lookup(dict.fromkeys(PUBLISHED, ""), name, "--models")
+        if preset:
+            lookup(dict.fromkeys(PRESETS[name], ""), preset, "--preset")
+    rows = run_system_bench(named, preset or None, clips, epochs, device, log=lambda line: typer.echo(line, err=True))
     typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
 
 

@@ -70,6 +70,7 @@ def train_folds(
     held_out: list[str],
     epochs: int,
     settings: dict[str, float],
+    device: str = "cpu",
 ) -> list[np.ndarray]:
     """Train one fold after the other and return the (n, 3) logits of each one's held-out clips.
 
@@ -81,14 +82,15 @@ def train_folds(
         held_out: the person of each fold.
         epochs: passes over the training clips.
         settings: `batch_size`, `learning_rate`, and `weight_decay` and `dropout` or `stream_l2` and `head_l2`.
+        device: where.
     """
     made = []
     for fold, person in enumerate(held_out):
         torch.manual_seed(fold)
         test = groups == person
-        x, y = torch.from_numpy(images[~test]), torch.from_numpy(labels[~test])
-        weight = torch.from_numpy(class_weights("balanced", labels[~test], 3)).float()
-        network = PlainStstnet(3, settings["dropout"]) if model == "ststnet" else PlainMean(3)
+        x, y = torch.from_numpy(images[~test]).to(device), torch.from_numpy(labels[~test]).to(device)
+        weight = torch.from_numpy(class_weights("balanced", labels[~test], 3)).float().to(device)
+        network = (PlainStstnet(3, settings["dropout"]) if model == "ststnet" else PlainMean(3)).to(device)
         optimiser = torch.optim.Adam(
             network.parameters(), lr=settings["learning_rate"], weight_decay=settings.get("weight_decay", 0.0)
         )
@@ -107,5 +109,5 @@ def train_folds(
                 optimiser.step()
         network.eval()
         with torch.no_grad():
-            made.append(network(torch.from_numpy(images[test])).numpy())
+            made.append(network(torch.from_numpy(images[test]).to(device)).cpu().numpy())
     return made

@@ -50,11 +50,8 @@ class Plan:
         return self.gamma ** max(0, (epoch - self.start) // self.step) if self.step else 1.0
 
 
-@contextmanager
-def reproducible(seed: int, device: str) -> Iterator[torch.device]:
-    """Seed torch, ask for deterministic kernels and one CPU thread; put everything back afterwards.
-
-    On a CUDA device 3-D maximum pooling has no deterministic kernel and torch warns of it.
+def place_of(device: str) -> torch.device:
+    """Return the device by its name.
 
     Raises:
         ConfigError: `device` is not one that torch can use here.
@@ -68,6 +65,19 @@ def reproducible(seed: int, device: str) -> Iterator[torch.device]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         if not torch.cuda.is_available():
             raise ConfigError("device", "no CUDA device is available", "cpu", "set the device to cpu")
+    return place
+
+
+@contextmanager
+def reproducible(seed: int, device: str) -> Iterator[torch.device]:
+    """Seed torch, ask for deterministic kernels and one CPU thread; put everything back afterwards.
+
+    On a CUDA device 3-D maximum pooling has no deterministic kernel and torch warns of it.
+
+    Raises:
+        ConfigError: `device` is not one that torch can use here.
+    """
+    place = place_of(device)
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     settings: Any = torch.utils.deterministic
     filling = settings.fill_uninitialized_memory

@@ -1,0 +1,213 @@
+"""`mer bench systems`: what training every system at its published preset costs, and how long its full LOSO would take.
+
+Clips are noise of the size that the preset reads; what a step costs does not depend on what they show. The ratio is to
+float32 on the same device in the same run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+
+from mer.core.registry import load
+from mer.core.seeds import derive_seed
+from mer.models.registry import CLASSES, MODELS
+
+# The size of the composite of CASME II, SAMM and SMIC, and of its leave-one-subject-out protocol.
+CLIPS, FOLDS = 442, 68
+PUBLISHED: dict[str, str] = {
+    "ststnet": "published",
+    "mean": "published",
+    "dual_branch": "icip2024",
+    "dual_branch_msmh": "casme2",
+    "au_fusion": "released",
+    "aman": "published",
+}
+FACTORS = 10
+
+
+@dataclass(frozen=True)
+class SystemRow:
+    """One system in one precision.
+
+    Attributes:
+        model: its name.
+        preset: what was trained.
+        precision: what was asked for, `float32` or `bf16`; on a GPU the second is mixed precision.
+        computed: what the training says it computed in.
+        epoch_seconds: wall time of an epoch over the measured clips.
+        clips_per_second: training clips seen in a second.
+        fold_epochs_per_second: epochs of one fold of the composite in a second.
+        ratio: how many times faster than float32.
+        utilisation: mean share of the time in which the GPU computed, per cent; None on a CPU.
+        peak_mib: memory of the process, or on a GPU that of the device.
+        loso_hours: of all 68 folds with the preset's epochs, one after the other.
+    """
+
+    model: str
+    preset: str
+    precision: str
+    computed: str
+    epoch_seconds: float
+    clips_per_second: float
+    fold_epochs_per_second: float
+    ratio: float
+    utilisation: float | None
+    peak_mib: float
+    loso_hours: float
+
+
+def features(model: str, preset: Any, count: int) -> np.ndarray | dict[str, np.ndarray]:
+    """Return `count` clips of noise as the model's `features` would stack them, float32."""
+    rng = np.random.default_rng(derive_seed(0, "bench systems", model))
+
+    def noise(*shape: int) -> np.ndarray:
+        return rng.random((count, *shape), dtype=np.float32)
+
+    if model in ("ststnet", "mean"):
+        side = 28 if model == "ststnet" else 42
+        return noise(3, side, side)
+    if model == "dual_branch":
+        return noise(3, preset.frames, preset.size, preset.size)
+    if model == "dual_branch_msmh":
+        clip = noise(3, preset.frames, preset.size, preset.size)
+        return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
+    if model == "au_fusion":
+        from mer.models.au_fusion import LENGTH, ROIS
+
+        alphas = np.tile(np.arange(1, FACTORS + 1, dtype=np.float32), (count, 1))
+        patches = noise(FACTORS, preset.flows, ROIS, 2, 7, 7)
+        return {"patches": patches, "alphas": alphas, "clip": noise(3, LENGTH, preset.size, preset.size)}
+    # The trunk's fourth-layer input: 256 maps at a sixteenth of the image.
+    seen = {"layer4": (256, preset.size // 16, preset.size // 16), "pooled": (512,)}
+    return noise(preset.frames, FACTORS, *seen.get(preset.variant, (3, preset.size, preset.size)))
+
+
+def run_system_bench(
+    models: Sequence[str], preset: str | None, count: int, epochs: int, device: str, log: Callable[[str], None]
+) -> list[SystemRow]:
+    """Train each model for some epochs in float32 and in bf16, each in a process of its own.
+
+    Args:
+        models: names in `PUBLISHED`.
+        preset: of all of them; the published one of each when None.
+        count: training clips.
+        epochs: measured epochs, after one that is not counted.
+        device: `cpu` or `cuda`.
+        log: takes one line per row.
+
+    Raises:
+        ConfigError: `device` cannot be used here.
+    """
+    from mer.models.loop import place_of
+
+    place_of(device)
+    rows: list[SystemRow] = []
+    for model in models:
+        chosen, slowest = preset or PUBLISHED[model], None
+        for precision in ("float32", "bf16"):
+            given = {"model": model, "preset": chosen, "precision": precision, "count": count}
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                made = pool.apply(measure, kwds={**given, "epochs": epochs, "device": device})
+            slowest = slowest or made["seconds"]
+            rows.append(_row(model, chosen, precision, count, made, slowest))
+            log(f"{model} {chosen} {precision}: {made['seconds']:.2f} s an epoch of {count} clips")
+    return rows
+
+
+def _row(model: str, preset: str, precision: str, count: int, made: dict[str, Any], slowest: float) -> SystemRow:
+    speed = count / made["seconds"]
+    of_fold = speed / (CLIPS * (FOLDS - 1) / FOLDS)
+    hours = FOLDS * made["budget"] / of_fold / 3600
+    told = made["computed"], made["seconds"], speed, of_fold, slowest / made["seconds"], made["utilisation"]
+    return SystemRow(model, preset, precision, *told, made["mib"], hours)
+
+
+def measure(model: str, preset: str, precision: str, count: int, epochs: int, device: str) -> dict[str, Any]:
+    """Train in this process and return the median seconds of an epoch, and what else `SystemRow` needs."""
+    import torch
+
+    from mer.models.loop import watching
+    from mer.models.surroundings import surrounded
+    from mer.training.session import Session
+
+    module = load(MODELS, model, "bench")
+    own = module.PRESETS[preset]
+    classes = CLASSES.get((model, preset), 3)
+    labels, groups = np.arange(count) % classes, np.array([f"p{i % 8}" for i in range(count)])
+    around = Session(precision=precision)  # type: ignore[arg-type]
+    ends: list[float] = []
+
+    def watch(epoch: int, total: int, network: Any) -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        ends.append(time.perf_counter())
+
+    chosen = own.model_copy(update={"epochs": epochs + 1})
+    data = features(model, chosen, count)
+    coded = {"units": [(1, 4)] * count} if "fit" in getattr(module, "UNITS", ()) else {}
+    with surrounded(around), watching(watch), _Utilisation(device) as busy:
+        module.fit(data, labels, groups, classes, chosen, 0, lambda line: None, device, **coded)
+    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    if device == "cuda":
+        mib = torch.cuda.max_memory_allocated() / 2**20
+    seconds = float(np.median(np.diff(ends)))
+    told = {"seconds": seconds, "computed": around.used, "budget": own.epochs, "mib": mib}
+    return {**told, "utilisation": busy.mean()}
+
+
+class _Utilisation:
+    """Ask the driver several times a second how busy the GPU is."""
+
+    def __init__(self, device: str) -> None:
+        self._found: list[float] = []
+        self._ended = Event()
+        self._thread = Thread(target=self._ask) if device == "cuda" else None
+
+    def __enter__(self) -> _Utilisation:
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _ask(self) -> None:
+        query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+        while not self._ended.wait(0.3):
+            told = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
+            self._found += [float(told[0])] if told else []
+
+    def mean(self) -> float | None:
+        """Return the mean of what was found, per cent; None when nothing was."""
+        return float(np.mean(self._found)) if self._found else None
+
+
+def as_dicts(rows: Sequence[SystemRow]) -> list[dict[str, Any]]:
+    """Return the rows with their keys in their fixed order."""
+    return [asdict(row) for row in rows]
+
+
+def render(rows: Sequence[SystemRow]) -> str:
+    """Return the rows as aligned text."""
+    head = f"{'system':<34}{'asked':<9}{'computed':<10}{'s/epoch':>9}{'clips/s':>9}{'fold-epochs/s':>15}{'speed':>8}"
+    lines = [f"{head}{'GPU %':>7}{'peak MiB':>10}{'LOSO hours':>12}"]
+    for row in rows:
+        busy = "" if row.utilisation is None else f"{row.utilisation:.0f}"
+        lines.append(
+            f"{row.model + ' ' + row.preset:<34}{row.precision:<9}{row.computed:<10}{row.epoch_seconds:>9.2f}"
+            f"{row.clips_per_second:>9.1f}{row.fold_epochs_per_second:>15.4f}{row.ratio:>7.2f}×"
+            f"{busy:>7}{row.peak_mib:>10.0f}{row.loso_hours:>12.1f}"
+        )
+    return "\n".join(lines)

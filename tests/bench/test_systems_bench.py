@@ -1,0 +1,67 @@
+"""The bench of the published presets trains what the models train, on clips of their size."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mer.bench import systems
+from mer.cli import app
+from mer.core.errors import ConfigError
+from mer.core.registry import load
+from mer.models.registry import MODELS, PRESETS
+
+
+def test_every_network_has_a_published_preset():
+    assert set(systems.PUBLISHED) == set(MODELS) - {"svm_flow"}
+    assert all(preset in PRESETS[model] for model, preset in systems.PUBLISHED.items())
+
+
+@pytest.mark.parametrize("model", sorted(systems.PUBLISHED))
+def test_it_trains_every_system(model):
+    preset = "clean" if model == "ststnet" else "small"
+    made = systems.measure(model, preset, "float32", 8, 1, "cpu")
+    assert made["seconds"] > 0 and made["mib"] > 0 and made["utilisation"] is None
+    assert made["computed"] == "float32" and made["budget"] == load(MODELS, model, "test").PRESETS[preset].epochs
+
+
+@pytest.mark.parametrize("model", sorted(systems.PUBLISHED))
+def test_clips_of_the_published_presets(model):
+    made = systems.features(model, load(MODELS, model, "test").PRESETS[systems.PUBLISHED[model]], 2)
+    arrays = made.values() if isinstance(made, dict) else [made]
+    assert all(len(array) == 2 and array.dtype == np.float32 for array in arrays)
+
+
+def test_the_command_projects_the_hours(monkeypatch):
+    def measured(model, preset, precision, count, epochs, device):
+        seconds = 4.0 if precision == "float32" else 1.0
+        return {"seconds": seconds, "computed": precision, "budget": 50, "mib": 10.0, "utilisation": 50.0}
+
+    class Alone:
+        def Pool(self, count):
+            return self
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+        def apply(self, function, kwds):
+            return measured(**kwds)
+
+    monkeypatch.setattr(systems.multiprocessing, "get_context", lambda kind: Alone())
+    rows = json.loads(
+        CliRunner().invoke(app, ["bench", "systems", "--models", "aman", "--clips", "8", "--json"]).stdout
+    )
+    assert [row["ratio"] for row in rows] == [1, 4] and [row["clips_per_second"] for row in rows] == [2, 8]
+    # 68 folds of 442 · 67 / 68 clips, 50 epochs, 2 clips a second.
+    assert rows[0]["loso_hours"] == pytest.approx(68 * 442 * 67 / 68 * 50 / 2 / 3600)
+    assert "aman published" in CliRunner().invoke(app, asked).stdout
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match="unknown device 'tpu0'"):
+        systems.run_system_bench(["aman"], None, 8, 1, "tpu0", print)
+    assert CliRunner().invoke(app, ["bench", "systems", "--models", "nobody"]).exit_code != 0

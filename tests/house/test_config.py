@@ -34,6 +34,15 @@ def test_the_shipped_configuration_is_right():
     assert set(config.experiments) >= {"svm_flow", "ststnet"}
 
 
+def test_the_example_of_shuffled_labels_has_a_twin_of_every_system():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    permuted = yaml.safe_load((ROOT / "examples" / "permuted.yaml").read_text())["experiments"]
+    both = parse({**config, "experiments": {**config["experiments"], **permuted}}).experiments
+    assert {name.removeprefix("permuted_") for name in permuted} == set(config["experiments"])
+    for name in permuted:
+        assert both[name] == both[name.removeprefix("permuted_")].model_copy(update={"labels": "permuted"})
+
+
 def test_a_chain_is_the_journey():
     config = parse(DEFAULT)
     chain = [variant.key for variant in config.chain("rois/patches")]

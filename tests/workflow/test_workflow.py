@@ -141,3 +141,26 @@ def test_a_fit_job_never_opens_the_held_out_file(project):
 
 def test_an_interrupted_job_leaves_no_half_container(finished):
     assert not list((finished.folder / "results").rglob("*.partial"))
+
+
+def test_the_oracle_epoch_is_a_diagnostic_beside_the_score(project):
+    """What the best epoch on the held-out clips would have claimed: another fit of each fold, and the same score."""
+    results = project.folder / "results" / "experiments" / "ststnet"
+    before = json.loads((results / "metrics.json").read_text())
+    models = {path: path.read_bytes() for path in results.rglob("model.safetensors")}
+
+    def change(config):
+        config["experiments"]["ststnet"]["diagnose"] = {"oracle_epoch": 1}
+
+    project.edit(change)
+    planned = project.planned()
+    assert (planned["fit_epochs"], planned["predict_epochs"], planned["score"]) == (4, 4, 1) and "fit" not in planned
+    project.run()
+    after = json.loads((results / "metrics.json").read_text())
+    assert after["summary"] == before["summary"] and before["oracle_epoch"] is None
+    told = after["oracle_epoch"]
+    assert told["epochs"] == [1, 2, 3] and told["one_epoch"]["uf1"] >= told["honest"]["uf1"]
+    # The diagnostic trains as the run did: its last epoch is the run's.
+    assert told["agreement"] == 1
+    assert models == {path: path.read_bytes() for path in results.rglob("model.safetensors")}
+    assert "oracle" in (project.folder / "results" / "report" / "index.html").read_text()

@@ -20,8 +20,8 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
         "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "scikit-image", "scipy", "typer", "xlrd",
     ),
     "torch": (
-        "h5py", "numpy", "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "safetensors", "scikit-learn", "scipy",
-        "torch", "xlrd",
+        "h5py", "numba", "numpy", "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "safetensors", "scikit-learn",
+        "scipy", "torch", "xlrd",
     ),
 }  # fmt: skip
 PYTHON = "3.11"

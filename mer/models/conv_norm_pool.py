@@ -143,8 +143,7 @@ class Streams:
         count, slots, blocks = len(batch), self.blocks.slots, self.blocks
         arrays = [each.detach().numpy() for each in self.parameters]
         half = len(arrays) // 2
-        weight, bias, scale, shift = (np.concatenate(arrays[i : i + half : 2]) for i in (0, 1, half, half + 1)
-                                      ) if len(self.convs) > 1 else arrays  # fmt: skip
+        weight, bias, scale, shift = (np.concatenate(arrays[i : i + half : 2]) for i in (0, 1, half, half + 1))
         n, filters = -(-rows * stride // WHOLE) * WHOLE, LANES * len(blocks.first)
         places = np.arange(n)
         inside = ((places % stride < columns) & (places < rows * stride)).astype(np.float32)

@@ -70,7 +70,7 @@ class Recipe(Params):
     precision: Literal["float32", "bf16", "auto"] | None = Field(
         default=None,
         description="numbers that products are computed in; `auto` takes bf16 where the machine is faster in it, so "
-        "that results depend on the machine",
+        "that results depend on the machine; `ststnet` and `mean` have float32 on a CPU whatever it says",
     )
     gradient_clip: NotNegative | None = Field(
         default=None, description="largest norm of the gradient of all weights together; 0 for no limit"

@@ -33,9 +33,9 @@ def resolve(asked: str, place: torch.device) -> str:
 
 
 def _fast_on_cpu() -> bool:
-    # Without matrix units bf16 convolutions are slower. Not in every release of torch that mer runs with.
-    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(ask is not None and ask())
+    # Products of bf16 in matrix units, or at least in vectors (docs/benchmarks.md). Not in every release of torch.
+    asks = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(ask is not None and ask() for ask in asks)
 
 
 def computing(kind: str, place: torch.device) -> AbstractContextManager[object]:

@@ -52,9 +52,8 @@ def test_the_command_projects_the_hours(monkeypatch):
             return measured(**kwds)
 
     monkeypatch.setattr(systems.multiprocessing, "get_context", lambda kind: Alone())
-    rows = json.loads(
-        CliRunner().invoke(app, ["bench", "systems", "--models", "aman", "--clips", "8", "--json"]).stdout
-    )
+    asked = ["bench", "systems", "--models", "aman", "--clips", "8"]
+    rows = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
     assert [row["ratio"] for row in rows] == [1, 4] and [row["clips_per_second"] for row in rows] == [2, 8]
     # 68 folds of 442 · 67 / 68 clips, 50 epochs, 2 clips a second.
     assert rows[0]["loso_hours"] == pytest.approx(68 * 442 * 67 / 68 * 50 / 2 / 3600)

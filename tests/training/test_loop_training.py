@@ -50,8 +50,10 @@ def test_bf16_is_near_float32_and_says_so():
 
 def test_auto_takes_what_the_machine_is_fast_in(monkeypatch):
     cpu = torch.device("cpu")
-    for able, expected in ((True, "bf16"), (False, "float32")):
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda able=able: able, raising=False)
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    for able, expected in ((names[0], "bf16"), (names[1], "bf16"), ("", "float32")):
+        for name in names:
+            monkeypatch.setattr(torch.cpu, name, lambda can=name == able: can, raising=False)
         assert precision.resolve("auto", cpu) == expected
     assert precision.resolve("float32", cpu) == "float32" and precision.resolve("bf16", cpu) == "bf16"
 

@@ -19,7 +19,7 @@ import mer
 PACKAGE = Path(mer.__file__).parent
 LIBRARIES = (
     "numpy", "scipy", "pandas", "opencv-contrib-python-headless", "dlib-bin", "scikit-learn", "scikit-image",
-    "torch", "h5py", "av", "snakemake",
+    "torch", "numba", "h5py", "av", "snakemake",
 )  # fmt: skip
 
 

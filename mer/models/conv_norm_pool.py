@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,12 @@ class Window:
     def sizes(self, height: int, width: int) -> tuple[int, int, int, int, int, int, int]:
         """Return what `mer.models.planes` wants to know of an image of height × width pixels.
 
-        The zeros at the end of a line are those before the next one too.
+        The zeros at the end of a line are those before the next one too, and every line holds whole windows.
         """
         rows, columns = (side + 2 * self.padding - self.kernel + 1 for side in (height, width))
-        stride = max(width + self.padding, columns + self.pool_padding)
         down, across = ((side + 2 * self.pool_padding - self.pool) // self.pool + 1 for side in (rows, columns))
+        needed = max(width + self.padding, columns + self.pool_padding, across * self.pool)
+        stride = -(-needed // self.pool) * self.pool
         return stride, rows, columns, self.pool, self.pool_padding, down, across
 
 
@@ -113,6 +114,13 @@ class _Blocks:
         return made
 
 
+@cache
+def _inside(rows: int, columns: int, stride: int) -> np.ndarray:
+    """Return (n,) float32: 1 at positions of an output, 0 past the end of a line or of the image."""
+    places = np.arange(-(-rows * stride // WHOLE) * WHOLE)
+    return ((places % stride < columns) & (places < rows * stride)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Streams:
     """Convolutions side by side, their norms, and the sizes of both; see `conv_norm_pool`."""
@@ -144,9 +152,8 @@ class Streams:
         arrays = [each.detach().numpy() for each in self.parameters]
         half = len(arrays) // 2
         weight, bias, scale, shift = (np.concatenate(arrays[i : i + half : 2]) for i in (0, 1, half, half + 1))
-        n, filters = -(-rows * stride // WHOLE) * WHOLE, LANES * len(blocks.first)
-        places = np.arange(n)
-        inside = ((places % stride < columns) & (places < rows * stride)).astype(np.float32)
+        inside, filters = _inside(rows, columns, stride), LANES * len(blocks.first)
+        n = len(inside)
         active, sums = aligned((count, filters, n)), np.empty((2, filters))
         values = np.empty((count, filters, down * across), np.float32)
         where = np.empty(values.shape, np.int32)
@@ -255,7 +262,7 @@ class Second:
         stride, rows, _, _, _, down, across = sizes
         n, reach = len(x) * (rows + self.window.padding) * stride, (self.window.kernel - 1) * (stride + 1)
         padded = np.zeros((x.shape[1], n + reach), np.float32)
-        raw = aligned((len(weight), -(-(n + (self.window.pool - 1) * stride) // WHOLE) * WHOLE))
+        raw = aligned((len(weight), -(-n // WHOLE) * WHOLE))
         values = np.empty((len(x), len(weight), down * across), np.float32)
         where = np.empty(values.shape, np.int32)
         bits, border = _dice(values.shape, self.dropout)

@@ -272,10 +272,11 @@ def scores(
 
 
 def outputs(network: nn.Module, images: torch.Tensor) -> np.ndarray:
-    """Return what the network, put in evaluation mode, makes of images (N, …), a few at a time."""
-    network.eval()
+    """Return what the network, put in evaluation mode and in channels-last memory, makes of images (N, C, H, W)."""
+    channels_last(network.eval())
     with torch.no_grad():
-        return np.concatenate([network(part).cpu().numpy() for part in images.split(64)])
+        parts = (part.contiguous(memory_format=torch.channels_last) for part in images.split(64))
+        return np.concatenate([network(part).cpu().numpy() for part in parts])
 
 
 def describe(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

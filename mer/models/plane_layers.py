@@ -12,24 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mer.models.planes import LANES, compiled, correlate, part, peaks, products, rectify
+from mer.models.planes import LANES, compiled, correlate, part, pool, products, rectify
 
 # Channels of a second layer, at most; a vector of that many is one step.
 WIDE = 16
-
-
-@part
-def _positions(sizes: Any) -> Any:
-    """Return how far each place of a window is from its begin, less the padding in front of the image."""
-    stride, _, _, side, padding, _, _ = sizes
-    return np.array([y * stride + x - padding * (stride + 1) for y in range(side) for x in range(side)], np.int32)
-
-
-@part
-def _buffers(wanted: int, side: int) -> Any:
-    longer = wanted + side - 1
-    first = np.empty(longer, np.float32), np.empty(longer, np.int32)
-    return *first, np.empty(wanted, np.float32), np.empty(wanted, np.int32)
 
 
 @compiled
@@ -54,10 +40,9 @@ def pooled(
         where: the same shape, int32, receives their positions.
     """
     stride, _, _, side, padding, down, across = sizes
-    n, front, wanted = len(inside), padding * (stride + 1), ((down - 1) * stride + across - 1) * side + 1
-    turned = np.full(max(front + n, wanted + (side - 1) * (stride + 1)), -np.inf, np.float32)
-    high, line, most, place = _buffers(wanted, side)
-    positions = _positions(sizes)
+    n, front = len(inside), padding * (stride + 1)
+    turned = np.full(max(front + n, down * side * stride), -np.inf, np.float32)
+    highest, column = np.empty(down * stride, np.float32), np.empty(down * stride, np.int32)
     sums[:] = 0
     for i in range(len(clips)):
         for f in range(weight.shape[0]):
@@ -68,12 +53,10 @@ def pooled(
             total, square = rectify(active[i, f], inside, signs[f], turned[front : front + n])
             sums[0, f] += total
             sums[1, f] += square
-            peaks(turned, stride, side, high, line, most, place)
-            for y in range(down):
-                for j in range(across):
-                    begin, to = (y * stride + j) * side, y * across + j
-                    values[i, f, to] = signs[f] * most[begin]
-                    where[i, f, to] = begin + positions[place[begin]]
+            pool(turned, stride, side, down, across, highest, column, values[i, f], where[i, f])
+            for j in range(down * across):
+                values[i, f, j] *= signs[f]
+                where[i, f, j] -= front
 
 
 @compiled
@@ -196,9 +179,9 @@ def conv_pooled(
         bias: (filters,).
         bits: (B, filters, windows) int16.
         border: see the module.
-        sizes: as there; stride is W + k // 2, padding 0.
+        sizes: as there; stride at least W + k // 2, padding 0.
         planes: (C, B · (H + k // 2) · stride + (k - 1) · (stride + 1)) zeros, receives the clips, end to end.
-        raw: (filters, B · (H + k // 2) · stride, and more by a window's lines), overwritten.
+        raw: (filters, at least B · (H + k // 2) · stride) overwritten.
         values: (B, filters, windows) receives the pooled values.
         where: the same shape, int32, receives their positions in a clip; -1 where the gradient ends.
     """
@@ -212,21 +195,17 @@ def conv_pooled(
                 for j in range(columns):
                     planes[c, begin + j] = x[i, c, y, j]
     n, kept = x.shape[0] * area, np.float32(65536 / (32768 - border))
-    high, line, most, place = _buffers(n - side + 1, side)
-    positions = _positions(sizes)
+    highest, column = np.empty(down * stride, np.float32), np.empty(down * stride, np.int32)
     for f in range(weight.shape[0]):
         if f % LANES == 0:
             correlate(planes, 0, weight, bias, raw, f, stride, n)
-        peaks(raw[f], stride, side, high, line, most, place)
         for i in range(x.shape[0]):
-            for y in range(down):
-                for j in range(across):
-                    begin, to = (y * stride + j) * side, y * across + j
-                    value = most[i * area + begin]
-                    # A NaN is not smaller than 0: it reaches the loss.
-                    ended = (value <= 0) | (bits[i, f, to] < border)
-                    values[i, f, to] = np.float32(0) if ended else kept * value
-                    where[i, f, to] = np.int32(-1) if ended else begin + positions[place[i * area + begin]]
+            pool(raw[f, i * area :], stride, side, down, across, highest, column, values[i, f], where[i, f])
+            for j in range(down * across):
+                # A NaN is not smaller than 0: it reaches the loss.
+                ended = (values[i, f, j] <= 0) | (bits[i, f, j] < border)
+                values[i, f, j] = np.float32(0) if ended else kept * values[i, f, j]
+                where[i, f, j] = np.int32(-1) if ended else where[i, f, j]
 
 
 @compiled

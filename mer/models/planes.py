@@ -216,58 +216,56 @@ def rectify(row: Any, inside: Any, sign: Any, turned: Any) -> tuple[Any, Any]:
 
 
 @part
-def _higher_of_two(a: Any, b: Any, high: Any, line: Any) -> None:
-    for i in range(len(high)):
-        second = b[i] > a[i]
-        high[i] = b[i] if second else a[i]
-        line[i] = np.int32(1) if second else np.int32(0)
+def _of_two(x: Any, highest: Any, column: Any) -> None:
+    for i in range(len(highest)):
+        second = x[2 * i + 1] > x[2 * i]
+        highest[i] = x[2 * i + 1] if second else x[2 * i]
+        column[i] = np.int32(1) if second else np.int32(0)
 
 
 @part
-def _higher_of_three(a: Any, b: Any, c: Any, high: Any, line: Any) -> None:
-    for i in range(len(high)):
-        second = b[i] > a[i]
-        value, number = (b[i] if second else a[i]), (np.int32(1) if second else np.int32(0))
-        third = c[i] > value
-        high[i] = c[i] if third else value
-        line[i] = np.int32(2) if third else number
+def _of_three(x: Any, highest: Any, column: Any) -> None:
+    for i in range(len(highest)):
+        second = x[3 * i + 1] > x[3 * i]
+        value, number = (x[3 * i + 1] if second else x[3 * i]), (np.int32(1) if second else np.int32(0))
+        third = x[3 * i + 2] > value
+        highest[i] = x[3 * i + 2] if third else value
+        column[i] = np.int32(2) if third else number
 
 
 @part
-def _left_of_two(a: Any, b: Any, a_line: Any, b_line: Any, most: Any, place: Any) -> None:
-    for i in range(len(most)):
-        first, second = np.int32(2 * a_line[i]), np.int32(2 * b_line[i] + 1)
-        better = (b[i] > a[i]) | ((b[i] == a[i]) & (second < first))
-        most[i] = b[i] if better else a[i]
-        place[i] = second if better else first
+def pool(
+    x: Any, stride: int, side: int, down: int, across: int, highest: Any, column: Any, values: Any, where: Any
+) -> None:
+    """Write the largest value of every window and its position; of equal values the first counts, line by line.
 
+    First of the neighbours in a line, over the whole plane at once, since `side` divides the stride; then of the lines.
 
-@part
-def _left_of_three(
-    a: Any, b: Any, c: Any, a_line: Any, b_line: Any, c_line: Any, most: Any, place: Any
-) -> None:  # fmt: skip
-    for i in range(len(most)):
-        first, second, third = np.int32(3 * a_line[i]), np.int32(3 * b_line[i] + 1), np.int32(3 * c_line[i] + 2)
-        better = (b[i] > a[i]) | ((b[i] == a[i]) & (second < first))
-        value, number = (b[i] if better else a[i]), (second if better else first)
-        better = (c[i] > value) | ((c[i] == value) & (third < number))
-        most[i] = c[i] if better else value
-        place[i] = third if better else number
-
-
-@part
-def peaks(x: Any, stride: int, side: int, high: Any, line: Any, most: Any, place: Any) -> None:
-    """Write the largest value of the window that begins at every position, and where in the window it stands.
-
-    Every position, though only one in side² is asked for: whole rows of memory cost less than steps through them. Of
-    equal values the first counts, line by line. `most` and `place` (number in the window, int32) are as long as
-    windows are wanted, `high` and `line` longer by side - 1; side is 2 or 3.
+    Args:
+        x: the plane, from the first window's upper left corner on.
+        stride: length of a line, a multiple of `side`.
+        side: of a window, and its step, 2 or 3.
+        down, across: windows.
+        highest, column: (down · stride,) float32 and int32, overwritten.
+        values: (down · across,) float32, overwritten.
+        where: the same in int32: positions in `x`.
     """
-    n, w = len(most), len(high)
+    short = stride // side
     if side == 2:
-        _higher_of_two(x[:w], x[stride : stride + w], high, line)
-        _left_of_two(high[:n], high[1 : n + 1], line[:n], line[1 : n + 1], most, place)
+        _of_two(x, highest, column)
     else:
-        _higher_of_three(x[:w], x[stride : stride + w], x[2 * stride : 2 * stride + w], high, line)
-        values, lines = (high[:n], high[1 : n + 1], high[2 : n + 2]), (line[:n], line[1 : n + 1], line[2 : n + 2])
-        _left_of_three(values[0], values[1], values[2], lines[0], lines[1], lines[2], most, place)
+        _of_three(x, highest, column)
+    for i in range(down):
+        top, to = i * side * short, i * across
+        most, place = values[to : to + across], where[to : to + across]
+        most[:] = highest[top : top + across]
+        place[:] = column[top : top + across]
+        for y in range(1, side):
+            other, number = highest[top + y * short :], column[top + y * short :]
+            further = np.int32(y * stride)
+            for j in range(across):
+                better = other[j] > most[j]
+                most[j] = other[j] if better else most[j]
+                place[j] = np.int32(number[j] + further) if better else place[j]
+        for j in range(across):
+            place[j] = np.int32(place[j] + np.int32(i * side * stride + j * side))

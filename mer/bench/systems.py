@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mer.bench.training import peak_mib
 from mer.core.registry import load
 from mer.core.seeds import derive_seed
 from mer.models.registry import CLASSES, MODELS
@@ -157,7 +157,7 @@ def measure(model: str, preset: str, precision: str, count: int, epochs: int, de
     coded = {"units": [(1, 4)] * count} if "fit" in getattr(module, "UNITS", ()) else {}
     with surrounded(around), watching(watch), _Utilisation(device) as busy:
         module.fit(data, labels, groups, classes, chosen, 0, lambda line: None, device, **coded)
-    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    mib = peak_mib(resource.RUSAGE_SELF)
     if device == "cuda":
         mib = torch.cuda.max_memory_allocated() / 2**20
     seconds = float(np.median(np.diff(ends)))

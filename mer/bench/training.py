@@ -124,7 +124,7 @@ def peer(
     wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
     right = [(made.argmax(1) == labels[groups == person]) for made, person in zip(logits, persons, strict=True)]
     accuracy = float(np.concatenate(right).mean())
-    return {"wall": wall, "cpu": cpu, "mib": _peak_mib(resource.RUSAGE_SELF), "accuracy": accuracy}
+    return {"wall": wall, "cpu": cpu, "mib": peak_mib(resource.RUSAGE_SELF), "accuracy": accuracy}
 
 
 def ours(model: str, folds: int, epochs: int, count: int, workers: int, device: str = "cpu") -> dict[str, float]:
@@ -163,7 +163,7 @@ def ours(model: str, folds: int, epochs: int, count: int, workers: int, device: 
         for job, person in zip(jobs, persons, strict=True):
             scores = common.module.predict(load_checkpoint(job.out)[0], images[groups == person])
             right.append(scores.argmax(1) == labels[groups == person])
-    mib = _peak_mib(resource.RUSAGE_SELF) + min(workers, folds) * _peak_mib(resource.RUSAGE_CHILDREN)
+    mib = peak_mib(resource.RUSAGE_SELF) + min(workers, folds) * peak_mib(resource.RUSAGE_CHILDREN)
     return {"wall": wall, "cpu": cpu, "mib": mib, "accuracy": float(np.concatenate(right).mean())}
 
 
@@ -173,7 +173,7 @@ def _cpu() -> float:
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def _peak_mib(whose: int) -> float:
+def peak_mib(whose: int) -> float:
     """Return the peak memory of this process, or of the largest of its children."""
     return resource.getrusage(whose).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
 

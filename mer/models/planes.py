@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numba import config, njit
 
-KERNELS = (3, 5)
 # Filters of a block, and values of a line of the nearest memory.
 LANES = 4
 WHOLE = 16

@@ -33,25 +33,12 @@ def test_clips_of_the_published_presets(model):
     assert all(len(array) == 2 and array.dtype == np.float32 for array in arrays)
 
 
-def test_the_command_projects_the_hours(monkeypatch):
+def test_the_command_projects_the_hours(in_this_process):
     def measured(model, preset, precision, count, epochs, device):
         seconds = 4.0 if precision == "float32" else 1.0
         return {"seconds": seconds, "computed": precision, "budget": 50, "mib": 10.0, "utilisation": 50.0}
 
-    class Alone:
-        def Pool(self, count):
-            return self
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return None
-
-        def apply(self, function, kwds):
-            return measured(**kwds)
-
-    monkeypatch.setattr(systems.multiprocessing, "get_context", lambda kind: Alone())
+    in_this_process(systems, measured)
     asked = ["bench", "systems", "--models", "aman", "--clips", "8"]
     rows = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
     assert [row["ratio"] for row in rows] == [1, 4] and [row["clips_per_second"] for row in rows] == [2, 8]

@@ -30,25 +30,12 @@ def test_the_peer_learns(model):
     assert logits[0].shape == (2, 3) and np.isfinite(logits[0]).all()
 
 
-def test_the_command_prints_ratios(monkeypatch):
+def test_the_command_prints_ratios(in_this_process):
     def measured(model, folds, epochs, count, workers, **options):
         wall = 10.0 if "threads" in options else 2.0
         return {"wall": wall, "cpu": 2 * wall, "mib": 100.0, "accuracy": 0.5}
 
-    class Alone:
-        def Pool(self, count):
-            return self
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return None
-
-        def apply(self, function, kwds):
-            return measured(**kwds)
-
-    monkeypatch.setattr(training.multiprocessing, "get_context", lambda kind: Alone())
+    in_this_process(training, measured)
     result = CliRunner().invoke(app, ["bench", "training", "--folds", "2", "--json"])
     rows = json.loads(result.stdout)
     assert [row["wall_ratio"] for row in rows] == [1, 1, 5] and rows[2]["cpu_ratio"] == 5

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from mer.models import plane_layers as compiled
-from mer.models.planes import LANES, WHOLE, aligned
+from mer.models.planes import POSITIONS, ROW, Sizes, aligned, rounded, table
 
 # Takes the gradient of what was returned with it, and returns those of what that was made from.
 Back = Callable[[np.ndarray], list[np.ndarray]]
@@ -37,16 +37,29 @@ class Window:
     pool: int
     pool_padding: int = 0
 
-    def sizes(self, height: int, width: int) -> tuple[int, int, int, int, int, int, int]:
-        """Return what `mer.models.planes` wants to know of an image of height × width pixels.
+    def sizes(self, height: int, width: int) -> Sizes:
+        """Return how images of height × width pixels stand in planes.
 
-        The zeros at the end of a line are those before the next one too, and every line holds whole windows.
+        Raises:
+            ValueError: they are too large for them.
         """
-        rows, columns = (side + 2 * self.padding - self.kernel + 1 for side in (height, width))
-        down, across = ((side + 2 * self.pool_padding - self.pool) // self.pool + 1 for side in (rows, columns))
-        needed = max(width + self.padding, columns + self.pool_padding, across * self.pool)
-        stride = -(-needed // self.pool) * self.pool
-        return stride, rows, columns, self.pool, self.pool_padding, down, across
+        (lines, down, rows), (stride, across, columns) = (self._along(side) for side in (height, width))
+        area = lines * stride
+        if area > POSITIONS or 2 * (stride + 1) > ROW - POSITIONS:
+            raise ValueError(f"images of {height} by {width} pixels are too large for compiled layers")
+        before = self.padding + self.pool_padding
+        return Sizes(self.pool, before, stride, area, POSITIONS // area, down, across, rows, columns, self.pool_padding)
+
+    def _along(self, pixels: int) -> tuple[int, int, int]:
+        """Return windows that are stored along one side, windows that count, and outputs of the convolution."""
+        outputs = pixels + 2 * self.padding - self.kernel + 1
+        pools = (outputs + 2 * self.pool_padding - self.pool) // self.pool + 1
+        last = outputs + self.pool_padding + self.kernel - 2
+        stored, used = last // self.pool + 1, last % self.pool + 1
+        # Zeros at the end are those before the next line or clip too, where both reach as far as the kernel does.
+        shared = used <= self.padding
+        needed = (outputs - 1 + self.pool_padding) // self.pool + 1
+        return max(stored - shared, needed, pools), pools, outputs
 
 
 @dataclass(frozen=True)
@@ -55,14 +68,14 @@ class Batch:
 
     planes: np.ndarray
     clips: np.ndarray
-    sizes: tuple[int, int, int, int, int, int, int]
+    sizes: Sizes
 
     def __len__(self) -> int:
         return len(self.clips)
 
 
 class Prepared:
-    """Training images in the form that a step is fastest in: padded planes on a CPU, images elsewhere.
+    """Training images in the form that a step is fastest in: planes on a CPU, images elsewhere.
 
     Args:
         images: (N, C, H, W) float32, where the training runs.
@@ -74,15 +87,12 @@ class Prepared:
         # In what numbers a step computes, as `mer.models.loop.train` wants it; None leaves that to the loop.
         self.computes = "float32" if images.device.type == "cpu" else None
         if images.device.type == "cpu":
-            count, channels, height, width = images.shape
-            self._sizes = window.sizes(height, width)
-            stride, margin = self._sizes[0], window.padding
-            # A kernel at the last position reads as far as this.
-            length = (height + 2 * margin) * stride + window.kernel - 1 + WHOLE
-            stored = np.zeros((count, channels, length), np.float32)
-            lines = stored[:, :, margin * stride : (margin + height) * stride].reshape(count, channels, height, stride)
-            lines[..., margin : margin + width] = images.numpy()
-            self._planes = stored
+            self._sizes = window.sizes(*images.shape[2:])
+            where = _table(*images.shape[2:], self._sizes)
+            count, width = self._sizes.side**2, rounded(self._sizes.area)
+            stored = np.zeros((*images.shape[:2], count * width), np.float32)
+            stored[..., where // ROW * width + where % ROW] = images.flatten(2).numpy()
+            self._planes = stored.reshape(*images.shape[:2], count, width)
 
     def batch(self, indices: torch.Tensor) -> Batch | torch.Tensor:
         """Return the input of `conv_norm_pool` for some images."""
@@ -91,34 +101,19 @@ class Prepared:
         return Batch(self._planes, indices.numpy(), self._sizes)
 
 
-@dataclass(frozen=True)
-class _Blocks:
-    """Where the filters of several streams stand in blocks of four: `slots` (F,), and each block's first channel."""
-
-    slots: np.ndarray
-    first: np.ndarray
-
-    @classmethod
-    def of(cls, widths: Sequence[int]) -> _Blocks:
-        slots: list[int] = []
-        first: list[int] = []
-        for stream, width in enumerate(widths):
-            slots += range(LANES * len(first), LANES * len(first) + width)
-            first += [stream] * -(-width // LANES)
-        return cls(np.array(slots), np.array(first))
-
-    def place(self, values: np.ndarray) -> np.ndarray:
-        """Return (4 · blocks, …) float32 with `values` (F, …) at their slots and zeros beside them."""
-        made = np.zeros((LANES * len(self.first), *values.shape[1:]), np.float32)
-        made[self.slots] = values
-        return made
+_table = cache(table)
 
 
 @cache
-def _inside(rows: int, columns: int, stride: int) -> np.ndarray:
-    """Return (n,) float32: 1 at positions of an output, 0 past the end of a line or of the image."""
-    places = np.arange(-(-rows * stride // WHOLE) * WHOLE)
-    return ((places % stride < columns) & (places < rows * stride)).astype(np.float32)
+def _inside(sizes: Sizes, count: int) -> np.ndarray:
+    """Return (2, side² · ROW) float32 as `plane_layers.pooled` wants it: 1 where an output of `count` clips stands."""
+    places, planes = np.arange(ROW), np.arange(sizes.side**2)[:, None]
+    y = places % sizes.area // sizes.stride * sizes.side + planes // sizes.side - sizes.outside
+    x = places % sizes.area % sizes.stride * sizes.side + planes % sizes.side - sizes.outside
+    stands = (y >= 0) & (y < sizes.rows) & (x >= 0) & (x < sizes.columns)
+    last = count - (-(-count // sizes.per) - 1) * sizes.per
+    parts = [(stands & (places < clips * sizes.area)).ravel() for clips in (sizes.per, last)]
+    return np.stack(parts).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -129,6 +124,7 @@ class Streams:
     norms: Sequence[nn.BatchNorm2d]
     window: Window
     dropout: float
+    kept: list[np.ndarray] = field(default_factory=list)
 
     @cached_property
     def parameters(self) -> tuple[torch.Tensor, ...]:
@@ -141,44 +137,54 @@ class Streams:
         return tuple(len(conv.weight) for conv in self.convs)
 
     @cached_property
-    def blocks(self) -> _Blocks:
-        """Where the filters stand in blocks."""
-        return _Blocks.of(self.widths)
+    def first(self) -> np.ndarray:
+        """(F,) int64: the first channel that a filter sees, its stream's own where there are several."""
+        return np.repeat(np.arange(len(self.convs)), self.widths)
+
+    def _room(self, rows: int, planes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the backward pass is left: the same memory for every batch, since new memory is far away."""
+        if not self.kept or len(self.kept[0]) < rows:
+            filters = sum(self.widths)
+            self.kept[:] = aligned((rows, filters, planes, ROW)), np.empty((rows, filters, ROW), np.uint8)
+        return self.kept[0][:rows], self.kept[1][:rows]
 
     def forward(self, batch: Batch) -> tuple[np.ndarray, Back]:
-        """Return (B, F, h, w) and what hands its gradient back to `parameters`; move the running statistics."""
-        stride, rows, columns, _, _, down, across = batch.sizes
-        count, slots, blocks = len(batch), self.blocks.slots, self.blocks
+        """Return (B, F, h, w) and what hands its gradient back to `parameters`; move the running statistics.
+
+        The latter must be called before the next batch.
+        """
+        sizes, count, filters = batch.sizes, len(batch), sum(self.widths)
         arrays = [each.detach().numpy() for each in self.parameters]
         half = len(arrays) // 2
         weight, bias, scale, shift = (np.concatenate(arrays[i : i + half : 2]) for i in (0, 1, half, half + 1))
-        inside, filters = _inside(rows, columns, stride), LANES * len(blocks.first)
-        n = len(inside)
-        active, sums = aligned((count, filters, n)), np.empty((2, filters))
-        values = np.empty((count, filters, down * across), np.float32)
-        where = np.empty(values.shape, np.int32)
-        given = blocks.place(weight), blocks.place(bias), blocks.place(np.where(scale < 0, -1, 1)), inside, batch.sizes
-        compiled.pooled(batch.planes, batch.clips, blocks.first, *given, active, sums, values, where)
-        mean, square = sums[:, slots] / (count * rows * columns)
+        rows = -(-count // sizes.per)
+        active, which = self._room(rows, sizes.side**2)
+        sums = np.empty((2, filters))
+        values = np.empty((count, filters, sizes.down * sizes.across), np.float32)
+        signs = np.where(scale < 0, np.float32(-1), np.float32(1))
+        if (sizes.side, *weight.shape[1:]) not in ((3, 3, 3, 3), (3, 1, 5, 5)):
+            raise ValueError(f"no first layers are compiled for kernels {weight.shape[1:]} and {self.window}")
+        read = batch.planes, batch.clips, self.first
+        compiled.pooled(*read, weight, bias, signs, _inside(sizes, count), tuple(sizes), active, which, sums, values)
+        outputs = count * sizes.rows * sizes.columns
+        mean, square = sums / outputs
         variance = np.maximum(square - mean**2, 0)
-        self._follow(mean, variance, count * rows * columns)
+        self._follow(mean, variance, outputs)
         mean, inverse = mean.astype(np.float32), (1 / np.sqrt(variance + self.norms[0].eps)).astype(np.float32)
-        made = np.empty((count, len(slots), down * across), np.float32)
+        made = np.empty(values.shape, np.float32)
         bits, border = _dice(made.shape, self.dropout)
-        compiled.normalised(values, slots, mean, inverse, scale, shift, bits, border, made)
+        compiled.normalised(values, mean, inverse, scale, shift, bits, border, made)
 
         def back(given: np.ndarray) -> list[np.ndarray]:
-            found = [np.empty(weight.shape), *(np.empty(len(slots)) for _ in range(3))]
-            known = active, values, where, mean, inverse, scale, bits, border
+            found = [np.empty(weight.shape), *(np.empty(filters) for _ in range(3))]
+            known = active, which, values, mean, inverse, scale, bits, border
             own = np.array(given.reshape(made.shape), np.float32)
-            compiled.handed_back(
-                batch.planes, batch.clips, blocks.first, slots, *known, own, batch.sizes, aligned((LANES, n)), *found
-            )
+            compiled.handed_back(*read, *known, own, tuple(sizes), *found)
             cuts = np.cumsum(self.widths)[:-1]
             parts = [np.split(each.astype(np.float32), cuts) for each in found]
             return [each for two in (parts[:2], parts[2:]) for pair in zip(*two, strict=True) for each in pair]
 
-        return made.reshape(count, len(slots), down, across), back
+        return made.reshape(count, filters, sizes.down, sizes.across), back
 
     def _follow(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
         """Move the running statistics towards those of the batch, the variance without its bias."""
@@ -219,10 +225,10 @@ def conv_norm_pool(
 
     Args:
         x: a batch of `Prepared`, or images (B, C, H, W).
-        convs: stride 1, kernel 3 or 5, with a bias; kernel and padding are those of `window`. One that sees all
-            channels, or one for each channel, whose results are joined.
+        convs: stride 1, with a bias; kernel and padding are those of `window`. One with kernel 3 that sees all three
+            channels, or one with kernel 5 for each channel, whose results are joined.
         norms: one for each convolution, with scale and shift, float32, and one eps and momentum.
-        window: sizes.
+        window: sizes; the pooling is 3×3.
         dropout: share of the pooled values that is dropped.
 
     Returns:
@@ -259,22 +265,21 @@ class Second:
         """Return (B, filters, h, w) of x (B, C, H, W) and what hands its gradient back to x, weight and bias."""
         weight, bias = (self.conv.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
         sizes = self.window.sizes(*x.shape[2:])
-        stride, rows, _, _, _, down, across = sizes
-        n, reach = len(x) * (rows + self.window.padding) * stride, (self.window.kernel - 1) * (stride + 1)
-        padded = np.zeros((x.shape[1], n + reach), np.float32)
-        raw = aligned((len(weight), -(-n // WHOLE) * WHOLE))
-        values = np.empty((len(x), len(weight), down * across), np.float32)
+        if (sizes.side, *weight.shape[2:]) != (2, 5, 5) or weight.shape[1] > compiled.WIDE:
+            raise ValueError(f"no second layers are compiled for kernels {weight.shape[1:]} and {self.window}")
+        values = np.empty((len(x), len(weight), sizes.down * sizes.across), np.float32)
         where = np.empty(values.shape, np.int32)
         bits, border = _dice(values.shape, self.dropout)
-        compiled.conv_pooled(x, weight, bias, bits, border, sizes, padded, raw, values, where)
+        places = _table(*x.shape[2:], sizes)
+        compiled.conv_pooled(x, weight, bias, bits, border, tuple(sizes), places, values, where)
 
         def back(given: np.ndarray) -> list[np.ndarray]:
             found = [np.empty(each.shape, np.float32) for each in (x, weight, bias)]
             own = np.ascontiguousarray(given.reshape(values.shape))
-            compiled.conv_handed_back(x, weight, where, own, border, sizes, *found)
+            compiled.conv_handed_back(x, weight, where, own, border, *found)
             return found
 
-        return values.reshape(*values.shape[:2], down, across), back
+        return values.reshape(*values.shape[:2], sizes.down, sizes.across), back
 
 
 class _SecondLayers(torch.autograd.Function):
@@ -293,8 +298,8 @@ def conv_pool(x: torch.Tensor, conv: nn.Conv2d, window: Window, dropout: float =
 
     Args:
         x: (B, C, H, W) float32.
-        conv: stride 1, filters a multiple of four, kernel 3 or 5 and padding as in `window`, which keeps H and W.
-        window: sizes; the pooling has no padding.
+        conv: stride 1, kernel 5 and padding as in `window`, which keeps H and W.
+        window: sizes; the pooling is 2×2 and has no padding.
         dropout: share of the pooled values that is dropped.
 
     Returns:

@@ -7,7 +7,7 @@ and then in reverse. `step_loss` makes of it a loss that the common loop takes l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,26 +19,30 @@ from mer.models.conv_norm_pool import Batch
 Compute = Callable[[Batch], tuple[float, Sequence[np.ndarray]]]
 
 
-class _Loss(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, compute: Compute, batch: Batch, *parameters: torch.Tensor) -> torch.Tensor:
+@dataclass(frozen=True)
+class StepLoss:
+    """A loss and the gradients that were found with it, which the loop takes like a scalar tensor."""
+
+    value: float
+    parameters: Sequence[torch.Tensor]
+    gradients: Sequence[np.ndarray]
+
+    def backward(self) -> None:
+        """Give the parameters their gradients."""
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            parameter.grad = torch.from_numpy(gradient)
+
+    def detach(self) -> torch.Tensor:
+        """Return the value, float64."""
+        return torch.tensor(self.value, dtype=torch.float64)
+
+
+def step_loss(parameters: Sequence[torch.Tensor], compute: Compute) -> Callable[[Batch], StepLoss]:
+    """Return the loss that `compute` finds for a batch, with the gradients found with it."""
+
+    def loss(batch: Batch) -> StepLoss:
         value, gradients = compute(batch)
-        ctx.gradients = [torch.from_numpy(array) for array in gradients]
-        return torch.tensor(value)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        factor = float(gradients[0])
-        return None, None, *(array if factor == 1 else array * factor for array in ctx.gradients)
-
-
-def step_loss(parameters: Sequence[torch.Tensor], compute: Compute) -> Callable[[Batch], torch.Tensor]:
-    """Return the scalar loss that `compute` finds for a batch; its `backward` hands on the gradients found with it."""
-    given = tuple(parameters)
-
-    def loss(batch: Batch) -> torch.Tensor:
-        made: torch.Tensor = _Loss.apply(compute, batch, *given)
-        return made
+        return StepLoss(value, parameters, gradients)
 
     return loss
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,11 +21,23 @@ from torch.nn import functional
 from mer.core.errors import ConfigError, ModelError
 from mer.models.precision import channels_last, computing, resolve
 from mer.models.state import State
-from mer.models.surroundings import Part, current
+from mer.models.surroundings import Optimiser, Part, current
 
 Log = Callable[[str], None]
 RUNNING = ("running_mean", "running_var")
 Watcher = Callable[[int, int, nn.Module], None]
+
+
+class Loss(Protocol):
+    """What the loop needs of the loss of a batch: a scalar tensor, or what stands for one."""
+
+    def backward(self) -> Any:
+        """Give the weights their gradients."""
+
+    def detach(self) -> torch.Tensor:
+        """Return the value."""
+
+
 _WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
@@ -78,20 +90,21 @@ def reproducible(seed: int, device: str) -> Iterator[torch.device]:
         ConfigError: `device` is not one that torch can use here.
     """
     place = place_of(device)
-    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    before = torch.get_deterministic_debug_mode(), torch.get_num_threads()
     settings: Any = torch.utils.deterministic
     filling = settings.fill_uninitialized_memory
     try:
         with torch.random.fork_rng([place.index or 0] if place.type == "cuda" else []):
             torch.manual_seed(seed)
-            torch.use_deterministic_algorithms(True, warn_only=True)
+            # Not `use_deterministic_algorithms`: that loads torch's compiler first, which takes a second.
+            torch.set_deterministic_debug_mode("warn")
             # Nothing here reads memory before it is written, and writing it twice costs a tenth of a training.
             settings.fill_uninitialized_memory = False
             torch.set_num_threads(1)
             yield place
     finally:
         settings.fill_uninitialized_memory = filling
-        torch.use_deterministic_algorithms(before[0])
+        torch.set_deterministic_debug_mode(before[0])
         torch.set_num_threads(before[1])
 
 
@@ -138,10 +151,10 @@ def batches(count: int, size: int, shuffle: bool = True) -> list[torch.Tensor]:
 
 def train(
     network: nn.Module,
-    loss: Callable[[torch.Tensor], torch.Tensor],
+    loss: Callable[[torch.Tensor], Loss],
     count: int,
     plan: Plan,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     log: Log,
     name: str,
     *,
@@ -201,7 +214,7 @@ def train(
 
 def _epoch(
     part: Part,
-    loss: Callable[[torch.Tensor], torch.Tensor],
+    loss: Callable[[torch.Tensor], Loss],
     order: Sequence[torch.Tensor],
     clip: float,
     context: AbstractContextManager[object],
@@ -215,7 +228,7 @@ def _epoch(
         # The optimiser's own way takes longer than a step of a small network's layer.
         for weight in weights:
             weight.grad = None
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         if clip:
             nn.utils.clip_grad_norm_(weights, clip)
         part.optimiser.step()

@@ -32,6 +32,7 @@ from mer.core.errors import ClipError
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models import loop
+from mer.models.adam import adam
 from mer.models.conv_norm_pool import Batch, Prepared, dropout_mask
 from mer.models.flow_image import flow_image
 from mer.models.mean_softnet_networks import SIDE, WINDOW, Recognition, penalty
@@ -139,14 +140,15 @@ def fit(
 
         compiled = network.compiled_loss(labels.astype(np.int64), factors, preset.stream_l2, preset.head_l2)
 
-        def loss(indices: torch.Tensor) -> torch.Tensor:
+        def loss(indices: torch.Tensor) -> loop.Loss:
             batch = images.batch(indices)
             if isinstance(batch, Batch):
                 return compiled(batch)
             value = loop.weighted_nll(functional.log_softmax(network(batch), dim=1), y[indices.to(place)], weights)
-            return value + penalty(network.trunk, network.recog, preset.stream_l2, preset.head_l2)
+            value = value + penalty(network.trunk, network.recog, preset.stream_l2, preset.head_l2)
+            return value
 
-        optimiser = torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7, fused=True)
+        optimiser = adam(network.parameters(), place, preset.learning_rate, eps=1e-7)
         plan = loop.Plan(preset.epochs, preset.batch_size)
         final = loop.train(network, loss, len(x), plan, optimiser, log, "mean", rounded=images.computes)
         told = loop.describe(loop.outputs(network, data), labels)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer.models.compiled_step import entropy, step_loss
+from mer.models.compiled_step import StepLoss, entropy, step_loss
 from mer.models.conv_norm_pool import Batch, Second, Streams, Window, conv_norm_pool, conv_pool
 from mer.models.loop import l2_penalty
 
@@ -138,7 +138,7 @@ class Recognition(nn.Module):
 
     def compiled_loss(
         self, labels: np.ndarray, factors: np.ndarray, stream_l2: float, head_l2: float
-    ) -> Callable[[Batch], torch.Tensor]:
+    ) -> Callable[[Batch], StepLoss]:
         """Return the loss of a training step of trunk and head on a CPU: `weighted_nll` and `penalty` without a graph.
 
         Args:

@@ -30,7 +30,8 @@ from mer.core.container import Clip
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models import loop
-from mer.models.compiled_step import entropy, step_loss
+from mer.models.adam import adam
+from mer.models.compiled_step import StepLoss, entropy, step_loss
 from mer.models.conv_norm_pool import Batch, Prepared, Streams, Window, dropout_mask
 from mer.models.flow_image import flow_image
 from mer.models.state import Features, State, class_weights
@@ -101,7 +102,7 @@ class Network(nn.Module):
             pooled = pooled * dropout_mask(tuple(pooled.shape), self.dropout, pooled.device)
         return self.head(self.pool(pooled).flatten(1))
 
-    def compiled_loss(self, labels: np.ndarray, factors: np.ndarray) -> Callable[[Batch], torch.Tensor]:
+    def compiled_loss(self, labels: np.ndarray, factors: np.ndarray) -> Callable[[Batch], StepLoss]:
         """Return the cross-entropy of a training step on a CPU, as `forward` and `nn.CrossEntropyLoss` have it.
 
         Args:
@@ -174,16 +175,14 @@ def fit(
 
         compiled = network.compiled_loss(labels.astype(np.int64), weight)
 
-        def loss(indices: torch.Tensor) -> torch.Tensor:
+        def loss(indices: torch.Tensor) -> loop.Loss:
             batch = x.batch(indices)
             if isinstance(batch, Batch):
                 return compiled(batch)
             value: torch.Tensor = criterion(network(batch), y[indices.to(place)])
             return value
 
-        optimiser = torch.optim.Adam(
-            network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay, fused=True
-        )
+        optimiser = adam(network.parameters(), place, preset.learning_rate, weight_decay=preset.weight_decay)
         plan = loop.Plan(preset.epochs, preset.batch_size, shuffle=preset.shuffle)
         final = loop.train(network, loss, len(images), plan, optimiser, log, "ststnet", rounded=x.computes)
         told = loop.describe(loop.outputs(network, images), labels)

@@ -10,13 +10,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
 from torch import nn
 
 Precision = Literal["float32", "bf16", "auto"]
+
+
+class Optimiser(Protocol):
+    """What the loop needs of a `torch.optim.Optimizer`."""
+
+    param_groups: list[dict[str, Any]]
+
+    def step(self) -> Any:
+        """Move the weights by their gradients."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, tensors by the number of the weight."""
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Take over what `state_dict` returned."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +42,7 @@ class Part:
 
     name: str
     network: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimiser
     epochs: int
     generators: Sequence[np.random.Generator] = ()
 

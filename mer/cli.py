@@ -11,6 +11,7 @@ import typer
 
 from mer import __version__
 from mer.core.errors import MerError
+from mer.core.process import short_lived
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Micro-expression research, from raw clips to honest scores."
@@ -297,6 +298,7 @@ def analyze(
 
 def main() -> None:
     """Run the command; a user's mistake is one line on standard error and exit status 2."""
+    short_lived()
     try:
         app()
     except MerError as error:

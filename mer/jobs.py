@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mer.core.atomic import DISK_ERRORS, storage_error
 from mer.core.errors import MerError
+from mer.core.process import short_lived
 
 
 @contextmanager
@@ -18,6 +19,7 @@ def job(log: str | Path) -> Iterator[Callable[[str], None]]:
 
     A `MerError` in the block becomes one line in the log and on standard error, and exit status 1.
     """
+    short_lived()
     lines = _Lines(Path(log))
     try:
         yield lines.say

@@ -21,6 +21,7 @@ import numpy as np
 
 from mer.core import errors
 from mer.core.errors import MerError, ModelError
+from mer.core.process import short_lived
 from mer.provenance import PACKAGE
 from mer.training.batched import Shared
 from mer.training.fit import FoldJob, Plan, plan, train_fold
@@ -188,6 +189,7 @@ def main() -> None:
     def tell(message: dict[str, Any]) -> None:
         print(json.dumps(message), flush=True)
 
+    short_lived()
     Thread(target=_watch_parent, daemon=True).start()
     try:
         work(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), tell)

@@ -19,9 +19,9 @@ _KEPT = ("exp_avg", "exp_avg_sq")
 def _moved(weights: Any, slopes: Any, mean: Any, square: Any, numbers: Any) -> None:
     """Take one step: (n,) float32 each, all but `slopes` changed; numbers are rate, decay, eps and which step."""
     rate, decay, eps, steps = numbers
-    keep, keep_square = np.float32(0.9), np.float32(0.999)
-    size = np.float32(rate / (1 - 0.9**steps))
-    root, decay, eps = np.float32(1 / np.sqrt(1 - 0.999**steps)), np.float32(decay), np.float32(eps)
+    keep, keep_square = np.float32(BETAS[0]), np.float32(BETAS[1])
+    size = np.float32(rate / (1 - BETAS[0] ** steps))
+    root, decay, eps = np.float32(1 / np.sqrt(1 - BETAS[1] ** steps)), np.float32(decay), np.float32(eps)
     for i in range(len(weights)):
         slope = slopes[i] + decay * weights[i]
         mean[i] = keep * mean[i] + (np.float32(1) - keep) * slope
@@ -53,12 +53,12 @@ class Adam:
     def step(self) -> None:
         """Move the weights by their gradients."""
         self._steps += 1
-        group, pairs = self.param_groups[0], [(w.detach().numpy(), w.grad) for w in self._weights]
-        flat = np.concatenate([weight.ravel() for weight, _ in pairs])
-        slopes = np.concatenate([slope.numpy().ravel() for _, slope in pairs if slope is not None])
+        group, weights = self.param_groups[0], [weight.detach().numpy() for weight in self._weights]
+        flat = np.concatenate([weight.ravel() for weight in weights])
+        slopes = np.concatenate([_slope(weight).ravel() for weight in self._weights])
         numbers = float(group["lr"]), float(group["weight_decay"]), float(group["eps"]), float(self._steps)
         _moved(flat, slopes, *self._kept.values(), numbers)
-        for (weight, _), moved in zip(pairs, self._parts(flat), strict=True):
+        for weight, moved in zip(weights, self._parts(flat), strict=True):
             weight[...] = moved.reshape(weight.shape)
 
     def _parts(self, flat: np.ndarray) -> list[np.ndarray]:
@@ -81,6 +81,12 @@ class Adam:
             self._steps = int(own["step"])
             for name, flat in self._kept.items():
                 self._parts(flat)[number][:] = own[name].numpy().ravel()
+
+
+def _slope(weight: torch.Tensor) -> np.ndarray:
+    if weight.grad is None:
+        raise ValueError(f"a weight of shape {tuple(weight.shape)} has no gradient")
+    return weight.grad.numpy()
 
 
 def adam(

@@ -67,6 +67,14 @@ def test_its_state_is_that_of_torch():
         assert kept["step"] == 1
 
 
+def test_a_weight_without_a_gradient_is_not_passed_over():
+    own = weights()
+    give(own, 0)
+    own[1].grad = None
+    with pytest.raises(ValueError, match=r"shape \(4,\) has no gradient"):
+        Adam(own, 1e-3).step()
+
+
 def test_another_device_has_the_one_of_torch():
     assert isinstance(adam(weights(), torch.device("cpu"), 1e-3), Adam)
     assert isinstance(adam(weights(), torch.device("meta"), 1e-3), torch.optim.Adam)

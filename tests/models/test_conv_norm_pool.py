@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+from mer.core.errors import ModelError
 from mer.models import conv_norm_pool as layers_module
-from mer.models import loop, ststnet
+from mer.models import loop, mean_softnet, ststnet
 from mer.models.conv_norm_pool import Batch, Prepared, Window, conv_norm_pool, conv_pool, dropout_mask
 from mer.models.mean_softnet_networks import WINDOW, Recognition, penalty
 from mer.models.planes import WHOLE, aligned
@@ -164,6 +165,15 @@ def test_a_nan_reaches_the_result():
     with torch.no_grad():
         second.bias[2] = torch.nan
     assert torch.isnan(conv_pool(torch.randn(2, 14, 14, 14), second, Window(5, 2, 2))[:, 2]).all()
+
+
+@pytest.mark.parametrize(("module", "side"), [(ststnet, 28), (mean_softnet, 42)])
+def test_a_nan_ends_the_training(module, side):
+    x = np.random.default_rng(0).standard_normal((24, 3, side, side)).astype(np.float32)
+    x[7, 1, 5, 5] = np.nan
+    preset = module.PRESETS["clean"].model_copy(update={"epochs": 2})
+    with pytest.raises(ModelError, match="training: loss nan in epoch 1; expected a finite loss"):
+        module.fit(x, np.arange(24) % 3, np.arange(24), 3, preset, 0, lambda line: None)
 
 
 def test_prepared_batches_are_the_images_asked_for():

@@ -2,7 +2,8 @@
 
 Plain PyTorch in float32 and the default memory layout: a `Dataset` of tensors behind a shuffling `DataLoader`, a module
 per layer, `zero_grad`, `backward`, `step`. The networks, losses and budgets are those of the presets that they are
-measured against; STSTNet's three streams are three modules, as its authors wrote them.
+measured against, and so is how their weights begin; STSTNet's three streams are three modules, as its authors wrote
+them.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ class PlainMean(nn.Module):
         self.conv = nn.Conv2d(14, 8, 5, padding=2)
         self.last_drop = nn.Dropout(0.2)
         self.out = nn.Linear(392, n_classes)
+        for layer in (*self.convs, self.conv, self.out):
+            nn.init.xavier_uniform_(layer.get_parameter("weight"))
+            nn.init.zeros_(layer.get_parameter("bias"))  # type: ignore[no-untyped-call]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits."""

@@ -1,22 +1,18 @@
 """A training step without a graph, for networks so small that keeping one takes longer than their arithmetic.
 
 The layers of `mer.models.conv_norm_pool` return what hands a gradient back; a network's step calls them in their order
-and then in reverse. `step_loss` makes of it a loss that the common loop takes like any other.
+and then in reverse. What it found is a `StepLoss`, which the common loop takes like any other loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from mer.models import plane_layers as compiled
-from mer.models.conv_norm_pool import Batch
-
-# Takes a batch; returns the loss and its gradients, in the order of the parameters.
-Compute = Callable[[Batch], tuple[float, Sequence[np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -35,16 +31,6 @@ class StepLoss:
     def detach(self) -> torch.Tensor:
         """Return the value, float64."""
         return torch.tensor(self.value, dtype=torch.float64)
-
-
-def step_loss(parameters: Sequence[torch.Tensor], compute: Compute) -> Callable[[Batch], StepLoss]:
-    """Return the loss that `compute` finds for a batch, with the gradients found with it."""
-
-    def loss(batch: Batch) -> StepLoss:
-        value, gradients = compute(batch)
-        return StepLoss(value, parameters, gradients)
-
-    return loss
 
 
 def entropy(

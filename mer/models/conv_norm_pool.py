@@ -88,10 +88,9 @@ class Prepared:
         self.computes = "float32" if images.device.type == "cpu" else None
         if images.device.type == "cpu":
             self._sizes = window.sizes(*images.shape[2:])
-            where = _table(*images.shape[2:], self._sizes)
             count, width = self._sizes.side**2, rounded(self._sizes.area)
             stored = np.zeros((*images.shape[:2], count * width), np.float32)
-            stored[..., where // ROW * width + where % ROW] = images.flatten(2).numpy()
+            stored[..., table(*images.shape[2:], self._sizes, width)] = images.flatten(2).numpy()
             self._planes = stored.reshape(*images.shape[:2], count, width)
 
     def batch(self, indices: torch.Tensor) -> Batch | torch.Tensor:
@@ -99,9 +98,6 @@ class Prepared:
         if self._planes is None:
             return self._images[indices.to(self._images.device)]
         return Batch(self._planes, indices.numpy(), self._sizes)
-
-
-_table = cache(table)
 
 
 @cache
@@ -165,7 +161,7 @@ class Streams:
         if (sizes.side, *weight.shape[1:]) not in ((3, 3, 3, 3), (3, 1, 5, 5)):
             raise ValueError(f"no first layers are compiled for kernels {weight.shape[1:]} and {self.window}")
         read = batch.planes, batch.clips, self.first
-        compiled.pooled(*read, weight, bias, signs, _inside(sizes, count), tuple(sizes), active, which, sums, values)
+        compiled.pooled(*read, weight, bias, signs, _inside(sizes, count), sizes, active, which, sums, values)
         outputs = count * sizes.rows * sizes.columns
         mean, square = sums / outputs
         variance = np.maximum(square - mean**2, 0)
@@ -179,7 +175,7 @@ class Streams:
             found = [np.empty(weight.shape), *(np.empty(filters) for _ in range(3))]
             known = active, which, values, mean, inverse, scale, bits, border
             own = np.array(given.reshape(made.shape), np.float32)
-            compiled.handed_back(*read, *known, own, tuple(sizes), *found)
+            compiled.handed_back(*read, *known, own, sizes, *found)
             cuts = np.cumsum(self.widths)[:-1]
             parts = [np.split(each.astype(np.float32), cuts) for each in found]
             return [each for two in (parts[:2], parts[2:]) for pair in zip(*two, strict=True) for each in pair]
@@ -270,8 +266,8 @@ class Second:
         values = np.empty((len(x), len(weight), sizes.down * sizes.across), np.float32)
         where = np.empty(values.shape, np.int32)
         bits, border = _dice(values.shape, self.dropout)
-        places = _table(*x.shape[2:], sizes)
-        compiled.conv_pooled(x, weight, bias, bits, border, tuple(sizes), places, values, where)
+        places = table(*x.shape[2:], sizes)
+        compiled.conv_pooled(x, weight, bias, bits, border, sizes, places, values, where)
 
         def back(given: np.ndarray) -> list[np.ndarray]:
             found = [np.empty(each.shape, np.float32) for each in (x, weight, bias)]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer.models.compiled_step import StepLoss, entropy, step_loss
+from mer.models.compiled_step import StepLoss, entropy
 from mer.models.conv_norm_pool import Batch, Second, Streams, Window, conv_norm_pool, conv_pool
 from mer.models.loop import l2_penalty
 
@@ -149,8 +149,9 @@ class Recognition(nn.Module):
         trunk, head = self.trunk, self.recog
         streams = Streams(list(trunk.convs), list(trunk.norms), WINDOW, trunk.dropout)  # type: ignore[arg-type]
         second = Second(head.conv, HEAD, head.dropout)
+        parameters = [*streams.parameters, *head.conv.parameters(), *head.out.parameters()]
 
-        def compute(batch: Batch) -> tuple[float, list[np.ndarray]]:
+        def compute(batch: Batch) -> StepLoss:
             joined, to_streams = streams.forward(batch)
             pooled, to_second = second.forward(joined)
             weight, bias = (head.out.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
@@ -164,10 +165,9 @@ class Recognition(nn.Module):
                 kernel = parameters[i].detach().numpy()
                 loss += rate * float(np.square(kernel).sum())
                 gradients[i] += 2 * rate * kernel
-            return loss, gradients
+            return StepLoss(loss, parameters, gradients)
 
-        parameters = [*streams.parameters, *head.conv.parameters(), *head.out.parameters()]
-        return step_loss(parameters, compute)
+        return compute
 
 
 class Joint(nn.Module):

@@ -14,7 +14,6 @@ import numpy as np
 from mer.models.planes import (
     POSITIONS,
     ROW,
-    WHOLE,
     compiled,
     correlate_by_three,
     correlate_by_two,
@@ -24,18 +23,21 @@ from mer.models.planes import (
     peaks_of_three,
     place,
     products_by_three,
+    rounded,
     to_windows,
 )
 
 # Channels of a second layer, at most; a vector of that many is one step.
 WIDE = 16
 
+_rounded = part(rounded)
+
 
 @part
 def _clips(g: int, count: int, sizes: Any) -> Any:
     """Return the first and the last clip, exclusive, of a row of memory, and how many positions to compute there."""
-    begin, end = g * sizes[4], min((g + 1) * sizes[4], count)
-    return begin, end, ((end - begin) * sizes[3] + WHOLE - 1) // WHOLE * WHOLE
+    begin, end = g * sizes.per, min((g + 1) * sizes.per, count)
+    return begin, end, _rounded((end - begin) * sizes.area)
 
 
 @part
@@ -74,7 +76,7 @@ def pooled(
         sums: (2, F) float64 receives sums and sums of squares of the rectified values.
         values: (B, F, windows) receives the pooled values.
     """
-    area, sees = sizes[3], weight.shape[1]
+    area, sees = sizes.area, weight.shape[1]
     x = np.zeros((store.shape[1], 9, ROW), np.float32)
     highest = np.empty(POSITIONS, np.float32)
     sums[:] = 0
@@ -84,7 +86,7 @@ def pooled(
         seen = inside[1 if end == len(clips) else 0]
         for f in range(len(weight)):
             out = flat(active[g, f])
-            correlate_by_three(x[first[f] : first[f] + sees], sizes[2], weight[f], bias[f], out, n)
+            correlate_by_three(x[first[f] : first[f] + sees], sizes.stride, weight[f], bias[f], out, n)
             total, square = peaks_of_three(out, seen, signs[f], highest, which[g, f], n)
             sums[0, f] += total
             sums[1, f] += square
@@ -173,10 +175,10 @@ def handed_back(
                 passed[j] = kept * passed[j] if dice[j] >= border else np.float32(0)
     _to_scale(given, values, mean, inverse, d_scale, d_shift)
     factor = scale * inverse
-    count = len(clips) * sizes[7] * sizes[8]
+    count = len(clips) * sizes.rows * sizes.columns
     slope = (-factor / count * inverse * d_scale).astype(np.float32)
     level = (-factor / count * d_shift).astype(np.float32) - slope * mean
-    area, sees = sizes[3], d_weight.shape[1]
+    area, sees = sizes.area, d_weight.shape[1]
     x, dense = np.zeros((store.shape[1], 9, ROW), np.float32), np.empty((9, ROW), np.float32)
     came, own_weight = np.zeros(POSITIONS, np.float32), np.empty(d_weight.shape[1:], np.float32)
     d_weight[:] = 0
@@ -192,7 +194,7 @@ def handed_back(
                 from_windows(passed, sizes, (i - begin) * area, came)
             d_bias[f] += _before_rectifier(active[g, f], which[g, f], came, level[f], slope[f], dense, n)
             own_weight[:] = 0
-            products_by_three(flat(dense), x[first[f] : first[f] + sees], sizes[2], own_weight, n)
+            products_by_three(flat(dense), x[first[f] : first[f] + sees], sizes.stride, own_weight, n)
             d_weight[f] += own_weight
 
 
@@ -226,16 +228,16 @@ def conv_pooled(
         where: the same shape, int32, receives their positions in an image with two zeros at the end and the beginning
             of every line; -1 where the gradient ends.
     """
-    area, across, kept = sizes[3], sizes[6], np.float32(65536 / (32768 - border))
+    area, across, kept = sizes.area, sizes.across, np.float32(65536 / (32768 - border))
     line = images.shape[3] + 4
     x, raw = np.zeros((images.shape[1], 4, ROW), np.float32), np.empty((4, ROW), np.float32)
     highest, which = np.empty(POSITIONS, np.float32), np.empty(POSITIONS, np.int32)
-    for g in range((len(images) + sizes[4] - 1) // sizes[4]):
+    for g in range((len(images) + sizes.per - 1) // sizes.per):
         begin, end, n = _clips(g, len(images), sizes)
         for i in range(begin, end):
             place(images[i], table, x, (i - begin) * area)
         for f in range(len(weight)):
-            correlate_by_two(x, sizes[2], weight[f], bias[f], raw, n)
+            correlate_by_two(x, sizes.stride, weight[f], bias[f], raw, n)
             _peaks_of_two(raw, highest, which, n)
             for i in range(begin, end):
                 made, dice, places = values[i, f], bits[i, f], where[i, f]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import math
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,11 +121,12 @@ def rounded(n: int) -> int:
     return -(-n // WHOLE) * WHOLE
 
 
-def table(height: int, width: int, sizes: Sizes) -> np.ndarray:
-    """Return (height · width,) int64: where the pixels of an image stand in planes that lie end to end."""
+@cache
+def table(height: int, width: int, sizes: Sizes, row: int = ROW) -> np.ndarray:
+    """Return (height · width,) int64: where the pixels of an image stand in planes of `row` values, end to end."""
     y, x = (np.arange(side) + sizes.before for side in (height, width))
     planes = (y % sizes.side)[:, None] * sizes.side + x % sizes.side
-    return (planes * ROW + (y // sizes.side)[:, None] * sizes.stride + x // sizes.side).ravel()
+    return (planes * row + (y // sizes.side)[:, None] * sizes.stride + x // sizes.side).ravel()
 
 
 @part
@@ -143,23 +145,24 @@ def place(image: Any, where: Any, planes: Any, begin: int) -> None:
 
 
 @part
+def _copy_lines(source: Any, step: int, target: Any, to_step: int, sizes: Any) -> None:
+    """Copy as many lines as there are windows, which begin `step` values apart there and `to_step` here."""
+    for y in range(sizes.down):
+        line, own = source[y * step :], target[y * to_step :]
+        for j in range(sizes.across):
+            own[j] = line[j]
+
+
+@part
 def from_windows(values: Any, sizes: Any, begin: int, plane: Any) -> None:
     """Write the values (down · across,) of a clip's windows to a plane at `begin`."""
-    stride, down, across = sizes[2], sizes[5], sizes[6]
-    for y in range(down):
-        line, own = plane[begin + y * stride :], values[y * across : (y + 1) * across]
-        for j in range(len(own)):
-            line[j] = own[j]
+    _copy_lines(values, sizes.across, plane[begin:], sizes.stride, sizes)
 
 
 @part
 def to_windows(plane: Any, sizes: Any, begin: int, values: Any) -> None:
     """Undo `from_windows`."""
-    stride, down, across = sizes[2], sizes[5], sizes[6]
-    for y in range(down):
-        line, own = plane[begin + y * stride :], values[y * across : (y + 1) * across]
-        for j in range(len(own)):
-            own[j] = line[j]
+    _copy_lines(plane[begin:], sizes.stride, values, sizes.across, sizes)
 
 
 _see_three = written(unrolled.correlation(3, 3, channels=3))

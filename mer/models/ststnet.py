@@ -31,7 +31,7 @@ from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models import loop
 from mer.models.adam import adam
-from mer.models.compiled_step import StepLoss, entropy, step_loss
+from mer.models.compiled_step import StepLoss, entropy
 from mer.models.conv_norm_pool import Batch, Prepared, Streams, Window, dropout_mask
 from mer.models.flow_image import flow_image
 from mer.models.state import Features, State, class_weights
@@ -111,8 +111,9 @@ class Network(nn.Module):
         """
         conv, norm = cast(nn.Conv2d, self.streams[0]), cast(nn.BatchNorm2d, self.streams[2])
         streams = Streams([conv], [norm], WINDOW, self.dropout)
+        parameters = [*streams.parameters, *self.head.parameters()]
 
-        def compute(batch: Batch) -> tuple[float, list[np.ndarray]]:
+        def compute(batch: Batch) -> StepLoss:
             pooled, back = streams.forward(batch)
             weight, bias = self.head.weight.detach().numpy(), self.head.bias.detach().numpy()
             # The averaging of 2×2 values is folded into the weights.
@@ -122,9 +123,9 @@ class Network(nn.Module):
             flat = pooled.reshape(len(batch), -1), spread.reshape(len(spread), -1)
             loss, d_x, d_spread, d_bias = entropy(*flat, bias, classes, own, own.sum())
             d_weight = 0.25 * d_spread.reshape(-1, sum(FILTERS), 5, 2, 5, 2).sum(axis=(3, 5))
-            return loss, [*back(d_x), d_weight.reshape(weight.shape), d_bias]
+            return StepLoss(loss, parameters, [*back(d_x), d_weight.reshape(weight.shape), d_bias])
 
-        return step_loss([*streams.parameters, self.head.weight, self.head.bias], compute)
+        return compute
 
 
 def scale_image(image: np.ndarray, scaling: str) -> np.ndarray:

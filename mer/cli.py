@@ -185,8 +185,8 @@ def simulate(
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Write a simulated database in the layout of a real one, with its exact truth beside it."""
-    from mer.config import validate
     from mer.core.registry import load
+    from mer.planning.config import validate
     from mer.simulate.params import SimulateParams
     from mer.simulate.registry import LAYOUTS
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from mer.catalog import Catalog
-from mer.config import parse
 from mer.core.errors import ConfigError
-from mer.keys import as_text, preset
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
+from mer.planning.keys import as_text, preset
+from mer.planning.spotting import SpotPlan
 from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs, SpottingInputs, sources_of
-from mer.spotting.plan import SpotPlan
 
 
 def prediction_files(catalog: Catalog, experiment: str, name: str = "predictions.csv") -> list[Path]:

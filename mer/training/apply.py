@@ -1,7 +1,7 @@
 """Applying a trained experiment to new clips: the preprocessing that its checkpoints record, then their mean score.
 
-A checkpoint carries the whole chain of every input (`mer.keys.origin`), so nothing but the file is needed. The models
-of all folds and seeds of an experiment are averaged: none of them has seen a new person, and each saw other clips.
+A checkpoint carries the whole chain of every input (`mer.planning.keys.origin`), so nothing but the file is needed. The
+models of all folds and seeds of an experiment are averaged: none has seen a new person, and each saw other clips.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ COLLAPSED = 1.2
 
 @dataclass(frozen=True)
 class Plan:
-    """What every fold of an experiment has in common; `origin` is what `mer predict` needs (`mer.keys.origin`)."""
+    """What every fold of an experiment has in common; `origin` is what `mer predict` needs (`keys.origin`)."""
 
     model: str
     preset: str
@@ -133,7 +133,7 @@ def fit_fold(
         board: folder of TensorBoard event files.
         progress: show a bar on standard error when that is a terminal.
         every: seconds between two writings of `resume`.
-        origin: what `mer predict` needs to apply the model to a new clip (`mer.keys.origin`).
+        origin: what `mer predict` needs to apply the model to a new clip (`mer.planning.keys.origin`).
 
     Raises:
         ConfigError: unknown model, preset, setting or device.

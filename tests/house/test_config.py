@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mer import schema
-from mer.config import parse
 from mer.core.errors import ConfigError
+from mer.planning import schema
+from mer.planning.config import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = yaml.safe_load((ROOT / "tests" / "spine.yaml").read_text())
@@ -131,12 +131,12 @@ def test_every_mistake_names_its_key(edits, message):
 
 def test_the_editor_schema_is_in_step_with_the_code():
     path = ROOT / "workflow" / "schemas" / "config.schema.json"
-    assert json.loads(path.read_text()) == schema.config_schema(), "run: python -m mer.schema"
+    assert json.loads(path.read_text()) == schema.config_schema(), "run: python -m mer.planning.schema"
 
 
 def test_the_reference_page_names_every_key():
     page = (ROOT / "docs" / "configuration.md").read_text()
-    assert page == schema.reference_page(), "run: python -m mer.schema"
+    assert page == schema.reference_page(), "run: python -m mer.planning.schema"
 
 
 def test_a_licensed_root_needs_a_signed_licence(tmp_path):

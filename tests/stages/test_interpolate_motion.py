@@ -10,9 +10,9 @@ import torch
 from mer.core.container import Container
 from mer.core.errors import ConfigError, ModelError
 from mer.core.registry import load
-from mer.keys import stage_code
 from mer.motion.warp import sample_spline, spline_coefficients
 from mer.networks.ifnet import build
+from mer.planning.keys import stage_code
 from mer.runner import StageSpec, run_subject
 from mer.stages.interpolate import between, flow_warp, linear, rife, stage
 from mer.stages.registry import METHODS

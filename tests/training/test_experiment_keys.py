@@ -2,10 +2,10 @@
 
 import pytest
 
-from mer.catalog import Catalog
-from mer.config import parse
 from mer.core.errors import ConfigError
-from mer.keys import origin
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
+from mer.planning.keys import origin
 
 RAW = {
     "datasets": {"faces": {"reader": "casme2", "simulate": {"layout": "casme2", "subjects": 2, "clips": 3}}},

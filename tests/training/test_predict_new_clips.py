@@ -9,11 +9,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
-from mer import __version__, keys
-from mer.catalog import Catalog
+from mer import __version__
 from mer.cli import app
-from mer.config import parse
 from mer.core.errors import ClipError, DatasetError, ModelError
+from mer.planning import keys
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.runner import StageSpec, run_subject
 from mer.training.apply import apply, open_experiment, table
 from mer.training.command import run_predict
@@ -56,7 +57,7 @@ class World:
         self.train()
 
     def make(self):
-        from mer.catalog import layout_of
+        from mer.planning.catalog import layout_of
 
         block = self.catalog.config.datasets["faces"]
         layout_of(block).write_tables(block.simulate, self.faces)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mer import keys
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning import keys
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 
 SPINE = Path(__file__).resolve().parents[1] / "spine.yaml"
 

@@ -1,9 +1,9 @@
 # The checked configuration and the catalogue of everything it leads to.
-from mer import keys
-from mer.catalog import Catalog
+from mer.planning import keys
+from mer.planning.catalog import Catalog
 import os
 
-import mer.config as mer_config
+import mer.planning.config as mer_config
 from mer.core.errors import MerError
 from mer.provenance import code_digest
 from mer.reporting import prediction_files

@@ -1,6 +1,6 @@
 # Spotting in whole recordings: split -> fit(fold) -> predict(fold) -> score. As in train.smk, a fit job's inputs are the
 # containers of every subject but the held-out one.
-from mer.spotting.plan import SpotPlan, fit_code
+from mer.planning.spotting import SpotPlan, fit_code
 
 try:
     SPOTTING = {name: SpotPlan(CATALOG, name) for name in CONFIG.spotting}

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.core.sample import read_index
 from mer.exclusions import exclusions, write_exclusions
 from mer.jobs import job

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
 from mer.training.batched import fit_folds
 from mer.training.boards import folder_beside

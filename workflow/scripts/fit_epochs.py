@@ -2,8 +2,8 @@
 
 import json
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
 from mer.training.device import choose
 from mer.training.epochs import fit_epochs

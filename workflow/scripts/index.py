@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mer.catalog import Catalog, read_dataset
-from mer.config import parse
+from mer.planning.catalog import Catalog, read_dataset
+from mer.planning.config import parse
 from mer.indexing import write_reading
 from mer.jobs import job
 

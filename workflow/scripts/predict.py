@@ -1,7 +1,7 @@
 """One fold's held-out subjects, read once."""
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
 from mer.training.predict import predict_fold
 from mer.training.tables import sources

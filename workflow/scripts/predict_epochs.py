@@ -1,7 +1,7 @@
 """What the kept epochs of one fold say of its held-out clips: for the oracle-epoch diagnostic only."""
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
 from mer.training.predict import predict_epochs
 from mer.training.tables import sources

@@ -1,7 +1,7 @@
 """The coding tables of a simulated database."""
 
-from mer.catalog import Catalog, layout_of
-from mer.config import parse
+from mer.planning.catalog import Catalog, layout_of
+from mer.planning.config import parse
 from mer.jobs import job
 
 with job(snakemake.log[0]) as say:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
 from mer.training.tables import write_table
 

@@ -2,11 +2,11 @@
 
 import json
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
 from mer.spotting.fit import Spec, fit_fold
-from mer.spotting.plan import SpotPlan
+from mer.planning.spotting import SpotPlan
 from mer.training.device import choose
 
 with job(snakemake.log[0]) as say:

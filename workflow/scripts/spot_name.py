@@ -1,9 +1,9 @@
 """The spotted intervals of one fold, named by a recognition experiment's model of the same fold."""
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
-from mer.spotting.plan import SpotPlan
+from mer.planning.spotting import SpotPlan
 from mer.spotting.second import name_intervals
 
 with job(snakemake.log[0]) as say:

@@ -1,9 +1,9 @@
 """The held-out recordings of one fold, spotted in once."""
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
-from mer.spotting.plan import SpotPlan
+from mer.planning.spotting import SpotPlan
 from mer.spotting.predict import predict_fold
 
 with job(snakemake.log[0]) as say:

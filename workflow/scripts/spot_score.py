@@ -1,10 +1,10 @@
 """The scores of a spotting experiment, and its truth and predictions in the STRS columns."""
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
 from mer.spotting.collect import write_scores
-from mer.spotting.plan import SpotPlan
+from mer.planning.spotting import SpotPlan
 
 with job(snakemake.log[0]) as say:
     plan = SpotPlan(Catalog(parse(snakemake.config)), snakemake.wildcards.spotting)

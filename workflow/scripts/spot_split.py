@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mer.catalog import Catalog
-from mer.config import parse
+from mer.planning.catalog import Catalog
+from mer.planning.config import parse
 from mer.jobs import job
-from mer.spotting.plan import SpotPlan
+from mer.planning.spotting import SpotPlan
 from mer.spotting.truth import write_videos
 
 with job(snakemake.log[0]) as say:

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from mer.config import parse
-from mer.catalog import Catalog
+from mer.planning.config import parse
+from mer.planning.catalog import Catalog
 from mer.jobs import job
 from mer.runner import StageSpec, run_subject
 

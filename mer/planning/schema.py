@@ -1,7 +1,7 @@
 """The JSON schema for editors and the reference page of `config.yaml`, rendered from the typed configuration.
 
-`python -m mer.schema` rewrites `workflow/schemas/config.schema.json` and `docs/configuration.md`; a test holds that
-both equal what this module renders.
+`python -m mer.planning.schema` rewrites `workflow/schemas/config.schema.json` and `docs/configuration.md`; a test holds
+that both equal what this module renders.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mer.config import DEFAULT_SOURCE, DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.core.registry import load
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import READERS
 from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
+from mer.planning.config import DEFAULT_SOURCE, DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.simulate.params import SimulateParams
 from mer.stages.registry import METHODS
 from mer.training.recipe import Recipe
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENTRY = re.compile(r"^        (\w+): (.*(?:\n            .*)*)", re.M)
 
 PREFACE = """# Configuration
 
-Every key of `config.yaml`. This page is generated from the code (`python -m mer.schema`); a misspelt key, a wrong type
-or a reference to something that does not exist stops a run before any job, with the path of the key and the nearest
-valid name. Several files can be laid over each other: `--configfile config.yaml mine.yaml`.
+Every key of `config.yaml`. This page is generated from the code (`python -m mer.planning.schema`); a misspelt key, a
+wrong type or a reference to something that does not exist stops a run before any job, with the path of the key and the
+nearest valid name. Several files can be laid over each other: `--configfile config.yaml mine.yaml`.
 
 ## How it is read
 

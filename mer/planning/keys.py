@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mer.catalog import Catalog
-from mer.config import Variant
 from mer.core.container import file_digest
 from mer.core.sample import dumps_index
 from mer.datasets.registry import READERS
 from mer.models.registry import MODELS, PRESETS
+from mer.planning.catalog import Catalog
+from mer.planning.config import Variant
 from mer.provenance import PACKAGE, code_digest
 from mer.runner import stage_digest
 from mer.simulate.registry import LAYOUTS

@@ -10,7 +10,7 @@ from mer.datasets.labels import VIEWS
 from mer.spotting.settings import SpottingBlock
 
 if TYPE_CHECKING:
-    from mer.config import Config
+    from mer.planning.config import Config
 
 
 def check_units(config: Config, where: str) -> None:

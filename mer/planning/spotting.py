@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer.catalog import Catalog
-from mer.config import Config
 from mer.core.errors import DatasetError
 from mer.datasets.labels import classes_for
-from mer.keys import as_text
+from mer.planning.catalog import Catalog
+from mer.planning.config import Config
+from mer.planning.keys import as_text
 from mer.provenance import code_digest
 from mer.spotting.media import Medium
 from mer.spotting.settings import SpottingBlock

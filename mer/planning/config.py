@@ -22,8 +22,8 @@ from mer.datasets.labels import VIEWS
 from mer.datasets.licences import require_licence
 from mer.datasets.registry import READERS
 from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
+from mer.planning.spotting_checks import check_spotting, check_units
 from mer.simulate.params import SimulateParams
-from mer.spotting.checks import check_spotting, check_units
 from mer.spotting.settings import SpottingBlock
 from mer.stages.registry import METHODS, STAGES
 from mer.training.recipe import Recipe, keys_of

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from mer.config import Config, DatasetBlock, Variant
 from mer.core.errors import DatasetError
 from mer.core.registry import load
 from mer.core.sample import Sample, by_subject, media_row, read_index
@@ -20,6 +19,7 @@ from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import READERS
+from mer.planning.config import Config, DatasetBlock, Variant
 from mer.simulate.registry import LAYOUTS
 from mer.training.folds import Fold, Selection, make_folds, select
 from mer.training.recipe import check

@@ -1,0 +1,147 @@
+"""What a recognition model is: its card, and the functions that the training calls.
+
+A model is one file that ends in `MODEL = Model(...)`, and one line in `mer.models.registry`. The file is read whenever
+a configuration names the model, before any job starts, so it imports PyTorch, scikit-learn and OpenCV only inside
+functions, or keeps its network in a file beside it. `mer.testing.check_model` runs the contract tests on any such file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mer.core.container import Clip
+from mer.core.params import Params
+from mer.models.state import Features, State
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Annotated action-unit numbers of a clip, or None where nobody coded it.
+Units = tuple[int, ...] | None
+
+
+class FeaturesOf(Protocol):
+    """`features(clips, preset[, units])`: the network's view of one clip."""
+
+    def __call__(self, clips: Mapping[str, Clip], preset: Any, *units: Units) -> Features:
+        """Return float32 arrays of the same shape for every clip, from that clip alone.
+
+        Args:
+            clips: the clip in each of the model's inputs, by the input's name; arrays as in docs/architecture.md.
+            preset: settings.
+            units: passed when the model's `units` names `features`: the clip's annotated action units, those of a
+                held-out clip only when the experiment says `regions: annotation`, else None.
+
+        Raises:
+            ClipError: this clip cannot be used; it is excluded with the reason.
+            ModelError: the product is of the wrong kind; the job stops.
+        """
+
+
+class Fit(Protocol):
+    """`fit(...)`: one training."""
+
+    def __call__(
+        self,
+        features: Features,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        n_classes: int,
+        preset: Any,
+        seed: int,
+        log: Callable[[str], None],
+        device: str = "cpu",
+        **units: Sequence[Units],
+    ) -> State:
+        """Train on the clips given and return all that `predict` needs. Deterministic in its arguments.
+
+        Args:
+            features: float32, stacked on a new first axis (N, ...).
+            labels: (N,) int64 in [0, n_classes); some class may be missing.
+            groups: (N,) str, the person of each clip, for inner splits.
+            n_classes: C.
+            preset: settings; the budget in them is fixed, nothing in it depends on a held-out clip.
+            seed: decides every random number.
+            log: takes one line.
+            device: `cpu` or `cuda`.
+            units: `units=[...]`, one entry per clip, when the model's `units` names `fit`.
+
+        Raises:
+            ModelError: the training part has a single class, or the loss is no longer finite.
+        """
+
+
+class Predict(Protocol):
+    """`predict(state, features, device)`: scores of clips."""
+
+    def __call__(self, state: State, features: Features, device: str = "cpu") -> np.ndarray:
+        """Return (N, C) float64 scores, finite, larger is more likely; a clip's do not depend on the other clips.
+
+        Raises:
+            ModelError: the state is not of this model.
+        """
+
+
+class FitTogether(Protocol):
+    """`fit_together(...)`: several folds trained at once on a GPU."""
+
+    def __call__(
+        self,
+        features: Features,
+        shares: Sequence[Any],
+        n_classes: int,
+        preset: Any,
+        log: Callable[[str], None],
+        device: str = "cpu",
+    ) -> list[State]:
+        """Return for each share (`mer.models.together.Share`) what `fit` gives it alone, within rounding."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The card of a model.
+
+    Attributes:
+        presets: complete, named settings; the first is the default.
+        inputs: each named input and the arrays that its product must have (docs/architecture.md).
+        settings: keys of `train` (`mer.training.recipe.Recipe`) that a configuration may override; fields of every
+            preset.
+        source: where the model comes from, one line.
+        libraries: distributions whose versions belong in the checkpoint.
+        features, fit, predict: see the protocols above.
+        parameters: `parameters(preset, n_classes)`, how many numbers one fold trains.
+        build: `build(preset, n_classes)`, the network with its weights drawn; None for a model that is none.
+        classes: number of classes that a preset was published for, where it is not three.
+        published: the preset that `mer bench systems` times; None to leave the model out.
+        noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape)`, which returns random
+            float32 of that shape behind the axis of clips.
+        gpu: presets whose training a GPU pays for; jobs of the others do not queue for one.
+        units: which of `features` and `fit` take annotated action units.
+        fit_together: trains several folds at once on a GPU; None where the model cannot.
+    """
+
+    presets: Mapping[str, Params]
+    inputs: Mapping[str, tuple[str, ...]]
+    settings: tuple[str, ...]
+    source: str
+    libraries: tuple[str, ...]
+    features: FeaturesOf
+    fit: Fit
+    predict: Predict
+    parameters: Callable[[Any, int], int]
+    build: Callable[[Any, int], nn.Module] | None = None
+    classes: Mapping[str, int] = field(default_factory=dict)
+    published: str | None = None
+    noise: Callable[[Any, Callable[..., np.ndarray]], Features] | None = None
+    gpu: frozenset[str] = frozenset()
+    units: tuple[str, ...] = ()
+    fit_together: FitTogether | None = None
+
+    @property
+    def default(self) -> str:
+        """The name of the first preset."""
+        return next(iter(self.presets))

@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` (install, then the default configuration to a finished report) and
-# `make test` (install, then every test).
+# `make test` (install, then every test). While working: `make quick`.
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= all
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
 
-.PHONY: demo test lint envs clean
+.PHONY: demo test quick lint envs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGS)
@@ -21,6 +21,12 @@ test: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python -m pytest
+
+# What is worth waiting for after every change: no end-to-end runs, no trainings.
+quick: $(VENV)/.test
+	$(BIN)/ruff check mer tests
+	$(BIN)/ruff format --check mer tests
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --fix mer tests

@@ -126,7 +126,7 @@ def known(dotted):
     return where.is_dir() or where.with_suffix(".py").is_file()
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name)
+@pytest.mark.parametrize("path", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)
 def test_every_named_module_and_path_exists(path):
     text = path.read_text(encoding="utf-8")
     dotted = set(re.findall(r"(?<![\w./-])mer(?:\.[A-Za-z_]\w*)+", text))

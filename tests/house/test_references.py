@@ -13,6 +13,9 @@ CODE = sorted(
     p for folder in ("mer", "workflow", "tests") for p in (ROOT / folder).rglob("*") if p.suffix in (".py", ".smk")
 )
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "mer").rglob("*.md")])
+#: Pages about the present; the changelog may name what is gone.
+NOW = [page for page in PAGES if page.name != "CHANGELOG.md"]
+FOLDERS = "mer|workflow|tests|profiles|envs|examples|docs"
 SECTION = r"(?:[A-G]\.\d+|\d+(?:\.\d+)?|[ADV]\d+|[A-G])(?!\w)"
 AND = r"(?:\s*[,;]\s*(?:and\s)?|\s+(?:and|to|\()\s*|[-–])"
 PAGE = rf"(?<![\w/])(docs/)?(specs/\s*)?({'|'.join(re.escape(n) for n in FACTS)})(?!\w)\)?"
@@ -114,7 +117,7 @@ def names_of(module):
 
 
 def known(dotted):
-    """Whether `mer.a.b` or `mer.a.b.name` is a package, a module or what a module binds."""
+    """Whether a dotted name is a package, a module or what a module binds."""
     where = ROOT
     for part in dotted.split("."):
         if (where / part).is_dir():
@@ -126,12 +129,15 @@ def known(dotted):
     return where.is_dir() or where.with_suffix(".py").is_file()
 
 
-@pytest.mark.parametrize("path", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)
-def test_every_named_module_and_path_exists(path):
-    text = path.read_text(encoding="utf-8")
-    dotted = set(re.findall(r"(?<![\w./-])mer(?:\.[A-Za-z_]\w*)+", text))
+@pytest.mark.parametrize("path", [*CODE, *NOW], ids=name)
+def test_every_named_module_exists(path):
+    mark = "`" if path in CODE else ""
+    dotted = set(re.findall(rf"(?<![\w./-]){mark}(mer(?:\.[A-Za-z_]\w*)+){mark}", read(path)))
     assert sorted(entry for entry in dotted if not known(entry)) == []
-    paths = set(
-        re.findall(r"(?<![\w./-])((?:mer|workflow|tests|profiles|envs|examples)/[\w./-]*[\w/])(?![\w<*{…])", text)
-    )
+
+
+@pytest.mark.parametrize("path", NOW, ids=name)
+def test_every_named_path_exists(path):
+    text = path.read_text(encoding="utf-8")
+    paths = set(re.findall(rf"(?<![\w./-])((?:{FOLDERS})/[\w./-]*[\w/])(?![\w<*{{…])", text))
     assert sorted(entry for entry in paths if not (ROOT / entry).exists()) == []

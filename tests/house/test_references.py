@@ -141,3 +141,8 @@ def test_every_named_path_exists(path):
     text = path.read_text(encoding="utf-8")
     paths = set(re.findall(rf"(?<![\w./-])((?:{FOLDERS})/[\w./-]*[\w/])(?![\w<*{{…])", text))
     assert sorted(entry for entry in paths if not (ROOT / entry).exists()) == []
+
+
+def test_the_index_of_facts_links_every_page():
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", FACTS["README.md"]))
+    assert linked == set(FACTS) - {"README.md"}

@@ -15,25 +15,29 @@ from typing import Literal
 from pydantic import Field
 
 from mer.core.errors import DatasetError
+from mer.core.filenames import file_numbers, is_image
 from mer.core.params import Params
 from mer.datasets import files
-from mer.datasets.annotations import Annotation, Database, assemble
-from mer.datasets.expected import note_differences
-from mer.datasets.intervals import ApexPolicy, ApexRules
+from mer.datasets.annotations import Annotation, assemble
+from mer.datasets.contract import VGA, Database, Licence, MediaTree, Picture, Reader
+from mer.datasets.expected import note_differences, releases_of
 from mer.datasets.locate import find_media, require_clips
+from mer.datasets.options import CameraKey, NoApexKey
 from mer.datasets.reading import Listing, Reading
+from mer.datasets.table_reader import rules_without_apex
 
 FPS = {"hs": 100.0, "vis": 25.0, "nir": 25.0}
 EMOTIONS = {"ne": "negative", "po": "positive", "sur": "surprise"}
-FOLDERS = {"raw": ("SMIC_all_raw",), "cropped": ("SMIC_all_cropped",)}
+#: Documented form of each camera's images; what the near-infrared one's colour is, nobody says.
+PICTURES = {"hs": VGA, "vis": VGA, "nir": Picture((640, 480))}
 
 
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    modality: Literal["hs", "vis", "nir"] = Field("hs", description="camera: high-speed, visual or near-infrared")
+    modality: CameraKey = "hs"
     view: Literal["raw", "cropped"] = Field("raw", description="which of the released image trees to read")
-    apex: ApexPolicy = Field("midpoint", description="what stands for the apex, which is not annotated")
+    apex: NoApexKey = "midpoint"
 
 
 def clip_name(text: str) -> tuple[str, str, str] | None:
@@ -45,77 +49,89 @@ def clip_name(text: str) -> tuple[str, str, str] | None:
     return subject, f"{subject}_{match[2]}_{int(match[3]):02d}", EMOTIONS[match[2]]
 
 
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the clips of one camera below `root`; `errata` has no effect, none are known.
+class _Smic(Reader[Options]):
+    """A database whose folders say all; its `table` and `errata` are without effect."""
 
-    Raises:
-        DatasetError: the root or the image folders are missing or unusable.
-    """
-    root = files.checked_root(root, f"smic_{options.modality}")
-    listing = scan(root, options)
-    reading = samples_from((), listing, options, "", errata)
-    note_differences(reading)
-    return reading
+    def read(self, root: Path, options: Options, errata: bool = True) -> Reading:
+        """See `Reader.read`."""
+        database = self.database(options)
+        listing = self.scan(files.checked_root(root, database.name), options)
+        reading = self.samples_from((), listing, options, "", errata)
+        note_differences(reading, database.releases)
+        return reading
 
+    def scan(self, root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
+        """Return (`s03`, `s03_po_09`) -> image paths relative to `root`; an empty clip folder gives its path alone."""
+        database, tree = self.database(options), self.tree(options)
+        top = find_media(root, database.name, tree.folders, "set `view`")
+        base = files.find_folder(top, (options.modality,)) or top
+        listing: dict[tuple[str, str], list[str]] = {}
+        for folder, _, names in files.walk(root, base):
+            clip = clip_name(folder.name)
+            above = [files.folded(part) for part in folder.parts]
+            if clip is None or "nonmicro" in above:
+                continue
+            path = folder.relative_to(root).as_posix()
+            if clip[:2] in listing:
+                raise DatasetError(path, f"clip {clip[1]} is there twice", "one folder per clip", "remove the copy")
+            listing[clip[:2]] = [f"{path}/{name}" for name in names if is_image(name)] or [f"{path}/"]
+        require_clips(root, database.name, listing, tree.example)
+        return listing
 
-def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
-    """Return (`s03`, `s03_po_09`) -> image paths relative to `root`; an empty clip folder gives its own path alone."""
-    name = f"smic_{options.modality}"
-    top = find_media(root, name, FOLDERS[options.view], "set `view`")
-    base = files.find_folder(top, (options.modality,)) or top
-    listing: dict[tuple[str, str], list[str]] = {}
-    for folder, _, names in files.walk(root, base):
-        clip = clip_name(folder.name)
-        above = [files.folded(part) for part in folder.parts]
-        if clip is None or "nonmicro" in above:
-            continue
-        path = folder.relative_to(root).as_posix()
-        if clip[:2] in listing:
-            raise DatasetError(path, f"clip {clip[1]} is there twice", "one folder per clip", "remove the copy")
-        listing[clip[:2]] = [f"{path}/{image}" for image in names if files.is_image(image)] or [f"{path}/"]
-    require_clips(root, name, listing, f"folders like {options.modality.upper()}/s1/micro/negative/s1_ne_01/")
-    return listing
-
-
-def samples_from(
-    table: Sequence[Mapping[str, str]], listing: Listing, options: Options, release: str, errata: bool = True
-) -> Reading:
-    """Return one row per clip of the listing; opens no file.
-
-    Args:
-        table: ignored, SMIC has none.
-        listing: (`s03`, `s03_po_09`) -> image paths relative to the dataset root.
-        options: the reader's keys.
-        release: kept in every row.
-        errata: without effect, no fault is known.
-    """
-    annotations, filled = [], {}
-    for key, paths in sorted(listing.items()):
-        clip = clip_name(key[1])
-        if clip is None:
-            raise DatasetError(key[1], "is not a clip name", "names like s03_po_09")
-        images = [path for path in paths if files.is_image(path)]
-        numbers = [number for path in images if (number := files.number_of(path)) is not None]
-        filled[clip[:2]] = images
-        annotations.append(
-            Annotation(
-                None,
-                clip[0],
-                clip[1],
-                onset=str(min(numbers, default="")),
-                offset=str(max(numbers, default="")),
-                emotion=clip[2],
-                flaws=_disagreement(paths[0] if paths else "", clip[2]),
-            )
-        )
-    name = f"smic_{options.modality}"
-    rules = ApexRules(options.apex, annotated=False)
-    database = Database(name, "smic", FPS[options.modality], options.view, frozenset(EMOTIONS.values()), rules)
-    return assemble(database, annotations, filled, release)
+    def samples_from(
+        self,
+        table: Sequence[Mapping[str, str]],
+        listing: Listing,
+        options: Options,
+        release: str,
+        errata: bool = True,
+        **beside: Sequence[Mapping[str, str]],
+    ) -> Reading:
+        """See `Reader.samples_from`: one row per clip of the listing."""
+        annotations, images = [], {}
+        for (_, name), paths in sorted(listing.items()):
+            clip = clip_name(name)
+            if clip is None:
+                raise DatasetError(name, "is not a clip name", "names like s03_po_09")
+            images[clip[:2]] = [path for path in paths if is_image(path)]
+            annotations.append(_annotation(*clip, images[clip[:2]], paths[0] if paths else ""))
+        view, rules = self.tree(options).view, rules_without_apex(options)
+        return assemble(self.database(options), view, rules, annotations, images, release)
 
 
-def _disagreement(path: str, emotion: str) -> tuple[tuple[str, str], ...]:
+def _annotation(subject: str, clip: str, emotion: str, images: Sequence[str], path: str) -> Annotation:
+    """Return the annotation of a clip from its name; its images, and a path in its folder for what lies above."""
+    numbers = file_numbers(images)
     above = PurePosixPath(path).parent.parent.name.strip().casefold()
+    flaws: tuple[tuple[str, str], ...] = ()
     if above in EMOTIONS.values() and above != emotion:
-        return (("V13", f"folder {above} but the name says {emotion}"),)
-    return ()
+        flaws = (("V13", f"folder {above} but the name says {emotion}"),)
+    onset, offset = str(min(numbers, default="")), str(max(numbers, default=""))
+    return Annotation(None, subject, clip, onset=onset, offset=offset, emotion=emotion, flaws=flaws)
+
+
+def _database(camera: str) -> Database:
+    example = f"folders like {camera.upper()}/s1/micro/negative/s1_ne_01/"
+    raw = MediaTree(
+        view="raw", folders=("SMIC_all_raw",), example=example, picture=PICTURES[camera], beside=("nonmicro",)
+    )
+    cropped = MediaTree(view="cropped", folders=("SMIC_all_cropped",), example=example, beside=("nonmicro",))
+    return Database(
+        name=f"smic_{camera}",
+        family="smic",
+        fps=FPS[camera],
+        emotions=frozenset(EMOTIONS.values()),
+        trees=(raw, cropped),
+        chosen_by={"modality": camera},
+        releases=releases_of(f"smic_{camera}"),
+    )
+
+
+READER = _Smic(
+    name="smic",
+    options=Options,
+    licence=Licence(
+        "the SMIC licence agreement of the University of Oulu", "oulu.fi/cmvs/node/41319", "Li et al., FG 2013"
+    ),
+    databases=tuple(map(_database, FPS)),
+)

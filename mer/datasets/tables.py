@@ -116,7 +116,7 @@ def split_text_rows(rows: Iterable[Row], cells: Sequence[str]) -> tuple[list[Row
     return data, text
 
 
-def number_of(row: Mapping[str, str], index: int) -> int:
+def row_number(row: Mapping[str, str], index: int) -> int:
     """Return a row's spreadsheet number; a plain mapping is taken as row `index` under a one-line header."""
     return row.number if isinstance(row, Row) else index + 2
 
@@ -140,15 +140,15 @@ def aligned(
     source = {ours: next((present[t] for t in texts if t in present), None) for ours, texts in wanted.items()}
     missing = [ours for ours, name in source.items() if name is None and ours not in optional]
     if missing and table:
-        found = ", ".join(repr(name) for name in list(table[0])[:20])
+        headers = ", ".join(repr(name) for name in list(table[0])[:20])
         raise DatasetError(
             where,
-            f"missing columns {', '.join(missing)}; present: {found}",
+            f"missing columns {', '.join(missing)}; present: {headers}",
             "the owner's table",
             "name the right file in `table` (V03)",
         )
     rows = []
     for index, row in enumerate(table):
         cells = {ours: str(row.get(name, "")) if name else "" for ours, name in source.items()}
-        rows.append(Row(cells, number_of(row, index)))
+        rows.append(Row(cells, row_number(row, index)))
     return rows

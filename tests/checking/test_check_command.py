@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from small_release import SELECTED, TABLE, write_images
 
-from mer.checking import progress
 from mer.checking.check import check
-from mer.checking.command import run_check
+from mer.checking.check_command import run_check
 from mer.checking.corrections import APPLIED, NO_ROW, OFF, OTHER_VALUE, corrections
-from mer.checking.render import render
+from mer.checking.report_text import render
+from mer.core import progress
 from mer.core.errors import ConfigError
 from mer.datasets import casme2, casme_sq
 from mer.datasets.reading import Reading

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mer.datasets.licences import LICENCES, licence_line, require_licence
 
 from mer.checking.check import NAMES
-from mer.checking.render import FOLDED
+from mer.checking.report_text import FOLDED
 from mer.core.registry import load
 from mer.datasets.expected import releases
-from mer.datasets.licences import LICENCES, licence_line, require_licence
 from mer.datasets.registry import READERS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 import pytest
 
 from mer.core.errors import ClipError, DatasetError
+from mer.core.filenames import file_number
 from mer.datasets import files
 
 
@@ -18,7 +19,7 @@ from mer.datasets import files
     ],
 )
 def test_number_is_the_last_run_of_digits(name, number):
-    assert files.number_of(name) == number
+    assert file_number(name) == number
 
 
 def test_two_files_with_one_number_are_an_error():

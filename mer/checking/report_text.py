@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mer.checking.report import CheckReport
+from mer.checking.check_report import CheckReport
 from mer.datasets.expected import Count
 from mer.datasets.reading import Problem
 

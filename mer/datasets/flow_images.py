@@ -74,10 +74,10 @@ class _FlowImages(TableReader[Options]):
         errata: bool = True,
         **beside: Sequence[Mapping[str, str]],
     ) -> Reading:
-        """See `Reader.samples_from`; the listing holds one image by each key, ("", path)."""
+        """See `Reader.samples_from`; the keys of the listing do not matter."""
         reading = Reading(DATABASE.name, release)
         images: dict[str, str] = {}
-        for (path,) in listing.values():
+        for path in (path for paths in listing.values() for path in paths):
             key = _key(stem_of(path))
             if key in images:
                 raise DatasetError(

@@ -5,32 +5,27 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mer.datasets.licences import LICENCES, licence_line, require_licence
 
-from mer.checking.check import NAMES
 from mer.checking.report_text import FOLDED
-from mer.core.registry import load
-from mer.datasets.expected import releases
-from mer.datasets.registry import READERS
+from mer.datasets.registry import READERS, reader
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
 SECTIONS = {m[1]: m[2] for m in re.finditer(r"^## (\w+): .*?\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)}
-#: Reader -> the databases that its rows can name, as in `expected.json`.
-DATASETS = {reader: [name for name, (owner, _) in NAMES.items() if owner == reader] or [reader] for reader in READERS}
+LICENCES = {name: reader(name).licence for name in READERS if reader(name).licence}
 
 
 def test_every_reader_has_a_section():
     assert set(SECTIONS) == set(READERS)
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_every_snippet_is_a_valid_block(reader):
-    (text,) = re.findall(r"```yaml\n(.*?)```", SECTIONS[reader], re.DOTALL)
+@pytest.mark.parametrize("name", READERS)
+def test_every_snippet_is_a_valid_block(name):
+    (text,) = re.findall(r"```yaml\n(.*?)```", SECTIONS[name], re.DOTALL)
     (block,) = yaml.safe_load(text)["datasets"].values()
-    assert block["reader"] == reader and block["root"].startswith("/data/")
+    assert block["reader"] == name and block["root"].startswith("/data/")
     assert set(block) <= {"reader", "root", "options", "licence_accepted"}
-    assert block.get("licence_accepted", False) is (reader in LICENCES)
-    load(READERS, reader, "reader").Options.model_validate(block.get("options", {}))
+    assert block.get("licence_accepted", False) is (name in LICENCES)
+    reader(name).options.model_validate(block.get("options", {}))
 
 
 def told(section):
@@ -44,22 +39,22 @@ def told(section):
     return found
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_every_count_is_the_one_that_is_checked(reader):
+@pytest.mark.parametrize("name", READERS)
+def test_every_count_is_the_one_that_is_checked(name):
     known = {}
-    for dataset in DATASETS[reader]:
-        for release in releases(dataset):
-            for status, counts in ((release["status"], release["counts"]), ("secondary", release.get("secondary", {}))):
+    for card in reader(name).databases:
+        for release in card.releases:
+            for status, counts in ((release.status, release.counts), ("secondary", release.secondary)):
                 shown = {w: n for w, n in counts.items() if not w.startswith(tuple(f"{group} " for group in FOLDED))}
                 if shown:
-                    known.setdefault((dataset, release["release"] or "any table", status), {}).update(shown)
-    assert told(SECTIONS[reader]) == known
-    assert known or reader == "videos"
+                    known.setdefault((card.name, release.name or "any table", status), {}).update(shown)
+    assert told(SECTIONS[name]) == known
+    assert known or name == "videos"
 
 
-@pytest.mark.parametrize("reader", LICENCES)
-def test_a_section_says_whom_to_cite_and_where_to_ask(reader):
-    section, licence = " ".join(SECTIONS[reader].split()), LICENCES[reader]
+@pytest.mark.parametrize("name", LICENCES)
+def test_a_section_says_whom_to_cite_and_where_to_ask(name):
+    section, licence = " ".join(SECTIONS[name].split()), LICENCES[name]
     assert "**Get it**" in section
     assert re.match(r"\w+", licence.cite)[0] in section or "citation** as part A" in section
     if " " not in licence.url:
@@ -67,11 +62,11 @@ def test_a_section_says_whom_to_cite_and_where_to_ask(reader):
 
 
 def test_licences_are_required_by_the_key_that_the_page_shows():
-    assert licence_line("videos", "mine") == ""
-    require_licence("videos", "mine", False, "config.yaml")
-    require_licence("samm", "mine", True, "config.yaml")
+    assert reader("videos").licence_request("mine") == ""
+    reader("videos").require_licence("mine", False, "config.yaml")
+    reader("samm").require_licence("mine", True, "config.yaml")
     with pytest.raises(Exception, match=r"datasets.mine.licence_accepted: set .* \(V20\)") as caught:
-        require_licence("samm", "mine", False, "config.yaml")
+        reader("samm").require_licence("mine", False, "config.yaml")
     assert str(caught.value) == (
         "config.yaml: datasets.mine.licence_accepted: set datasets.mine.licence_accepted: true after signing the SAMM "
         "licence form of Manchester Metropolitan University; see the paper's authors (M. H. Yap). (V20)"

@@ -4,7 +4,9 @@ import pytest
 
 from mer.core.errors import DatasetError
 from mer.datasets.labels import class_of
-from mer.datasets.samm import Options, read, samples_from
+from mer.datasets.samm import READER, Options
+
+read, samples_from = READER.read, READER.samples_from
 
 HEADER = ["Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame", "Offset Frame", "Duration", "Micro"]
 HEADER += ["Action Units", "Estimated Emotion", "Objective Classes", "Notes"]

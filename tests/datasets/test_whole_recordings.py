@@ -3,9 +3,9 @@
 import pytest
 
 from mer.core.errors import DatasetError
-from mer.datasets import casme_sq as reader
-from mer.datasets import samm_lv as lv_reader
+from mer.datasets.casme_sq import READER as reader
 from mer.datasets.recordings import by_recording, recordings
+from mer.datasets.samm_lv import READER as lv_reader
 from mer.simulate.layouts import casme_sq, samm_lv
 from mer.simulate.params import SimulateParams
 
@@ -14,7 +14,7 @@ def reading(layout, module, read, **options):
     params = SimulateParams(layout=layout, subjects=3, clips=4, raw=True)
     given = module.reader_input(params, options)
     return params, read.samples_from(
-        given.table, given.listing, read.Options(**options), "simulated", True, **given.extra
+        given.table, given.listing, read.options(**options), "simulated", True, **given.extra
     )
 
 

@@ -65,8 +65,8 @@ class Annotation:
 
     @property
     def key(self) -> str:
-        """The id of the row: `sample_id`, or `subject/clip`."""
-        return self.sample_id or f"{self.subject}/{self.clip}"
+        """The id of the row: `sample_id`, or `subject/clip` in letters that an id may have."""
+        return self.sample_id or f"{self.subject}/{safe_id(self.clip)}"
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ def assemble(
         notes += annotation.notes
         erratum_key = annotation.errata_key or annotation.key
         units, choice = resolve(sample.aus, database.name, erratum_key, rules.alternatives)
-        known = {"view": view, "release": release, "errata": (*fixed, *choice), "notes": tuple(notes)}
-        reading.samples.append(dataclasses.replace(sample, aus=units, **known))
+        sample = dataclasses.replace(sample, view=view, release=release, aus=units)
+        reading.samples.append(dataclasses.replace(sample, errata=(*fixed, *choice), notes=tuple(notes)))
         if annotation.left_out:
             reading.left_out.add(len(reading.samples) - 1)
     contents = [dataclasses.replace(annotation, row=None) for annotation in annotations]

@@ -14,7 +14,6 @@ from pydantic import Field
 from mer.core.params import Params
 from mer.datasets.casme2 import annotation_of, subject_of
 from mer.datasets.contract import COLOUR, Database, Licence, MediaTree
-from mer.datasets.expected import releases_of
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
 from mer.datasets.table_reader import TableReader
 
@@ -48,7 +47,6 @@ DATABASE = Database(
     emotions=frozenset({"happiness", "surprise", "others"} | _NEGATIVE),
     trees=(_TREE,),
     tables=("Coding Final.xls", "CASME coding final.xls", "CASME.xls"),
-    releases=releases_of("casme"),
 )
 READER = TableReader(
     name="casme",

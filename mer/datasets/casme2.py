@@ -17,7 +17,6 @@ from pydantic import Field
 from mer.core.params import Params
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
-from mer.datasets.expected import releases_of
 from mer.datasets.locate import find_media, scan_clips
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TreeKey
 from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, SideTable, TableReader
@@ -68,7 +67,7 @@ def annotation_of(row: Row, **cells: str) -> Annotation:
     flaws = [("V13", f"Subject {row['subject']!r} is not a subject number")] if subject is None else []
     flaws += [] if clip else [("V13", "Filename is blank")]
     subject = subject or safe_id(row["subject"])
-    return Annotation.of(row, subject, clip, sample_id=f"{subject}/{safe_id(clip)}", flaws=tuple(flaws), **cells)
+    return Annotation.of(row, subject, clip, flaws=tuple(flaws), **cells)
 
 
 _SELECTED = ("CASME2_RAW_selected", "CASME2-RAW-selected", "RAW_selected")
@@ -83,7 +82,6 @@ DATABASE = Database(
         MediaTree(view="cropped", folders=_CROPPED, picture=COLOUR),
     ),
     tables=("CASME2-coding-20190701.xlsx", "CASME2-coding-20140508.xlsx"),
-    releases=releases_of("casme2"),
 )
 _OBJECTIVE = {
     "subject": ("subject",),

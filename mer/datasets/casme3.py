@@ -18,7 +18,6 @@ from pydantic import Field
 from mer.core.params import Params
 from mer.datasets.annotations import Annotation, RowRules, left_out, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.expected import releases_of
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
 from mer.datasets.table_reader import EVENT_COLUMNS, Given, TableReader, each, rules_with_apex
 from mer.datasets.tables import Row
@@ -133,7 +132,6 @@ DATABASE = Database(
         "CAS(ME)3_part_A_v2.xls",
         "CAS(ME)3_part_A_v1.xls",
     ),
-    releases=releases_of("casme3a"),
 )
 READER = TableReader(
     name="casme3",

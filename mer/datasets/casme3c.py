@@ -21,7 +21,6 @@ from mer.core.params import Params
 from mer.datasets import files
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.expected import releases_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.locate import media_base, require_clips, scan_clips
 from mer.datasets.options import AlternativesKey, NoApexKey, TableKey
@@ -133,7 +132,6 @@ DATABASE = Database(
     emotions=frozenset({"negative", "positive", "surprise", "others"}),
     trees=(_TREE,),
     tables=("CAS(ME)3_part_C_ME.xlsx",),
-    releases=releases_of("casme3c"),
 )
 READER = TableReader(
     name="casme3c",

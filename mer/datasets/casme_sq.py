@@ -19,7 +19,6 @@ from mer.core.params import Params
 from mer.datasets import files, tables
 from mer.datasets.annotations import Annotation, left_out, safe_id
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
-from mer.datasets.expected import releases_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.locate import find_media, require_clips, scan_clips
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey, TreeKey
@@ -29,13 +28,8 @@ from mer.datasets.tables import Row
 
 SHEET = "CASFEcode_final"
 COLUMNS = ("participant", "video", "onset", "apex", "offset", "aus", "emotion", "type", "self_report")
-PEOPLE = dict(
-    zip(
-        range(1, 23),
-        (15, 16, 19, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40),
-        strict=True,
-    )
-)
+#: Participant of the coding table -> number of the folder.
+PEOPLE = dict(enumerate((15, 16, *range(19, 28), *range(29, 39), 40), start=1))
 #: Folders of rawpic without a row: two films without a label, and a misplaced copy (subject/film).
 UNLABELLED = ("s15/0508", "s23/0503", "s19/23_0502")
 FILMS = {
@@ -141,7 +135,6 @@ def _annotation(row: Row, given: Given[Options]) -> Annotation:
         video,
         offset=offset,
         expression_type=kind if kind in ("micro", "macro") else "clip",
-        sample_id=f"{subject}/{safe_id(video)}",
         video_id=f"{subject}/{film or safe_id(video)}",
         media=(subject, film or video) if options.view == "raw" else None,
         errata_key=f"p{participant} {video}",
@@ -177,7 +170,6 @@ DATABASE = Database(
     emotions=frozenset({"negative", "positive", "surprise", "others"}),
     trees=(_RAW, _SELECTED, _CROPPED),
     tables=("CAS(ME)^2code_final.xlsx", "code_final.xlsx", "CAS(ME)^2code_final(Updated).xlsx", "CAS(ME)^2.xlsx"),
-    releases=releases_of("casme_sq"),
     unlabelled=UNLABELLED,
 )
 READER = TableReader(

@@ -8,9 +8,11 @@ here or in a reader imports OpenCV, torch or pandas; spreadsheets are opened onl
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
@@ -73,6 +75,18 @@ class Release:
     secondary: Mapping[str, int] = field(default_factory=dict)
 
 
+def _known_releases(database: str) -> tuple[Release, ...]:
+    return tuple(
+        Release(known["release"], known["status"], known["counts"], known.get("secondary", {}))
+        for known in _expected().get(database, ())
+    )
+
+
+@cache
+def _expected() -> dict[str, Any]:
+    return json.loads(Path(__file__).with_name("expected.json").read_text(encoding="utf-8"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class MediaTree:
     """One tree of images or videos that a database is released as.
@@ -110,7 +124,8 @@ class Database:
         trees: how its media are released; the first where the reader has no option `view`.
         tables: released names of its annotation table, best first.
         chosen_by: options of the reader that choose it, where a reader reads several databases.
-        releases: counts of known copies, against which every reading is held (V04).
+        releases: counts of known copies, against which every reading is held (V04); those that `expected.json` has
+            under the name, where none are given.
         unlabelled: beginnings of `subject/clip` of folders that the release itself ships without a row.
     """
 
@@ -123,6 +138,10 @@ class Database:
     chosen_by: Mapping[str, str] = field(default_factory=dict)
     releases: tuple[Release, ...] = ()
     unlabelled: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.releases:
+            object.__setattr__(self, "releases", _known_releases(self.name))
 
     def tree_of(self, view: str) -> MediaTree | None:
         """Return the tree whose rows carry `view`, None without one."""

@@ -1,18 +1,14 @@
 """Counts that each known release must have, and what a reading has instead (V04).
 
-`expected.json` holds aggregate counts only; the card of each database takes its own from there. A difference is a
+The card of each database has the counts of its known copies (`contract.Release`), aggregates only. A difference is a
 warning: it tells an edited copy or a subset from the release.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from mer.core.sample import Sample
 from mer.datasets.contract import Release
@@ -33,19 +29,6 @@ class Count:
     def ok(self) -> bool:
         """Tell whether the count is as expected."""
         return self.found == self.expected
-
-
-def releases_of(database: str) -> tuple[Release, ...]:
-    """Return the known releases of a database that `expected.json` holds; () without any."""
-    return tuple(
-        Release(known["release"], known["status"], known["counts"], known.get("secondary", {}))
-        for known in _known().get(database, ())
-    )
-
-
-@cache
-def _known() -> dict[str, Any]:
-    return json.loads(Path(__file__).with_name("expected.json").read_text(encoding="utf-8"))
 
 
 def release_for(releases: Sequence[Release], file: str) -> Release | None:

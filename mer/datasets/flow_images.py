@@ -19,9 +19,8 @@ from mer.core.filenames import stem_of, suffix_of
 from mer.core.params import Params
 from mer.core.sample import Sample
 from mer.datasets import files, tables
-from mer.datasets.annotations import Annotation, exclude_repeated, safe_id
+from mer.datasets.annotations import exclude_repeated, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.expected import releases_of
 from mer.datasets.labels import with_classes
 from mer.datasets.locate import find_media
 from mer.datasets.reading import Listing, Reading
@@ -149,16 +148,11 @@ def _checked(sample: Sample, row: tables.Row, known: bool, reading: Reading) -> 
     return sample
 
 
-def _no_annotations(rows: Sequence[tables.Row], given: object) -> list[Annotation]:
-    return []
-
-
 DATABASE = Database(
     name="flow_images",
     emotions=frozenset(CLASSES.values()),
     trees=(MediaTree(view="flow", folders=("STSNet_whole_norm_u_v_os",), picture=Picture((28, 28), 3)),),
     tables=("combined_3_class2_for_optical_flow.csv",),
-    releases=releases_of("flow_images"),
 )
 READER = _FlowImages(
     name="flow_images",
@@ -177,6 +171,6 @@ READER = _FlowImages(
     },
     telling=("dataset", "sub", "file"),
     header="label",
-    annotate=_no_annotations,
+    annotate=lambda rows, given: [],  # `samples_from` makes the rows itself
     scan_media=_scan,
 )

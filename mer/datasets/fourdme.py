@@ -17,7 +17,6 @@ from pydantic import Field
 from mer.core.params import Params
 from mer.datasets.annotations import Annotation, RowRules, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.expected import releases_of
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TableKey
 from mer.datasets.table_reader import EVENT_COLUMNS, Given, TableReader, each, rules_with_apex
@@ -52,8 +51,7 @@ def _rules(options: Options, annotations: Sequence[Annotation]) -> RowRules:
 def _annotation(row: Row, given: Given[Options]) -> Annotation:
     subject, fold = _code(row["subject"]), _code(row["filename"])
     flaws = [("V13", f"{name} is blank") for name, code in (("sub_ID", subject), ("fold_name", fold)) if not code]
-    sample_id = f"{safe_id(subject)}/{safe_id(fold)}"
-    return Annotation.of(row, safe_id(subject), fold, sample_id=sample_id, media=(subject, fold), flaws=tuple(flaws))
+    return Annotation.of(row, safe_id(subject), fold, media=(subject, fold), flaws=tuple(flaws))
 
 
 _TREE = MediaTree(
@@ -69,7 +67,6 @@ DATABASE = Database(
     emotions=frozenset({"positive", "negative", "surprise", "repression", "others"}),
     trees=(_TREE,),
     tables=("4DME_Labelling_Micro_release v1.xlsx",),
-    releases=releases_of("fourdme"),
 )
 READER = TableReader(
     name="fourdme",

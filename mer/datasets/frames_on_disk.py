@@ -26,15 +26,15 @@ def with_media(
 
     Args:
         sample: a row whose onset and offset are in file-number units.
-        clip: the clip's name and files on disk, None when there are none.
+        clip: the clip's name and files on disk, None when there are none; an empty folder is its path and a `/`.
         folded: every clip on disk, for the nearest names.
         may_miss: share of the interval's frames that may be absent.
         note: called with every problem.
     """
-    if clip is None or not clip[1]:
+    files = [path for path in clip[1] if not path.endswith("/")] if clip else []
+    if not files:
         near = _near(sample, folded)
         return _missing(sample, f"no frames found{near}", "V09", note)
-    files = clip[1]
     if is_video(files[0]):
         if len(files) > 1:
             reason = f"{len(files)} videos: {', '.join(sorted(files)[:3])}"

@@ -18,7 +18,6 @@ from mer.core.sample import ActionUnit
 from mer.datasets.annotations import Annotation, RowRules, safe_id
 from mer.datasets.au import parse_aus
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.expected import releases_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.options import AlternativesKey, NoApexKey, TableKey
 from mer.datasets.table_reader import AUS, Given, TableReader, each, rules_without_apex
@@ -60,7 +59,6 @@ def _annotation(row: Row, given: Given[Options]) -> Annotation:
         subject,
         name,
         **({"onset": "", "offset": ""} if no_event else {}),
-        sample_id=f"{subject}/{safe_id(name)}",
         media=("", name),
         notes=(f"note of the table: {note}",) if note else (),
         flaws=tuple(flaws),
@@ -77,7 +75,6 @@ DATABASE = Database(
         MediaTree(view="raw", folders=("MEVIEW",), example="videos like sub01-1.mp4", picture=Picture((1280, 720))),
     ),
     tables=("MEVIEW.xls",),
-    releases=releases_of("meview"),
 )
 READER = TableReader(
     name="meview",

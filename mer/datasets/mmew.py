@@ -17,7 +17,6 @@ from mer.core.params import Params
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.errata import errata_of
-from mer.datasets.expected import releases_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey
@@ -96,7 +95,6 @@ DATABASE = Database(
     emotions=frozenset(CODES.values()),
     trees=(_TREE,),
     tables=("MMEW_Micro_Exp.xlsx", "MMEW_Micro_Exp(20).xlsx", "MMEW_Micro_Exp_v2.xlsx"),
-    releases=releases_of("mmew"),
 )
 READER = TableReader(
     name="mmew",

@@ -16,7 +16,6 @@ from mer.core.filenames import is_video
 from mer.core.params import Params
 from mer.datasets.annotations import Annotation, RowRules, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree
-from mer.datasets.expected import releases_of
 from mer.datasets.intervals import ApexRules
 from mer.datasets.table_reader import Given, SideTable, TableReader
 from mer.datasets.tables import Row
@@ -72,7 +71,6 @@ DATABASE = Database(
     emotions=frozenset({"deceptive", "truthful"}),
     trees=(MediaTree(view="raw", example="videos like Clips/Deceptive/trial_lie_001.mp4"),),
     tables=("All_Gestures_Deceptive and Truthful.csv",),
-    releases=releases_of("rld"),
 )
 READER = TableReader(
     name="rld",

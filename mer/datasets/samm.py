@@ -17,7 +17,6 @@ from mer.core.params import Params
 from mer.datasets.annotations import Annotation, RowRules, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.errata import errata_of
-from mer.datasets.expected import releases_of
 from mer.datasets.intervals import ApexPolicy, ApexRules, frame_number
 from mer.datasets.options import AlternativesKey, TablesKey
 from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, TableReader, each
@@ -60,10 +59,7 @@ def _annotation(row: Row, given: Given[Options]) -> Annotation:
     offset, mended = row["offset"], tuple[str, ...]()
     if given.errata:
         offset, mended = _offset(row, given.listing.get((subject, clip), ()), clip)
-    sample_id = f"{subject}/{safe_id(clip)}"
-    return Annotation.of(
-        row, subject, clip, offset=offset, sample_id=sample_id, errata_key=clip, flaws=tuple(flaws), mended=mended
-    )
+    return Annotation.of(row, subject, clip, offset=offset, errata_key=clip, flaws=tuple(flaws), mended=mended)
 
 
 def _offset(row: Row, names: Sequence[str], clip: str) -> tuple[str, tuple[str, ...]]:
@@ -93,7 +89,6 @@ DATABASE = Database(
         ),
     ),
     tables=("SAMM_Micro_FACS_Codes_v2.xlsx", "SAMM_20181215_Micro_FACS_Codes_v2.xlsx"),
-    releases=releases_of("samm"),
 )
 READER = TableReader(
     name="samm",

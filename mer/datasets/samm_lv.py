@@ -20,7 +20,6 @@ from mer.core.params import Params
 from mer.datasets import samm
 from mer.datasets.annotations import Annotation, RowRules, left_out, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.expected import releases_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey
 from mer.datasets.table_reader import AUS, EVENT_COLUMNS, Given, SideTable, TableReader, rules_with_apex
@@ -112,7 +111,6 @@ DATABASE = Database(
     emotions=samm.DATABASE.emotions,
     trees=(_TREE,),
     tables=("SAMM_LongVideos_V3_Release.xlsx", "SAMM_LongVideos_V2_Release.xlsx", "SAMM_LongVideos_V1_Release.xlsx"),
-    releases=releases_of("samm_lv"),
 )
 _EMOTIONS = {"filename": ("filename",), "emotion": ("estimatedemotion",)}
 READER = TableReader(

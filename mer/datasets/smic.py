@@ -8,7 +8,7 @@ onset and offset, and there is no apex and no action unit. `non_micro` folders a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -18,13 +18,12 @@ from mer.core.errors import DatasetError
 from mer.core.filenames import file_numbers, is_image
 from mer.core.params import Params
 from mer.datasets import files
-from mer.datasets.annotations import Annotation, assemble
-from mer.datasets.contract import VGA, Database, Licence, MediaTree, Picture, Reader
-from mer.datasets.expected import note_differences, releases_of
+from mer.datasets.annotations import Annotation
+from mer.datasets.contract import VGA, Database, Licence, MediaTree, Picture
 from mer.datasets.locate import find_media, require_clips
 from mer.datasets.options import CameraKey, NoApexKey
-from mer.datasets.reading import Listing, Reading
-from mer.datasets.table_reader import rules_without_apex
+from mer.datasets.table_reader import Given, TableReader, rules_without_apex
+from mer.datasets.tables import Row
 
 FPS = {"hs": 100.0, "vis": 25.0, "nir": 25.0}
 EMOTIONS = {"ne": "negative", "po": "positive", "sur": "surprise"}
@@ -49,60 +48,38 @@ def clip_name(text: str) -> tuple[str, str, str] | None:
     return subject, f"{subject}_{match[2]}_{int(match[3]):02d}", EMOTIONS[match[2]]
 
 
-class _Smic(Reader[Options]):
-    """A database whose folders say all; its `table` and `errata` are without effect."""
-
-    def read(self, root: Path, options: Options, errata: bool = True) -> Reading:
-        """See `Reader.read`."""
-        database = self.database(options)
-        listing = self.scan(files.checked_root(root, database.name), options)
-        reading = self.samples_from((), listing, options, "", errata)
-        note_differences(reading, database.releases)
-        return reading
-
-    def scan(self, root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
-        """Return (`s03`, `s03_po_09`) -> image paths relative to `root`; an empty clip folder gives its path alone."""
-        database, tree = self.database(options), self.tree(options)
-        top = find_media(root, database.name, tree.folders, "set `view`")
-        base = files.find_folder(top, (options.modality,)) or top
-        listing: dict[tuple[str, str], list[str]] = {}
-        for folder, _, names in files.walk(root, base):
-            clip = clip_name(folder.name)
-            above = [files.folded(part) for part in folder.parts]
-            if clip is None or "nonmicro" in above:
-                continue
-            path = folder.relative_to(root).as_posix()
-            if clip[:2] in listing:
-                raise DatasetError(path, f"clip {clip[1]} is there twice", "one folder per clip", "remove the copy")
-            listing[clip[:2]] = [f"{path}/{name}" for name in names if is_image(name)] or [f"{path}/"]
-        require_clips(root, database.name, listing, tree.example)
-        return listing
-
-    def samples_from(
-        self,
-        table: Sequence[Mapping[str, str]],
-        listing: Listing,
-        options: Options,
-        release: str,
-        errata: bool = True,
-        **beside: Sequence[Mapping[str, str]],
-    ) -> Reading:
-        """See `Reader.samples_from`: one row per clip of the listing."""
-        annotations, images = [], {}
-        for (_, name), paths in sorted(listing.items()):
-            clip = clip_name(name)
-            if clip is None:
-                raise DatasetError(name, "is not a clip name", "names like s03_po_09")
-            images[clip[:2]] = [path for path in paths if is_image(path)]
-            annotations.append(_annotation(*clip, images[clip[:2]], paths[0] if paths else ""))
-        view, rules = self.tree(options).view, rules_without_apex(options)
-        return assemble(self.database(options), view, rules, annotations, images, release)
+def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
+    """Return (`s03`, `s03_po_09`) -> image paths relative to `root`; an empty clip folder gives its path alone."""
+    database, tree = READER.database(options), READER.tree(options)
+    top = find_media(root, database.name, tree.folders, "set `view`")
+    base = files.find_folder(top, (options.modality,)) or top
+    listing: dict[tuple[str, str], list[str]] = {}
+    for folder, _, names in files.walk(root, base):
+        clip = clip_name(folder.name)
+        if clip is None or "nonmicro" in map(files.folded, folder.parts):
+            continue
+        path = folder.relative_to(root).as_posix()
+        if clip[:2] in listing:
+            raise DatasetError(path, f"clip {clip[1]} is there twice", "one folder per clip", "remove the copy")
+        listing[clip[:2]] = [f"{path}/{name}" for name in names if is_image(name)] or [f"{path}/"]
+    require_clips(root, database.name, listing, tree.example)
+    return listing
 
 
-def _annotation(subject: str, clip: str, emotion: str, images: Sequence[str], path: str) -> Annotation:
-    """Return the annotation of a clip from its name; its images, and a path in its folder for what lies above."""
-    numbers = file_numbers(images)
-    above = PurePosixPath(path).parent.parent.name.strip().casefold()
+def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:
+    """Return one annotation per clip of the listing."""
+    annotations = []
+    for (_, name), paths in sorted(given.listing.items()):
+        clip = clip_name(name)
+        if clip is None:
+            raise DatasetError(name, "is not a clip name", "names like s03_po_09")
+        annotations.append(_annotation(*clip, paths))
+    return annotations
+
+
+def _annotation(subject: str, clip: str, emotion: str, paths: Sequence[str]) -> Annotation:
+    numbers = file_numbers(filter(is_image, paths))
+    above = PurePosixPath(paths[0] if paths else "").parent.parent.name.strip().casefold()
     flaws: tuple[tuple[str, str], ...] = ()
     if above in EMOTIONS.values() and above != emotion:
         flaws = (("V13", f"folder {above} but the name says {emotion}"),)
@@ -123,15 +100,19 @@ def _database(camera: str) -> Database:
         emotions=frozenset(EMOTIONS.values()),
         trees=(raw, cropped),
         chosen_by={"modality": camera},
-        releases=releases_of(f"smic_{camera}"),
     )
 
 
-READER = _Smic(
+READER = TableReader(
     name="smic",
     options=Options,
     licence=Licence(
         "the SMIC licence agreement of the University of Oulu", "oulu.fi/cmvs/node/41319", "Li et al., FG 2013"
     ),
     databases=tuple(map(_database, FPS)),
+    columns={},
+    telling=(),
+    rules=rules_without_apex,
+    annotate=_annotations,
+    scan_media=_scan,
 )

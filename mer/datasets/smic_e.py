@@ -18,7 +18,6 @@ from mer.core.params import Params
 from mer.datasets import tables
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree
-from mer.datasets.expected import releases_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.options import CameraKey, NoApexKey, TablesKey
@@ -167,7 +166,6 @@ def _database(camera: str) -> Database:
         trees=(tree,),
         tables=tuple(f"{stem}.xlsx" for stem in stems),
         chosen_by={"modality": camera},
-        releases=releases_of(f"smic_e_{camera}"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The reader of a database that comes with an annotation table: what its card and a few functions leave to be done.
+"""The reader of a database with or without an annotation table: what its card and a few functions leave to be done.
 
 It finds the table and the media below the root, reads both, hands the table's rows to the database's own `annotate`,
 and lets `mer.datasets.annotations.assemble` turn the annotations into canonical rows (specs/datasets.md §0).
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from mer.datasets import files, tables
+from mer.datasets.alternatives import Alternatives
 from mer.datasets.annotations import Annotation, RowRules, assemble
 from mer.datasets.contract import OptionsT, Reader
 from mer.datasets.errata import Erratum, errata_of
@@ -82,7 +83,7 @@ def rules_with_apex(options: Any, annotations: Sequence[Annotation] = ()) -> Row
 
 def rules_without_apex(options: Any, annotations: Sequence[Annotation] = ()) -> RowRules:
     """Return the rules of a database that annotates no apex: the key `apex`, and `alternatives` where it has it."""
-    alternatives = getattr(options, "alternatives", "all")
+    alternatives: Alternatives = getattr(options, "alternatives", "all")
     return RowRules(ApexRules(options.apex, annotated=False), alternatives=alternatives)
 
 
@@ -93,7 +94,9 @@ def errata_of_view(listing: Listing, database: str, view: str) -> Errata:
 
 @dataclass(frozen=True, kw_only=True)
 class TableReader(Reader[OptionsT]):
-    """A database with an annotation table; the functions are what is peculiar to it.
+    """A database whose rows are annotations of a table or, where its card names none, of the folders alone.
+
+    The functions are what is peculiar to it.
 
     Args:
         columns: our column name -> normalised header texts that mean it (`mer.datasets.tables.column_key`), best first.
@@ -127,24 +130,28 @@ class TableReader(Reader[OptionsT]):
         """See `Reader.read`."""
         database = self.database(options)
         root = files.checked_root(root, database.name)
-        path = find_table(root, database.name, getattr(options, "table", ""), database.tables)
-        rows, notes = self._rows(path, options)
+        rows, notes, release = self._table(root, options)
         listing = self.scan(root, options)
         beside = {}
         for name, side in self.side_tables.items():
             file = side.find(root, options)
             beside[name] = tables.read_table(file, side.header).rows if file else []
-        reading = self.samples_from(rows, listing, options, tables.release_of(path), errata, **beside)
+        reading = self.samples_from(rows, listing, options, release, errata, **beside)
         for text in notes:
             reading.note("V03", "warning", text)
         note_differences(reading, database.releases)
         return reading
 
-    def _rows(self, path: Path, options: OptionsT) -> tuple[Sequence[tables.Row], Sequence[str]]:
+    def _table(self, root: Path, options: OptionsT) -> tuple[Sequence[tables.Row], Sequence[str], str]:
+        """Return the rows of the annotation table, notes on its cells, and its name and digest."""
+        database = self.database(options)
+        if not database.tables:
+            return (), (), ""
+        path = find_table(root, database.name, getattr(options, "table", ""), database.tables)
         if self.read_table:
-            return self.read_table(path, options)
+            return *self.read_table(path, options), tables.release_of(path)
         table = tables.read_table(path, self.header, self.sheets)
-        return table.rows, table.notes
+        return table.rows, table.notes, tables.release_of(path)
 
     def scan(self, root: Path, options: OptionsT) -> dict[tuple[str, str], list[str]]:
         """Return (canonical subject, clip) -> paths relative to `root` of the tree that the options choose.

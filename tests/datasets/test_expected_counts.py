@@ -9,9 +9,11 @@ from pathlib import Path
 import mer.datasets.expected as module
 from mer.core.sample import Sample
 from mer.datasets.errata import corrected, errata_of
-from mer.datasets.expected import counted, measure, note_differences, release_for, releases_of
+from mer.datasets.expected import counted, measure, note_differences, release_for
 from mer.datasets.reading import Reading
+from mer.datasets.registry import databases
 
+RELEASES = databases()["casme2"][1].releases
 FOLDER = Path(module.__file__).parent
 
 
@@ -27,18 +29,18 @@ def test_known_totals_add_up():
 
 
 def test_the_release_is_known_by_its_file():
-    casme2, samm_lv = releases_of("casme2"), releases_of("samm_lv")
-    assert release_for(casme2, "CASME2-coding-20140508.xlsx sha256:ab").counts["emotion sadness"] == 7
-    assert release_for(casme2, "mine.xlsx") is None
+    samm_lv = databases()["samm_lv"][1].releases
+    assert release_for(RELEASES, "CASME2-coding-20140508.xlsx sha256:ab").counts["emotion sadness"] == 7
+    assert release_for(RELEASES, "mine.xlsx") is None
     assert release_for(samm_lv, "SAMM_LongVideos_V3_Release.xlsx").status == "secondary"
 
 
 def test_differences_are_listed_once():
     row = Sample("casme2", "sub01", "casme2:sub01", "a", "a", "", emotion_norm="joy")
     reading = Reading("casme2", "CASME2-coding-20190701.xlsx sha256:0", [row])
-    found = {d.what: (d.found, d.expected) for d in counted(reading, releases_of("casme2")) if not d.ok}
+    found = {d.what: (d.found, d.expected) for d in counted(reading, RELEASES) if not d.ok}
     assert found["rows"] == (1, 255) and found["emotion joy"] == (1, 0) and found["subject sub01"] == (1, 9)
-    note_differences(reading, releases_of("casme2"))
+    note_differences(reading, RELEASES)
     assert [p.rule for p in reading.problems] == ["V04"]
     assert measure([row])["subjects"] == 1
 

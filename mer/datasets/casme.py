@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from pydantic import Field
 
 from mer.core.params import Params
+from mer.datasets import owners
 from mer.datasets.casme2 import annotation_of, subject_of
 from mer.datasets.contract import COLOUR, Database, Licence, MediaTree
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
@@ -51,9 +52,7 @@ DATABASE = Database(
 READER = TableReader(
     name="casme",
     options=Options,
-    licence=Licence(
-        "the licence agreement of the CASME databases", "casme.psych.ac.cn/casme/e1", "Yan et al., FG 2013"
-    ),
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e1", "Yan et al., FG 2013"),
     databases=(DATABASE,),
     columns={
         "subject": ("subject",),

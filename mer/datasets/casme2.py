@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field
 
 from mer.core.params import Params
+from mer.datasets import owners
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
 from mer.datasets.locate import find_media, scan_clips
@@ -91,11 +92,7 @@ _OBJECTIVE = {
 READER = TableReader(
     name="casme2",
     options=Options,
-    licence=Licence(
-        "the licence agreement of the CASME databases",
-        "casme.psych.ac.cn/casme/e2",
-        "Yan et al., PLoS ONE 9(1):e86041, 2014",
-    ),
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e2", "Yan et al., PLoS ONE 9(1):e86041, 2014"),
     databases=(DATABASE,),
     columns={**EVENT_COLUMNS, "aus": AUS, "emotion": EMOTION},
     side_tables={"objective": SideTable(_OBJECTIVE, names=("CASME2-ObjectiveClasses.xlsx",))},

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from mer.core.params import Params
+from mer.datasets import owners
 from mer.datasets.annotations import Annotation, RowRules, left_out, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
@@ -136,11 +137,7 @@ DATABASE = Database(
 READER = TableReader(
     name="casme3",
     options=Options,
-    licence=Licence(
-        "the licence agreement of the CASME databases",
-        "casme.psych.ac.cn/casme/e4",
-        "Li et al., IEEE TPAMI 45(3), 2023",
-    ),
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e4", "Li et al., IEEE TPAMI 45(3), 2023"),
     databases=(DATABASE,),
     columns={
         **EVENT_COLUMNS,

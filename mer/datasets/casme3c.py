@@ -18,7 +18,7 @@ from pydantic import Field
 
 from mer.core.errors import ClipError
 from mer.core.params import Params
-from mer.datasets import files
+from mer.datasets import files, owners
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.intervals import frame_number
@@ -136,11 +136,7 @@ DATABASE = Database(
 READER = TableReader(
     name="casme3c",
     options=Options,
-    licence=Licence(
-        "the licence agreement of the CASME databases",
-        "casme.psych.ac.cn/casme/e4",
-        "Li et al., IEEE TPAMI 45(3), 2023",
-    ),
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e4", "Li et al., IEEE TPAMI 45(3), 2023"),
     databases=(DATABASE,),
     columns={
         "subject": ("sub", "subject"),

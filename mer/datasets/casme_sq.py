@@ -16,7 +16,7 @@ from pydantic import Field
 
 from mer.core.errors import DatasetError
 from mer.core.params import Params
-from mer.datasets import files, tables
+from mer.datasets import files, owners, spreadsheets, tables
 from mer.datasets.annotations import Annotation, left_out, safe_id
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
 from mer.datasets.intervals import frame_number
@@ -64,7 +64,7 @@ def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
     Raises:
         DatasetError: no sheet has rows of nine cells that begin with a participant number (V03).
     """
-    book = tables.grids(path)
+    book = spreadsheets.read(path)
     for name in sorted(book.sheets, key=lambda name: name.strip().casefold() != SHEET.casefold()):
         rows = [
             Row(dict(zip(COLUMNS, [*cells[:9], *[""] * 9][:9], strict=True)), number)
@@ -175,11 +175,7 @@ DATABASE = Database(
 READER = TableReader(
     name="casme_sq",
     options=Options,
-    licence=Licence(
-        "the licence agreement of the CASME databases",
-        "casme.psych.ac.cn/casme/e3",
-        "Qu et al., IEEE TAFFC 9(4), 2018",
-    ),
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e3", "Qu et al., IEEE TAFFC 9(4), 2018"),
     databases=(DATABASE,),
     columns={name: (tables.column_key(name),) for name in COLUMNS},
     telling=("participant", "video", "onset", "offset"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mer.core.errors import ClipError, DatasetError
@@ -117,21 +117,19 @@ def walk(root: Path, base: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[Path,
 
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
     """Return the shallowest folder below `root` (or `root` itself) with one of `names`, earlier names first."""
-    by_name: dict[str, Path] = {}
-    for folder, folders, _ in walk(root, root, depth):
-        for name in folders:
-            by_name.setdefault(folded(name), folder / name)
-    by_name.setdefault(folded(root.name), root)
-    return next((by_name[folded(name)] for name in names if folded(name) in by_name), None)
+    folders = [folder / name for folder, names_below, _ in walk(root, root, depth) for name in names_below]
+    return _first_of([*folders, root], names, folded)
 
 
 def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
     """Return the shallowest file below `root` with one of `names` (extension included), earlier names first."""
-    by_name: dict[str, Path] = {}
-    for folder, _, files in walk(root, root, depth):
-        for name in files:
-            by_name.setdefault(name.casefold().strip(), folder / name)
-    return next((by_name[name.casefold()] for name in names if name.casefold() in by_name), None)
+    files = [folder / name for folder, _, names_below in walk(root, root, depth) for name in names_below]
+    return _first_of(files, names, lambda name: name.casefold().strip())
+
+
+def _first_of(paths: Sequence[Path], names: Sequence[str], fold: Callable[[str], str]) -> Path | None:
+    by_name = {fold(path.name): path for path in reversed(paths)}
+    return next((by_name[fold(name)] for name in names if fold(name) in by_name), None)
 
 
 def numbered(names: Iterable[str], where: str) -> dict[int, str]:

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from mer.core.errors import ConfigError, DatasetError
 from mer.core.registry import nearest
 from mer.core.sample import Sample
+from mer.datasets.labels import family_of
 from mer.datasets.reading import Reading
 from mer.datasets.registry import databases
 
@@ -69,7 +70,7 @@ def recordings(reading: Reading) -> list[Sample]:
         if like is None:
             continue
         path = file if like.media_kind == "video" else PurePosixPath(file).parent.as_posix()
-        family = like.group.partition(":")[0]
+        family = family_of(like)
         row = dataclasses.replace(
             like, subject=subject, group=f"{family}:{subject}", video_id=f"{subject}/{clip}", media_path=path
         )

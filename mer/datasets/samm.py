@@ -14,6 +14,7 @@ from pydantic import Field
 
 from mer.core.filenames import file_numbers
 from mer.core.params import Params
+from mer.datasets import owners
 from mer.datasets.annotations import Annotation, RowRules, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.errata import errata_of
@@ -93,11 +94,7 @@ DATABASE = Database(
 READER = TableReader(
     name="samm",
     options=Options,
-    licence=Licence(
-        "the SAMM licence form of Manchester Metropolitan University",
-        "the paper's authors (M. H. Yap)",
-        "Davison et al., IEEE TAFFC 9(1):116-129, 2018",
-    ),
+    licence=Licence(owners.SAMM, "the paper's authors (M. H. Yap)", "Davison et al., IEEE TAFFC 9(1):116-129, 2018"),
     databases=(DATABASE,),
     columns={
         **EVENT_COLUMNS,

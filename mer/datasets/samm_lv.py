@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field
 
 from mer.core.params import Params
-from mer.datasets import samm
+from mer.datasets import owners, samm
 from mer.datasets.annotations import Annotation, RowRules, left_out, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.intervals import frame_number
@@ -116,11 +116,7 @@ _EMOTIONS = {"filename": ("filename",), "emotion": ("estimatedemotion",)}
 READER = TableReader(
     name="samm_lv",
     options=Options,
-    licence=Licence(
-        "the SAMM licence form of Manchester Metropolitan University",
-        "the paper's authors (M. H. Yap)",
-        "Yap, Kendrick, Yap, FG 2020",
-    ),
+    licence=Licence(owners.SAMM, "the paper's authors (M. H. Yap)", "Yap, Kendrick, Yap, FG 2020"),
     databases=(DATABASE,),
     columns={**EVENT_COLUMNS, "type": ("type",), "aus": AUS},
     sheets=("FACS_Movement_Only",),

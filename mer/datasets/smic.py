@@ -17,7 +17,7 @@ from pydantic import Field
 from mer.core.errors import DatasetError
 from mer.core.filenames import file_numbers, is_image
 from mer.core.params import Params
-from mer.datasets import files
+from mer.datasets import files, owners
 from mer.datasets.annotations import Annotation
 from mer.datasets.contract import VGA, Database, Licence, MediaTree, Picture
 from mer.datasets.locate import find_media, require_clips
@@ -106,9 +106,7 @@ def _database(camera: str) -> Database:
 READER = TableReader(
     name="smic",
     options=Options,
-    licence=Licence(
-        "the SMIC licence agreement of the University of Oulu", "oulu.fi/cmvs/node/41319", "Li et al., FG 2013"
-    ),
+    licence=Licence(owners.SMIC, "oulu.fi/cmvs/node/41319", "Li et al., FG 2013"),
     databases=tuple(map(_database, FPS)),
     columns={},
     telling=(),

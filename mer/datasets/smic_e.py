@@ -15,7 +15,7 @@ from pydantic import Field
 from mer.core.errors import DatasetError
 from mer.core.filenames import file_numbers
 from mer.core.params import Params
-from mer.datasets import tables
+from mer.datasets import owners, spreadsheets, tables
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree
 from mer.datasets.intervals import frame_number
@@ -68,7 +68,7 @@ def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
     Raises:
         DatasetError: neither headers nor rows like the released ones are there (V03).
     """
-    book = tables.grids(path)
+    book = spreadsheets.read(path)
     for grid in book.sheets.values():
         for at, header in enumerate(grid[: tables.HEADER_ROWS]):
             keys = {tables.column_key(text) for text in header}
@@ -172,11 +172,7 @@ def _database(camera: str) -> Database:
 READER = TableReader(
     name="smic_e",
     options=Options,
-    licence=Licence(
-        "the SMIC licence agreement of the University of Oulu",
-        "oulu.fi/cmvs/node/41319",
-        "Li et al., IEEE TAFFC 9(4), 2018",
-    ),
+    licence=Licence(owners.SMIC, "oulu.fi/cmvs/node/41319", "Li et al., IEEE TAFFC 9(4), 2018"),
     databases=tuple(map(_database, FPS)),
     columns=COLUMNS,
     optional=("onset2", "offset2", "onset3", "offset3", "first", "emotion"),

@@ -48,11 +48,6 @@ def release_of(path: Path) -> str:
     return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def grids(path: Path) -> spreadsheets.Book:
-    """Return every sheet of a file as rows of text cells; raises `DatasetError` for what cannot be trusted."""
-    return spreadsheets.read(path)
-
-
 def read_table(path: Path, header: str = "subject", sheets: Sequence[str] = ()) -> Table:
     """Return the first sheet that has a cell equal to `header` within its first 30 rows.
 
@@ -64,7 +59,7 @@ def read_table(path: Path, header: str = "subject", sheets: Sequence[str] = ()) 
     Raises:
         DatasetError: the file is unreadable, or has no such header (V03).
     """
-    book = grids(path)
+    book = spreadsheets.read(path)
     preferred = {name.casefold(): rank for rank, name in enumerate(sheets)}
     names = sorted(book.sheets, key=lambda name: preferred.get(name.casefold().strip(), len(preferred)))
     for name in names:

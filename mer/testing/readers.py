@@ -54,7 +54,7 @@ def check_reader(reader: AnyReader, options: Params | None = None, listing: List
     check_card(reader)
     check_options(reader)
     check_refusals(reader)
-    if isinstance(reader, TableReader):
+    if isinstance(reader, TableReader) and reader.columns:
         check_columns(reader, options)
         draw = random.Random(0)
         for _ in range(draws):

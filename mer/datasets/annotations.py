@@ -59,9 +59,12 @@ class Annotation:
 
     @classmethod
     def of(cls, row: Row, subject: str, clip: str, **fields: Any) -> Annotation:
-        """Return the annotation of a table row: its cells of the columns in `CELLS`, and further `fields`."""
+        """Return the annotation of a table row: its cells of the columns in `CELLS`, and further `fields`.
+
+        `subject` is written in letters that an id may have.
+        """
         cells = {name: row.get(name, "") for name in CELLS}
-        return cls(row.number, subject, clip, **{**cells, **fields})
+        return cls(row.number, safe_id(subject), clip, **{**cells, **fields})
 
     @property
     def key(self) -> str:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from mer.core.params import Params
 from mer.datasets import owners
-from mer.datasets.annotations import Annotation, safe_id
+from mer.datasets.annotations import Annotation
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
 from mer.datasets.locate import find_media, scan_clips
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TreeKey
@@ -67,8 +67,7 @@ def annotation_of(row: Row, **cells: str) -> Annotation:
     subject, clip = subject_of(row["subject"]), row["filename"].strip()
     flaws = [("V13", f"Subject {row['subject']!r} is not a subject number")] if subject is None else []
     flaws += [] if clip else [("V13", "Filename is blank")]
-    subject = subject or safe_id(row["subject"])
-    return Annotation.of(row, subject, clip, flaws=tuple(flaws), **cells)
+    return Annotation.of(row, subject or row["subject"], clip, flaws=tuple(flaws), **cells)
 
 
 _SELECTED = ("CASME2_RAW_selected", "CASME2-RAW-selected", "RAW_selected")

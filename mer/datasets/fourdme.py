@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from pydantic import Field
 
 from mer.core.params import Params
-from mer.datasets.annotations import Annotation, RowRules, safe_id
+from mer.datasets.annotations import Annotation, RowRules
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TableKey
@@ -51,7 +51,7 @@ def _rules(options: Options, annotations: Sequence[Annotation]) -> RowRules:
 def _annotation(row: Row, given: Given[Options]) -> Annotation:
     subject, fold = _code(row["subject"]), _code(row["filename"])
     flaws = [("V13", f"{name} is blank") for name, code in (("sub_ID", subject), ("fold_name", fold)) if not code]
-    return Annotation.of(row, safe_id(subject), fold, media=(subject, fold), flaws=tuple(flaws))
+    return Annotation.of(row, subject, fold, media=(subject, fold), flaws=tuple(flaws))
 
 
 _TREE = MediaTree(

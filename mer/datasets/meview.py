@@ -15,7 +15,7 @@ from pydantic import Field
 
 from mer.core.params import Params
 from mer.core.sample import ActionUnit
-from mer.datasets.annotations import Annotation, RowRules, safe_id
+from mer.datasets.annotations import Annotation, RowRules
 from mer.datasets.au import parse_aus
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.intervals import frame_number
@@ -51,7 +51,7 @@ def _annotation(row: Row, given: Given[Options]) -> Annotation:
     flaws = []
     if number is None or not match or int(match[1]) != number:
         flaws.append(("V13", f"Subject {row['subject']!r} but Filename {name!r}"))
-    subject = f"sub{number:02d}" if number is not None else safe_id(row["subject"])
+    subject = f"sub{number:02d}" if number is not None else row["subject"]
     no_event = frame_number(row["onset"]) == 0 == frame_number(row["offset"])
     note = row["note"].strip()
     return Annotation.of(

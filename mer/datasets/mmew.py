@@ -60,7 +60,7 @@ def _annotation(row: Row, given: Given[Options]) -> Annotation:
     elif CODES.get(parts[2]) != normalise_emotion(row["emotion"]):
         named = CODES.get(parts[2], "no emotion")
         flaws.append(("V13", f"emotion {row['emotion']!r} but code {parts[2]:02d} of the name means {named}"))
-    subject, clip = parts[:2] if parts else (safe_id(row["subject"]), safe_id(row["filename"]))
+    subject, clip = parts[:2] if parts else (row["subject"], safe_id(row["filename"]))
     return Annotation.of(row, subject, clip, errata_key=clip, flaws=tuple(flaws))
 
 

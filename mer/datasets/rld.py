@@ -53,7 +53,7 @@ def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]
         subject = name if options.allow_speaker_leak and not speakers else speakers.get(name, "")
         annotation = Annotation.of(
             row,
-            safe_id(subject),
+            subject,
             name,
             emotion=row["label"],
             expression_type="clip",

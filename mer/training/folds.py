@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mer.core.errors import ConfigError, DatasetError
 from mer.core.sample import Sample, subject_key
 from mer.core.seeds import derive_seed
-from mer.datasets.labels import class_of, family_of, view_of
+from mer.datasets.labels import class_of, view_of
 from mer.models.grouping import deal_groups
 from mer.training.tables import Row, permute_labels, sorted_rows
 
@@ -166,7 +166,7 @@ def holdout_database(rows: Iterable[Row]) -> list[Fold]:
     ordered = sorted_rows(rows, "protocol database")
     families: dict[str, set[str]] = {}
     for row in ordered:
-        families.setdefault(family_of(row), set()).add(row.group)
+        families.setdefault(row.group.partition(":")[0], set()).add(row.group)
     if len(families) < 2:
         found = f"clips of one database family ({', '.join(families)})"
         raise DatasetError("protocol database", found, "at least two", "add a database or change the protocol")

@@ -8,6 +8,7 @@ import yaml
 
 from mer.checking.report_text import FOLDED
 from mer.datasets.registry import READERS, reader
+from mer.testing.readers import check_reader
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
 SECTIONS = {m[1]: m[2] for m in re.finditer(r"^## (\w+): .*?\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)}
@@ -72,3 +73,18 @@ def test_licences_are_required_by_the_key_that_the_page_shows():
         "licence form of Manchester Metropolitan University; see the paper's authors (M. H. Yap). (V20)"
     )
     assert set(LICENCES) == set(READERS) - {"videos"}
+
+
+def test_the_example_of_a_new_database_keeps_the_contract(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    module = {}
+    exec(code, module)
+    check_reader(module["READER"])
+    (tmp_path / "Clips" / "p01" / "c03").mkdir(parents=True)
+    for number in range(1, 30):
+        (tmp_path / "Clips" / "p01" / "c03" / f"{number:04d}.png").touch()
+    table = "Subject,Filename,Onset,Apex,Offset,Action Units,Emotion\np01,c03,2,9,20,12,Happy\n01,c04,2,9,20,,others\n"
+    (tmp_path / "coding.csv").write_text(table)
+    reading = module["READER"].read(tmp_path, module["Options"]())
+    assert [(row.sample_id, row.status) for row in reading.samples] == [("p01/c03", "ok"), ("01/c04", "excluded")]
+    assert [problem.rule for problem in reading.problems] == ["V13", "V09", "V04"]

@@ -25,7 +25,7 @@ def render(report: CheckReport, width: int = 110, everything: bool = False) -> s
     """Return a report as plain text.
 
     Args:
-        report: what was found.
+        report: what the check says.
         width: columns of the terminal; long lines are wrapped, none is cut.
         everything: list every problem, leftover folder and correction, not the first of each.
     """

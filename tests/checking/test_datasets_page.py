@@ -31,13 +31,13 @@ def test_every_snippet_is_a_valid_block(name):
 
 def told(section):
     """Return {(dataset, release, status): {count: number}} of the block of counts of a section."""
-    found = {}
+    shown = {}
     for text in re.findall(r"```counts\n(.*?)```", section, re.DOTALL):
         for line in re.sub(r"\n  ", " ", text).strip().splitlines():
             name, release, status, items = re.fullmatch(r"(\w+) (.+) \((\w+)\): (.*)", line).groups()
             pairs = (item.split(" = ") for item in items.split(", "))
-            found[name, release, status] = {what: int(number) for what, number in pairs}
-    return found
+            shown[name, release, status] = {what: int(number) for what, number in pairs}
+    return shown
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -38,8 +38,8 @@ def test_the_release_is_known_by_its_file():
 def test_differences_are_listed_once():
     row = Sample("casme2", "sub01", "casme2:sub01", "a", "a", "", emotion_norm="joy")
     reading = Reading("casme2", "CASME2-coding-20190701.xlsx sha256:0", [row])
-    found = {d.what: (d.found, d.expected) for d in counted(reading, RELEASES) if not d.ok}
-    assert found["rows"] == (1, 255) and found["emotion joy"] == (1, 0) and found["subject sub01"] == (1, 9)
+    different = {d.what: (d.found, d.expected) for d in counted(reading, RELEASES) if not d.ok}
+    assert different["rows"] == (1, 255) and different["emotion joy"] == (1, 0) and different["subject sub01"] == (1, 9)
     note_differences(reading, RELEASES)
     assert [p.rule for p in reading.problems] == ["V04"]
     assert measure([row])["subjects"] == 1

@@ -17,9 +17,9 @@ from mer.analysis.motion import measured
 from mer.analysis.page import render
 from mer.analysis.parts import Part, align_part, plan, spot_part
 from mer.analysis.tables import Result, write_tables
-from mer.checking.progress import bar
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
+from mer.core.progress import bar
 
 Log = Callable[[str], None]
 Update = Callable[[int, int], None]

@@ -89,9 +89,9 @@ def chain(clock: Clock, root: Path, products: Path) -> Errors:
         products: where the products go.
     """
     from mer.core.sample import media_row
-    from mer.datasets import casme2
+    from mer.datasets.casme2 import READER, Options
 
-    row = media_row(casme2.read(root, casme2.Options()).samples[0])
+    row = media_row(READER.read(root, Options()).samples[0])
     found: Errors = {}
     for turn in ("first", "second"):
         folder = products / turn

@@ -176,11 +176,11 @@ def frames(clock: Clock, root: Path, truths: Sequence[Path]) -> Errors:
     from mer.core.container import Container, ContainerWriter
     from mer.core.sample import media_row
     from mer.core.source import Source
-    from mer.datasets import casme2
+    from mer.datasets.casme2 import READER, Options
     from mer.stages.frames import listing, stage
 
     clock.warm = True  # Listing a clip a second time into the same container is not possible, and nothing is imported.
-    rows = {row.sample_id: media_row(row) for row in casme2.read(root, casme2.Options()).samples}
+    rows = {row.sample_id: media_row(row) for row in READER.read(root, Options()).samples}
     wrong = 0
     for path in truths:
         with Container(path) as truth:

@@ -6,29 +6,21 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
 
+from mer.checking.check_report import CheckReport
 from mer.checking.corrections import corrections
 from mer.checking.leftovers import unrecognised
 from mer.checking.media import Looked, look, plan
-from mer.checking.report import CheckReport
 from mer.core.errors import ConfigError, MerError
 from mer.core.params import Params
-from mer.core.registry import load, nearest
-from mer.datasets.expected import Count, counted, release_for
-from mer.datasets.licences import licence_line
+from mer.core.registry import nearest
+from mer.datasets.contract import AnyReader, Database
+from mer.datasets.expected import counted, release_for
 from mer.datasets.reading import Problem, Reading
-from mer.datasets.registry import READERS
-
-#: Names of single releases -> reader and the option that chooses them.
-NAMES: dict[str, tuple[str, dict[str, str]]] = {
-    **{f"smic_{camera}": ("smic", {"modality": camera}) for camera in ("hs", "vis", "nir")},
-    **{f"smic_e_{camera}": ("smic_e", {"modality": camera}) for camera in ("hs", "vis", "nir")},
-    "casme3a": ("casme3", {}),
-}
+from mer.datasets.registry import reader_of
 
 
 def check(
@@ -43,7 +35,7 @@ def check(
     decode: int = 3,
     name: str = "",
 ) -> CheckReport:
-    """Look at a download and say whether it can be used; nothing is written, nothing raised for what is found there.
+    """Look at a download and say whether it can be used; nothing is written, nothing raised for what is there.
 
     Args:
         root: the database's folder.
@@ -59,24 +51,23 @@ def check(
     Raises:
         ConfigError: unknown dataset, or a key or value that its reader does not have.
     """
-    reader_name, preset = NAMES.get(dataset, (dataset, {}))
-    if reader_name not in READERS:
-        raise ConfigError("dataset", f"unknown {dataset!r}", "a known database", nearest(dataset, [*READERS, *NAMES]))
-    reader = load(READERS, reader_name, "dataset")
+    reader, preset = reader_of(dataset)
     chosen = reader_options(reader, options, preset)
+    card = reader.database(chosen)
     empty = CheckReport(dataset, str(root), view=getattr(chosen, "view", ""), strict=strict)
     try:
         reading = reader.read(Path(root), chosen, errata)
-        found = look(Path(root).resolve(), plan(Path(root).resolve(), reading.samples, decode), progress)
-        licence = _licence(reader_name, name or dataset, licence_accepted)
-        return _report(empty, reading, found, licence, errata)
+        media = plan(Path(root).resolve(), reading.samples, decode, card)
+        looked = look(Path(root).resolve(), media, progress)
+        licence = _licence(reader, name or dataset, licence_accepted)
+        return _report(empty, card, reading, looked, licence, errata)
     except MerError as error:
         return dataclasses.replace(empty, fatal=error.line())
     except OSError as error:
         return dataclasses.replace(empty, fatal=f"{error.filename or root}: cannot be read ({error.strerror or error})")
 
 
-def reader_options(reader: ModuleType, options: Mapping[str, Any] | Params | None, preset: Mapping[str, str]) -> Params:
+def reader_options(reader: AnyReader, options: Mapping[str, Any] | Params | None, preset: Mapping[str, str]) -> Params:
     """Return a reader's options from plain values.
 
     Raises:
@@ -84,9 +75,9 @@ def reader_options(reader: ModuleType, options: Mapping[str, Any] | Params | Non
     """
     if isinstance(options, Params):
         return options
-    fields = reader.Options.model_fields
+    fields = reader.options.model_fields
     try:
-        return reader.Options.model_validate({**preset, **(options or {})})
+        return reader.options.model_validate({**preset, **(options or {})})
     except ValidationError as error:
         fault = error.errors()[0]
         key = str(fault["loc"][0])
@@ -96,10 +87,12 @@ def reader_options(reader: ModuleType, options: Mapping[str, Any] | Params | Non
         raise ConfigError(f"option {key}", f"bad value {fault['input']!r}", expected) from None
 
 
-def _report(empty: CheckReport, reading: Reading, found: Looked, licence: list[Problem], errata: bool) -> CheckReport:
-    counts = tuple(counted(reading))
-    spare = unrecognised(Path(empty.root).resolve(), reading.samples, reading.leftovers)
-    problems = [*reading.problems, *_of_release(reading, counts), *found.problems, *_of_folders(reading, spare)]
+def _report(
+    empty: CheckReport, card: Database, reading: Reading, looked: Looked, licence: list[Problem], errata: bool
+) -> CheckReport:
+    counts = tuple(counted(reading, card.releases))
+    spare = unrecognised(Path(empty.root).resolve(), reading.samples, reading.leftovers, card)
+    problems = [*reading.problems, *_of_release(reading, card), *looked.problems, *_of_folders(reading, spare)]
     problems += licence
     rows = Counter(sample.status for sample in reading.samples)
     views = sorted({sample.view for sample in reading.samples})
@@ -114,16 +107,16 @@ def _report(empty: CheckReport, reading: Reading, found: Looked, licence: list[P
         problems=tuple(problems),
         corrections=tuple(corrections(reading, empty.view, errata)),
         leftovers=tuple(sorted({*reading.leftovers, *spare})),
-        images=found.files,
-        decoded=found.decoded,
-        sizes=dict(found.sizes.most_common()),
+        images=looked.files,
+        decoded=looked.decoded,
+        sizes=dict(looked.sizes.most_common()),
     )
     return dataclasses.replace(report, stops=_stops(report))
 
 
-def _of_release(reading: Reading, counts: tuple[Count, ...]) -> list[Problem]:
+def _of_release(reading: Reading, card: Database) -> list[Problem]:
     file = reading.release.split(" sha256:")[0]
-    if counts or not file or release_for(reading.dataset, file):
+    if not file or release_for(card.releases, file):
         return []
     message = "not the name of a known release; its counts cannot be compared"
     return [Problem("V04", "warning", file, None, message)]
@@ -136,10 +129,10 @@ def _of_folders(reading: Reading, spare: list[str]) -> list[Problem]:
     return [Problem("V14", "warning", reading.release.split(" sha256:")[0] or reading.dataset, None, message)]
 
 
-def _licence(reader: str, name: str, accepted: bool | None) -> list[Problem]:
-    line = "" if accepted else licence_line(reader, name)
+def _licence(reader: AnyReader, name: str, accepted: bool | None) -> list[Problem]:
+    request = "" if accepted else reader.licence_request(name)
     severity = "warning" if accepted is None else "error"
-    return [Problem("V20", severity, name, None, line.partition(": ")[2])] if line else []
+    return [Problem("V20", severity, name, None, request)] if request else []
 
 
 def _stops(report: CheckReport) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 
@@ -14,21 +15,15 @@ NO_ROW = "not applied: no such row, or its files do not fit"
 
 
 @dataclass(frozen=True)
-class Correction:
+class Correction(Erratum):
     """One known fault of a release and what became of it (`state`); blank cells where the reader mended by a rule."""
 
-    key: str
-    field: str
-    old: str
-    new: str
-    reason: str
-    source: str
     state: str
 
     @property
     def name(self) -> str:
         """The correction as rows name it: `key field old->new`."""
-        return f"{self.key} {self.field} {self.old or 'blank'}->{self.new}" if self.field else self.key
+        return super().name if self.field else self.key
 
 
 def corrections(reading: Reading, view: str, switched_on: bool = True) -> list[Correction]:
@@ -41,16 +36,15 @@ def corrections(reading: Reading, view: str, switched_on: bool = True) -> list[C
     """
     applied = Counter(name for sample in reading.samples for name in sample.errata)
     unmatched = " ".join(problem.message for problem in reading.problems if problem.rule == "V18")
-    listed, found = set(), []
+    known = []
     for errata in errata_of(reading.dataset, view).values():
         for erratum in errata:
             siblings = [e.name for e in errata if e.field == erratum.field]
-            listed.add(erratum.name)
             state = _state(erratum, siblings, applied, unmatched, switched_on)
-            cells = (erratum.key, erratum.field, erratum.old, erratum.new, erratum.reason, erratum.source)
-            found.append(Correction(*cells, state))
-    own = [name for name in applied if name not in listed]
-    return [*found, *(Correction(name, "", "", "", "a rule of the reader", "", APPLIED) for name in own)]
+            known.append(Correction(**dataclasses.asdict(erratum), state=state))
+    names = {correction.name for correction in known}
+    by_rule = [name for name in applied if name not in names]
+    return [*known, *(Correction(name, "", "", "", "a rule of the reader", "", APPLIED) for name in by_rule)]
 
 
 def _state(erratum: Erratum, siblings: list[str], applied: Counter[str], unmatched: str, switched_on: bool) -> str:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from mer.checking.documented import SIDE_FOLDERS
 from mer.core.sample import Sample
+from mer.datasets.contract import Database
 from mer.datasets.files import folded, image_folders
 
 
-def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str]) -> list[str]:
+def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str], card: Database) -> list[str]:
     """Return the image folders beside the clips that are neither used by a row nor in `known`, sorted.
 
     Looks below the deepest folder that the clips of one tree share. Folders that the owners ship beside the clips
@@ -21,6 +21,7 @@ def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str]) ->
         root: the dataset's folder, symlinks resolved.
         samples: canonical rows.
         known: folders already reported, relative to the root.
+        card: the database, which names the folders beside its clips.
     """
     used = {sample.media_path for sample in samples if sample.media_path and sample.media_kind == "frames"}
     trees: dict[str, list[str]] = {}
@@ -32,9 +33,9 @@ def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str]) ->
         return []
     shared = os.path.commonpath(main)
     told = used | set(known)
-    found = (folder for folder, _ in image_folders(root, root / shared))
+    beside = {name for tree in card.trees for name in tree.beside}
     return sorted(
         str(folder)
-        for folder in found
-        if str(folder) not in told and not any(folded(part) in SIDE_FOLDERS for part in folder.parts)
+        for folder, _ in image_folders(root, root / shared)
+        if str(folder) not in told and not any(folded(part) in beside for part in folder.parts)
     )

@@ -15,16 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mer.checking.documented import CROPS, Picture, picture_of
 from mer.core.errors import MediaError
+from mer.core.filenames import file_number, is_image
 from mer.core.images import image_size, read_image
 from mer.core.media import inside
 from mer.core.sample import Sample
 from mer.core.video import probe
-from mer.datasets.files import entries, is_image, number_of
+from mer.datasets.contract import Database, Picture
+from mer.datasets.files import entries
 from mer.datasets.reading import Problem
 
 THREADS = 8
+#: Views whose images may differ in size inside a clip: face crops.
+CROPS = ("cropped", "aligned")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Media:
 
 @dataclass
 class Looked:
-    """What was found in some media: numbers of files, and the problems."""
+    """What some media are like: numbers of files, and the problems."""
 
     files: int = 0
     decoded: int = 0
@@ -52,20 +55,21 @@ class Looked:
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, other: Looked) -> None:
-        """Add what was found elsewhere."""
+        """Add what others are like."""
         self.files += other.files
         self.decoded += other.decoded
         self.sizes += other.sizes
         self.problems += other.problems
 
 
-def plan(root: Path, samples: Iterable[Sample], decode: int = 3) -> list[Media]:
+def plan(root: Path, samples: Iterable[Sample], decode: int = 3, card: Database | None = None) -> list[Media]:
     """Return what is to be looked at for the usable rows, one entry per folder or file, in row order.
 
     Args:
         root: the dataset's folder, symlinks resolved.
         samples: canonical rows; those without media are passed over.
         decode: images to decode per row, spread from onset to offset.
+        card: the database, which documents the form of its images; without one every form is allowed.
 
     Raises:
         DatasetError: a folder cannot be listed, or holds a link that leads outside the root.
@@ -74,15 +78,16 @@ def plan(root: Path, samples: Iterable[Sample], decode: int = 3) -> list[Media]:
     for sample in samples:
         if sample.status == "ok" and sample.media_path:
             groups.setdefault(sample.media_path, []).append(sample)
-    return [_media(root, path, rows, decode) for path, rows in groups.items()]
+    return [_media(root, path, rows, decode, card) for path, rows in groups.items()]
 
 
-def _media(root: Path, path: str, rows: Sequence[Sample], decode: int) -> Media:
+def _media(root: Path, path: str, rows: Sequence[Sample], decode: int, card: Database | None) -> Media:
     first = rows[0]
-    picture, crop = picture_of(first.dataset, first.view), first.view in CROPS
+    tree = card.tree_of(first.view) if card else None
+    picture, crop = tree.picture if tree else Picture(), first.view in CROPS
     if first.media_kind != "frames":
         return Media(first.sample_id, first.media_kind, (path,), (path,), picture, crop)
-    files = {number_of(name): name for name in entries(root, inside(root, path))[1] if is_image(name)}
+    files = {file_number(name): name for name in entries(root, inside(root, path))[1] if is_image(name)}
     numbers = sorted(number for number in files if number is not None)
     if not numbers:
         return Media(first.sample_id, "frames", (), (), picture, crop)
@@ -104,12 +109,12 @@ def look(root: Path, media: Sequence[Media], progress: Callable[[int, int], None
 
     A slow disk, not the processor, is what this waits for: hence threads.
     """
-    total, found = sum(len(medium.files) for medium in media), Looked()
+    total, all_looked = sum(len(medium.files) for medium in media), Looked()
     for looked in _parallel(root, media):
-        found.add(looked)
+        all_looked.add(looked)
         if progress is not None:
-            progress(found.files, total)
-    return found
+            progress(all_looked.files, total)
+    return all_looked
 
 
 def _parallel(root: Path, media: Sequence[Media]) -> Iterator[Looked]:
@@ -138,9 +143,8 @@ def look_at(root: Path, medium: Media) -> Looked:
             decoded += 1
         except MediaError as error:
             broken[name] = error.found
-    found = Looked(len(medium.files), decoded, Counter(f"{w}x{h}" for w, h in sizes.values()))
-    found.problems = [*_broken(medium, broken), *_uneven(medium, sizes), *_form(medium, sizes, channels)]
-    return found
+    problems = [*_broken(medium, broken), *_uneven(medium, sizes), *_form(medium, sizes, channels)]
+    return Looked(len(medium.files), decoded, Counter(f"{w}x{h}" for w, h in sizes.values()), problems)
 
 
 def channels_of(image: np.ndarray) -> int:

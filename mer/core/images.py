@@ -8,7 +8,6 @@ decoded. Formats: JPEG, PNG, BMP and TIFF, which are what the databases ship.
 from __future__ import annotations
 
 import os
-import re
 import struct
 from pathlib import Path
 
@@ -16,8 +15,8 @@ import numpy as np
 
 from mer.core.atomic import atomic_path
 from mer.core.errors import ClipError, MediaError
+from mer.core.filenames import IMAGES, file_number
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000
 
 _HEAD_BYTES = 1 << 18
@@ -72,18 +71,6 @@ def image_size(path: str | Path) -> tuple[int, int]:
             raise MediaError(path, str(error), "a whole image file", "copy the file again") from None
 
 
-def file_number(name: str) -> int | None:
-    """Return the last run of digits in the stem of a file name, or None (specs/datasets.md §0.2).
-
-    A doubled extension counts once: `img2977.jpg.jpg` is 2977.
-    """
-    stem = name
-    while os.path.splitext(stem)[1].lower() in EXTENSIONS:
-        stem = os.path.splitext(stem)[0]
-    digits = re.findall(r"\d+", stem)
-    return int(digits[-1]) if digits else None
-
-
 def list_images(folder: str | Path) -> dict[int, str]:
     """Return {file number: file name} of the numbered images of a folder in ascending order of number.
 
@@ -97,7 +84,7 @@ def list_images(folder: str | Path) -> dict[int, str]:
     files: dict[int, str] = {}
     for name in names:
         number = file_number(name)
-        if name.startswith(".") or number is None or os.path.splitext(name)[1].lower() not in EXTENSIONS:
+        if name.startswith(".") or number is None or os.path.splitext(name)[1].lower() not in IMAGES:
             continue
         if number in files:
             raise ClipError(folder, f"{files[number]} and {name} have the same number", "one file per number")

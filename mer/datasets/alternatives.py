@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from mer.core.sample import ActionUnit
 from mer.datasets.au import choose, parse_aus
 from mer.datasets.errata import errata_of
 
 Alternatives = Literal["all", "first", "none", "resolved"]
-AlternativesKey = Annotated[
-    Alternatives,
-    Field(description="which branches of an `or` in an AU cell to keep; `resolved` as in CD6ME, else the first"),
-]
 
 
 def resolve(

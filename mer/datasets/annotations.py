@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from mer.core.sample import Sample
 from mer.datasets.alternatives import Alternatives, resolve
 from mer.datasets.au import parse_aus
+from mer.datasets.contract import Database
 from mer.datasets.errata import Erratum, corrected
 from mer.datasets.frames_on_disk import with_media
 from mer.datasets.intervals import ApexRules, Note, read_interval, too_long
 from mer.datasets.labels import normalise_emotion, objective_class, with_classes
 from mer.datasets.reading import Listing, Reading
+from mer.datasets.tables import Row
 
 CELLS = ("onset", "apex", "offset", "emotion", "objective", "aus")
 
@@ -30,7 +33,8 @@ class Annotation:
 
     `subject` and `clip` are canonical; `media` is the key in the listing when it is not (subject, clip).
     `flaws` are (rule, message) pairs that already exclude the row, `left_out` says why an option does so;
-    `mended` names corrections that the reader made itself. `index_base` overrides the database's.
+    `mended` names corrections that the reader made itself. `index_base` is added to an annotated frame number to get
+    the number in the file name.
     """
 
     row: int | None
@@ -51,38 +55,45 @@ class Annotation:
     flaws: tuple[tuple[str, str], ...] = ()
     left_out: str = ""
     mended: tuple[str, ...] = ()
-    index_base: int | None = None
+    index_base: int = 0
+
+    @classmethod
+    def of(cls, row: Row, subject: str, clip: str, **fields: Any) -> Annotation:
+        """Return the annotation of a table row: its cells of the columns in `CELLS`, and further `fields`.
+
+        `subject` is written in letters that an id may have.
+        """
+        cells = {name: row.get(name, "") for name in CELLS}
+        return cls(row.number, safe_id(subject), clip, **{**cells, **fields})
 
     @property
     def key(self) -> str:
-        """The id of the row: `sample_id`, or `subject/clip`."""
-        return self.sample_id or f"{self.subject}/{self.clip}"
+        """The id of the row: `sample_id`, or `subject/clip` in letters that an id may have."""
+        return self.sample_id or f"{self.subject}/{safe_id(self.clip)}"
 
 
 @dataclass(frozen=True)
-class Database:
-    """What `assemble` must know of a database.
+class RowRules:
+    """What `assemble` must know besides the card of a database.
 
-    `emotions` are the normalised names of its table; None where it has no such column. `longest` is the
-    duration in seconds above which a micro-expression is noted; `may_miss` the share of an interval's frames
-    that may be missing on disk before the clip cannot be used. `blank_emotion`: an empty cell is no fault.
-    `alternatives` says which branches of an `or` in an action-unit cell stay; `unlabelled` are the beginnings of
-    `subject/clip` of folders that the release itself ships without a row.
+    `apex` says how its apex column is treated. `longest` is the duration in seconds above which a micro-expression is
+    noted; `may_miss` the share of an interval's frames that may be missing on disk before the clip cannot be used.
+    `blank_emotion`: an empty cell is no fault; `more_emotions` are allowed besides those of the card. `parse` reads an
+    action-unit cell; `alternatives` says which branches of an `or` in it stay.
     """
 
-    name: str
-    family: str
-    fps: float | None
-    view: str
-    emotions: frozenset[str] | None
     apex: ApexRules = field(default_factory=ApexRules)
-    index_base: int = 0
     longest: float = 0.5
     may_miss: float = 0.1
     blank_emotion: bool = False
+    more_emotions: frozenset[str] = frozenset()
     parse: Callable[[str], tuple] = parse_aus
     alternatives: Alternatives = "all"
-    unlabelled: tuple[str, ...] = ()
+
+
+def left_out(kind: str, types: str, noun: str = "expressions") -> str:
+    """Return why a row of one kind (`micro`, `macro`) is left out by the option `types`, '' where it stays."""
+    return "" if types in ("both", kind) else f"{kind}-{noun} are left out by the option `types`"
 
 
 def safe_id(text: str) -> str:
@@ -91,7 +102,7 @@ def safe_id(text: str) -> str:
     return text if text.strip(".") else "_"
 
 
-def unused(key: str, taken: set[str]) -> str:
+def _unused(key: str, taken: set[str]) -> str:
     """Return `key-copy2`, `key-copy3` ... whichever is not in `taken` (lower case) yet, and add it there."""
     turn = 2
     while f"{key}-copy{turn}".casefold() in taken:
@@ -102,6 +113,8 @@ def unused(key: str, taken: set[str]) -> str:
 
 def assemble(
     database: Database,
+    view: str,
+    rules: RowRules,
     annotations: Sequence[Annotation],
     listing: Listing,
     release: str,
@@ -110,7 +123,9 @@ def assemble(
     """Return one canonical row per annotation, in table order, with all problems found. Opens no file.
 
     Args:
-        database: what is the same for all rows.
+        database: the card.
+        view: what the rows carry as `Sample.view`.
+        rules: how the reader's options have the cells read.
         annotations: the table's rows under canonical names.
         listing: files of every clip found on disk.
         release: annotation file and digest, kept in every row.
@@ -122,19 +137,20 @@ def assemble(
     for annotation in annotations:
         notes: list[str] = []
         note = _noter(reading, annotation, notes)
-        sample, fixed = _labelled(database, annotation, release, errata or {}, note)
+        sample, fixed = _labelled(database, rules, annotation, errata or {}, note)
         key = _fold(annotation.media or (annotation.subject, annotation.clip))
         used.add(key)
-        sample = with_media(sample, folded.get(key), folded, database.may_miss, note)
+        sample = with_media(sample, folded.get(key), folded, rules.may_miss, note)
         notes += annotation.notes
-        units, choice = resolve(
-            sample.aus, database.name, annotation.errata_key or annotation.key, database.alternatives
-        )
-        reading.samples.append(dataclasses.replace(sample, aus=units, errata=(*fixed, *choice), notes=tuple(notes)))
+        erratum_key = annotation.errata_key or annotation.key
+        units, choice = resolve(sample.aus, database.name, erratum_key, rules.alternatives)
+        sample = dataclasses.replace(sample, view=view, release=release, aus=units)
+        reading.samples.append(dataclasses.replace(sample, errata=(*fixed, *choice), notes=tuple(notes)))
         if annotation.left_out:
             reading.left_out.add(len(reading.samples) - 1)
-    _repeated(reading, annotations)
-    spare = {original: found for key, (original, found) in folded.items() if key not in used}
+    contents = [dataclasses.replace(annotation, row=None) for annotation in annotations]
+    exclude_repeated(reading, contents, [annotation.row for annotation in annotations])
+    spare = {original: paths for key, (original, paths) in folded.items() if key not in used}
     _unannotated(reading, spare, database.unlabelled)
     return reading
 
@@ -152,33 +168,35 @@ def _noter(reading: Reading, annotation: Annotation, notes: list[str]) -> Note:
 
 
 def _labelled(
-    database: Database, annotation: Annotation, release: str, errata: Mapping[str, tuple[Erratum, ...]], note: Note
+    database: Database,
+    rules: RowRules,
+    annotation: Annotation,
+    errata: Mapping[str, tuple[Erratum, ...]],
+    note: Note,
 ) -> tuple[Sample, tuple[str, ...]]:
     """Return the row without media, and the names of the corrections applied to it."""
-    mine = errata.get(annotation.errata_key or annotation.key, ())
-    values, applied, unmatched = corrected({name: getattr(annotation, name) for name in CELLS}, mine)
+    known = errata.get(annotation.errata_key or annotation.key, ())
+    values, applied, unmatched = corrected({name: getattr(annotation, name) for name in CELLS}, known)
     for erratum in unmatched:
-        found = values[erratum.field]
-        note("V18", "warning", f"correction {erratum.name!r} expects {erratum.old!r}, table has {found!r}: not applied")
+        cell = values[erratum.field]
+        note("V18", "warning", f"correction {erratum.name!r} expects {erratum.old!r}, table has {cell!r}: not applied")
     interval = read_interval(
-        values["onset"], values["apex"], values["offset"], database.apex, note, tuple(e.field for e in applied)
+        values["onset"], values["apex"], values["offset"], rules.apex, note, tuple(e.field for e in applied)
     )
     if annotation.expression_type == "micro":
-        too_long(interval, database.fps, database.longest, note)
-    units, pieces = database.parse(values["aus"])
+        too_long(interval, database.fps, rules.longest, note)
+    units, pieces = rules.parse(values["aus"])
     if pieces:
         read = ", ".join(str(unit.number) for unit in units) or "nothing"
         note("V17", "warning", f"AU {values['aus']!r}: read {read}, not understood: {'; '.join(pieces)}")
-    base = database.index_base if annotation.index_base is None else annotation.index_base
+    base = annotation.index_base
     sample = Sample(
         dataset=database.name,
         subject=annotation.subject,
-        group=f"{database.family}:{annotation.subject}",
+        group=f"{database.family or database.name}:{annotation.subject}",
         sample_id=annotation.key,
         video_id=annotation.video_id or annotation.key,
         media_path="",
-        view=database.view,
-        release=release,
         index_base=base,
         onset=_shift(interval.onset, base),
         apex=_shift(interval.apex, base),
@@ -191,7 +209,7 @@ def _labelled(
         au_raw=annotation.aus,
         au_notes=pieces,
     )
-    sample = _with_emotion(sample, database, values, note)
+    sample = _with_emotion(sample, database.emotions | rules.more_emotions, rules.blank_emotion, values, note)
     for rule, message in annotation.flaws:
         note(rule, "error", message)
         sample = sample.excluded(message)
@@ -204,25 +222,34 @@ def _shift(number: int | None, base: int) -> int | None:
     return None if number is None else number + base
 
 
-def _with_emotion(sample: Sample, database: Database, values: Mapping[str, str], note: Note) -> Sample:
+def _with_emotion(
+    sample: Sample, emotions: frozenset[str], blank_emotion: bool, values: Mapping[str, str], note: Note
+) -> Sample:
     objective = objective_class(values["objective"])
     if objective is None and values["objective"].strip():
         note("V05", "warning", f"objective class {values['objective']!r} is not 1 to 7 or I to VII; left out")
     sample = dataclasses.replace(sample, objective_class=objective)
-    if database.emotions is None:
-        return sample
     emotion = normalise_emotion(values["emotion"])
-    if not emotion and database.blank_emotion:
+    if not emotion and blank_emotion:
         return sample
-    if emotion in database.emotions:
+    if emotion in emotions:
         return with_classes(dataclasses.replace(sample, emotion_norm=emotion))
-    reason = f"emotion {values['emotion']!r} is not in {', '.join(sorted(database.emotions))}"
+    reason = f"emotion {values['emotion']!r} is not in {', '.join(sorted(emotions))}"
     note("V05", "error", f"{reason}; add it to the synonyms or fix the table")
     return sample.excluded(reason)
 
 
-def _repeated(reading: Reading, annotations: Sequence[Annotation]) -> None:
-    """Exclude rows that share an id (V12): the later ones when they agree word for word, all of them otherwise."""
+def exclude_repeated(
+    reading: Reading, contents: Sequence[Hashable], rows: Sequence[int | None] = (), what: str = "cells"
+) -> None:
+    """Exclude rows that share an id (V12): the later ones when their contents agree, all of them otherwise.
+
+    Args:
+        reading: its samples are changed in place, so that no id occurs twice; problems are added.
+        contents: what each sample was made from.
+        rows: the table rows of the samples, for the message; left out of it when empty.
+        what: what the contents are, for the message.
+    """
     places: dict[str, list[int]] = {}
     for place, sample in enumerate(reading.samples):
         places.setdefault(sample.sample_id.casefold(), []).append(place)
@@ -230,18 +257,16 @@ def _repeated(reading: Reading, annotations: Sequence[Annotation]) -> None:
     for same in places.values():
         if len(same) < 2:
             continue
-        agree = len({dataclasses.replace(annotations[place], row=None) for place in same}) == 1
-        rows = ", ".join(str(annotations[place].row) for place in same)
-        reason = f"occurs {len(same)} times (rows {rows})" + (
-            "; the first is kept" if agree else " with different cells"
-        )
+        agree = len({contents[place] for place in same}) == 1
+        where = f" (rows {', '.join(str(rows[place]) for place in same)})" if rows else ""
+        reason = f"occurs {len(same)} times{where}" + ("; the first is kept" if agree else f" with different {what}")
         key = reading.samples[same[0]].sample_id
-        reading.note("V12", "error", reason, annotations[same[0]].row, key)
+        reading.note("V12", "error", reason, rows[same[0]] if rows else None, key)
         for turn, place in enumerate(same):
             sample = reading.samples[place]
             if turn or not agree:
                 sample = sample.excluded(reason)
-            reading.samples[place] = dataclasses.replace(sample, sample_id=unused(key, taken) if turn else key)
+            reading.samples[place] = dataclasses.replace(sample, sample_id=_unused(key, taken) if turn else key)
 
 
 def _unannotated(reading: Reading, spare: Mapping[tuple[str, str], Sequence[str]], known: tuple[str, ...]) -> None:

@@ -9,92 +9,31 @@ tables differ in three emotions and 53 AU cells; the row's `release` says which 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from pydantic import Field
 
 from mer.core.params import Params
-from mer.datasets import files, tables
-from mer.datasets.alternatives import AlternativesKey
-from mer.datasets.annotations import Annotation, Database, assemble, safe_id
-from mer.datasets.errata import errata_of
-from mer.datasets.expected import note_differences
-from mer.datasets.intervals import ApexPolicy, ApexRules
-from mer.datasets.locate import find_media, find_table, scan_clips
-from mer.datasets.reading import Listing, Reading
-
-NAME = "casme2"
-FPS = 200.0
-EMOTIONS = frozenset({"disgust", "fear", "happiness", "others", "repression", "sadness", "surprise"})
-TABLES = ("CASME2-coding-20190701.xlsx", "CASME2-coding-20140508.xlsx")
-OBJECTIVE = ("CASME2-ObjectiveClasses.xlsx",)
-FOLDERS = {
-    "raw": ("CASME2-RAW", "CASME2_RAW"),
-    "selected": ("CASME2_RAW_selected", "CASME2-RAW-selected", "RAW_selected"),
-    "cropped": ("Cropped", "Cropped-updated", "CASME2_Cropped"),
-}
-COLUMNS = {
-    "subject": ("subject",),
-    "filename": ("filename",),
-    "onset": ("onset",),
-    "apex": ("apex",),
-    "offset": ("offset",),
-    "aus": ("actionunits", "actionunit", "aus"),
-    "emotion": ("estimatedemotion", "emotion"),
-}
-OBJECTIVE_COLUMNS = {
-    "subject": ("subject",),
-    "filename": ("filename",),
-    "objective": ("objectiveclass", "objectiveclasses"),
-}
+from mer.datasets import owners
+from mer.datasets.annotations import Annotation
+from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
+from mer.datasets.locate import find_media, scan_clips
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TreeKey
+from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, SideTable, TableReader
+from mer.datasets.tables import Row
 
 
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    view: Literal["raw", "selected", "cropped"] = Field(
-        "selected", description="which of the released image trees to read"
-    )
+    view: TreeKey = "selected"
     table: str = Field(
         "", description="annotation table below the root; found by its released names when empty, 2019 first"
     )
-    apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
-    apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    apex_missing: ApexMissingKey = "midpoint"
+    apex_at_onset: ApexAtOnsetKey = "midpoint"
     alternatives: AlternativesKey = "all"
-
-
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the rows of the database below `root`.
-
-    Raises:
-        DatasetError: the root, the annotation table or the image folder of the view is missing or unusable.
-    """
-    root = files.checked_root(root, NAME)
-    path = find_table(root, NAME, options.table, TABLES)
-    table = tables.read_table(path)
-    listing = scan(root, options)
-    objective = files.find_file(root, OBJECTIVE)
-    classes = tables.read_table(objective).rows if objective else ()
-    reading = samples_from(table.rows, listing, options, tables.release_of(path), errata, classes)
-    for text in table.notes:
-        reading.note("V03", "warning", text)
-    note_differences(reading, path.name)
-    return reading
-
-
-def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
-    """Return (subject, clip) -> image paths relative to `root` in the folder of the chosen view."""
-    base = find_media(
-        root, NAME, FOLDERS[options.view], "set view to " + ", ".join(v for v in FOLDERS if v != options.view)
-    )
-    return scan_clips(root, base, _clip_key)
-
-
-def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
-    subject = subject_of(folder.parent.name)
-    return (subject, folder.name.strip()) if subject else None
 
 
 def subject_of(text: str) -> str | None:
@@ -103,55 +42,59 @@ def subject_of(text: str) -> str | None:
     return f"sub{int(match[1]):02d}" if match else None
 
 
-def samples_from(
-    table: Sequence[Mapping[str, str]],
-    listing: Listing,
-    options: Options,
-    release: str,
-    errata: bool = True,
-    objective: Sequence[Mapping[str, str]] = (),
-) -> Reading:
-    """Return the rows of a table held in memory; opens no file.
-
-    Args:
-        table: one mapping per row, header text -> cell text, as in the owner's spreadsheet.
-        listing: (`sub01`, clip) -> image paths relative to the dataset root.
-        options: the reader's keys.
-        release: annotation file and digest, kept in every row.
-        errata: whether known faults of the release are corrected.
-        objective: rows of the objective-class table, if there is one.
-    """
-    classes = {}
-    for row in tables.aligned(objective, OBJECTIVE_COLUMNS, OBJECTIVE[0]):
-        classes[subject_of(row["subject"]), row["filename"].strip().casefold()] = row["objective"]
-    annotations = []
-    rows = tables.aligned(table, COLUMNS, release.split(" sha256:")[0] or NAME)
-    rows, text = tables.split_text_rows(rows, ("subject", "filename", "onset", "offset"))
-    for row in rows:
-        subject, clip = subject_of(row["subject"]), row["filename"].strip()
-        annotations.append(_annotation(row, subject, clip, classes.get((subject, clip.casefold()), "")))
-    rules = ApexRules(options.apex_missing, options.apex_at_onset)
-    database = Database(NAME, NAME, FPS, options.view, EMOTIONS, rules, alternatives=options.alternatives)
-    corrections = errata_of(NAME, options.view) if errata else None
-    return assemble(database, annotations, listing, release, corrections).ignored(text)
+def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    subject = subject_of(folder.parent.name)
+    return (subject, folder.name.strip()) if subject else None
 
 
-def _annotation(row: tables.Row, subject: str | None, clip: str, objective: str) -> Annotation:
-    flaws = []
-    if subject is None:
-        flaws.append(("V13", f"Subject {row['subject']!r} is not a subject number"))
-    if not clip:
-        flaws.append(("V13", "Filename is blank"))
-    return Annotation(
-        row.number,
-        subject or safe_id(row["subject"]),
-        clip,
-        onset=row["onset"],
-        apex=row["apex"],
-        offset=row["offset"],
-        emotion=row["emotion"],
-        objective=objective,
-        aus=row["aus"],
-        sample_id=f"{subject or safe_id(row['subject'])}/{safe_id(clip)}",
-        flaws=tuple(flaws),
-    )
+def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
+    others = ", ".join(tree.view for tree in DATABASE.trees if tree.view != options.view)
+    base = find_media(root, DATABASE.name, READER.tree(options).folders, f"set view to {others}")
+    return scan_clips(root, base, _clip_key)
+
+
+def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:
+    classes = {_clip(row): row["objective"] for row in given.beside["objective"]}
+    return [annotation_of(row, objective=classes.get(_clip(row), "")) for row in rows]
+
+
+def _clip(row: Row) -> tuple[str | None, str]:
+    return subject_of(row["subject"]), row["filename"].strip().casefold()
+
+
+def annotation_of(row: Row, **cells: str) -> Annotation:
+    """Return the annotation of a row whose Subject is a number, which need not be the case, and Filename a clip."""
+    subject, clip = subject_of(row["subject"]), row["filename"].strip()
+    flaws = [("V13", f"Subject {row['subject']!r} is not a subject number")] if subject is None else []
+    flaws += [] if clip else [("V13", "Filename is blank")]
+    return Annotation.of(row, subject or row["subject"], clip, flaws=tuple(flaws), **cells)
+
+
+_SELECTED = ("CASME2_RAW_selected", "CASME2-RAW-selected", "RAW_selected")
+_CROPPED = ("Cropped", "Cropped-updated", "CASME2_Cropped")
+DATABASE = Database(
+    name="casme2",
+    fps=200.0,
+    emotions=frozenset({"disgust", "fear", "happiness", "others", "repression", "sadness", "surprise"}),
+    trees=(
+        MediaTree(view="raw", folders=("CASME2-RAW", "CASME2_RAW"), picture=VGA, recordings=True),
+        MediaTree(view="selected", folders=_SELECTED, picture=VGA),
+        MediaTree(view="cropped", folders=_CROPPED, picture=COLOUR),
+    ),
+    tables=("CASME2-coding-20190701.xlsx", "CASME2-coding-20140508.xlsx"),
+)
+_OBJECTIVE = {
+    "subject": ("subject",),
+    "filename": ("filename",),
+    "objective": ("objectiveclass", "objectiveclasses"),
+}
+READER = TableReader(
+    name="casme2",
+    options=Options,
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e2", "Yan et al., PLoS ONE 9(1):e86041, 2014"),
+    databases=(DATABASE,),
+    columns={**EVENT_COLUMNS, "aus": AUS, "emotion": EMOTION},
+    side_tables={"objective": SideTable(_OBJECTIVE, names=("CASME2-ObjectiveClasses.xlsx",))},
+    annotate=_annotations,
+    scan_media=_scan,
+)

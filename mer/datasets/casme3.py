@@ -8,44 +8,20 @@ macro, without), and either the whole recordings `spNO.1/a/color/355.jpg` or the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field
 
 from mer.core.params import Params
-from mer.datasets import files, tables
-from mer.datasets.alternatives import AlternativesKey
-from mer.datasets.annotations import Annotation, Database, assemble, safe_id
-from mer.datasets.errata import Erratum, errata_of
-from mer.datasets.expected import note_differences
-from mer.datasets.intervals import ApexPolicy, ApexRules
-from mer.datasets.locate import find_table, media_base, require_clips, scan_clips
-from mer.datasets.reading import Listing, Reading
-
-NAME = "casme3a"
-FPS = 30.0
-EMOTIONS = frozenset({"disgust", "surprise", "others", "fear", "anger", "sadness", "happiness"})
-TABLES = (
-    "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
-    "cas(me)3_part_A_ME_label_JpgIndex_v1.xls",
-    "CAS(ME)3_part_A_v2.xls",
-    "CAS(ME)3_part_A_v1.xls",
-)
-SHEETS = ("label", "AU+Emotion")
-FOLDERS = {"raw": ("part_A_split", "part_A"), "clip": ("Part_A_ME_clip",)}
-COLUMNS = {
-    "subject": ("subject",),
-    "filename": ("filename",),
-    "onset": ("onset",),
-    "apex": ("apex",),
-    "offset": ("offset",),
-    "aus": ("au", "aus", "actionunits"),
-    "objective": ("objectiveclass", "objectiveclasses"),
-    "emotion": ("emotion", "estimatedemotion"),
-    "type": ("expressiontype",),
-}
+from mer.datasets import owners
+from mer.datasets.annotations import Annotation, RowRules, left_out, safe_id
+from mer.datasets.contract import Database, Licence, MediaTree, Picture
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
+from mer.datasets.table_reader import EVENT_COLUMNS, Given, TableReader, each, rules_with_apex
+from mer.datasets.tables import Row
 
 
 class Options(Params):
@@ -60,34 +36,9 @@ class Options(Params):
         "micro", description="which expressions to keep; others are excluded"
     )
     may_miss: float = Field(0.5, ge=0, le=1, description="share of an interval's frames that may be missing on disk")
-    apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
-    apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    apex_missing: ApexMissingKey = "midpoint"
+    apex_at_onset: ApexAtOnsetKey = "midpoint"
     alternatives: AlternativesKey = "all"
-
-
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the expressions of part A below `root`.
-
-    Raises:
-        DatasetError: the root, the annotation table or the image folders are missing or unusable.
-    """
-    root = files.checked_root(root, NAME)
-    path = find_table(root, NAME, options.table, TABLES)
-    table = tables.read_table(path, sheets=SHEETS)
-    reading = samples_from(table.rows, scan(root, options), options, tables.release_of(path), errata)
-    for text in table.notes:
-        reading.note("V03", "warning", text)
-    note_differences(reading, path.name)
-    return reading
-
-
-def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
-    """Return (`spNO.1`, `a`) or, for clips, (`spNO.1`, `a_355`) -> colour image paths relative to `root`."""
-    base = media_base(root, NAME, options.folder, FOLDERS[options.view])
-    listing = scan_clips(root, base, _video_key if options.view == "raw" else _clip_key)
-    layout = "folders like spNO.1/a/color/" if options.view == "raw" else "folders like frame/spNO.1_a_355/"
-    require_clips(root, NAME, listing, layout)
-    return listing
 
 
 def subject_of(text: str) -> str | None:
@@ -97,6 +48,7 @@ def subject_of(text: str) -> str | None:
 
 
 def _video_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    """Return (`spNO.1`, `a`)."""
     if len(folder.parts) < 3 or folder.name.strip().casefold() not in ("color", "colour"):
         return None
     subject = subject_of(folder.parts[-3])
@@ -104,48 +56,20 @@ def _video_key(folder: PurePosixPath) -> tuple[str, str] | None:
 
 
 def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    """Return (`spNO.1`, `a_355`)."""
     match = re.fullmatch(r"(spno\.?[0-9]+)_([a-z])_([0-9]+)", folder.name.strip().casefold(), re.ASCII)
     if not match or "depth" in (part.casefold() for part in folder.parts):
         return None
     return subject_of(match[1]) or match[1], f"{match[2]}_{int(match[3])}"
 
 
-def samples_from(
-    table: Sequence[Mapping[str, str]], listing: Listing, options: Options, release: str, errata: bool = True
-) -> Reading:
-    """Return the rows of a table held in memory; opens no file.
-
-    Args:
-        table: one mapping per row, header text -> cell text, as in the owner's spreadsheet.
-        listing: keys as from `scan` -> image paths relative to the dataset root.
-        options: the reader's keys.
-        release: annotation file and digest, kept in every row.
-        errata: whether known faults of the release are corrected.
-    """
-    file = release.split(" sha256:")[0] or NAME
-    rows = tables.aligned(table, COLUMNS, file, optional=("aus", "objective", "emotion", "type"))
-    rows, text = tables.split_text_rows(rows, ("subject", "filename", "onset", "offset"))
-    corrections = errata_of(NAME) if errata else {}
-    annotations = [_annotation(row, listing, options, corrections) for row in rows]
-    has_emotion = any(row["emotion"].strip() for row in rows)
-    database = Database(
-        NAME,
-        NAME,
-        FPS,
-        "raw" if options.view == "raw" else "selected",
-        EMOTIONS,
-        ApexRules(options.apex_missing, options.apex_at_onset),
-        longest=2.0,
-        may_miss=options.may_miss,
-        blank_emotion=not has_emotion,
-        alternatives=options.alternatives,
-    )
-    return assemble(database, annotations, listing, release, corrections).ignored(text)
+def _rules(options: Options, annotations: Sequence[Annotation]) -> RowRules:
+    """Allow blank emotions where the table has none at all, as the one of micro- and macro-expressions."""
+    blank = not any(annotation.emotion.strip() for annotation in annotations)
+    return replace(rules_with_apex(options), longest=2.0, may_miss=options.may_miss, blank_emotion=blank)
 
 
-def _annotation(
-    row: tables.Row, listing: Listing, options: Options, corrections: Mapping[str, tuple[Erratum, ...]]
-) -> Annotation:
+def _annotation(row: Row, given: Given[Options]) -> Annotation:
     subject, letter = subject_of(row["subject"]), row["filename"].strip().casefold()
     flaws = []
     if subject is None or not re.fullmatch(r"[a-z]", letter):
@@ -157,27 +81,73 @@ def _annotation(
     subject = subject or safe_id(row["subject"])
     video, onset = f"{subject}/{safe_id(letter)}", row["onset"].strip()
     key = f"{video}/{safe_id(onset)}"
-    media = (subject, letter)
-    if options.view == "clip":
-        media = (subject, f"{letter}_{onset}")
-        fixed = next((e.new for e in corrections.get(key, ()) if e.field == "onset" and e.old == onset), onset)
-        if media not in listing:
-            media = (subject, f"{letter}_{fixed}")
-    return Annotation(
-        row.number,
+    return Annotation.of(
+        row,
         subject,
         letter,
-        onset=row["onset"],
-        apex=row["apex"],
-        offset=row["offset"],
-        emotion=row["emotion"],
-        objective=row["objective"],
-        aus=row["aus"],
         expression_type=kind if kind in ("micro", "macro") else "clip",
         sample_id=f"{key}-macro" if kind == "macro" else key,
         errata_key=key,
         video_id=video,
-        media=media,
+        media=(subject, letter if given.options.view == "raw" else _clip_of(subject, letter, onset, key, given)),
         flaws=tuple(flaws),
-        left_out="" if options.types in ("both", kind) else f"{kind}-expressions are left out by the option `types`",
+        left_out=left_out(kind, given.options.types),
     )
+
+
+def _clip_of(subject: str, letter: str, onset: str, key: str, given: Given[Options]) -> str:
+    """Return the name of the clip that is cut from an onset; some clips are named after the corrected one."""
+    if (subject, f"{letter}_{onset}") in given.listing:
+        return f"{letter}_{onset}"
+    errata = given.corrections.get(key, ())
+    return f"{letter}_{next((e.new for e in errata if e.field == 'onset' and e.old == onset), onset)}"
+
+
+_PICTURE = Picture((1280, 720), 3)
+_RAW = MediaTree(
+    view="raw",
+    folders=("part_A_split", "part_A"),
+    example="folders like spNO.1/a/color/",
+    key_of=_video_key,
+    picture=_PICTURE,
+    recordings=True,
+    beside=("depth",),
+)
+_CLIPS = MediaTree(
+    view="selected",
+    option="clip",
+    folders=("Part_A_ME_clip",),
+    example="folders like frame/spNO.1_a_355/",
+    key_of=_clip_key,
+    picture=_PICTURE,
+    beside=("depth",),
+)
+DATABASE = Database(
+    name="casme3a",
+    fps=30.0,
+    emotions=frozenset({"disgust", "surprise", "others", "fear", "anger", "sadness", "happiness"}),
+    trees=(_RAW, _CLIPS),
+    tables=(
+        "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
+        "cas(me)3_part_A_ME_label_JpgIndex_v1.xls",
+        "CAS(ME)3_part_A_v2.xls",
+        "CAS(ME)3_part_A_v1.xls",
+    ),
+)
+READER = TableReader(
+    name="casme3",
+    options=Options,
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e4", "Li et al., IEEE TPAMI 45(3), 2023"),
+    databases=(DATABASE,),
+    columns={
+        **EVENT_COLUMNS,
+        "aus": ("au", "aus", "actionunits"),
+        "objective": ("objectiveclass", "objectiveclasses"),
+        "emotion": ("emotion", "estimatedemotion"),
+        "type": ("expressiontype",),
+    },
+    optional=("aus", "objective", "emotion", "type"),
+    sheets=("label", "AU+Emotion"),
+    rules=_rules,
+    annotate=each(_annotation),
+)

@@ -10,7 +10,7 @@ option `first_index` says what to assume (one frame, 33 ms, hangs on it).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -18,27 +18,14 @@ from pydantic import Field
 
 from mer.core.errors import ClipError
 from mer.core.params import Params
-from mer.datasets import files, tables
-from mer.datasets.alternatives import AlternativesKey
-from mer.datasets.annotations import Annotation, Database, assemble, safe_id
-from mer.datasets.expected import note_differences
-from mer.datasets.intervals import ApexPolicy, ApexRules, frame_number
-from mer.datasets.locate import find_table, media_base, require_clips, scan_clips
-from mer.datasets.reading import Listing, Reading
-
-NAME = "casme3c"
-FPS = 30.0
-EMOTIONS = frozenset({"negative", "positive", "surprise", "others"})
-TABLES = ("CAS(ME)3_part_C_ME.xlsx",)
-FOLDERS = ("part_C", "partC", "Part_C_split")
-COLUMNS = {
-    "subject": ("sub", "subject"),
-    "count": ("count",),
-    "onset": ("onset",),
-    "offset": ("offset",),
-    "aus": ("au", "aus", "actionunits"),
-    "emotion": ("emotion", "estimatedemotion"),
-}
+from mer.datasets import files, owners
+from mer.datasets.annotations import Annotation, safe_id
+from mer.datasets.contract import Database, Licence, MediaTree, Picture
+from mer.datasets.intervals import frame_number
+from mer.datasets.locate import media_base, require_clips, scan_clips
+from mer.datasets.options import AlternativesKey, NoApexKey, TableKey
+from mer.datasets.table_reader import Given, TableReader, rules_without_apex
+from mer.datasets.tables import Row
 
 
 class Options(Params):
@@ -47,47 +34,31 @@ class Options(Params):
     folder: str = Field(
         "", description="folder of the subjects' images below the root; `part_C` or the root when empty"
     )
-    table: str = Field("", description="annotation table below the root; found by its released name when empty")
+    table: TableKey = ""
     index: Literal["position", "number"] = Field(
         "position", description="what onset and offset count: the images of a folder in order, or their file numbers"
     )
     first_index: Literal[0, 1] = Field(
         1, description="with `index: position`, the index of a folder's first image; the owners do not say which"
     )
-    apex: ApexPolicy = Field("midpoint", description="what stands for the apex, which is not annotated")
+    apex: NoApexKey = "midpoint"
     alternatives: AlternativesKey = "all"
 
 
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the expressions of part C below `root`; `errata` has no effect, none are known.
-
-    Raises:
-        DatasetError: the root, the annotation table or the image folders are missing or unusable.
-    """
-    root = files.checked_root(root, NAME)
-    path = find_table(root, NAME, options.table, TABLES)
-    table = tables.read_table(path, header="sub", sheets=("mockCrimeME",))
-    reading = samples_from(table.rows, scan(root, options), options, tables.release_of(path), errata)
-    for text in table.notes:
-        reading.note("V03", "warning", text)
-    note_differences(reading, path.name)
-    return reading
-
-
-def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
+def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
     """Return (`sub04`, `c`) -> colour image paths relative to `root`; two folders of one subject are refused."""
-    base = media_base(root, NAME, options.folder, FOLDERS)
+    base = media_base(root, DATABASE.name, options.folder, _TREE.folders)
     inner = len(base.relative_to(root).parts)
 
     def key_of(folder: PurePosixPath) -> tuple[str, str] | None:
         parts = folder.parts[inner:]
         if any(part.strip().casefold() == "depth" for part in parts):
             return None
-        subject = next((found for part in reversed(parts) if (found := subject_of(part))), None)
+        subject = next((name for part in reversed(parts) if (name := subject_of(part))), None)
         return (subject, "c") if subject else None
 
     listing = scan_clips(root, base, key_of)
-    require_clips(root, NAME, listing, "folders like spNO.4/color/")
+    require_clips(root, DATABASE.name, listing, _TREE.example)
     return listing
 
 
@@ -97,25 +68,13 @@ def subject_of(text: str) -> str | None:
     return f"sub{int(match[1]):02d}" if match else None
 
 
-def samples_from(
-    table: Sequence[Mapping[str, str]], listing: Listing, options: Options, release: str, errata: bool = True
-) -> Reading:
-    """Return the rows of a table held in memory; opens no file.
+def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:
+    numbers = {key[0]: _numbers(paths, key[0]) for key, paths in given.listing.items()}
+    return [_annotation(row, numbers.get(_subject(row), []), given.options) for row in rows]
 
-    Args:
-        table: one mapping per row, header text -> cell text, as in the owner's spreadsheet.
-        listing: (`sub04`, `c`) -> image paths relative to the dataset root.
-        options: the reader's keys.
-        release: annotation file and digest, kept in every row.
-        errata: without effect, no fault is known.
-    """
-    rows = tables.aligned(table, COLUMNS, release.split(" sha256:")[0] or NAME, optional=("count", "aus"))
-    rows, text = tables.split_text_rows(rows, ("subject", "onset", "offset"))
-    numbers = {key[0]: _numbers(paths, key[0]) for key, paths in listing.items()}
-    annotations = [_annotation(row, numbers, options) for row in rows]
-    rules = ApexRules(options.apex, annotated=False)
-    database = Database(NAME, NAME, FPS, "raw", EMOTIONS, rules, alternatives=options.alternatives)
-    return assemble(database, annotations, listing, release).ignored(text)
+
+def _subject(row: Row) -> str:
+    return subject_of(row["subject"]) or safe_id(row["subject"])
 
 
 def _numbers(paths: Sequence[str], where: str) -> list[int]:
@@ -126,28 +85,25 @@ def _numbers(paths: Sequence[str], where: str) -> list[int]:
         return []
 
 
-def _annotation(row: tables.Row, numbers: Mapping[str, list[int]], options: Options) -> Annotation:
-    subject = subject_of(row["subject"])
-    flaws = [] if subject else [("V13", f"Subject {row['subject']!r} is not a subject number")]
-    subject = subject or safe_id(row["subject"])
-    onset, offset, notes = row["onset"], row["offset"], tuple[str, ...]()
-    present = numbers.get(subject, [])
-    if options.index == "position" and present:
-        places = [_file_number(cell, present, options.first_index) for cell in (onset, offset)]
-        if None in places:
-            found = f"onset {onset.strip()}, offset {offset.strip()} are not among the {len(present)} images in order"
-            flaws.append(("V10", found))
+def _annotation(row: Row, numbers: Sequence[int], options: Options) -> Annotation:
+    """Return the annotation of a row, given the file numbers of its subject's folder in order."""
+    subject, onset, offset = _subject(row), row["onset"].strip(), row["offset"].strip()
+    flaws = [] if subject_of(row["subject"]) else [("V13", f"Subject {row['subject']!r} is not a subject number")]
+    cells: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    if options.index == "position" and numbers:
+        first, last = (_file_number(cell, numbers, options.first_index) for cell in (onset, offset))
+        if first is None or last is None:
+            fault = f"onset {onset}, offset {offset} are not among the {len(numbers)} images in order"
+            flaws.append(("V10", fault))
         else:
-            notes = (f"images {onset.strip()} to {offset.strip()} in order are files {places[0]} to {places[1]}",)
-            onset, offset = str(places[0]), str(places[1])
-    return Annotation(
-        row.number,
+            notes = (f"images {onset} to {offset} in order are files {first} to {last}",)
+            cells = {"onset": str(first), "offset": str(last)}
+    return Annotation.of(
+        row,
         subject,
         "c",
-        onset=onset,
-        offset=offset,
-        emotion=row["emotion"],
-        aus=row["aus"],
+        **cells,
         sample_id=f"{subject}/c/{safe_id(row['onset'])}",
         video_id=f"{subject}/c",
         media=(subject, "c"),
@@ -156,9 +112,45 @@ def _annotation(row: tables.Row, numbers: Mapping[str, list[int]], options: Opti
     )
 
 
-def _file_number(cell: str, present: Sequence[int], first: int) -> int | None:
+def _file_number(cell: str, numbers: Sequence[int], first: int) -> int | None:
     """Return the number of the file at a position counted from `first`, None where there is none."""
     place = frame_number(cell)
-    if place is None or not 0 <= place - first < len(present):
-        return None
-    return present[place - first]
+    return numbers[place - first] if place is not None and 0 <= place - first < len(numbers) else None
+
+
+_TREE = MediaTree(
+    view="raw",
+    folders=("part_C", "partC", "Part_C_split"),
+    example="folders like spNO.4/color/",
+    picture=Picture((1280, 720), 3),
+    recordings=True,
+    beside=("depth",),
+)
+DATABASE = Database(
+    name="casme3c",
+    fps=30.0,
+    emotions=frozenset({"negative", "positive", "surprise", "others"}),
+    trees=(_TREE,),
+    tables=("CAS(ME)3_part_C_ME.xlsx",),
+)
+READER = TableReader(
+    name="casme3c",
+    options=Options,
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e4", "Li et al., IEEE TPAMI 45(3), 2023"),
+    databases=(DATABASE,),
+    columns={
+        "subject": ("sub", "subject"),
+        "count": ("count",),
+        "onset": ("onset",),
+        "offset": ("offset",),
+        "aus": ("au", "aus", "actionunits"),
+        "emotion": ("emotion", "estimatedemotion"),
+    },
+    optional=("count", "aus"),
+    telling=("subject", "onset", "offset"),
+    header="sub",
+    sheets=("mockCrimeME",),
+    rules=rules_without_apex,
+    annotate=_annotations,
+    scan_media=_scan,
+)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -17,29 +16,20 @@ from pydantic import Field
 
 from mer.core.errors import DatasetError
 from mer.core.params import Params
-from mer.datasets import files, tables
-from mer.datasets.alternatives import AlternativesKey
-from mer.datasets.annotations import Annotation, Database, assemble, safe_id
-from mer.datasets.errata import errata_of
-from mer.datasets.expected import note_differences
-from mer.datasets.intervals import ApexPolicy, ApexRules, frame_number
-from mer.datasets.locate import find_media, find_table, require_clips, scan_clips
-from mer.datasets.reading import Listing, Reading
+from mer.datasets import files, owners, spreadsheets, tables
+from mer.datasets.annotations import Annotation, left_out, safe_id
+from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
+from mer.datasets.intervals import frame_number
+from mer.datasets.locate import find_media, require_clips, scan_clips
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey, TreeKey
+from mer.datasets.reading import Reading
+from mer.datasets.table_reader import Given, TableReader, each
+from mer.datasets.tables import Row
 
-NAME = "casme_sq"
-FPS = 30.0
-EMOTIONS = frozenset({"negative", "positive", "surprise", "others"})
-TABLES = ("CAS(ME)^2code_final.xlsx", "code_final.xlsx", "CAS(ME)^2code_final(Updated).xlsx", "CAS(ME)^2.xlsx")
 SHEET = "CASFEcode_final"
 COLUMNS = ("participant", "video", "onset", "apex", "offset", "aus", "emotion", "type", "self_report")
-FOLDERS = {"raw": ("rawpic",), "selected": ("selectedpic",), "cropped": ("cropped",)}
-PEOPLE = dict(
-    zip(
-        range(1, 23),
-        (15, 16, 19, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40),
-        strict=True,
-    )
-)
+#: Participant of the coding table -> number of the folder.
+PEOPLE = dict(enumerate((15, 16, *range(19, 28), *range(29, 39), 40), start=1))
 #: Folders of rawpic without a row: two films without a label, and a misplaced copy (subject/film).
 UNLABELLED = ("s15/0508", "s23/0503", "s19/23_0502")
 FILMS = {
@@ -58,51 +48,30 @@ FILMS = {
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    view: Literal["raw", "selected", "cropped"] = Field(
-        "selected", description="which of the released image trees to read"
-    )
+    view: TreeKey = "selected"
     types: Literal["micro", "macro", "both"] = Field(
         "both", description="which expressions to keep; others are excluded"
     )
-    table: str = Field("", description="annotation table below the root; found by its released names when empty")
-    apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
-    apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    table: TablesKey = ""
+    apex_missing: ApexMissingKey = "midpoint"
+    apex_at_onset: ApexAtOnsetKey = "midpoint"
     alternatives: AlternativesKey = "all"
 
 
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the expressions below `root`.
-
-    Raises:
-        DatasetError: the root, the annotation table or the image folder of the view is missing or unusable.
-    """
-    root = files.checked_root(root, NAME)
-    path = find_table(root, NAME, options.table, TABLES)
-    rows, notes = table_rows(path)
-    reading = samples_from(rows, scan(root, options), options, tables.release_of(path), errata)
-    for text in notes:
-        reading.note("V03", "warning", text)
-    note_differences(reading, path.name)
-    return reading
-
-
-def table_rows(path: Path) -> tuple[list[tables.Row], list[str]]:
+def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
     """Return the rows of the headerless sheet under the names of `COLUMNS`, and notes on its cells.
 
     Raises:
         DatasetError: no sheet has rows of nine cells that begin with a participant number (V03).
     """
-    book = tables.grids(path)
+    book = spreadsheets.read(path)
     for name in sorted(book.sheets, key=lambda name: name.strip().casefold() != SHEET.casefold()):
-        grid = book.sheets[name]
         rows = [
-            tables.Row(dict(zip(COLUMNS, [*cells[:9], *[""] * 9][:9], strict=True)), number)
-            for number, cells in enumerate(grid, start=1)
+            Row(dict(zip(COLUMNS, [*cells[:9], *[""] * 9][:9], strict=True)), number)
+            for number, cells in enumerate(book.sheets[name], start=1)
             if any(cell.strip() for cell in cells[:9])
         ]
-        if rows and any(
-            frame_number(row["participant"]) and frame_number(row["onset"]) is not None for row in rows[:3]
-        ):
+        if any(frame_number(row["participant"]) and frame_number(row["onset"]) is not None for row in rows[:3]):
             return rows, book.notes
     listed = ", ".join(repr(name) for name in book.sheets)
     raise DatasetError(
@@ -113,16 +82,13 @@ def table_rows(path: Path) -> tuple[list[tables.Row], list[str]]:
     )
 
 
-def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
-    """Return (`s15`, `anger1_1`) or, for the raw view, (`s15`, `0401`) -> image paths relative to `root`.
-
-    Clips that the cropped tree lacks are taken from selectedpic, where that is there.
-    """
-    base = find_media(root, NAME, FOLDERS[options.view], "set `view`")
+def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
+    """Return the clips of a tree; those that the cropped tree lacks are taken from selectedpic, where that is there."""
+    tree = READER.tree(options)
     key_of = _video_key if options.view == "raw" else _clip_key
-    listing = scan_clips(root, base, key_of)
-    require_clips(root, NAME, listing, "folders like s15/anger1_1/ or, for raw, s15/15_0401…/")
-    spare = files.find_folder(root, FOLDERS["selected"]) if options.view == "cropped" else None
+    listing = scan_clips(root, find_media(root, DATABASE.name, tree.folders, "set `view`"), key_of)
+    require_clips(root, DATABASE.name, listing, "folders like s15/anger1_1/ or, for raw, s15/15_0401…/")
+    spare = files.find_folder(root, _SELECTED.folders) if options.view == "cropped" else None
     return {**(scan_clips(root, spare, _clip_key) if spare else {}), **listing}
 
 
@@ -132,57 +98,23 @@ def _subject(text: str) -> str | None:
 
 
 def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    """Return (`s15`, `anger1_1`)."""
     subject = _subject(folder.parent.name)
     return (subject, folder.name.strip()) if subject else None
 
 
 def _video_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    """Return (`s15`, `0401`)."""
     subject = _subject(folder.parent.name)
     match = re.match(r"([0-9]{1,2})_([0-9]{4})", folder.name.strip(), re.ASCII)
     if not subject or not match:
         return None
-    # One copy lies under the wrong person: its own name wins, as a folder that no row asks for.
+    # One copy lies under the wrong person: the person in its name wins, as a folder that no row asks for.
     return (subject, match[2]) if _subject(match[1]) == subject else (subject, folder.name.strip())
 
 
-def samples_from(
-    table: Sequence[Mapping[str, str]], listing: Listing, options: Options, release: str, errata: bool = True
-) -> Reading:
-    """Return the rows of a table held in memory; opens no file.
-
-    Args:
-        table: one mapping per row with the keys of `COLUMNS`.
-        listing: keys as from `scan` -> image paths relative to the dataset root.
-        options: the reader's keys.
-        release: annotation file and digest, kept in every row.
-        errata: whether known faults of the release are corrected (an offset of 0 becomes the apex).
-    """
-    rows = tables.aligned(table, {name: (tables.column_key(name),) for name in COLUMNS}, NAME)
-    rows, text = tables.split_text_rows(rows, ("participant", "video", "onset", "offset"))
-    annotations = [_annotation(row, options, errata) for row in rows]
-    rules = ApexRules(options.apex_missing, options.apex_at_onset)
-    database = Database(
-        NAME, NAME, FPS, options.view, EMOTIONS, rules, alternatives=options.alternatives, unlabelled=UNLABELLED
-    )
-    reading = assemble(database, annotations, listing, release, errata_of(NAME) if errata else None).ignored(text)
-    # A recording that lies under the wrong person is a copy of one that is counted already.
-    reading.unannotated[:] = [row for row in reading.unannotated if re.fullmatch(r"[0-9]{4}", row[1])]
-    if options.view == "cropped":
-        _mark_spares(reading)
-    return reading
-
-
-def _mark_spares(reading: Reading) -> None:
-    for place, sample in enumerate(reading.samples):
-        if any(files.folded(part) == "selectedpic" for part in PurePosixPath(sample.media_path).parts):
-            message = "the cropped tree lacks this clip; using selectedpic"
-            reading.note("V09", "warning", message, None, sample.sample_id)
-            notes = (*sample.notes, f"V09: {message}")
-            reading.samples[place] = dataclasses.replace(sample, view="selected", notes=notes)
-
-
-def _annotation(row: tables.Row, options: Options, errata: bool) -> Annotation:
-    participant, video = frame_number(row["participant"]), row["video"].strip()
+def _annotation(row: Row, given: Given[Options]) -> Annotation:
+    participant, video, options = frame_number(row["participant"]), row["video"].strip(), given.options
     flaws: list[tuple[str, str]] = []
     if participant not in PEOPLE:
         flaws.append(("V13", f"participant {row['participant']!r} is not 1 to 22"))
@@ -194,24 +126,61 @@ def _annotation(row: tables.Row, options: Options, errata: bool) -> Annotation:
         flaws.append(("V05", f"type {row['type']!r} is neither macro- nor micro-expression"))
     subject = f"s{PEOPLE[participant]}" if participant in PEOPLE else safe_id(row["participant"])
     offset, mended = row["offset"], tuple[str, ...]()
-    if errata and frame_number(offset) == 0 and (frame_number(row["apex"]) or 0) > 0:
+    if given.errata and frame_number(offset) == 0 and (frame_number(row["apex"]) or 0) > 0:
         offset, mended = row["apex"], (f"p{participant} {video} offset 0->{row['apex'].strip()} (apex)",)
-    return Annotation(
-        row.number,
+    told = row["self_report"].strip()
+    return Annotation.of(
+        row,
         subject,
         video,
-        onset=row["onset"],
-        apex=row["apex"],
         offset=offset,
-        emotion=row["emotion"],
-        aus=row["aus"],
         expression_type=kind if kind in ("micro", "macro") else "clip",
-        sample_id=f"{subject}/{safe_id(video)}",
         video_id=f"{subject}/{film or safe_id(video)}",
         media=(subject, film or video) if options.view == "raw" else None,
         errata_key=f"p{participant} {video}",
-        notes=(f"self-report: {row['self_report'].strip()}",) if row["self_report"].strip() else (),
+        notes=(f"self-report: {told}",) if told else (),
         flaws=tuple(flaws),
-        left_out="" if options.types in ("both", kind) else f"{kind}-expressions are left out by the option `types`",
+        left_out=left_out(kind, options.types),
         mended=mended,
     )
+
+
+def _finish(reading: Reading, options: Options) -> None:
+    # A recording that lies under the wrong person is a copy of one that is counted already.
+    reading.unannotated[:] = [row for row in reading.unannotated if re.fullmatch(r"[0-9]{4}", row[1])]
+    if options.view == "cropped":
+        _mark_spares(reading)
+
+
+def _mark_spares(reading: Reading) -> None:
+    for place, sample in enumerate(reading.samples):
+        if any(files.folded(part) == "selectedpic" for part in PurePosixPath(sample.media_path).parts):
+            message = "the cropped tree lacks this clip; using selectedpic"
+            reading.note("V09", "warning", message, None, sample.sample_id)
+            notes = (*sample.notes, f"V09: {message}")
+            reading.samples[place] = dataclasses.replace(sample, view="selected", notes=notes)
+
+
+_RAW = MediaTree(view="raw", folders=("rawpic",), picture=VGA, recordings=True)
+_SELECTED = MediaTree(view="selected", folders=("selectedpic",), picture=VGA)
+_CROPPED = MediaTree(view="cropped", folders=("cropped",), picture=COLOUR)
+DATABASE = Database(
+    name="casme_sq",
+    fps=30.0,
+    emotions=frozenset({"negative", "positive", "surprise", "others"}),
+    trees=(_RAW, _SELECTED, _CROPPED),
+    tables=("CAS(ME)^2code_final.xlsx", "code_final.xlsx", "CAS(ME)^2code_final(Updated).xlsx", "CAS(ME)^2.xlsx"),
+    unlabelled=UNLABELLED,
+)
+READER = TableReader(
+    name="casme_sq",
+    options=Options,
+    licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e3", "Qu et al., IEEE TAFFC 9(4), 2018"),
+    databases=(DATABASE,),
+    columns={name: (tables.column_key(name),) for name in COLUMNS},
+    telling=("participant", "video", "onset", "offset"),
+    annotate=each(_annotation),
+    read_table=table_rows,
+    scan_media=_scan,
+    finish=_finish,
+)

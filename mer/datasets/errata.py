@@ -7,13 +7,16 @@ copies of the table hold different faults).
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from mer.core.csvfile import read_csv
+from mer.core.errors import DatasetError
+
 _FILE = Path(__file__).with_name("errata.csv")
+COLUMNS = ("dataset", "key", "field", "old", "new", "reason", "source")
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,11 @@ class Erratum:
 @cache
 def errata_of(dataset: str, view: str = "") -> Mapping[str, tuple[Erratum, ...]]:
     """Return key -> corrections of a database, with those meant for one view only when it is that view."""
-    found: dict[str, list[Erratum]] = {}
-    with open(_FILE, encoding="utf-8", newline="") as handle:
-        for line in csv.DictReader(handle):
-            if line.pop("dataset") in (dataset, f"{dataset}:{view}"):
-                erratum = Erratum(**line)
-                found.setdefault(erratum.key, []).append(erratum)
-    return {key: tuple(errata) for key, errata in found.items()}
+    by_key: dict[str, list[Erratum]] = {}
+    for line in read_csv(_FILE, COLUMNS, DatasetError, "restore the file"):
+        if line.pop("dataset") in (dataset, f"{dataset}:{view}"):
+            by_key.setdefault(line["key"], []).append(Erratum(**line))
+    return {key: tuple(errata) for key, errata in by_key.items()}
 
 
 def corrected(

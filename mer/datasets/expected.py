@@ -1,29 +1,24 @@
 """Counts that each known release must have, and what a reading has instead (V04).
 
-`expected.json` holds aggregate counts only. Status "verified" means counted on the owner's table; "secondary"
-comes from a paper, a page or code. A difference is a warning: it tells an edited copy or a subset from the release.
+The card of each database has the counts of its known copies (`contract.Release`), aggregates only. A difference is a
+warning: it tells an edited copy or a subset from the release.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from mer.core.sample import Sample
+from mer.datasets.contract import Release
 from mer.datasets.labels import CD6ME_AUS, VIEWS, au_targets, class_of
 from mer.datasets.reading import Reading
-
-_FILE = Path(__file__).with_name("expected.json")
 
 
 @dataclass(frozen=True)
 class Count:
-    """One count of a known release: `what` names it as in `expected.json`, `status` is verified or secondary."""
+    """One count of a known release: `what` names it as `measure` does, `status` is verified or secondary."""
 
     what: str
     found: int
@@ -36,23 +31,14 @@ class Count:
         return self.found == self.expected
 
 
-@cache
-def releases(dataset: str) -> tuple[dict[str, Any], ...]:
-    """Return the known releases of a database, each with `release`, `status` and `counts`.
-
-    `secondary`, where given, holds counts of a verified release that are known from elsewhere only.
-    """
-    return tuple(json.loads(_FILE.read_text(encoding="utf-8")).get(dataset, ()))
-
-
-def release_for(dataset: str, file: str) -> dict[str, Any] | None:
-    """Return the known release whose name begins the file's name; one without a name matches any file."""
-    matches = [r for r in releases(dataset) if file.casefold().startswith(r["release"].casefold())]
-    return max(matches, key=lambda r: len(r["release"]), default=None)
+def release_for(releases: Sequence[Release], file: str) -> Release | None:
+    """Return the release whose name begins the file's name; one without a name matches any file."""
+    matches = [release for release in releases if file.casefold().startswith(release.name.casefold())]
+    return max(matches, key=lambda release: len(release.name), default=None)
 
 
 def measure(samples: Iterable[Sample]) -> Counter[str]:
-    """Return every count that `expected.json` may name, over all rows whatever their status."""
+    """Return every count that a `Release` may name, over all rows whatever their status."""
     counts: Counter[str] = Counter()
     people: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
@@ -80,35 +66,30 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
     return counts
 
 
-def counted(reading: Reading, file: str = "") -> list[Count]:
-    """Return every count of the release that `file` names beside what the reading has; [] when none is known.
+def counted(reading: Reading, releases: Sequence[Release]) -> list[Count]:
+    """Return every count of the release that a reading's file names beside what it has; [] when none is known.
 
     Objective classes known second-hand are left out where the reading has none at all: they come in a separate file.
     """
-    release = release_for(reading.dataset, file or reading.release)
+    release = release_for(releases, reading.release)
     if release is None:
         return []
-    found = measure(reading.samples)
+    measured = measure(reading.samples)
     classes = any(sample.objective_class for sample in reading.samples)
-    expected = {what: (n, release["status"]) for what, n in release["counts"].items()}
-    for what, n in release.get("secondary", {}).items():
+    expected = {what: (n, release.status) for what, n in release.counts.items()}
+    for what, n in release.secondary.items():
         if classes or not what.startswith(("objective", "megc2018")):
             expected[what] = (n, "secondary")
     # An emotion that the release does not have is a difference too.
     if any(what.startswith("emotion ") for what in expected):
-        surplus = sorted(what for what in found if what.startswith("emotion ") and what not in expected)
-        expected |= {what: (0, release["status"]) for what in surplus if what != "emotion "}
-    return [Count(what, found[what], n, status) for what, (n, status) in expected.items()]
+        surplus = sorted(what for what in measured if what.startswith("emotion ") and what not in expected)
+        expected |= {what: (0, release.status) for what in surplus if what != "emotion "}
+    return [Count(what, measured[what], n, status) for what, (n, status) in expected.items()]
 
 
-def compare(reading: Reading, file: str = "") -> list[Count]:
-    """Return the counts of a reading that differ from the release that `file` names; [] when none is known."""
-    return [count for count in counted(reading, file) if not count.ok]
-
-
-def note_differences(reading: Reading, file: str = "") -> None:
-    """Add one V04 warning that lists the differences, none when there are none."""
-    differences = compare(reading, file)
+def note_differences(reading: Reading, releases: Sequence[Release]) -> None:
+    """Add one V04 warning that lists the counts that differ from the release, none when there are none."""
+    differences = [count for count in counted(reading, releases) if not count.ok]
     if differences:
         shown = ", ".join(f"{d.what} {d.found} (release: {d.expected})" for d in differences[:12])
         more = f" and {len(differences) - 12} more" if len(differences) > 12 else ""

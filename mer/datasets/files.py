@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mer.core.errors import ClipError, DatasetError
+from mer.core.filenames import file_number, is_image
 
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".m4v")
 JUNK = {"thumbs.db", ".ds_store", "__macosx", "desktop.ini"}
 MAX_DEPTH = 8
 
@@ -37,9 +36,9 @@ def checked_root(root: str | Path, dataset: str) -> Path:
     """
     path = Path(root)
     if not path.is_dir():
-        found = "is not a folder" if path.exists() else "no such folder"
+        fault = "is not a folder" if path.exists() else "no such folder"
         raise DatasetError(
-            f"{dataset}: {root}", found, "the folder that holds the database", "correct the root in the configuration"
+            f"{dataset}: {root}", fault, "the folder that holds the database", "correct the root in the configuration"
         )
     return path.resolve()
 
@@ -118,47 +117,19 @@ def walk(root: Path, base: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[Path,
 
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
     """Return the shallowest folder below `root` (or `root` itself) with one of `names`, earlier names first."""
-    wanted = [folded(name) for name in names]
-    found: dict[str, Path] = {}
-    for folder, folders, _ in walk(root, root, depth):
-        for name in folders:
-            found.setdefault(folded(name), folder / name)
-    found.setdefault(folded(root.name), root)
-    return next((found[name] for name in wanted if name in found), None)
+    folders = [folder / name for folder, names_below, _ in walk(root, root, depth) for name in names_below]
+    return _first_of([*folders, root], names, folded)
 
 
 def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
     """Return the shallowest file below `root` with one of `names` (extension included), earlier names first."""
-    found: dict[str, Path] = {}
-    for folder, _, files in walk(root, root, depth):
-        for name in files:
-            found.setdefault(name.casefold().strip(), folder / name)
-    return next((found[name.casefold()] for name in names if name.casefold() in found), None)
+    files = [folder / name for folder, _, names_below in walk(root, root, depth) for name in names_below]
+    return _first_of(files, names, lambda name: name.casefold().strip())
 
 
-def suffix_of(name: str) -> str:
-    """Return the extension in lower case, spaces dropped: `A .JPG ` gives `.jpg`."""
-    name = name.strip().rpartition("/")[2]
-    return "." + name.rpartition(".")[2].casefold() if "." in name.lstrip(".") else ""
-
-
-def is_image(name: str) -> bool:
-    """Tell by the extension whether a file is an image."""
-    return suffix_of(name) in IMAGES
-
-
-def stem_of(name: str) -> str:
-    """Return a file name without its extension, a doubled one included: `img7.jpg.jpg` gives `img7`."""
-    name = name.strip().rpartition("/")[2]
-    while suffix_of(name) in IMAGES:
-        name = name.rpartition(".")[0].strip()
-    return name
-
-
-def number_of(name: str) -> int | None:
-    """Return the integer that the last run of digits in the stem spells, None without one."""
-    runs = re.findall(r"[0-9]+", stem_of(name))
-    return int(runs[-1]) if runs and len(runs[-1]) <= 18 else None
+def _first_of(paths: Sequence[Path], names: Sequence[str], fold: Callable[[str], str]) -> Path | None:
+    by_name = {fold(path.name): path for path in reversed(paths)}
+    return next((by_name[fold(name)] for name in names if fold(name) in by_name), None)
 
 
 def numbered(names: Iterable[str], where: str) -> dict[int, str]:
@@ -169,7 +140,7 @@ def numbered(names: Iterable[str], where: str) -> dict[int, str]:
     """
     files: dict[int, str] = {}
     for name in names:
-        number = number_of(name)
+        number = file_number(name)
         if number is None:
             continue
         if number in files:

@@ -15,24 +15,17 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field
 
 from mer.core.errors import DatasetError
+from mer.core.filenames import stem_of, suffix_of
 from mer.core.params import Params
 from mer.core.sample import Sample
 from mer.datasets import files, tables
-from mer.datasets.annotations import safe_id, unused
-from mer.datasets.expected import note_differences
+from mer.datasets.annotations import exclude_repeated, safe_id
+from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.labels import with_classes
-from mer.datasets.locate import find_media, find_table
-from mer.datasets.reading import Reading
+from mer.datasets.locate import find_media
+from mer.datasets.reading import Listing, Reading
+from mer.datasets.table_reader import TableReader
 
-NAME = "flow_images"
-FOLDERS = ("STSNet_whole_norm_u_v_os",)
-TABLES = ("combined_3_class2_for_optical_flow.csv",)
-COLUMNS = {
-    "dataset": ("dataset",),
-    "sub": ("sub", "subject"),
-    "file": ("filenameo", "filename", "file"),
-    "label": ("label",),
-}
 CLASSES = {"0": "negative", "1": "positive", "2": "surprise"}
 #: Name in the csv, folded -> our name, family, frames per second, and how a subject number is written.
 SOURCES = {
@@ -51,68 +44,56 @@ class Options(Params):
     table: str = Field("", description="csv of labels below the root; found by its published name when empty")
 
 
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the rows below `root`; `errata` has no effect, none are known.
-
-    Raises:
-        DatasetError: the root, the csv or the image folder is missing or unusable.
-    """
-    root = files.checked_root(root, NAME)
-    path = find_table(root, NAME, options.table, TABLES)
+def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
     base = _images(root, options)
     names = files.entries(root, base)[1]
-    listing = [(base.relative_to(root) / name).as_posix() for name in names if files.suffix_of(name) == ".png"]
-    table = tables.read_table(path, header="label")
-    reading = samples_from(table.rows, listing, options, tables.release_of(path), errata)
-    for text in table.notes:
-        reading.note("V03", "warning", text)
-    note_differences(reading)
-    return reading
+    paths = [(base.relative_to(root) / name).as_posix() for name in names if suffix_of(name) == ".png"]
+    return {("", path): [path] for path in paths}
 
 
 def _images(root: Path, options: Options) -> Path:
     if not options.images:
-        return find_media(root, NAME, FOLDERS, "name the folder in `images`")
+        return find_media(root, DATABASE.name, DATABASE.trees[0].folders, "name the folder in `images`")
     path = files.safe_path(root, options.images)
     if not path.is_dir():
-        raise DatasetError(
-            f"{NAME}: {options.images}", "no such folder", f"a folder of images below {root}", "correct `images` (V01)"
-        )
+        where, expected = f"{DATABASE.name}: {options.images}", f"a folder of images below {root}"
+        raise DatasetError(where, "no such folder", expected, "correct `images` (V01)")
     return path
 
 
-def samples_from(
-    table: Sequence[Mapping[str, str]], listing: Sequence[str], options: Options, release: str, errata: bool = True
-) -> Reading:
-    """Return the rows of a table held in memory; opens no file.
+class _FlowImages(TableReader[Options]):
+    """A table whose rows belong to several databases; `errata` is without effect."""
 
-    Args:
-        table: one mapping per row, header text -> cell text.
-        listing: PNG paths relative to the dataset root.
-        options: the reader's keys.
-        release: csv file and digest, kept in every row.
-        errata: without effect, no fault of the csv is known.
-    """
-    reading = Reading(NAME, release)
-    images: dict[str, str] = {}
-    for path in listing:
-        key = _key(files.stem_of(path))
-        if key in images:
-            raise DatasetError(
-                path, f"and {images[key]!r} have the same name but for spaces and case", "one image per clip"
-            )
-        images[key] = path
-    used = set()
-    for row in tables.aligned(table, COLUMNS, release.split(" sha256:")[0] or NAME):
-        if any(row[name].strip() for name in ("dataset", "sub", "file")):
-            sample, key = _sample(row, images, reading)
-            reading.samples.append(sample)
-            used.add(key)
-    _repeated(reading)
-    spare = sorted(path for key, path in images.items() if key not in used)
-    if spare:
-        reading.note("V14", "warning", f"{len(spare)} images have no row, e.g. {PurePosixPath(spare[0]).name!r}")
-    return reading
+    def samples_from(
+        self,
+        table: Sequence[Mapping[str, str]],
+        listing: Listing,
+        options: Options,
+        release: str,
+        errata: bool = True,
+        **beside: Sequence[Mapping[str, str]],
+    ) -> Reading:
+        """See `Reader.samples_from`; the keys of the listing do not matter."""
+        reading = Reading(DATABASE.name, release)
+        images: dict[str, str] = {}
+        for path in (path for paths in listing.values() for path in paths):
+            key = _key(stem_of(path))
+            if key in images:
+                raise DatasetError(
+                    path, f"and {images[key]!r} have the same name but for spaces and case", "one image per clip"
+                )
+            images[key] = path
+        used = set()
+        for row in tables.aligned(table, self.columns, release.split(" sha256:")[0] or DATABASE.name):
+            if any(row[name].strip() for name in self.telling):
+                sample, key = _sample(row, images, reading)
+                reading.samples.append(sample)
+                used.add(key)
+        exclude_repeated(reading, [sample.emotion_raw for sample in reading.samples], what="labels")
+        spare = sorted(path for key, path in images.items() if key not in used)
+        if spare:
+            reading.note("V14", "warning", f"{len(spare)} images have no row, e.g. {PurePosixPath(spare[0]).name!r}")
+        return reading
 
 
 def _key(text: str) -> str:
@@ -167,21 +148,29 @@ def _checked(sample: Sample, row: tables.Row, known: bool, reading: Reading) -> 
     return sample
 
 
-def _repeated(reading: Reading) -> None:
-    """Exclude later rows of a clip (V12), and the first one too when the labels differ."""
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(reading.samples):
-        places.setdefault(sample.sample_id.casefold(), []).append(place)
-    taken = set(places)
-    for same in places.values():
-        if len(same) < 2:
-            continue
-        agree = len({reading.samples[place].emotion_raw for place in same}) == 1
-        key = reading.samples[same[0]].sample_id
-        reason = f"occurs {len(same)} times" + ("; the first is kept" if agree else " with different labels")
-        reading.note("V12", "error", reason, None, key)
-        for turn, place in enumerate(same):
-            sample = reading.samples[place]
-            if turn or not agree:
-                sample = sample.excluded(reason)
-            reading.samples[place] = dataclasses.replace(sample, sample_id=unused(key, taken) if turn else key)
+DATABASE = Database(
+    name="flow_images",
+    emotions=frozenset(CLASSES.values()),
+    trees=(MediaTree(view="flow", folders=("STSNet_whole_norm_u_v_os",), picture=Picture((28, 28), 3)),),
+    tables=("combined_3_class2_for_optical_flow.csv",),
+)
+READER = _FlowImages(
+    name="flow_images",
+    options=Options,
+    licence=Licence(
+        "the licences of SMIC, CASME II and SAMM, from which the images derive",
+        "each database's own page",
+        "See et al., MEGC 2019, FG 2019 (the composite)",
+    ),
+    databases=(DATABASE,),
+    columns={
+        "dataset": ("dataset",),
+        "sub": ("sub", "subject"),
+        "file": ("filenameo", "filename", "file"),
+        "label": ("label",),
+    },
+    telling=("dataset", "sub", "file"),
+    header="label",
+    annotate=lambda rows, given: [],  # `samples_from` makes the rows itself
+    scan_media=_scan,
+)

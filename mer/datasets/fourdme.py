@@ -8,113 +8,79 @@ Files: `4DME_Labelling_Micro_release v1.xlsx` and `gray_micro/<sub_ID>/<fold_nam
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
 
 from pydantic import Field
 
 from mer.core.params import Params
-from mer.datasets import files, tables
-from mer.datasets.alternatives import AlternativesKey
-from mer.datasets.annotations import Annotation, Database, assemble, safe_id
-from mer.datasets.expected import note_differences
-from mer.datasets.intervals import ApexPolicy, ApexRules
+from mer.datasets.annotations import Annotation, RowRules
+from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.labels import normalise_emotion
-from mer.datasets.locate import find_table, media_base, require_clips, scan_clips
-from mer.datasets.reading import Listing, Reading
-
-NAME = "fourdme"
-FPS = 60.0
-EMOTIONS = frozenset({"positive", "negative", "surprise", "repression", "others"})
-COLUMNS = {
-    "subject": ("subid",),
-    "filename": ("foldname",),
-    "onset": ("onset",),
-    "apex": ("apex",),
-    "offset": ("offset",),
-    "aus": ("aus", "au"),
-    "emotion": ("emotion",),
-}
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TableKey
+from mer.datasets.table_reader import EVENT_COLUMNS, Given, TableReader, each, rules_with_apex
+from mer.datasets.tables import Row
 
 
 class Options(Params):
     """Keys of this database in the configuration."""
 
     folder: str = Field("", description="folder of the clips below the root; `gray_micro` when empty")
-    table: str = Field("", description="annotation table below the root; found by its released name when empty")
-    apex_missing: ApexPolicy = Field("midpoint", description="what to do where no usable apex is annotated")
-    apex_at_onset: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset")
+    table: TableKey = ""
+    apex_missing: ApexMissingKey = "midpoint"
+    apex_at_onset: ApexAtOnsetKey = "midpoint"
     alternatives: AlternativesKey = "all"
-
-
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the micro-expressions below `root`; `errata` has no effect, known faults are listed by row number only.
-
-    Raises:
-        DatasetError: the root, the annotation table or the clip folders are missing or unusable.
-    """
-    root = files.checked_root(root, NAME)
-    path = find_table(root, NAME, options.table, ("4DME_Labelling_Micro_release v1.xlsx",))
-    table = tables.read_table(path, header="subid")
-    reading = samples_from(table.rows, scan(root, options), options, tables.release_of(path), errata)
-    for text in table.notes:
-        reading.note("V03", "warning", text)
-    note_differences(reading, path.name)
-    return reading
-
-
-def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
-    """Return (sub_ID, fold_name) -> image paths relative to `root`."""
-    names = ("gray_micro", "gray_micro_crop", "micro_short_gray_video_cropped")
-    base = media_base(root, NAME, options.folder, names)
-
-    def key_of(folder: PurePosixPath) -> tuple[str, str] | None:
-        return (_code(folder.parent.name), _code(folder.name)) if len(folder.parts) > 1 else None
-
-    listing = scan_clips(root, base, key_of)
-    require_clips(root, NAME, listing, "folders like gray_micro/<sub_ID>/<fold_name>/")
-    return listing
 
 
 def _code(text: str) -> str:
     return text.strip().strip("'’").strip()
 
 
-def samples_from(
-    table: Sequence[Mapping[str, str]], listing: Listing, options: Options, release: str, errata: bool = True
-) -> Reading:
-    """Return the rows of a table held in memory; opens no file.
-
-    Args:
-        table: one mapping per row, header text -> cell text, as in the owner's spreadsheet.
-        listing: (sub_ID, fold_name) -> image paths relative to the dataset root.
-        options: the reader's keys.
-        release: annotation file and digest, kept in every row.
-        errata: without effect, known faults are listed by row number only.
-    """
-    rows = tables.aligned(table, COLUMNS, release.split(" sha256:")[0] or NAME)
-    rows, text = tables.split_text_rows(rows, ("subject", "filename", "onset", "offset"))
-    annotations = [_annotation(row) for row in rows]
-    several = {annotation.emotion for annotation in annotations if "+" in annotation.emotion}
-    emotions = EMOTIONS | {e for e in map(normalise_emotion, several) if set(re.split(r"\s*\+\s*", e)) <= EMOTIONS}
-    rules = ApexRules(options.apex_missing, options.apex_at_onset)
-    database = Database(NAME, NAME, FPS, "raw", emotions, rules, alternatives=options.alternatives)
-    return assemble(database, annotations, listing, release).ignored(text)
+def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    return (_code(folder.parent.name), _code(folder.name)) if len(folder.parts) > 1 else None
 
 
-def _annotation(row: tables.Row) -> Annotation:
+def _rules(options: Options, annotations: Sequence[Annotation]) -> RowRules:
+    """Allow emotions that are several of the known ones, such as `surprise+positive`."""
+    several = {normalise_emotion(annotation.emotion) for annotation in annotations if "+" in annotation.emotion}
+    known = {emotion for emotion in several if set(re.split(r"\s*\+\s*", emotion)) <= DATABASE.emotions}
+    return replace(rules_with_apex(options), more_emotions=frozenset(known))
+
+
+def _annotation(row: Row, given: Given[Options]) -> Annotation:
     subject, fold = _code(row["subject"]), _code(row["filename"])
-    blank = [name for name, value in (("sub_ID", subject), ("fold_name", fold)) if not value]
-    return Annotation(
-        row.number,
-        safe_id(subject),
-        fold,
-        onset=row["onset"],
-        apex=row["apex"],
-        offset=row["offset"],
-        emotion=row["emotion"],
-        aus=row["aus"],
-        sample_id=f"{safe_id(subject)}/{safe_id(fold)}",
-        media=(subject, fold),
-        flaws=tuple(("V13", f"{name} is blank") for name in blank),
-    )
+    flaws = [("V13", f"{name} is blank") for name, code in (("sub_ID", subject), ("fold_name", fold)) if not code]
+    return Annotation.of(row, subject, fold, media=(subject, fold), flaws=tuple(flaws))
+
+
+_TREE = MediaTree(
+    view="raw",
+    folders=("gray_micro", "gray_micro_crop", "micro_short_gray_video_cropped"),
+    example="folders like gray_micro/<sub_ID>/<fold_name>/",
+    key_of=_clip_key,
+    picture=Picture(None, 1),
+)
+DATABASE = Database(
+    name="fourdme",
+    fps=60.0,
+    emotions=frozenset({"positive", "negative", "surprise", "repression", "others"}),
+    trees=(_TREE,),
+    tables=("4DME_Labelling_Micro_release v1.xlsx",),
+)
+READER = TableReader(
+    name="fourdme",
+    options=Options,
+    licence=Licence("the 4DME agreement of the University of Oulu", "the paper's authors", "Li et al., TAFFC 2022"),
+    databases=(DATABASE,),
+    columns={
+        **EVENT_COLUMNS,
+        "subject": ("subid",),
+        "filename": ("foldname",),
+        "aus": ("aus", "au"),
+        "emotion": ("emotion",),
+    },
+    header="subid",
+    rules=_rules,
+    annotate=each(_annotation),
+)

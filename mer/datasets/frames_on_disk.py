@@ -9,14 +9,15 @@ from itertools import islice
 from pathlib import PurePosixPath
 
 from mer.core.errors import ClipError
+from mer.core.filenames import is_video
 from mer.core.sample import Sample
-from mer.datasets.files import VIDEOS, numbered, suffix_of
+from mer.datasets.files import numbered
 from mer.datasets.intervals import Note
 
 
 def with_media(
     sample: Sample,
-    found: tuple[tuple[str, str], Sequence[str]] | None,
+    clip: tuple[tuple[str, str], Sequence[str]] | None,
     folded: Mapping[tuple[str, str], tuple],
     may_miss: float,
     note: Note,
@@ -25,16 +26,16 @@ def with_media(
 
     Args:
         sample: a row whose onset and offset are in file-number units.
-        found: the clip's name and files on disk, None when there are none.
+        clip: the clip's name and files on disk, None when there are none; an empty folder is its path and a `/`.
         folded: every clip on disk, for the nearest names.
         may_miss: share of the interval's frames that may be absent.
         note: called with every problem.
     """
-    if found is None or not found[1]:
+    files = [path for path in clip[1] if not path.endswith("/")] if clip else []
+    if not files:
         near = _near(sample, folded)
         return _missing(sample, f"no frames found{near}", "V09", note)
-    files = found[1]
-    if suffix_of(files[0]) in VIDEOS:
+    if is_video(files[0]):
         if len(files) > 1:
             reason = f"{len(files)} videos: {', '.join(sorted(files)[:3])}"
             note("V09", "error", reason)

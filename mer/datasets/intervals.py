@@ -86,12 +86,12 @@ def _without_apex(first: int, last: int, policy: ApexPolicy) -> Interval:
 
 
 def _disordered(first: int, middle: int, last: int, rules: ApexRules, note: Note) -> Interval:
-    found = f"onset {first}, apex {middle}, offset {last} are out of order"
+    fault = f"onset {first}, apex {middle}, offset {last} are out of order"
     if rules.mend:
-        note("V07", "warning", f"{found}; policy: {rules.missing}")
+        note("V07", "warning", f"{fault}; policy: {rules.missing}")
         return _without_apex(first, last, rules.missing)
-    note("V07", "error", f"{found}; no known fix: add one to errata.csv or exclude the row")
-    return Interval(first, None, last, reason=found)
+    note("V07", "error", f"{fault}; no known fix: add one to errata.csv or exclude the row")
+    return Interval(first, None, last, reason=fault)
 
 
 def _at_an_end(first: int, middle: int, last: int, rules: ApexRules, note: Note, source: str) -> Interval:

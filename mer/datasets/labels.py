@@ -3,8 +3,7 @@
 A view is one rule from a row to a class or to None (the row takes no part). `emotion_3` is the generic
 positive / surprise / negative folding; `megc2019` is the protocol of the composite database (specs/datasets.md §12.1),
 which is not the same: CASME II fear and sadness stay out, by the labels of the 2014 table. Beside these schemes of
-one class per row stand the action-unit targets of CD6ME (§12.2, leave one database out) and the selections of the
-spotting protocols (§12.3).
+one class per row stand the action-unit targets of CD6ME (§12.2, leave one database out).
 """
 
 from __future__ import annotations
@@ -56,23 +55,6 @@ _MEGC2019_CASME2 = {"disgust": "negative", "repression": "negative", "happiness"
 CD6ME_DATASETS = ("casme", "casme2", "samm", "fourdme", "mmew", "casme3a")
 CD6ME_AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17)
 PRESENCE = ("absent", "present")
-#: Spotting selections: which types of expression are sought in the long recordings.
-SPOTTING: Mapping[str, tuple[str, ...]] = {
-    "spotting_micro": ("micro",),
-    "spotting_macro": ("macro",),
-    "spotting_both": ("micro", "macro"),
-}
-#: Databases with long recordings, and the view that holds them.
-_LONG = {
-    "casme2": "raw",
-    "casme_sq": "raw",
-    "casme3a": "raw",
-    "casme3c": "raw",
-    "samm_lv": "long",
-    "smic_e_hs": "long",
-    "smic_e_vis": "long",
-    "smic_e_nir": "long",
-}
 
 
 @dataclass(frozen=True)
@@ -214,21 +196,3 @@ def au_targets(sample: Sample) -> tuple[int, ...] | None:
             break
     present = {unit.number for unit in resolved if not unit.kept}
     return tuple(int(number in present) for number in CD6ME_AUS)
-
-
-def has_recordings(sample: Sample) -> bool:
-    """Tell whether a row's medium is the whole recording that its expression lies in."""
-    return _LONG.get(sample.dataset) == sample.view
-
-
-def in_spotting_set(sample: Sample, name: str) -> bool:
-    """Tell whether a row is an interval to be spotted: of the named type, with both ends, in a long recording.
-
-    Raises:
-        ConfigError: the selection is unknown.
-    """
-    if name not in SPOTTING:
-        remedy = nearest(name, SPOTTING)
-        raise ConfigError("view", f"unknown spotting selection {name!r}", "a named selection", remedy)
-    known = sample.onset is not None and sample.offset is not None
-    return known and sample.expression_type in SPOTTING[name] and has_recordings(sample)

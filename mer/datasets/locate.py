@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from mer.core.errors import DatasetError
+from mer.core.filenames import is_video
 from mer.datasets import files
+from mer.datasets.contract import KeyOf
 
 _TABLE_KINDS = (".xlsx", ".xls", ".csv")
 
@@ -28,13 +30,13 @@ def find_table(root: Path, dataset: str, given: str, names: Sequence[str]) -> Pa
         return path
     stems = [name.rpartition(".")[0] for name in names]
     every = [*names, *(stem + kind for stem in stems for kind in _TABLE_KINDS)]
-    found = files.find_file(root, every, depth=3)
-    if found is None:
+    table = files.find_file(root, every, depth=3)
+    if table is None:
         remedy = "download it with the database, this project may not ship it; or name it in `table` (V02)"
         raise DatasetError(
             f"{dataset}: {root}", f"annotation not found; holds {files.listing_text(root)}", " or ".join(names), remedy
         )
-    return found
+    return table
 
 
 def find_media(root: Path, dataset: str, names: Sequence[str], remedy: str = "") -> Path:
@@ -43,8 +45,8 @@ def find_media(root: Path, dataset: str, names: Sequence[str], remedy: str = "")
     Raises:
         DatasetError: there is none (V01); the message lists what is there.
     """
-    found = files.find_folder(root, names)
-    if found is None:
+    folder = files.find_folder(root, names)
+    if folder is None:
         remedy = f"{remedy} or correct the root (V01)" if remedy else "correct the root (V01)"
         raise DatasetError(
             f"{dataset}: {root}",
@@ -52,12 +54,10 @@ def find_media(root: Path, dataset: str, names: Sequence[str], remedy: str = "")
             " or ".join(f"{n}/" for n in names),
             remedy,
         )
-    return found
+    return folder
 
 
-def scan_clips(
-    root: Path, base: Path, key_of: Callable[[PurePosixPath], tuple[str, str] | None]
-) -> dict[tuple[str, str], list[str]]:
+def scan_clips(root: Path, base: Path, key_of: KeyOf) -> dict[tuple[str, str], list[str]]:
     """Return (subject, clip) -> image paths relative to `root`, for every folder below `base` that is a clip.
 
     `key_of` names the clip of a folder (relative to `root`), or gives None for any other folder.
@@ -71,8 +71,8 @@ def scan_clips(
         if key is None:
             continue
         if key in listing:
-            found = f"clip {key[0]}/{key[1]} is there twice, here and in {PurePosixPath(listing[key][0]).parent}"
-            raise DatasetError(folder, found, "one folder per clip", "remove the copy")
+            fault = f"clip {key[0]}/{key[1]} is there twice, here and in {PurePosixPath(listing[key][0]).parent}"
+            raise DatasetError(folder, fault, "one folder per clip", "remove the copy")
         listing[key] = [f"{folder}/{name}" for name in names]
     return listing
 
@@ -91,19 +91,18 @@ def media_base(root: Path, dataset: str, given: str, names: Sequence[str]) -> Pa
     return path
 
 
-def scan_videos(root: Path, base: Path) -> dict[str, list[str]]:
-    """Return the name of every video below `base`, without extension and in lower case -> paths relative to `root`."""
-    found: dict[str, list[str]] = {}
+def scan_videos(root: Path, base: Path) -> dict[tuple[str, str], list[str]]:
+    """Return ("", name without extension, lower case) of every video below `base` -> paths relative to `root`."""
+    videos: dict[tuple[str, str], list[str]] = {}
     for folder, _, names in files.walk(root, base):
-        for name in names:
-            if files.suffix_of(name) in files.VIDEOS:
-                path = (folder / name).relative_to(root).as_posix()
-                found.setdefault(name.rpartition(".")[0].strip().casefold(), []).append(path)
-    return found
+        for name in filter(is_video, names):
+            path = (folder / name).relative_to(root).as_posix()
+            videos.setdefault(("", name.rpartition(".")[0].strip().casefold()), []).append(path)
+    return videos
 
 
-def require_clips(root: Path, dataset: str, listing: object, layout: str) -> None:
-    """Raise `DatasetError` (V01) when no clip folder was found; `layout` says what one looks like."""
+def require_clips(root: Path, dataset: str, listing: object, example: str) -> None:
+    """Raise `DatasetError` (V01) when no clip folder was found; `example` says what one looks like."""
     if not listing:
-        found = f"no clip folder; found: {files.listing_text(root)}"
-        raise DatasetError(f"{dataset}: {root}", found, layout, "correct the root or `folder` (V01)")
+        fault = f"no clip folder; found: {files.listing_text(root)}"
+        raise DatasetError(f"{dataset}: {root}", fault, example, "correct the root or `folder` (V01)")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mer.core.errors import DatasetError
 from mer.core.sample import Sample
 from mer.datasets.tables import Row
 
@@ -54,11 +52,6 @@ class Reading:
     left_out: set[int] = field(default_factory=set)
     unannotated: list[tuple[str, str, str]] = field(default_factory=list)
 
-    @property
-    def errata(self) -> tuple[str, ...]:
-        """Applied corrections as `sample_id: erratum`, in row order."""
-        return tuple(f"{s.sample_id}: {e}" for s in self.samples for e in s.errata)
-
     def note(self, rule: str, severity: str, message: str, row: int | None = None, sample_id: str = "") -> None:
         """Add a problem found in the annotation file of this reading."""
         file = self.release.split(" sha256:")[0] or self.dataset
@@ -72,25 +65,5 @@ class Reading:
             numbers = ", ".join(str(row.number) for row in filled[:8]) + (", …" if len(filled) > 8 else "")
             self.note(
                 "V03", "warning", f"rows {numbers} hold no annotation and are ignored, e.g. {text!r}", filled[0].number
-            )
-        return self
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of rows per status and of problems per rule."""
-        rows = Counter(f"rows {s.status}" for s in self.samples)
-        rules = Counter(f"{p.rule} {p.severity}" for p in self.problems)
-        return {"rows": len(self.samples), **dict(sorted(rows.items())), **dict(sorted(rules.items()))}
-
-    def require(self, strict: bool = False) -> Reading:
-        """Return self when no error-level problem was met (`strict`: no problem at all).
-
-        Raises:
-            DatasetError: the first such problem, and how many there are.
-        """
-        bad = [p for p in self.problems if strict or p.severity == "error"]
-        if bad:
-            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-            raise DatasetError(
-                bad[0].file, bad[0].line() + more, remedy="mend the files, or read without strict checks"
             )
         return self

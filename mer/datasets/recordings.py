@@ -7,15 +7,46 @@ that they would give (specs/mean-softnet.md D1).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from mer.core.errors import DatasetError
+from mer.core.errors import ConfigError, DatasetError
+from mer.core.registry import nearest
 from mer.core.sample import Sample
-from mer.datasets.labels import has_recordings
+from mer.datasets.labels import family_of
 from mer.datasets.reading import Reading
+from mer.datasets.registry import databases
 
 SUFFIX = "-whole"
+#: Spotting selections (specs/datasets.md §12.3): which types of expression are sought in the long recordings.
+SPOTTING: Mapping[str, tuple[str, ...]] = {
+    "spotting_micro": ("micro",),
+    "spotting_macro": ("macro",),
+    "spotting_both": ("micro", "macro"),
+}
+_KEPT = (
+    "dataset", "subject", "group", "sample_id", "video_id", "media_path", "media_kind", "view", "release", "fps",
+)  # fmt: skip
+
+
+def has_recordings(sample: Sample) -> bool:
+    """Tell by the card of its database whether a row's medium is the whole recording that its expression lies in."""
+    _, card = databases().get(sample.dataset, (None, None))
+    tree = card.tree_of(sample.view) if card else None
+    return tree is not None and tree.recordings
+
+
+def in_spotting_set(sample: Sample, name: str) -> bool:
+    """Tell whether a row is an interval to be spotted: of the named type, with both ends, in a long recording.
+
+    Raises:
+        ConfigError: the selection is unknown.
+    """
+    if name not in SPOTTING:
+        remedy = nearest(name, SPOTTING)
+        raise ConfigError("view", f"unknown spotting selection {name!r}", "a named selection", remedy)
+    known = sample.onset is not None and sample.offset is not None
+    return known and sample.expression_type in SPOTTING[name] and has_recordings(sample)
 
 
 def recordings(reading: Reading) -> list[Sample]:
@@ -32,19 +63,19 @@ def recordings(reading: Reading) -> list[Sample]:
     if cut is not None:
         message = f"the view {cut.view!r} of {cut.dataset} holds single expressions"
         raise DatasetError(reading.dataset, message, "whole recordings", "set options.view to raw or long")
-    found = {sample.media_path: _whole(sample) for sample in reversed(usable)}
+    whole = {sample.media_path: _whole(sample) for sample in reversed(usable)}
     families = {sample.subject: sample for sample in usable}
     for subject, clip, file in reading.unannotated:
         like = families.get(subject) or (usable[0] if usable else None)
         if like is None:
             continue
         path = file if like.media_kind == "video" else PurePosixPath(file).parent.as_posix()
-        family = like.group.partition(":")[0]
+        family = family_of(like)
         row = dataclasses.replace(
             like, subject=subject, group=f"{family}:{subject}", video_id=f"{subject}/{clip}", media_path=path
         )
-        found.setdefault(path, _whole(row))
-    rows = sorted(found.values(), key=lambda row: row.sample_id)
+        whole.setdefault(path, _whole(row))
+    rows = sorted(whole.values(), key=lambda row: row.sample_id)
     return [_bare(row) for row in rows]
 
 
@@ -54,25 +85,13 @@ def _whole(sample: Sample) -> Sample:
 
 
 def _bare(sample: Sample) -> Sample:
-    kept = (
-        "dataset",
-        "subject",
-        "group",
-        "sample_id",
-        "video_id",
-        "media_path",
-        "media_kind",
-        "view",
-        "release",
-        "fps",
-    )
-    return Sample(**{name: getattr(sample, name) for name in kept}, expression_type="recording")
+    return Sample(**{name: getattr(sample, name) for name in _KEPT}, expression_type="recording")
 
 
 def by_recording(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
     """Return the expressions of each recording, by its media path, in order of their onsets."""
-    found: dict[str, list[Sample]] = {}
+    expressions: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.status == "ok" and sample.onset is not None and sample.offset is not None:
-            found.setdefault(sample.media_path, []).append(sample)
-    return {path: sorted(rows, key=lambda row: (row.onset or 0, row.sample_id)) for path, rows in found.items()}
+            expressions.setdefault(sample.media_path, []).append(sample)
+    return {path: sorted(rows, key=lambda row: (row.onset or 0, row.sample_id)) for path, rows in expressions.items()}

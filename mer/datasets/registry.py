@@ -1,11 +1,13 @@
-"""Readers of databases by name; adding one is one file and one line here.
-
-A reader module has `Options` (a `Params` class: the reader's keys in `config.yaml`) and
-`read(root: Path, options: Options, errata: bool = True) -> Reading`. A reader of an annotation table also
-has the pure `samples_from(table, listing, options, release, errata=True) -> Reading`, which opens no file.
-"""
+"""Readers of databases by name; adding one is one file with `READER` (`mer.datasets.contract`) and one line here."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from mer.core.errors import ConfigError
+from mer.core.registry import load, nearest
+from mer.datasets.contract import AnyReader, Database
 
 READERS: dict[str, str] = {
     "casme2": "mer.datasets.casme2",
@@ -24,3 +26,33 @@ READERS: dict[str, str] = {
     "rld": "mer.datasets.rld",
     "casme": "mer.datasets.casme",
 }
+
+
+def reader(name: str, where: str = "reader") -> AnyReader:
+    """Return a reader by name.
+
+    Raises:
+        ConfigError: there is none; the message names `where` it was asked for and the nearest valid name.
+    """
+    return load(READERS, name, where).READER
+
+
+def reader_of(dataset: str) -> tuple[AnyReader, Mapping[str, str]]:
+    """Return the reader of that name, or of the database of that name, and the options that choose the database.
+
+    Raises:
+        ConfigError: neither is known; the message names the nearest valid name.
+    """
+    if dataset in READERS:
+        return reader(dataset), {}
+    if dataset in databases():
+        one, card = databases()[dataset]
+        return one, card.chosen_by
+    remedy = nearest(dataset, {*READERS, *databases()})
+    raise ConfigError("dataset", f"unknown {dataset!r}", "a known database", remedy)
+
+
+@cache
+def databases() -> dict[str, tuple[AnyReader, Database]]:
+    """Return what the rows of all readers can carry as `Sample.dataset` -> its reader and its card."""
+    return {card.name: (one, card) for one in map(reader, READERS) for card in one.databases}

@@ -8,32 +8,35 @@ onset and offset, and there is no apex and no action unit. `non_micro` folders a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field
 
 from mer.core.errors import DatasetError
+from mer.core.filenames import file_numbers, is_image
 from mer.core.params import Params
-from mer.datasets import files
-from mer.datasets.annotations import Annotation, Database, assemble
-from mer.datasets.expected import note_differences
-from mer.datasets.intervals import ApexPolicy, ApexRules
+from mer.datasets import files, owners
+from mer.datasets.annotations import Annotation
+from mer.datasets.contract import VGA, Database, Licence, MediaTree, Picture
 from mer.datasets.locate import find_media, require_clips
-from mer.datasets.reading import Listing, Reading
+from mer.datasets.options import CameraKey, NoApexKey
+from mer.datasets.table_reader import Given, TableReader, rules_without_apex
+from mer.datasets.tables import Row
 
 FPS = {"hs": 100.0, "vis": 25.0, "nir": 25.0}
 EMOTIONS = {"ne": "negative", "po": "positive", "sur": "surprise"}
-FOLDERS = {"raw": ("SMIC_all_raw",), "cropped": ("SMIC_all_cropped",)}
+#: Documented form of each camera's images; what the near-infrared one's colour is, nobody says.
+PICTURES = {"hs": VGA, "vis": VGA, "nir": Picture((640, 480))}
 
 
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    modality: Literal["hs", "vis", "nir"] = Field("hs", description="camera: high-speed, visual or near-infrared")
+    modality: CameraKey = "hs"
     view: Literal["raw", "cropped"] = Field("raw", description="which of the released image trees to read")
-    apex: ApexPolicy = Field("midpoint", description="what stands for the apex, which is not annotated")
+    apex: NoApexKey = "midpoint"
 
 
 def clip_name(text: str) -> tuple[str, str, str] | None:
@@ -45,77 +48,69 @@ def clip_name(text: str) -> tuple[str, str, str] | None:
     return subject, f"{subject}_{match[2]}_{int(match[3]):02d}", EMOTIONS[match[2]]
 
 
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the clips of one camera below `root`; `errata` has no effect, none are known.
-
-    Raises:
-        DatasetError: the root or the image folders are missing or unusable.
-    """
-    root = files.checked_root(root, f"smic_{options.modality}")
-    listing = scan(root, options)
-    reading = samples_from((), listing, options, "", errata)
-    note_differences(reading)
-    return reading
-
-
-def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
-    """Return (`s03`, `s03_po_09`) -> image paths relative to `root`; an empty clip folder gives its own path alone."""
-    name = f"smic_{options.modality}"
-    top = find_media(root, name, FOLDERS[options.view], "set `view`")
+def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
+    """Return (`s03`, `s03_po_09`) -> image paths relative to `root`; an empty clip folder gives its path alone."""
+    database, tree = READER.database(options), READER.tree(options)
+    top = find_media(root, database.name, tree.folders, "set `view`")
     base = files.find_folder(top, (options.modality,)) or top
     listing: dict[tuple[str, str], list[str]] = {}
     for folder, _, names in files.walk(root, base):
         clip = clip_name(folder.name)
-        above = [files.folded(part) for part in folder.parts]
-        if clip is None or "nonmicro" in above:
+        if clip is None or "nonmicro" in map(files.folded, folder.parts):
             continue
         path = folder.relative_to(root).as_posix()
         if clip[:2] in listing:
             raise DatasetError(path, f"clip {clip[1]} is there twice", "one folder per clip", "remove the copy")
-        listing[clip[:2]] = [f"{path}/{image}" for image in names if files.is_image(image)] or [f"{path}/"]
-    require_clips(root, name, listing, f"folders like {options.modality.upper()}/s1/micro/negative/s1_ne_01/")
+        listing[clip[:2]] = [f"{path}/{name}" for name in names if is_image(name)] or [f"{path}/"]
+    require_clips(root, database.name, listing, tree.example)
     return listing
 
 
-def samples_from(
-    table: Sequence[Mapping[str, str]], listing: Listing, options: Options, release: str, errata: bool = True
-) -> Reading:
-    """Return one row per clip of the listing; opens no file.
-
-    Args:
-        table: ignored, SMIC has none.
-        listing: (`s03`, `s03_po_09`) -> image paths relative to the dataset root.
-        options: the reader's keys.
-        release: kept in every row.
-        errata: without effect, no fault is known.
-    """
-    annotations, filled = [], {}
-    for key, paths in sorted(listing.items()):
-        clip = clip_name(key[1])
+def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:
+    """Return one annotation per clip of the listing."""
+    annotations = []
+    for (_, name), paths in sorted(given.listing.items()):
+        clip = clip_name(name)
         if clip is None:
-            raise DatasetError(key[1], "is not a clip name", "names like s03_po_09")
-        images = [path for path in paths if files.is_image(path)]
-        numbers = [number for path in images if (number := files.number_of(path)) is not None]
-        filled[clip[:2]] = images
-        annotations.append(
-            Annotation(
-                None,
-                clip[0],
-                clip[1],
-                onset=str(min(numbers, default="")),
-                offset=str(max(numbers, default="")),
-                emotion=clip[2],
-                flaws=_disagreement(paths[0] if paths else "", clip[2]),
-            )
-        )
-    name = f"smic_{options.modality}"
-    rules = ApexRules(options.apex, annotated=False)
-    database = Database(name, "smic", FPS[options.modality], options.view, frozenset(EMOTIONS.values()), rules)
-    return assemble(database, annotations, filled, release)
+            raise DatasetError(name, "is not a clip name", "names like s03_po_09")
+        annotations.append(_annotation(*clip, paths))
+    return annotations
 
 
-def _disagreement(path: str, emotion: str) -> tuple[tuple[str, str], ...]:
-    above = PurePosixPath(path).parent.parent.name.strip().casefold()
+def _annotation(subject: str, clip: str, emotion: str, paths: Sequence[str]) -> Annotation:
+    numbers = file_numbers(filter(is_image, paths))
+    above = PurePosixPath(paths[0] if paths else "").parent.parent.name.strip().casefold()
+    flaws: tuple[tuple[str, str], ...] = ()
     if above in EMOTIONS.values() and above != emotion:
-        return (("V13", f"folder {above} but the name says {emotion}"),)
-    return ()
+        flaws = (("V13", f"folder {above} but the name says {emotion}"),)
+    onset, offset = str(min(numbers, default="")), str(max(numbers, default=""))
+    return Annotation(None, subject, clip, onset=onset, offset=offset, emotion=emotion, flaws=flaws)
+
+
+def _database(camera: str) -> Database:
+    example = f"folders like {camera.upper()}/s1/micro/negative/s1_ne_01/"
+    raw = MediaTree(
+        view="raw", folders=("SMIC_all_raw",), example=example, picture=PICTURES[camera], beside=("nonmicro",)
+    )
+    cropped = MediaTree(view="cropped", folders=("SMIC_all_cropped",), example=example, beside=("nonmicro",))
+    return Database(
+        name=f"smic_{camera}",
+        family="smic",
+        fps=FPS[camera],
+        emotions=frozenset(EMOTIONS.values()),
+        trees=(raw, cropped),
+        chosen_by={"modality": camera},
+    )
+
+
+READER = TableReader(
+    name="smic",
+    options=Options,
+    licence=Licence(owners.SMIC, "oulu.fi/cmvs/node/41319", "Li et al., FG 2013"),
+    databases=tuple(map(_database, FPS)),
+    columns={},
+    telling=(),
+    rules=rules_without_apex,
+    annotate=_annotations,
+    scan_media=_scan,
+)

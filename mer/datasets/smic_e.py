@@ -7,25 +7,25 @@ image on disk. There is no apex; the emotion is that of the clip's name.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from pydantic import Field
 
 from mer.core.errors import DatasetError
+from mer.core.filenames import file_numbers
 from mer.core.params import Params
-from mer.datasets import files, tables
-from mer.datasets.annotations import Annotation, Database, assemble, safe_id
-from mer.datasets.expected import note_differences
-from mer.datasets.intervals import ApexPolicy, ApexRules, frame_number
+from mer.datasets import owners, spreadsheets, tables
+from mer.datasets.annotations import Annotation, safe_id
+from mer.datasets.contract import Database, Licence, MediaTree
+from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
-from mer.datasets.locate import find_table, media_base, require_clips, scan_clips
-from mer.datasets.reading import Listing, Reading
-from mer.datasets.smic import EMOTIONS, FPS, clip_name
+from mer.datasets.options import CameraKey, NoApexKey, TablesKey
+from mer.datasets.smic import EMOTIONS, FPS, PICTURES, clip_name
+from mer.datasets.table_reader import Given, TableReader, rules_without_apex
+from mer.datasets.tables import Row
 
-COLUMNS = {
+_TEXTS = {
     "subject": ("subject",),
     "filename": ("filename",),
     "onset": ("onsetf", "onset", "onset1f"),
@@ -37,7 +37,11 @@ COLUMNS = {
     "first": ("firstf", "first"),
     "emotion": ("emotion",),
 }
-OPTIONAL = ("onset2", "offset2", "onset3", "offset3", "first", "emotion")
+#: The NIR and VIS tables append the camera to a header text.
+COLUMNS = {
+    name: tuple(text + camera for text in texts for camera in ("", "nir", "vis", "hs"))
+    for name, texts in _TEXTS.items()
+}
 #: Where the columns stand when their headers say nothing; the VIS table has no third expression.
 PLACES: dict[str, tuple[str, ...]] = {
     "hs": ("Subject", "Filename", "", "OnsetF", "OffsetF", "Onset2F", "Offset2F", "Onset3F", "Offset3F", "", "FirstF"),
@@ -49,31 +53,13 @@ PLACES["nir"] = PLACES["hs"]
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    modality: Literal["hs", "vis", "nir"] = Field("hs", description="camera: high-speed, visual or near-infrared")
+    modality: CameraKey = "hs"
     folder: str = Field("", description="folder of the long clips below the root; `SMIC-HS-E` and the like when empty")
-    table: str = Field("", description="annotation table below the root; found by its released names when empty")
-    apex: ApexPolicy = Field("midpoint", description="what stands for the apex, which is not annotated")
+    table: TablesKey = ""
+    apex: NoApexKey = "midpoint"
 
 
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return the expressions in the long clips of one camera; `errata` has no effect, none are known.
-
-    Raises:
-        DatasetError: the root, the annotation table or the clip folders are missing or unusable.
-    """
-    name, camera = f"smic_e_{options.modality}", options.modality.upper()
-    root = files.checked_root(root, name)
-    stems = (f"SMIC-{camera}-E_annotation", f"SMIC_{camera}_E_annotation", f"SMIC-{camera}-E_annotation_2019")
-    path = find_table(root, name, options.table, [f"{stem}.xlsx" for stem in stems])
-    rows, notes = table_rows(path, options.modality)
-    reading = samples_from(rows, scan(root, options), options, tables.release_of(path), errata)
-    for text in notes:
-        reading.note("V03", "warning", text)
-    note_differences(reading)
-    return reading
-
-
-def table_rows(path: Path, modality: str) -> tuple[list[tables.Row], list[str]]:
+def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
     """Return the rows of the annotation table with header texts that `samples_from` knows, and notes on its cells.
 
     Header texts vary between copies: where they do not name the columns, the released order of columns counts, and
@@ -82,21 +68,17 @@ def table_rows(path: Path, modality: str) -> tuple[list[tables.Row], list[str]]:
     Raises:
         DatasetError: neither headers nor rows like the released ones are there (V03).
     """
-    book = tables.grids(path)
+    book = spreadsheets.read(path)
     for grid in book.sheets.values():
         for at, header in enumerate(grid[: tables.HEADER_ROWS]):
-            texts = [_plain(text) for text in header]
-            keys = {tables.column_key(text) for text in texts}
+            keys = {tables.column_key(text) for text in header}
             if all(keys.intersection(COLUMNS[name]) for name in ("filename", "onset", "offset")):
-                return _named_rows(grid, at + 1, texts), book.notes
+                return _named_rows(grid, at + 1, header), book.notes
     for name, grid in book.sheets.items():
         starts = [at for at, cells in enumerate(grid) if len(cells) > 4 and clip_name(cells[1])]
         if starts:
-            rows = _named_rows(grid, starts[0], PLACES[modality])
-            return rows, [
-                *book.notes,
-                f"sheet {name!r} has no headers like the released ones; columns read by position",
-            ]
+            note = f"sheet {name!r} has no headers like the released ones; columns read by position"
+            return _named_rows(grid, starts[0], PLACES[options.modality]), [*book.notes, note]
     listed = ", ".join(repr(name) for name in book.sheets)
     raise DatasetError(
         path,
@@ -106,98 +88,96 @@ def table_rows(path: Path, modality: str) -> tuple[list[tables.Row], list[str]]:
     )
 
 
-def _plain(header: str) -> str:
-    """Return a header text without the camera that the NIR and VIS tables append."""
-    return re.sub(r"(?i)[\s_]*(nir|vis|hs)$", "", header.strip())
-
-
-def _named_rows(grid: Sequence[Sequence[str]], start: int, names: Sequence[str]) -> list[tables.Row]:
+def _named_rows(grid: Sequence[Sequence[str]], start: int, names: Sequence[str]) -> list[Row]:
     rows = []
     for number, cells in enumerate(grid[start:], start=start + 1):
         padded = [*cells, *[""] * len(names)]
         # The first of two columns with one header counts.
-        named = {name: cell for name, cell in reversed(list(zip(names, padded, strict=False))) if name}
+        named = {name.strip(): cell for name, cell in reversed(list(zip(names, padded, strict=False))) if name.strip()}
         if any(cell.strip() for cell in named.values()):
-            rows.append(tables.Row(named, number))
+            rows.append(Row(named, number))
     return rows
 
 
-def scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
-    """Return (`s03`, `s03_ne_02`) -> image paths relative to `root`."""
-    name, camera = f"smic_e_{options.modality}", options.modality.upper()
-    base = media_base(root, name, options.folder, (f"SMIC-{camera}-E", f"{camera}_long"))
-
-    def key_of(folder: PurePosixPath) -> tuple[str, str] | None:
-        clip = clip_name(folder.name)
-        return clip[:2] if clip else None
-
-    listing = scan_clips(root, base, key_of)
-    require_clips(root, name, listing, f"folders like SMIC-{camera}-E/s01/s1_ne_01/")
-    return listing
+def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
+    clip = clip_name(folder.name)
+    return clip[:2] if clip else None
 
 
-def samples_from(
-    table: Sequence[Mapping[str, str]], listing: Listing, options: Options, release: str, errata: bool = True
-) -> Reading:
-    """Return one row per annotated expression of a table held in memory; opens no file.
-
-    Args:
-        table: one mapping per clip, header text -> cell text, as in the owner's spreadsheet.
-        listing: (`s03`, `s03_ne_02`) -> image paths relative to the dataset root.
-        options: the reader's keys.
-        release: annotation file and digest, kept in every row.
-        errata: without effect, no fault is known.
-    """
-    name = f"smic_e_{options.modality}"
-    plain = [
-        tables.Row({_plain(name): cell for name, cell in row.items()}, tables.number_of(row, index))
-        for index, row in enumerate(table)
-    ]
-    rows = tables.aligned(plain, COLUMNS, release.split(" sha256:")[0] or name, OPTIONAL)
-    rows, text = tables.split_text_rows(rows, ("filename", "onset", "offset"))
-    annotations = [annotation for row in rows for annotation in _annotations(row, listing)]
-    rules = ApexRules(options.apex, annotated=False)
-    emotions = frozenset(EMOTIONS.values())
-    database = Database(name, "smic", FPS[options.modality], "long", emotions, rules)
-    return assemble(database, annotations, listing, release).ignored(text)
+def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:
+    return [annotation for row in rows for annotation in _expressions(row, given)]
 
 
-def _annotations(row: tables.Row, listing: Listing) -> list[Annotation]:
+def _expressions(row: Row, given: Given[Options]) -> list[Annotation]:
+    """Return the one to three expressions of a clip."""
     clip = clip_name(row["filename"])
-    flaws = [] if clip else [("V13", f"Filename {row['filename']!r} is not like s1_ne_01")]
+    flaws = () if clip else (("V13", f"Filename {row['filename']!r} is not like s1_ne_01"),)
     subject, name, emotion = clip or (safe_id(row["subject"]), safe_id(row["filename"]), "")
     column = normalise_emotion(row["emotion"])
     notes: tuple[str, ...] = ()
     if clip and column and not emotion.startswith(column[:2]):
         notes = (f"the emotion column says {row['emotion']!r}; the name is followed",)
-    base = _base(row, listing.get((subject, name), ()))
-    found = []
-    for turn, (onset, offset) in enumerate(
-        (("onset", "offset"), ("onset2", "offset2"), ("onset3", "offset3")), start=1
-    ):
-        if turn > 1 and frame_number(row[onset]) in (None, 0):
+    base = _base(row, given.listing.get((subject, name), ()))
+    annotations = []
+    for turn, number in enumerate(("", "2", "3"), start=1):
+        if turn > 1 and frame_number(row[f"onset{number}"]) in (None, 0):
             continue
-        found.append(
-            Annotation(
-                row.number,
-                subject,
-                name,
-                onset=row[onset],
-                offset=row[offset],
-                emotion=emotion,
-                sample_id=f"{subject}/{name}" + (f"-{turn}" if turn > 1 else ""),
-                video_id=f"{subject}/{name}",
-                media=(subject, name),
-                index_base=base,
-                notes=notes,
-                flaws=tuple(flaws),
-            )
+        expression = Annotation.of(
+            row,
+            subject,
+            name,
+            onset=row[f"onset{number}"],
+            offset=row[f"offset{number}"],
+            emotion=emotion,
+            sample_id=f"{subject}/{name}" + (f"-{turn}" if turn > 1 else ""),
+            video_id=f"{subject}/{name}",
+            media=(subject, name),
+            index_base=base,
+            notes=notes,
+            flaws=flaws,
         )
-    return found
+        annotations.append(expression)
+    return annotations
 
 
-def _base(row: tables.Row, names: Sequence[str]) -> int:
+def _base(row: Row, names: Sequence[str]) -> int:
     """Return what is added to an annotated frame to get the number in the file name."""
-    first = frame_number(row["first"])
-    numbers = [number for name in names if (number := files.number_of(name)) is not None]
+    first, numbers = frame_number(row["first"]), file_numbers(names)
     return min(numbers) - first if numbers and first is not None else 0
+
+
+def _database(camera: str) -> Database:
+    text = camera.upper()
+    tree = MediaTree(
+        view="long",
+        folders=(f"SMIC-{text}-E", f"{text}_long"),
+        example=f"folders like SMIC-{text}-E/s01/s1_ne_01/",
+        key_of=_clip_key,
+        picture=PICTURES[camera],
+        recordings=True,
+        beside=("nonmicro",),
+    )
+    stems = (f"SMIC-{text}-E_annotation", f"SMIC_{text}_E_annotation", f"SMIC-{text}-E_annotation_2019")
+    return Database(
+        name=f"smic_e_{camera}",
+        family="smic",
+        fps=FPS[camera],
+        emotions=frozenset(EMOTIONS.values()),
+        trees=(tree,),
+        tables=tuple(f"{stem}.xlsx" for stem in stems),
+        chosen_by={"modality": camera},
+    )
+
+
+READER = TableReader(
+    name="smic_e",
+    options=Options,
+    licence=Licence(owners.SMIC, "oulu.fi/cmvs/node/41319", "Li et al., IEEE TAFFC 9(4), 2018"),
+    databases=tuple(map(_database, FPS)),
+    columns=COLUMNS,
+    optional=("onset2", "offset2", "onset3", "offset3", "first", "emotion"),
+    telling=("filename", "onset", "offset"),
+    rules=rules_without_apex,
+    annotate=_annotations,
+    read_table=table_rows,
+)

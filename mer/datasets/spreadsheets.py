@@ -79,8 +79,8 @@ def cell_text(value: object) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _refused(path: Path, found: str, expected: str) -> DatasetError:
-    return DatasetError(path, found, expected, "download the table again from its owner")
+def _refused(path: Path, fault: str, expected: str) -> DatasetError:
+    return DatasetError(path, fault, expected, "download the table again from its owner")
 
 
 def _kind(path: Path, data: bytes) -> Callable[[Path, bytes], Book]:
@@ -159,11 +159,7 @@ def _read_xlsx(path: Path, data: bytes) -> Book:
         notes.append(f"{len(formulas)} cells are formulas, their stored values are read")
         if lost:
             notes.append(f"{len(lost)} formulas have no stored value and are read as blank: {_places(lost)}")
-    if dates:
-        notes.append(
-            f"{len(dates)} cells are dates, a spreadsheet program may have turned numbers into them: {_places(dates)}"
-        )
-    return Book(book, notes)
+    return Book(book, notes + _date_notes(dates))
 
 
 _Place = tuple[str, int, int]
@@ -200,6 +196,11 @@ def _places(places: list[_Place], most: int = 5) -> str:
     return shown + (f" and {len(places) - most} more" if len(places) > most else "")
 
 
+def _date_notes(dates: list[_Place]) -> list[str]:
+    told = f"{len(dates)} cells are dates, a spreadsheet program may have turned numbers into them: {_places(dates)}"
+    return [told] if dates else []
+
+
 def _read_xls(path: Path, data: bytes) -> Book:
     import xlrd
 
@@ -222,12 +223,7 @@ def _read_xls(path: Path, data: bytes) -> Book:
                     dates.append((sheet.name, number + 1, column))
             grid.add(_xls_text(cell, book.datemode) for cell in sheet.row(number))
         sheets[sheet.name] = grid.trimmed()
-    notes = (
-        [f"{len(dates)} cells are dates, a spreadsheet program may have turned numbers into them: {_places(dates)}"]
-        if dates
-        else []
-    )
-    return Book(sheets, notes)
+    return Book(sheets, _date_notes(dates))
 
 
 def _xls_text(cell: Any, datemode: int) -> str:

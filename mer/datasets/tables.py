@@ -48,11 +48,6 @@ def release_of(path: Path) -> str:
     return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def grids(path: Path) -> spreadsheets.Book:
-    """Return every sheet of a file as rows of text cells; raises `DatasetError` for what cannot be trusted."""
-    return spreadsheets.read(path)
-
-
 def read_table(path: Path, header: str = "subject", sheets: Sequence[str] = ()) -> Table:
     """Return the first sheet that has a cell equal to `header` within its first 30 rows.
 
@@ -64,7 +59,7 @@ def read_table(path: Path, header: str = "subject", sheets: Sequence[str] = ()) 
     Raises:
         DatasetError: the file is unreadable, or has no such header (V03).
     """
-    book = grids(path)
+    book = spreadsheets.read(path)
     preferred = {name.casefold(): rank for rank, name in enumerate(sheets)}
     names = sorted(book.sheets, key=lambda name: preferred.get(name.casefold().strip(), len(preferred)))
     for name in names:
@@ -116,7 +111,7 @@ def split_text_rows(rows: Iterable[Row], cells: Sequence[str]) -> tuple[list[Row
     return data, text
 
 
-def number_of(row: Mapping[str, str], index: int) -> int:
+def row_number(row: Mapping[str, str], index: int) -> int:
     """Return a row's spreadsheet number; a plain mapping is taken as row `index` under a one-line header."""
     return row.number if isinstance(row, Row) else index + 2
 
@@ -140,15 +135,15 @@ def aligned(
     source = {ours: next((present[t] for t in texts if t in present), None) for ours, texts in wanted.items()}
     missing = [ours for ours, name in source.items() if name is None and ours not in optional]
     if missing and table:
-        found = ", ".join(repr(name) for name in list(table[0])[:20])
+        headers = ", ".join(repr(name) for name in list(table[0])[:20])
         raise DatasetError(
             where,
-            f"missing columns {', '.join(missing)}; present: {found}",
+            f"missing columns {', '.join(missing)}; present: {headers}",
             "the owner's table",
             "name the right file in `table` (V03)",
         )
     rows = []
     for index, row in enumerate(table):
         cells = {ours: str(row.get(name, "")) if name else "" for ours, name in source.items()}
-        rows.append(Row(cells, number_of(row, index)))
+        rows.append(Row(cells, row_number(row, index)))
     return rows

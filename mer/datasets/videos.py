@@ -6,20 +6,21 @@ Folders are searched recursively; nothing is decoded here. Each file is its own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field
 
 from mer.core.errors import DatasetError
+from mer.core.filenames import VIDEOS
 from mer.core.params import Params
 from mer.core.sample import Sample
 from mer.datasets import files
 from mer.datasets.annotations import safe_id
-from mer.datasets.reading import Reading
-
-NAME = "videos"
+from mer.datasets.contract import Database, MediaTree, Reader
+from mer.datasets.locate import scan_videos
+from mer.datasets.reading import Listing, Reading
 
 
 class Options(Params):
@@ -31,48 +32,50 @@ class Options(Params):
     )
 
 
-def read(root: Path, options: Options, errata: bool = True) -> Reading:
-    """Return one row per video file below `root`; `errata` has no effect, none are known.
+class _Videos(Reader[Options]):
+    """A user's own material; its `table` and `errata` are without effect."""
 
-    Raises:
-        DatasetError: the root is missing or holds no video.
-    """
-    root = files.checked_root(root, NAME)
-    paths = [
-        (folder / name).relative_to(root).as_posix()
-        for folder, _, names in files.walk(root, root)
-        for name in names
-        if files.suffix_of(name) in files.VIDEOS
-    ]
-    if not paths:
-        found = f"no video; found: {files.listing_text(root)}"
-        raise DatasetError(
-            f"{NAME}: {root}", found, "files ending in " + " ".join(files.VIDEOS), "correct the root (V01)"
-        )
-    return samples_from(paths, options)
-
-
-def samples_from(paths: Sequence[str], options: Options) -> Reading:
-    """Return one row per path (relative to the dataset root), sorted; opens no file."""
-    reading = Reading(NAME, "")
-    ids = _ids(sorted(paths))
-    for path, sample_id in ids.items():
-        parts = PurePosixPath(path).parts
-        subject = safe_id(parts[0]) if options.subject == "folder" and len(parts) > 1 else sample_id.replace("/", "-")
-        reading.samples.append(
-            Sample(
-                dataset=NAME,
-                subject=subject,
-                group=f"{NAME}:{subject}",
-                sample_id=sample_id,
-                video_id=sample_id,
-                media_path=path,
-                media_kind="video",
-                view="long",
-                expression_type="clip",
+    def read(self, root: Path, options: Options, errata: bool = True) -> Reading:
+        """See `Reader.read`."""
+        root = files.checked_root(root, self.name)
+        listing = scan_videos(root, root)
+        if not listing:
+            fault = f"no video; found: {files.listing_text(root)}"
+            raise DatasetError(
+                f"{self.name}: {root}", fault, "files ending in " + " ".join(VIDEOS), "correct the root (V01)"
             )
-        )
-    return reading
+        return self.samples_from((), listing, options, "", errata)
+
+    def samples_from(
+        self,
+        table: Sequence[Mapping[str, str]],
+        listing: Listing,
+        options: Options,
+        release: str,
+        errata: bool = True,
+        **beside: Sequence[Mapping[str, str]],
+    ) -> Reading:
+        """See `Reader.samples_from`: one row per file of the listing, whatever its key, sorted."""
+        reading = Reading(self.name, release)
+        (tree,) = self.databases[0].trees
+        ids = _ids(sorted(path for paths in listing.values() for path in paths))
+        for path, sample_id in ids.items():
+            top, *below = PurePosixPath(path).parts
+            subject = safe_id(top) if options.subject == "folder" and below else sample_id.replace("/", "-")
+            reading.samples.append(
+                Sample(
+                    dataset=self.name,
+                    subject=subject,
+                    group=f"{self.name}:{subject}",
+                    sample_id=sample_id,
+                    video_id=sample_id,
+                    media_path=path,
+                    media_kind="video",
+                    view=tree.view,
+                    expression_type="clip",
+                )
+            )
+        return reading
 
 
 def _ids(paths: Sequence[str]) -> dict[str, str]:
@@ -93,3 +96,11 @@ def _ids(paths: Sequence[str]) -> dict[str, str]:
         used.add(unique.casefold())
         ids[path] = unique
     return ids
+
+
+READER = _Videos(
+    name="videos",
+    options=Options,
+    licence=None,
+    databases=(Database(name="videos", trees=(MediaTree(view="long"),)),),
+)

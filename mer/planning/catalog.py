@@ -18,7 +18,7 @@ from mer.core.sample import Sample, by_subject, media_row, read_index
 from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
 from mer.datasets.recordings import recordings
-from mer.datasets.registry import READERS
+from mer.datasets.registry import reader
 from mer.planning.config import Config, DatasetBlock, Variant
 from mer.simulate.registry import LAYOUTS
 from mer.training.folds import Fold, Selection, make_folds, select
@@ -27,8 +27,8 @@ from mer.training.recipe import check
 
 def read_dataset(block: DatasetBlock, root: Path) -> Reading:
     """Read a database from its folder with the reader and options of its block."""
-    reader = load(READERS, block.reader, "reader")
-    return reader.read(root, reader.Options.model_validate(block.options), block.errata)
+    chosen = reader(block.reader)
+    return chosen.read(root, chosen.options.model_validate(block.options), block.errata)
 
 
 def layout_of(block: DatasetBlock) -> ModuleType:
@@ -41,10 +41,10 @@ def plan_dataset(block: DatasetBlock) -> Reading:
     """Return the reading that a simulated database will give once it is written."""
     assert block.simulate is not None
     layout = layout_of(block)
-    reader = load(READERS, block.reader, "reader")
-    options = reader.Options.model_validate(block.options)
+    chosen = reader(block.reader)
+    options = chosen.options.model_validate(block.options)
     given = layout.reader_input(block.simulate, options.model_dump())
-    return reader.samples_from(given.table, given.listing, options, "simulated", block.errata, **given.extra)
+    return chosen.samples_from(given.table, given.listing, options, "simulated", block.errata, **given.extra)
 
 
 class Catalog:

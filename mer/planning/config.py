@@ -19,8 +19,7 @@ from mer.core.errors import ConfigError
 from mer.core.params import Params
 from mer.core.registry import load, nearest
 from mer.datasets.labels import VIEWS
-from mer.datasets.licences import require_licence
-from mer.datasets.registry import READERS
+from mer.datasets.registry import reader
 from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
 from mer.planning.spotting_checks import check_spotting, check_units
 from mer.simulate.params import SimulateParams
@@ -279,8 +278,8 @@ def _check_sources(variants: Mapping[str, Variant], where: str) -> None:
 
 def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Variant], where: str) -> None:
     path = f"{where}: datasets.{name}"
-    reader = load(READERS, block.reader, f"{path}.reader")
-    validate(reader.Options, block.options, where, f"datasets.{name}.options")
+    chosen = reader(block.reader, f"{path}.reader")
+    validate(chosen.options, block.options, where, f"datasets.{name}.options")
     if (block.root is None) == (block.simulate is None):
         raise ConfigError(path, "needs either `root` or `simulate`", "exactly one of them")
     if block.root is not None and not block.root.is_dir():
@@ -288,7 +287,7 @@ def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Varian
             f"{path}.root", f"no folder {str(block.root)!r}", "the folder that the licence gave you", "mend the path"
         )
     if block.root is not None:
-        require_licence(block.reader, name, block.licence_accepted, where)
+        chosen.require_licence(name, block.licence_accepted, where)
     for product in block.products:
         _product(f"{path}.products", product, variants)
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from mer.core.registry import load
 from mer.datasets.labels import VIEWS
-from mer.datasets.registry import READERS
+from mer.datasets.registry import READERS, reader
 from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
 from mer.planning.config import DEFAULT_SOURCE, DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.simulate.params import SimulateParams
@@ -101,7 +101,7 @@ def _sections() -> Iterator[str]:
     yield from _table("`datasets.<name>`", DatasetBlock)
     yield from _table("`datasets.<name>.simulate`", SimulateParams)
     for name in READERS:
-        yield from _table(f"`datasets.<name>.options`, reader `{name}`", load(READERS, name, "reader").Options)
+        yield from _table(f"`datasets.<name>.options`, reader `{name}`", reader(name).options)
     for stage, methods in METHODS.items():
         for name in methods:
             title = "`frames`" if stage == "frames" else f"`{stage}.<variant>`, method `{name}`"

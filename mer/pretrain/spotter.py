@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.atomic import write_json
-from mer.core.registry import load
 from mer.core.sample import Sample, by_subject, media_row
 from mer.datasets.labels import classes_for
 from mer.datasets.recordings import recordings
-from mer.datasets.registry import READERS
+from mer.datasets.registry import reader
 from mer.runner import StageSpec, run_subject
 from mer.simulate.layouts import casme_sq
 from mer.simulate.params import SimulateParams
@@ -98,10 +97,10 @@ def make_person(world: str, values: Mapping[str, Any], subject: str, work: Path,
 
 def _rows(params: SimulateParams, subject: str) -> tuple[list[Sample], list[Sample]]:
     """Return the recordings and the annotated expressions of one person, without looking at any file."""
-    reader = load(READERS, "casme_sq", "reader")
-    options = reader.Options(view="raw")
+    readings = reader("casme_sq")
+    options = readings.options(view="raw")
     given = casme_sq.reader_input(params, options.model_dump())
-    reading = reader.samples_from(given.table, given.listing, options, "simulated", True)
+    reading = readings.samples_from(given.table, given.listing, options, "simulated", True)
     whole = by_subject(recordings(reading))
     return next(rows for rows in whole.values() if rows[0].subject == subject), reading.samples
 

@@ -16,9 +16,8 @@ import numpy as np
 
 from mer.core.container import Container
 from mer.core.errors import ClipError, DatasetError
-from mer.core.images import EXTENSIONS
+from mer.core.filenames import IMAGES, VIDEOS
 from mer.datasets.annotations import safe_id
-from mer.datasets.files import VIDEOS
 from mer.training.tables import read_csv
 
 EVENTS = ("onset", "apex", "offset")
@@ -79,14 +78,14 @@ def find_clips(where: Path, images: bool = False) -> tuple[Path, list[NewClip]]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in EXTENSIONS for path in folder.iterdir())
+    return any(path.suffix.lower() in IMAGES for path in folder.iterdir())
 
 
 def _below(folder: Path, images: bool) -> Iterator[Path]:
     for path in folder.rglob("*"):
         suffix = path.suffix.lower()
         if images:
-            if suffix in EXTENSIONS:
+            if suffix in IMAGES:
                 yield path
         elif (path.is_dir() and _holds_images(path)) or suffix in VIDEOS:
             yield path
@@ -98,7 +97,7 @@ def _clip(name: str, path: Path, events: Mapping[str, int] | None = None, **more
 
 
 def _require_media(path: Path, name: str, images: bool) -> None:
-    wanted = EXTENSIONS if images else VIDEOS
+    wanted = IMAGES if images else VIDEOS
     if path.suffix.lower() not in wanted:
         raise DatasetError(path, f"{name} is not a clip", " ".join(wanted), "name a folder, a video or an index.csv")
 

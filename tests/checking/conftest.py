@@ -1,11 +1,10 @@
 """Fixtures of the checks: an invented release, and the counts it is held against."""
 
-import json
-
 import pytest
 from small_release import Release
 
-import mer.datasets.expected as expected
+import mer.datasets.contract as contract
+from mer.datasets.registry import databases
 
 
 @pytest.fixture
@@ -14,20 +13,19 @@ def release(tmp_path):
 
 
 @pytest.fixture
-def known(tmp_path, monkeypatch):
-    """Replace the known releases by the given ones: database -> list of releases."""
+def known(monkeypatch):
+    """Replace the known releases by the given ones: database -> list of the fields of `Release`."""
 
-    def use(**databases):
-        path = tmp_path / "expected.json"
-        path.write_text(json.dumps(databases))
-        monkeypatch.setattr(expected, "_FILE", path)
-        expected.releases.cache_clear()
+    def use(**given):
+        for name, (_, card) in databases().items():
+            monkeypatch.setitem(
+                vars(card), "releases", tuple(contract.Release(**fields) for fields in given.get(name, ()))
+            )
 
-    yield use
-    expected.releases.cache_clear()
+    return use
 
 
 @pytest.fixture
 def small(known):
     """Make the four rows of `Release` the release."""
-    known(casme2=[{"release": "CASME2-coding-20190701", "status": "verified", "counts": {"rows": 4, "subjects": 2}}])
+    known(casme2=[{"name": "CASME2-coding-20190701", "status": "verified", "counts": {"rows": 4, "subjects": 2}}])

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from small_release import SELECTED, TABLE, write_images
 
-from mer.checking import progress
 from mer.checking.check import check
-from mer.checking.command import run_check
+from mer.checking.check_command import run_check
 from mer.checking.corrections import APPLIED, NO_ROW, OFF, OTHER_VALUE, corrections
-from mer.checking.render import render
+from mer.checking.report_text import render
+from mer.core import progress
 from mer.core.errors import ConfigError
 from mer.datasets import casme2, casme_sq
 from mer.datasets.reading import Reading
@@ -31,11 +31,11 @@ def test_the_text_names_counts_images_and_verdict(release, small):
 
 def test_groups_of_counts_fold_and_examples_are_few(release, known):
     people = {"subject sub01": 2, "subject sub02": 2}
-    known(casme2=[{"release": TABLE[:-5], "status": "verified", "counts": {"rows": 4, **people}}])
+    known(casme2=[{"name": TABLE[:-5], "status": "verified", "counts": {"rows": 4, **people}}])
     root = release.write()
     folded = render(check(root, "casme2", licence_accepted=True))
     assert "rows of each subject (2)" in folded and "subject sub01" not in folded
-    known(casme2=[{"release": TABLE[:-5], "status": "verified", "counts": {"subject sub01": 3, "subject sub02": 2}}])
+    known(casme2=[{"name": TABLE[:-5], "status": "verified", "counts": {"subject sub01": 3, "subject sub02": 2}}])
     assert "subject sub01" in render(check(root, "casme2", licence_accepted=True))
     write_images(root / SELECTED / "sub02" / "EP02_01f", range(40, 60), size=(320, 240))
     for number in range(5):
@@ -134,7 +134,7 @@ def test_what_became_of_every_known_fault(release, small):
     files = {("sub16", "EP01_08"): [f"x/img{n}.jpg" for n in range(73, 97)]}
 
     def state(row, errata=True):
-        reading = casme2.samples_from([row], files, options, "r", errata)
+        reading = casme2.READER.samples_from([row], files, options, "r", errata)
         return [(c.name, c.state) for c in corrections(reading, "selected", errata)]
 
     assert state(row) == [(name, APPLIED)]
@@ -147,7 +147,7 @@ def test_what_became_of_every_known_fault(release, small):
 def test_what_a_reader_mended_by_rule_is_listed_too():
     cells = ["1", "anger1_1", "10", "20", "0", "4", "negative", "macro-expression", "anger"]
     row = dict(zip(casme_sq.COLUMNS, cells, strict=True))
-    reading = casme_sq.samples_from([row], {}, casme_sq.Options(), "r")
+    reading = casme_sq.READER.samples_from([row], {}, casme_sq.Options(), "r")
     listed = corrections(reading, "selected")
     assert [(c.name, c.reason, c.state) for c in listed if c.state == APPLIED] == [
         ("p1 anger1_1 offset 0->20 (apex)", "a rule of the reader", APPLIED)
@@ -159,7 +159,7 @@ def test_many_differing_counts_are_summed_up(release, known, monkeypatch):
     # Wider than any line, so that no terminal wraps what is looked for.
     monkeypatch.setenv("COLUMNS", "1000")
     people = {f"subject sub{n:02d}": 7 for n in range(1, 9)}
-    known(casme2=[{"release": TABLE[:-5], "status": "verified", "counts": {"rows": 56, **people}}])
+    known(casme2=[{"name": TABLE[:-5], "status": "verified", "counts": {"rows": 56, **people}}])
     text, status = run_check(release.write(), "casme2", licence_accepted=True)
     assert status == 2 and "subject …, 5 more" in text and "subject sub04" not in text
     assert f"{TABLE}: 9 counts differ, see above" in text

@@ -194,7 +194,7 @@ def test_one_fault_gives_one_line_and_its_status(release, small, case):
 
 
 def test_an_unknown_emotion(release, known):
-    known(casme2=[{"release": TABLE[:-5], "status": "secondary", "counts": {"rows": 4}}])
+    known(casme2=[{"name": TABLE[:-5], "status": "secondary", "counts": {"rows": 4}}])
     release.rows[0][8] = "joy"
     report = look(release)
     known_names = "disgust, fear, happiness, others, repression, sadness, surprise"
@@ -208,7 +208,7 @@ def test_an_unknown_emotion(release, known):
 
 @pytest.mark.parametrize(("status", "exit_code"), [("verified", 2), ("secondary", 0)])
 def test_counts_fail_only_where_they_are_verified(release, known, status, exit_code):
-    known(casme2=[{"release": TABLE[:-5], "status": status, "counts": {"rows": 255, "subjects": 2}}])
+    known(casme2=[{"name": TABLE[:-5], "status": status, "counts": {"rows": 255, "subjects": 2}}])
     report = look(release)
     assert report.exit_code == exit_code
     second_hand = "; the release's numbers are second-hand" * (status == "secondary")

@@ -40,12 +40,12 @@ def test_header_below_a_preamble_blank_columns_and_row_numbers(tmp_path, workboo
     rows += [["006", None, 12.0, "Other "], [None], [7, "x", "13", "anger"], [" ", None]]
     table = tables.read_table(workbook(tmp_path / "t.xlsx", {"Empty": [], "Sheet": rows}))
     assert table.sheet == "Sheet"
-    found = tables.aligned(table.rows, COLUMNS, "t.xlsx")
-    assert [dict(row) for row in found] == [
+    rows = tables.aligned(table.rows, COLUMNS, "t.xlsx")
+    assert [dict(row) for row in rows] == [
         {"subject": "006", "onset": "12", "emotion": "Other "},
         {"subject": "7", "onset": "13", "emotion": "anger"},
     ]
-    assert [row.number for row in found] == [15, 17]
+    assert [row.number for row in rows] == [15, 17]
 
 
 def test_a_named_sheet_goes_first(tmp_path, workbook):

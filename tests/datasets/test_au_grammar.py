@@ -76,9 +76,9 @@ def test_empty_cells_give_nothing(cell):
     ],
 )
 def test_what_is_not_an_action_unit_becomes_a_note(cell, numbers, notes):
-    units, found = parse_aus(cell)
+    units, pieces = parse_aus(cell)
     assert [unit.number for unit in units] == numbers
-    assert found == notes
+    assert pieces == notes
 
 
 def test_choose_resolves_alternatives():

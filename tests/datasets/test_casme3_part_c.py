@@ -3,7 +3,9 @@
 import pytest
 
 from mer.core.errors import DatasetError
-from mer.datasets.casme3c import Options, read, samples_from
+from mer.datasets.casme3c import READER, Options
+
+read, samples_from = READER.read, READER.samples_from
 
 HEADER = ["sub", "count", "onset", "offset", "au", "emotion"]
 

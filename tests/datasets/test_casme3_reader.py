@@ -3,7 +3,9 @@
 import pytest
 import xlwt
 
-from mer.datasets.casme3 import Options, read, samples_from
+from mer.datasets.casme3 import READER, Options
+
+read, samples_from = READER.read, READER.samples_from
 
 HEADER = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class", "emotion"]
 

@@ -3,7 +3,9 @@
 import pytest
 
 from mer.core.errors import DatasetError
-from mer.datasets.casme_sq import Options, read, samples_from, table_rows
+from mer.datasets.casme_sq import READER, Options, table_rows
+
+read, samples_from = READER.read, READER.samples_from
 
 ROWS = [
     [1, "anger1_1", 540, 570, 590, "4+6,24", "negative", "micro-expression", "anger"],
@@ -90,4 +92,4 @@ def test_another_workbook_is_refused(tmp_path, workbook):
     with pytest.raises(
         DatasetError, match=r"none begins with rows of the coding table; expected sheet 'CASFEcode_final'"
     ):
-        table_rows(workbook(tmp_path / "x.xlsx", {"a": [["Subject", "x"]], "b": []}))
+        table_rows(workbook(tmp_path / "x.xlsx", {"a": [["Subject", "x"]], "b": []}), Options())

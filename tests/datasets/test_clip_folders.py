@@ -3,6 +3,7 @@
 import pytest
 
 from mer.core.errors import ClipError, DatasetError
+from mer.core.filenames import file_number
 from mer.datasets import files
 
 
@@ -18,7 +19,7 @@ from mer.datasets import files
     ],
 )
 def test_number_is_the_last_run_of_digits(name, number):
-    assert files.number_of(name) == number
+    assert file_number(name) == number
 
 
 def test_two_files_with_one_number_are_an_error():
@@ -35,8 +36,8 @@ def test_folders_are_found_whatever_their_case_and_nesting(tmp_path, frames):
     (tmp_path / "X" / "casme2_raw_SELECTED" / "__MACOSX").mkdir()
     frames(tmp_path / "X" / "casme2_raw_SELECTED" / "__MACOSX", [1])
     frames(base / "casme2_raw_SELECTED" / "Sub01" / "EP01", [3], "._img{}.jpg")
-    found = [(str(folder).split("/")[-2:], names) for folder, names in files.image_folders(tmp_path, base)]
-    assert found == [(["Sub01", "EP01"], ["img1.jpg", "img2.jpg"])]
+    folders = [(str(folder).split("/")[-2:], names) for folder, names in files.image_folders(tmp_path, base)]
+    assert folders == [(["Sub01", "EP01"], ["img1.jpg", "img2.jpg"])]
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "C:\\x", "..\\x", "\\\\host\\x"])
@@ -64,8 +65,8 @@ def test_links_inside_the_root_are_followed_but_not_for_ever(tmp_path, frames):
     frames(tmp_path / "a" / "clip", [1])
     (tmp_path / "b").symlink_to(tmp_path / "a")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
-    found = [str(folder) for folder, _ in files.image_folders(tmp_path, tmp_path)]
-    assert sorted(found)[0] == "a/clip" and "b/clip" in found and len(found) < 20
+    folders = [str(folder) for folder, _ in files.image_folders(tmp_path, tmp_path)]
+    assert sorted(folders)[0] == "a/clip" and "b/clip" in folders and len(folders) < 20
 
 
 def test_roots_that_are_not_folders(tmp_path):

@@ -9,7 +9,8 @@ from mer.core.sample import Sample
 from mer.datasets import casme2, samm
 from mer.datasets.alternatives import resolve
 from mer.datasets.au import parse_aus
-from mer.datasets.labels import CD6ME_AUS, CD6ME_DATASETS, au_targets, class_of, family_of, in_spotting_set
+from mer.datasets.labels import CD6ME_AUS, CD6ME_DATASETS, au_targets, class_of, family_of
+from mer.datasets.recordings import in_spotting_set
 
 
 def row(dataset="casme2", cell="", kind="micro", sample_id="sub01/EP01", **kwargs):
@@ -38,7 +39,7 @@ def test_targets_do_not_hang_on_the_reader_option(policy):
     header = ["Subject", "Filename", "Onset Frame", "Apex Frame", "Offset Frame", "Action Units", "Estimated Emotion"]
     cells = ["007", "007_6_1", "10", "20", "30", "(R6 or R12)+R15", "Other"]
     table = [dict(zip(header, cells, strict=True))]
-    sample = samm.samples_from(table, {}, samm.Options(alternatives=policy), "r").samples[0]
+    sample = samm.READER.samples_from(table, {}, samm.Options(alternatives=policy), "r").samples[0]
     assert present(sample) == [12, 15]
     assert sample.au_numbers == {"all": (6, 12, 15), "first": (6, 15), "none": (15,), "resolved": (12, 15)}[policy]
     assert bool(sample.errata) == (policy == "resolved")
@@ -51,7 +52,7 @@ def test_an_or_without_a_recorded_choice_takes_the_first_branch():
     header = ["Subject", "Filename", "Onset", "Apex", "Offset", "Action Units", "Estimated Emotion"]
     table = [dict(zip(header, ["1", "EP01_1", "1", "5", "9", "14or23", "others"], strict=True))]
     kept = [
-        casme2.samples_from(table, {}, casme2.Options(alternatives=policy), "r").samples[0].au_numbers
+        casme2.READER.samples_from(table, {}, casme2.Options(alternatives=policy), "r").samples[0].au_numbers
         for policy in ("all", "first", "none", "resolved")
     ]
     assert kept == [(14, 23), (14,), (), (14,)]

@@ -2,7 +2,9 @@
 
 import pytest
 
-from mer.datasets.mmew import Options, read, samples_from
+from mer.datasets.mmew import READER, Options
+
+read, samples_from = READER.read, READER.samples_from
 
 HEADER = [
     "Subject",

@@ -35,7 +35,7 @@ def test_smic_e_several_expressions_in_a_clip(tmp_path, workbook, frames, rules)
     workbook(top / "SMIC-HS-E_annotation.xlsx", {"Sheet1": [header, *rows]})
     frames(top / "HS" / "s01" / "s1_ne_01", range(1000, 1200), "image{:06d}.jpg")
     frames(top / "HS" / "s03" / "s3_po_02", range(1, 101), "image {}.jpg")
-    reading = smic_e.read(tmp_path, smic_e.Options())
+    reading = smic_e.READER.read(tmp_path, smic_e.Options())
     first, second, third = reading.samples
     assert (first.sample_id, second.sample_id, third.sample_id) == ("s01/s01_ne_01", "s01/s01_ne_01-2", "s03/s03_po_02")
     assert (first.onset, first.apex, first.offset, first.apex_source) == (1010, 1025, 1040, "midpoint")
@@ -50,7 +50,7 @@ def test_smic_e_nir_headers(tmp_path, frames):
         {"Subject NIR": "s11", "Filename NIR": "s11_sur_01", "OnsetF NIR": "5", "OffsetF NIR": "15", "FirstF NIR": "1"}
     ]
     listing = {("s11", "s11_sur_01"): [f"x/{n}.jpg" for n in range(1, 50)]}
-    sample = smic_e.samples_from(table, listing, smic_e.Options(modality="nir"), "r").samples[0]
+    sample = smic_e.READER.samples_from(table, listing, smic_e.Options(modality="nir"), "r").samples[0]
     assert (sample.dataset, sample.onset, sample.fps, sample.status) == ("smic_e_nir", 5, 25.0, "ok")
 
 
@@ -87,7 +87,7 @@ def poker(tmp_path):
 
 
 def test_meview_decimals_dates_and_no_event(poker):
-    first, second, third, fourth = meview.read(poker, meview.Options()).samples
+    first, second, third, fourth = meview.READER.read(poker, meview.Options()).samples
     assert (first.au_numbers, first.emotion_norm, first.emotion_3) == ((1, 2), "contempt", "negative")
     assert (first.media_kind, first.media_path, first.apex, first.status) == ("video", "sub01-1.mp4", 16, "ok")
     assert (second.au_numbers, second.emotion_norm, second.emotion_3) == ((1, 2, 13), "fear?", None)
@@ -106,7 +106,7 @@ def test_fourdme_codes_held_units_and_several_emotions(tmp_path, workbook, frame
     workbook(tmp_path / "4DME_Labelling_Micro_release v1.xlsx", {"Sheet1": [header, *rows]})
     frames(tmp_path / "gray_micro" / "S13" / "S13_001", range(10, 21), "Frame_{:09d}.jpg")
     frames(tmp_path / "gray_micro" / "S13" / "S13_002", range(30, 46), "Frame_{:09d}.jpg")
-    first, second = fourdme.read(tmp_path, fourdme.Options()).samples
+    first, second = fourdme.READER.read(tmp_path, fourdme.Options()).samples
     assert (first.sample_id, first.status, first.au_numbers, len(first.aus)) == ("S13/S13_001", "ok", (5,), 2)
     assert (second.status, second.emotion_norm) == ("ok", "surprise+positive")
     assert [class_of(s, "emotion_3") for s in (first, second)] == ["negative", None]
@@ -129,12 +129,12 @@ def trials(tmp_path):
 
 def test_rld_needs_subject_ids(trials):
     with pytest.raises(DatasetError, match=r"no subjects.csv; clips share speakers, so a clip-wise split would leak"):
-        rld.read(trials, rld.Options())
-    alone = rld.read(trials, rld.Options(allow_speaker_leak=True)).samples
+        rld.READER.read(trials, rld.Options())
+    alone = rld.READER.read(trials, rld.Options(allow_speaker_leak=True)).samples
     assert [s.group for s in alone] == ["rld:trial_truth_001", "rld:trial_lie_002", "rld:trial_lie_003"]
     assert [s.status for s in alone] == ["ok", "ok", "missing_media"]
     (trials / "subjects.csv").write_text("video,subject\ntrial_truth_001,p1\ntrial_lie_002.mp4,p1\n")
-    first, second, third = rld.read(trials, rld.Options(leave_out=("trial_lie_002",))).samples
+    first, second, third = rld.READER.read(trials, rld.Options(leave_out=("trial_lie_002",))).samples
     assert (first.group, first.emotion_norm, first.media_kind, first.onset) == ("rld:p1", "truthful", "video", None)
     assert first.media_path == "Clips/Truthful/trial_truth_001.mp4"
     assert (second.status, second.reason) == ("excluded", "left out by the option `leave_out`")
@@ -150,7 +150,7 @@ def test_casme_reads_the_first_apex(tmp_path, workbook, frames):
     workbook(tmp_path / "coding.xlsx", {"Sheet1": [header, *rows]})
     frames(tmp_path / "sub01" / "EP50_1", range(1, 30), "reg_EP50_1-{}.jpg")
     frames(tmp_path / "sub02" / "EP50_1", range(1, 30), "reg_EP50_1-{}.jpg")
-    first, second = casme.read(tmp_path, casme.Options(table="coding.xlsx")).samples
+    first, second = casme.READER.read(tmp_path, casme.Options(table="coding.xlsx")).samples
     assert (first.onset, first.apex, first.offset, first.status, first.emotion_4) == (3, 9, 20, "ok", "others")
     assert (first.group, first.n_files, first.fps) == ("casme:sub01", 29, 60.0)
     assert second.status == "missing_media" and "on disk 1..29" in second.reason

@@ -1,6 +1,8 @@
 """SAMM long videos: rounded frames, unknown onsets, one name for two movements, emotions from SAMM."""
 
-from mer.datasets.samm_lv import Options, read, whole_frame
+from mer.datasets.samm_lv import READER, Options, whole_frame
+
+read = READER.read
 
 HEADER = [
     "Subject",

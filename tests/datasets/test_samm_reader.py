@@ -4,7 +4,9 @@ import pytest
 
 from mer.core.errors import DatasetError
 from mer.datasets.labels import class_of
-from mer.datasets.samm import Options, read, samples_from
+from mer.datasets.samm import READER, Options
+
+read, samples_from = READER.read, READER.samples_from
 
 HEADER = ["Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame", "Offset Frame", "Duration", "Micro"]
 HEADER += ["Action Units", "Estimated Emotion", "Objective Classes", "Notes"]
@@ -57,7 +59,7 @@ def test_a_release_with_its_quirks(tmp_path, workbook, frames, rules):
 
 
 @pytest.mark.parametrize(
-    ("name", "apex", "found", "source", "errata"),
+    ("name", "apex", "frame", "source", "errata"),
     [
         ("028_4_1", 1134, 1105, "errata", 1),
         ("028_4_1", -1, 1105, "errata", 1),
@@ -66,10 +68,10 @@ def test_a_release_with_its_quirks(tmp_path, workbook, frames, rules):
         ("028_9_9", 2000, 1102, "midpoint", 0),
     ],
 )
-def test_an_apex_that_is_none(name, apex, found, source, errata):
+def test_an_apex_that_is_none(name, apex, frame, source, errata):
     reading = samples_from([cells(row(28, name, 1071, apex, 1134))], clips((name, 1071, 1134)), Options(), "r")
     sample = reading.samples[0]
-    assert (sample.apex, sample.apex_source, len(sample.errata), sample.status) == (found, source, errata, "ok")
+    assert (sample.apex, sample.apex_source, len(sample.errata), sample.status) == (frame, source, errata, "ok")
     strict = samples_from(
         [cells(row(28, name, 1071, apex, 1134))], {}, Options(apex_missing="exclude"), "r", errata=False
     )

@@ -3,7 +3,9 @@
 import pytest
 
 from mer.core.errors import DatasetError
-from mer.datasets.smic_e import Options, read, table_rows
+from mer.datasets.smic_e import READER, Options, table_rows
+
+read = READER.read
 
 HEADER = [
     "Subject",
@@ -42,9 +44,9 @@ def test_headers_that_name_the_camera(tmp_path, workbook, frames):
 def test_columns_by_position_where_headers_say_nothing(tmp_path, workbook, modality, cells, expected):
     rows = [["编号", "clip", None, "a", "b"], cells, ["note", "three clips were lost"]]
     path = workbook(tmp_path / "t.xlsx", {"Sheet1": rows})
-    found, notes = table_rows(path, modality)
-    assert [found[0][name] for name in ("OnsetF", "OffsetF", "Onset2F", "FirstF")] == expected
-    assert (found[0].number, found[0]["Subject"], found[0]["Filename"]) == (2, "2", "s2_ne_01")
+    rows_read, notes = table_rows(path, Options(modality=modality))
+    assert [rows_read[0][name] for name in ("OnsetF", "OffsetF", "Onset2F", "FirstF")] == expected
+    assert (rows_read[0].number, rows_read[0]["Subject"], rows_read[0]["Filename"]) == (2, "2", "s2_ne_01")
     assert notes == ["sheet 'Sheet1' has no headers like the released ones; columns read by position"]
 
 
@@ -64,4 +66,4 @@ def test_the_positional_rows_reach_the_reading(tmp_path, workbook, frames):
 def test_a_table_of_something_else(tmp_path, workbook):
     path = workbook(tmp_path / "t.xlsx", {"a": [["x", "y"]], "b": []})
     with pytest.raises(DatasetError, match=r"has sheets 'a', 'b'; neither headers Filename, OnsetF, OffsetF nor clip"):
-        table_rows(path, "hs")
+        table_rows(path, Options())

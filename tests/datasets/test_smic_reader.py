@@ -3,7 +3,9 @@
 import pytest
 
 from mer.core.errors import DatasetError
-from mer.datasets.smic import Options, clip_name, read, scan
+from mer.datasets.smic import READER, Options, clip_name
+
+read, scan = READER.read, READER.scan
 
 
 def test_clips_from_folders(tmp_path, frames, rules):

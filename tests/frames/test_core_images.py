@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mer.core.errors import ClipError, MediaError
-from mer.core.images import file_number, image_size, list_images, read_image
+from mer.core.filenames import file_number
+from mer.core.images import image_size, list_images, read_image
 
 RAMP = np.arange(48 * 64, dtype=np.uint32).reshape(48, 64)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from mer.core.registry import load
 from mer.core.sample import Sample
+from mer.datasets.contract import AnyReader
 from mer.datasets.reading import Reading
-from mer.datasets.registry import READERS
+from mer.datasets.registry import reader
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan
 from mer.simulate.registry import LAYOUTS
@@ -46,23 +47,23 @@ def layout(name: str) -> ModuleType:
     return load(LAYOUTS, name, "layout")
 
 
-def options(name: str, **changes: object) -> tuple[ModuleType, Any]:
-    """Return the reader's module and its options for a layout."""
-    reader = load(READERS, READER[name], "reader")
+def options(name: str, **changes: object) -> tuple[AnyReader, Any]:
+    """Return the reader and its options for a layout."""
+    chosen = reader(READER[name])
     camera = {"modality": name.rpartition("_")[2]} if READER[name].startswith("smic") else {}
-    return reader, reader.Options.model_validate({**camera, **changes})
+    return chosen, chosen.options.model_validate({**camera, **changes})
 
 
 def planned(given: SimulateParams, **changes: object) -> Reading:
     """Return what the reader makes of the plan, no file opened."""
-    reader, chosen = options(given.layout, **changes)
+    source, chosen = options(given.layout, **changes)
     found = layout(given.layout).reader_input(given, chosen.model_dump())
-    return reader.samples_from(found.table, found.listing, chosen, "simulated", True, **found.extra)
+    return source.samples_from(found.table, found.listing, chosen, "simulated", True, **found.extra)
 
 
 def read(root: Path, name: str, **changes: object) -> Reading:
-    reader, chosen = options(name, **changes)
-    return reader.read(root, chosen)
+    source, chosen = options(name, **changes)
+    return source.read(root, chosen)
 
 
 def write(given: SimulateParams, root: Path) -> Path:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from mer.checking.check import NAMES, check
-from mer.checking.progress import bar
-from mer.checking.render import render
+from mer.checking.check import check
+from mer.checking.report_text import render
 from mer.core.errors import ConfigError
-from mer.core.registry import load
-from mer.datasets.registry import READERS
+from mer.core.progress import bar
+from mer.datasets.registry import reader_of
 
 
 def run_check(
@@ -31,7 +30,7 @@ def run_check(
 
     Args:
         root: the database's folder.
-        dataset: a reader or one of its releases (`mer.checking.check.NAMES`).
+        dataset: a reader (`casme2`) or one of its databases (`smic_vis`).
         view: which of the released image trees to look at; the reader's default when empty.
         options: further keys of the reader as `key=value`.
         strict: any problem makes the download unusable.
@@ -63,8 +62,7 @@ def run_check(
 
 def _pairs(options: Sequence[str], dataset: str) -> dict[str, object]:
     """Return `key=value` texts as a mapping; a list option takes its values separated by commas."""
-    reader = NAMES.get(dataset, (dataset, {}))[0]
-    fields: Mapping[str, object] = load(READERS, reader, "dataset").Options.model_fields if reader in READERS else {}
+    fields = reader_of(dataset)[0].options.model_fields
     pairs: dict[str, object] = {}
     for text in options:
         key, equals, value = text.partition("=")

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mer.checking.report import CheckReport
+from mer.checking.check_report import CheckReport
 from mer.datasets.expected import Count
 from mer.datasets.reading import Problem
 
@@ -25,7 +25,7 @@ def render(report: CheckReport, width: int = 110, everything: bool = False) -> s
     """Return a report as plain text.
 
     Args:
-        report: what was found.
+        report: what the check says.
         width: columns of the terminal; long lines are wrapped, none is cut.
         everything: list every problem, leftover folder and correction, not the first of each.
     """

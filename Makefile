@@ -26,7 +26,7 @@ test: $(VENV)/.test
 quick: $(VENV)/.test
 	$(BIN)/ruff check mer tests
 	$(BIN)/ruff format --check mer tests
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --fix mer tests

@@ -51,7 +51,7 @@ def draw_time(rng: np.random.Generator) -> float:
 def faces(seed: int, subject: int, count: int) -> Iterator[Triplet]:
     """Yield `count` triplets of one simulated person; every rendered triplet gives `CROPS` of them."""
     from mer.simulate.params import SimulateParams
-    from mer.simulate.plan import plan
+    from mer.simulate.registry import plan
     from mer.simulate.take import Take
 
     width, height = FRAME

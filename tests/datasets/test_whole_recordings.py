@@ -6,22 +6,22 @@ from mer.core.errors import DatasetError
 from mer.datasets import casme_sq as reader
 from mer.datasets import samm_lv as lv_reader
 from mer.datasets.recordings import by_recording, recordings
-from mer.simulate.layouts import casme_sq, samm_lv
 from mer.simulate.params import SimulateParams
+from mer.simulate.registry import layout
 
 
-def reading(layout, module, read, **options):
-    params = SimulateParams(layout=layout, subjects=3, clips=4, raw=True)
-    given = module.reader_input(params, options)
+def reading(name, read, **options):
+    params = SimulateParams(layout=name, subjects=3, clips=4, raw=True)
+    given = layout(name).reader_input(params, options)
     return params, read.samples_from(
         given.table, given.listing, read.Options(**options), "simulated", True, **given.extra
     )
 
 
 def test_every_recording_is_one_row_with_those_that_nobody_annotated():
-    params, found = reading("casme_sq", casme_sq, reader, view="raw")
+    params, found = reading("casme_sq", reader, view="raw")
     rows = recordings(found)
-    own = [r for r in casme_sq.recordings(params) if not r.kind]
+    own = [r for r in layout("casme_sq").recordings(params) if not r.kind]
     assert len(rows) == len(own) and len({row.sample_id for row in rows}) == len(rows)
     events = by_recording(found.samples)
     quiet = [row for row in rows if row.media_path not in events]
@@ -31,16 +31,16 @@ def test_every_recording_is_one_row_with_those_that_nobody_annotated():
 
 
 def test_a_misplaced_copy_is_not_a_recording():
-    _, found = reading("casme_sq", casme_sq, reader, view="raw")
+    _, found = reading("casme_sq", reader, view="raw")
     assert not [row for row in recordings(found) if row.subject == "s16" and "15_" in row.media_path]
 
 
 def test_samm_long_videos_are_recordings():
-    params, found = reading("samm_lv", samm_lv, lv_reader)
-    assert len(recordings(found)) == len(samm_lv.recordings(params))
+    params, found = reading("samm_lv", lv_reader)
+    assert len(recordings(found)) == len(layout("samm_lv").recordings(params))
 
 
 def test_a_view_of_single_expressions_is_refused():
-    _, found = reading("casme_sq", casme_sq, reader, view="selected")
+    _, found = reading("casme_sq", reader, view="selected")
     with pytest.raises(DatasetError, match=r"set options\.view to raw"):
         recordings(found)

@@ -21,7 +21,7 @@ from mer.simulate.head import Canvas
 from mer.simulate.identity import draw_identity, shape_landmarks
 from mer.simulate.params import SimulateParams
 from mer.simulate.photograph import neutral_photograph
-from mer.simulate.plan import plan
+from mer.simulate.registry import plan
 
 FACES = 12
 

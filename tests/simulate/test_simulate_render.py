@@ -14,7 +14,8 @@ from mer.simulate.expression import UnitPlan
 from mer.simulate.geometry import pixel_grid
 from mer.simulate.head import build_head
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, plan
+from mer.simulate.plan import ClipPlan
+from mer.simulate.registry import plan
 from mer.simulate.render import Renderer
 from mer.simulate.take import Take
 

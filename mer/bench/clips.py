@@ -142,7 +142,7 @@ def _person(
         SimulateParams(clips=min(40, 3 * wanted), quirks=False, blink=0, intensity=strength, **options)
         for strength in intensities
     ]
-    plans = [[clip for clip in plan(params) if clip.subject_index == person] for params in database]
+    plans = [[clip for clip in plan(params) if clip.face == person] for params in database]
     files: list[Path] = []
     for k in range(len(plans[0])):
         # The first file of each person has another intensity.

@@ -57,7 +57,7 @@ def faces(seed: int, subject: int, count: int) -> Iterator[Triplet]:
     width, height = FRAME
     size = {"subjects": subject + 1, "clips": 3, "width": width, "height": height}
     params = SimulateParams(seed=face_seed(seed), quirks=False, drift=6, blink=0.4, **size)
-    clips = [clip for clip in plan(params) if clip.subject_index == subject]
+    clips = [clip for clip in plan(params) if clip.face == subject]
     renderer = None
     made = 0
     for number in range(2 * count):

@@ -66,9 +66,9 @@ def draw_labels(repertoire: Repertoire, count: int, rng: np.random.Generator) ->
     return [labels[k] for k in rng.permutation(count)]
 
 
-def subject_labels(params: SimulateParams, repertoire: Repertoire, person: int) -> list[str]:
+def subject_labels(params: SimulateParams, repertoire: Repertoire, face: int) -> list[str]:
     """Return the labels of a person's clips; the same in every database of a family."""
-    rng = np.random.default_rng(derive_seed(params.seed, "simulate", person, "labels"))
+    rng = np.random.default_rng(derive_seed(params.seed, "simulate", face, "labels"))
     return draw_labels(repertoire, params.clips, rng)
 
 

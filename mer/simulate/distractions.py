@@ -15,7 +15,7 @@ import numpy as np
 from mer.core.seeds import derive_seed
 from mer.simulate.expression import UnitPlan
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording
+from mer.simulate.plan import ClipPlan, Interval, Recording
 from mer.simulate.timeline import Turn
 
 CLEAR = 0.6  # seconds between an expression and anything else
@@ -70,19 +70,8 @@ def _syllable(
     peaks = params.intensity * rng.uniform(0.4, 1.3, 2)
     units = tuple(UnitPlan(int(n), "", float(p), 0.0, 0.0) for n, p in sorted(zip(numbers, peaks, strict=True)))
     onset = round(at)
-    return ClipPlan(
-        subject=recording.subject,
-        subject_index=recording.person,
-        clip="speech",
-        emotion="",
-        units=units,
-        onset=onset,
-        apex=onset + max(1, length // 2),
-        offset=onset + length,
-        numbers=(),
-        fps=recording.fps,
-        seed=recording.seed,
-    )
+    when = Interval(onset, onset + max(1, length // 2), onset + length, recorded=recording.numbers[-1])
+    return recording.session.event("speech", "", units, when)
 
 
 def turns(params: SimulateParams, recording: Recording, scale: float) -> tuple[Turn, ...]:

@@ -13,7 +13,7 @@ from mer.simulate.camera import develop, expose, flicker_gain
 from mer.simulate.distractions import turns, with_speech
 from mer.simulate.head import frame_scale
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording
+from mer.simulate.plan import ClipPlan, Interval, Recording
 from mer.simulate.take import Take
 from mer.simulate.tree import Sensor
 
@@ -71,19 +71,9 @@ class Footage(Take):
 def _whole(recording: Recording) -> ClipPlan:
     """Return a recording as one clip that holds the units of all its expressions."""
     first, last = recording.numbers[0], recording.numbers[-1]
-    return ClipPlan(
-        subject=recording.subject,
-        subject_index=recording.person,
-        clip=recording.name,
-        emotion="",
-        units=tuple(unit for event in recording.events for unit in event.units),
-        onset=first,
-        apex=first,
-        offset=last,
-        numbers=recording.numbers,
-        fps=recording.fps,
-        seed=recording.seed,
-    )
+    units = tuple(unit for event in recording.events for unit in event.units)
+    whole = Interval(first, first, last, recorded=last)
+    return recording.session.event(recording.name, "", units, whole, recording.numbers)
 
 
 def _between(params: SimulateParams, recording: Recording) -> list[timeline.Blink | None]:

@@ -32,7 +32,7 @@ class ClipPlan:
 
     Args:
         subject: the subject as in the reader's rows.
-        subject_index: index of the person's face, over all databases.
+        face: index of the person's face, over all databases.
         clip: the clip's name as in the reader's rows.
         emotion: the label in the database's own words.
         units: the action units that the face shows.
@@ -45,7 +45,7 @@ class ClipPlan:
     """
 
     subject: str
-    subject_index: int
+    face: int
     clip: str
     emotion: str
     units: tuple[UnitPlan, ...]
@@ -70,7 +70,7 @@ class Recording:
 
     Args:
         subject: the subject whose files these are, as in the reader's rows.
-        person: index of the person's face, over all databases.
+        face: index of the person's face, over all databases.
         name: the recording's name in the layout.
         events: its expressions in order of time; all have the recording's seed.
         numbers: every frame number that is recorded, ascending.
@@ -80,13 +80,18 @@ class Recording:
     """
 
     subject: str
-    person: int
+    face: int
     name: str
     events: tuple[ClipPlan, ...]
     numbers: tuple[int, ...]
     fps: float
     seed: int
     kind: str = ""
+
+    @property
+    def session(self) -> Session:
+        """What the recording has in common with its expressions."""
+        return Session(self.subject, self.face, self.fps, self.seed)
 
 
 @dataclass(frozen=True)
@@ -95,13 +100,13 @@ class Session:
 
     Args:
         subject: the subject as in the reader's rows.
-        person: index of the person's face, over all databases.
+        face: index of the person's face, over all databases.
         fps: frames per second.
         seed: see `clip_seed`.
     """
 
     subject: str
-    person: int
+    face: int
     fps: float
     seed: int
 
@@ -122,7 +127,7 @@ class Session:
         """Return the plan of one expression; its `numbers` are onset to offset where none are given."""
         return ClipPlan(
             subject=self.subject,
-            subject_index=self.person,
+            face=self.face,
             clip=clip,
             emotion=label,
             units=units,
@@ -141,12 +146,12 @@ class Session:
     ) -> Recording:
         """Return the recording of the given frame numbers; where none are given, those of its first expression."""
         kept = tuple(numbers) or events[0].numbers
-        return Recording(self.subject, self.person, name, tuple(events), kept, self.fps, self.seed, kind)
+        return Recording(self.subject, self.face, name, tuple(events), kept, self.fps, self.seed, kind)
 
 
-def clip_seed(params: SimulateParams, person: int, key: object) -> int:
+def clip_seed(params: SimulateParams, face: int, key: object) -> int:
     """Return the seed of one recording of one person."""
-    return derive_seed(params.seed, "simulate", person, key)
+    return derive_seed(params.seed, "simulate", face, key)
 
 
 def events_of(recordings: Iterable[Recording]) -> tuple[ClipPlan, ...]:

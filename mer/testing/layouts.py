@@ -79,7 +79,7 @@ def _check_recording(name: str, recording: Recording) -> None:
 
 
 def check_files(layout: Layout, name: str) -> None:
-    """Check that every file lies below the root, in a known format, with one frame each; and that all views are there."""
+    """Check that every file lies below the root, in a known format, with one frame, and that all views are there."""
     params = small(layout, name, raw=True)
     images: Counter[str] = Counter()
     for recording in layout.recordings(params):

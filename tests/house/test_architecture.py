@@ -30,6 +30,7 @@ LAYERS = (
         "checking",
         "spotting",
         "analysis",
+        "testing",
     },
     {"cli", "jobs", "reporting", "environments", "listing"},
 )

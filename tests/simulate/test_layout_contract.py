@@ -90,7 +90,7 @@ def test_breaches_are_named(change: dict[str, object], message: str) -> None:
 
 
 def test_faces_of_different_databases_do_not_meet() -> None:
-    first = {module: layout(name).people(small(layout(name), name), 0)[0].person for name, module in LAYOUTS.items()}
+    first = {module: layout(name).people(small(layout(name), name), 0)[0].face for name, module in LAYOUTS.items()}
     assert all(number % FAMILY_SIZE == 0 for number in first.values())
     shared = {"mer.simulate.layouts.samm_lv", "mer.simulate.layouts.smic_e"}
     apart = [number for module, number in first.items() if module not in shared]

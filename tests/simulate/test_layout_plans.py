@@ -103,7 +103,7 @@ def test_only_the_label_signal_ties_action_units_to_labels(name: str) -> None:
 
 def test_people_differ_between_databases_and_are_shared_within_a_family() -> None:
     faces = {
-        name: [draw_identity(0, k) for k in dict.fromkeys(p.subject_index for p in layout(name).plan(params(name)))]
+        name: [draw_identity(0, k) for k in dict.fromkeys(p.face for p in layout(name).plan(params(name)))]
         for name in LAYOUTS
     }
     same = [("samm", "samm_lv"), ("smic_hs", "smic_vis"), ("smic_hs", "smic_nir"), ("smic_hs", "smic_e_vis")]

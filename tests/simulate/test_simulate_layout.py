@@ -12,9 +12,10 @@ from openpyxl import load_workbook
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError, DatasetError
+from mer.simulate.action_units import AU_NUMBERS
 from mer.simulate.layouts.casme2 import LAYOUT
 from mer.simulate.params import SimulateParams
-from mer.simulate.truth import AU_NUMBERS, Truth
+from mer.simulate.truth import Truth
 
 SMALL = {"width": 160, "height": 120, "clips": 2, "shortest": 0.06, "longest": 0.08}
 SELECTED = Path("CASME2_RAW_selected/CASME2_RAW_selected")

@@ -48,17 +48,17 @@ def test_planning_imports_nothing_heavy() -> None:
 
 
 def test_a_subject_does_not_depend_on_how_many_there_are() -> None:
-    few = [c for c in plan(SimulateParams(subjects=2)) if c.subject_index == 1]
-    many = [c for c in plan(SimulateParams(subjects=9)) if c.subject_index == 1]
+    few = [c for c in plan(SimulateParams(subjects=2)) if c.face == 1]
+    many = [c for c in plan(SimulateParams(subjects=9)) if c.face == 1]
     assert few == many
-    assert few != [c for c in plan(SimulateParams(subjects=2, seed=1)) if c.subject_index == 1]
+    assert few != [c for c in plan(SimulateParams(subjects=2, seed=1)) if c.face == 1]
 
 
 def test_labels_are_balanced_within_every_subject() -> None:
     for clips in (6, 9):
         chosen = counted(plan(SimulateParams(subjects=5, clips=clips)))
         for index in range(5):
-            classes = Counter(CLASSES[c.emotion] for c in chosen if c.subject_index == index)
+            classes = Counter(CLASSES[c.emotion] for c in chosen if c.face == index)
             assert set(classes.values()) == {clips // 3}
 
 

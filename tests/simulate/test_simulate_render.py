@@ -160,7 +160,7 @@ def test_dlib_finds_every_face_where_the_truth_says() -> None:
     for index in range(12):
         head = build_head(0, index, 320, 240)
         params = SimulateParams(subjects=12, quirks=False, **SIZE)  # type: ignore[arg-type]
-        clip = next(c for c in plan(params) if c.subject_index == index)
+        clip = next(c for c in plan(params) if c.face == index)
         take = Take(params, clip, Renderer(head))
         found = detector(to_bytes(levels(take, clip.apex)), 1)
         assert len(found) == 1, index

@@ -58,7 +58,7 @@ def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Tabl
 
 def _row(plan: ClipPlan) -> Row:
     second = plan.apex + 2 if plan.seed % 5 == 0 else 0
-    subject, aus = plan.subject_index - FIRST_FACE + 1, number_cell(joined(plan.units))
+    subject, aus = plan.face - FIRST_FACE + 1, number_cell(joined(plan.units))
     return [subject, plan.clip, plan.onset, plan.apex, second, plan.offset, aus, plan.emotion]
 
 

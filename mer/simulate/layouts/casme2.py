@@ -109,7 +109,7 @@ def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Tabl
 
 
 def _row(plan: ClipPlan) -> Row:
-    number = plan.subject_index + 1
+    number = plan.face + 1
     subject = f"{number:02d}" if number % 2 else number
     when = [plan.onset, "/" if plan.quirk == "apex /" else plan.apex, plan.offset]
     return [subject, plan.clip, None, *when, None, number_cell(joined(plan.units)), plan.emotion]

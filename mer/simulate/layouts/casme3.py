@@ -97,7 +97,7 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     ]
     for plan in recording.events:
         if number in plan.numbers and "micro" in plan.quirk:
-            spelling = subject if recording.person % 2 == 0 else subject.replace("NO", "No")
+            spelling = subject if recording.face % 2 == 0 else subject.replace("NO", "No")
             path = f"Part_A_ME_clip/frame/{spelling}_{letter}_{plan.onset}/{number}.jpg"
             files.append(Picture((subject, f"{letter}_{plan.onset}"), path, "clip"))
     return files

@@ -19,6 +19,7 @@ are codes, and the text behind a code on disk is noise.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mer.core.seeds import derive_seed
 from mer.simulate.content import MACRO_STRENGTH, Repertoire, draw_content, joined, subject_labels
@@ -90,8 +91,8 @@ def _recording(params: SimulateParams, index: int, film: str, labels: list[tuple
 
 def _misplaced(recording: Recording) -> Recording:
     """Return the first frames of a recording of s15 as they lie among those of s16."""
-    stray = Session(f"s{FOLDERS[1]}", recording.person, recording.fps, recording.seed)
-    return stray.recording(recording.name, [], recording.numbers[:STRAY_FRAMES], "misplaced")
+    session = replace(recording.session, subject=f"s{FOLDERS[1]}")
+    return session.recording(recording.name, [], recording.numbers[:STRAY_FRAMES], "misplaced")
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
@@ -99,7 +100,7 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     subject = recording.subject
     files = []
     if params.raw:
-        owner = FOLDERS[recording.person - FIRST_FACE]
+        owner = FOLDERS[recording.face - FIRST_FACE]
         text = FILMS.get(recording.name, recording.name)
         folder = f"{owner}_{text}"
         key = (subject, folder if recording.kind else text[:4])
@@ -114,7 +115,7 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
 
 
 def _uncropped(params: SimulateParams, plan: ClipPlan, recording: Recording) -> bool:
-    index = recording.person - FIRST_FACE
+    index = recording.face - FIRST_FACE
     return params.quirks and index % 3 == 1 and plan is recording.events[0] and recording.name == list(FILMS)[index % 2]
 
 
@@ -130,7 +131,7 @@ def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Tabl
 def _row(plan: ClipPlan) -> Row:
     reports = SELF_REPORTS[plan.emotion]
     return [
-        plan.subject_index - FIRST_FACE + 1,
+        plan.face - FIRST_FACE + 1,
         plan.clip,
         plan.onset,
         plan.apex,

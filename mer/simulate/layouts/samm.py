@@ -156,7 +156,7 @@ def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Tabl
 def _row(params: SimulateParams, plan: ClipPlan) -> Row:
     length = plan.offset - plan.onset + 1
     return [
-        plan.subject if plan.subject_index % 2 else int(plan.subject),
+        plan.subject if plan.face % 2 else int(plan.subject),
         plan.clip,
         int(plan.clip.split("_")[1]),
         plan.onset,

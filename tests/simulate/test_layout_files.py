@@ -60,9 +60,9 @@ def contents(root: Path) -> dict[str, bytes]:
 def test_rows_on_disk_are_those_of_the_plan(name: str, database: Database) -> None:
     root, given = database(name), tiny(name)
     chosen = OPTIONS.get(name, {})
-    found = bare(read(root, name, **chosen).samples)
-    assert found == bare(planned(given, **chosen).samples)
-    assert sum(sample.status == "ok" for sample in found) >= 4
+    rows = bare(read(root, name, **chosen).samples)
+    assert rows == bare(planned(given, **chosen).samples)
+    assert sum(sample.status == "ok" for sample in rows) >= 4
     for view in VIEWS.get(name, ()):
         assert bare(read(root, name, view=view).samples) == bare(planned(given, view=view).samples)
 
@@ -165,8 +165,8 @@ def test_clips_of_another_configuration_do_not_stay(tmp_path: Path) -> None:
     for clips, quirks in ((3, True), (1, False)):
         given = tiny("smic_vis", clips=clips, quirks=quirks, **changes)
         write(given, tmp_path)
-        found = bare(read(tmp_path, "smic_vis").samples)
-        assert len(found) == clips and found == bare(planned(given).samples)
+        rows = bare(read(tmp_path, "smic_vis").samples)
+        assert len(rows) == clips and rows == bare(planned(given).samples)
     assert len(contents(tmp_path)) == sum(map(len, layout("smic_vis").listing(given).values()))
     assert not any(folder.is_dir() and not any(folder.iterdir()) for folder in tmp_path.rglob("*"))
 

@@ -28,9 +28,9 @@ WITHOUT_UNITS = ("smic", "smic_e", "rld")
 def test_rows_say_what_is_filmed(name: str) -> None:
     given = params(name, subjects=5, clips=6)
     reading = planned(given)
-    found = list(pairs(given, reading))
-    assert len(found) >= 30
-    for plan, row in found:
+    matched = list(pairs(given, reading))
+    assert len(matched) >= 30
+    for plan, row in matched:
         if not any(quirk in plan.quirk for quirk in WRONG_INTERVAL) and row.onset is not None:
             assert row.onset == plan.onset
             late = name == "samm_lv" and plan.clip.startswith("009_1") and row.offset != plan.offset

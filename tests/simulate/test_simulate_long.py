@@ -61,12 +61,12 @@ def test_a_turn_leaves_and_comes_back():
 
 def test_turns_lie_in_rests():
     params = SimulateParams(layout="casme_sq", **LONG)
-    found = 0
+    count = 0
     for recording in layout("casme_sq").recordings(params):
         free = list(rests(recording))
         for turn in turns(params, recording, 0.5):
-            found += 1
+            count += 1
             end = turn.start + 2 * turn.swing + turn.hold
             assert any(a <= turn.start and end <= b for a, b in free)
             assert np.abs(turn.size[0]) >= 4
-    assert found > 5
+    assert count > 5

@@ -162,10 +162,10 @@ def test_dlib_finds_every_face_where_the_truth_says() -> None:
         params = SimulateParams(subjects=12, quirks=False, **SIZE)  # type: ignore[arg-type]
         clip = next(c for c in plan(params) if c.face == index)
         take = Take(params, clip, Renderer(head))
-        found = detector(to_bytes(levels(take, clip.apex)), 1)
-        assert len(found) == 1, index
+        boxes = detector(to_bytes(levels(take, clip.apex)), 1)
+        assert len(boxes) == 1, index
         landmarks = take.landmarks(clip.apex)
-        centre = np.array([found[0].center().x, found[0].center().y])
+        centre = np.array([boxes[0].center().x, boxes[0].center().y])
         assert np.linalg.norm(centre - landmarks[[30, 28]].mean(0)) < 0.5 * np.linalg.norm(
             landmarks[45] - landmarks[36]
         )

@@ -185,14 +185,13 @@ def simulate(
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Write a simulated database in the layout of a real one, with its exact truth beside it."""
-    from mer.core.registry import load
     from mer.planning.config import validate
+    from mer.simulate import registry
     from mer.simulate.params import SimulateParams
-    from mer.simulate.registry import LAYOUTS
 
     values = {"layout": layout, "subjects": subjects, "clips": clips, "seed": seed}
     params = validate(SimulateParams, values, "mer simulate", "")
-    writer = load(LAYOUTS, layout, "mer simulate --layout")
+    writer = registry.layout(layout, "mer simulate --layout")
     writer.write_tables(params, out)
     for subject in writer.subjects(params):
         writer.write_subject(params, subject, out, out / "truth" / f"{subject}.h5")

@@ -17,11 +17,9 @@ import numpy as np
 
 from mer.core.geometry import apply, canonical_eyes, eye_centres, invert, similarity
 from mer.core.images import read_image
-from mer.core.registry import load
 from mer.simulate.camera import develop, to_bytes
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import plan
-from mer.simulate.registry import LAYOUTS
+from mer.simulate.registry import layout, plan
 from mer.simulate.take import Take
 from mer.simulate.truth import ClipTruth, Truth
 
@@ -45,12 +43,12 @@ def write_clips(root: Path, count: int, seed: int, **options: float) -> Folder:
     """Write at least `count` clips of different people below `root`; `options` are keys of the simulator."""
     clips = min(count, 3)
     params = SimulateParams(subjects=-(-count // clips), clips=clips, seed=seed, quirks=False, blink=0, **options)
-    layout = load(LAYOUTS, params.layout, "layout")
-    layout.write_tables(params, root)
+    chosen = layout(params.layout)
+    chosen.write_tables(params, root)
     truths = []
-    for subject in layout.subjects(params):
+    for subject in chosen.subjects(params):
         truths.append(root / "truth" / f"{subject}.h5")
-        layout.write_subject(params, subject, root, truths[-1])
+        chosen.write_subject(params, subject, root, truths[-1])
     return Folder(root, tuple(truths), params)
 
 
@@ -144,7 +142,7 @@ def _person(
         SimulateParams(clips=min(40, 3 * wanted), quirks=False, blink=0, intensity=strength, **options)
         for strength in intensities
     ]
-    plans = [[clip for clip in plan(params) if clip.subject_index == person] for params in database]
+    plans = [[clip for clip in plan(params) if clip.face == person] for params in database]
     files: list[Path] = []
     for k in range(len(plans[0])):
         # The first file of each person has another intensity.

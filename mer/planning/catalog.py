@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 
 from mer.core.errors import DatasetError
-from mer.core.registry import load
 from mer.core.sample import Sample, by_subject, media_row, read_index
 from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import reader
 from mer.planning.config import Config, DatasetBlock, Variant
-from mer.simulate.registry import LAYOUTS
+from mer.simulate.contract import Layout
+from mer.simulate.registry import layout
 from mer.training.folds import Fold, Selection, make_folds, select
 from mer.training.recipe import check
 
@@ -31,19 +30,18 @@ def read_dataset(block: DatasetBlock, root: Path) -> Reading:
     return chosen.read(root, chosen.options.model_validate(block.options), block.errata)
 
 
-def layout_of(block: DatasetBlock) -> ModuleType:
-    """Return the module that writes a simulated database."""
+def layout_of(block: DatasetBlock) -> Layout:
+    """Return the layout that a simulated database is written in."""
     assert block.simulate is not None
-    return load(LAYOUTS, block.simulate.layout, "simulate.layout")
+    return layout(block.simulate.layout)
 
 
 def plan_dataset(block: DatasetBlock) -> Reading:
     """Return the reading that a simulated database will give once it is written."""
     assert block.simulate is not None
-    layout = layout_of(block)
     chosen = reader(block.reader)
     options = chosen.options.model_validate(block.options)
-    given = layout.reader_input(block.simulate, options.model_dump())
+    given = layout_of(block).reader_input(block.simulate, options.model_dump())
     return chosen.samples_from(given.table, given.listing, options, "simulated", block.errata, **given.extra)
 
 

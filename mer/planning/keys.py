@@ -20,7 +20,7 @@ from mer.planning.catalog import Catalog
 from mer.planning.config import Variant
 from mer.provenance import PACKAGE, code_digest
 from mer.runner import stage_digest
-from mer.simulate.registry import LAYOUTS
+from mer.simulate.names import LAYOUTS
 from mer.training.folds import Fold
 from mer.weights.locate import describe, used
 

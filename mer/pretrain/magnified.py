@@ -17,10 +17,11 @@ import torch
 from torch.nn import functional
 
 from mer.core.errors import MediaError
+from mer.core.geometry import apply
 from mer.core.seeds import derive_seed
 from mer.simulate.camera import develop
 from mer.simulate.expression import COMBINATIONS, UnitPlan, draw_units
-from mer.simulate.geometry import Deformation, apply_affine, dense_displacement
+from mer.simulate.geometry import Deformation, dense_displacement
 from mer.simulate.head import build_head
 from mer.simulate.render import Renderer
 
@@ -121,7 +122,7 @@ def draw_motion(run_seed: int, person: int, size: tuple[int, int], rng: np.rando
     low, high = head.landmarks.min(0) - renderer.fields.iod * 0.4, head.landmarks.max(0) + renderer.fields.iod * 0.1
     grid = np.stack(np.meshgrid(np.arange(low[0], high[0], 4), np.arange(low[1], high[1], 4)), -1).reshape(-1, 2)
     moved = renderer.fields.displacement(units, [unit.peak for unit in units], grid)
-    return Motion(renderer, units, pose, apply_affine(pose, grid), zoom * np.hypot(moved[:, 0], moved[:, 1]))
+    return Motion(renderer, units, pose, apply(pose, grid), zoom * np.hypot(moved[:, 0], moved[:, 1]))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from mer.datasets.labels import classes_for
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import reader
 from mer.runner import StageSpec, run_subject
-from mer.simulate.layouts import casme_sq
 from mer.simulate.params import SimulateParams
+from mer.simulate.registry import layout
 from mer.spotting.collect import prediction_rows, read_lines, truth_rows
 from mer.spotting.fit import Spec, fit_fold
 from mer.spotting.predict import predict_fold
@@ -81,8 +81,8 @@ def make_person(world: str, values: Mapping[str, Any], subject: str, work: Path,
     paths = {spec.stage: folder / spec.stage / f"{subject}.h5" for spec in STAGES}
     if not paths["spot"].is_file():
         if not truth.is_file():
-            casme_sq.write_tables(params, root)
-            casme_sq.write_subject(params, subject, root, truth)
+            layout(params.layout).write_tables(params, root)
+            layout(params.layout).write_subject(params, subject, root, truth)
             log(f"{world} {subject}: simulated")
         rows = [media_row(row) for row in _rows(params, subject)[0]]
         source = None
@@ -99,7 +99,7 @@ def _rows(params: SimulateParams, subject: str) -> tuple[list[Sample], list[Samp
     """Return the recordings and the annotated expressions of one person, without looking at any file."""
     readings = reader("casme_sq")
     options = readings.options(view="raw")
-    given = casme_sq.reader_input(params, options.model_dump())
+    given = layout(params.layout).reader_input(params, options.model_dump())
     reading = readings.samples_from(given.table, given.listing, options, "simulated", True)
     whole = by_subject(recordings(reading))
     return next(rows for rows in whole.values() if rows[0].subject == subject), reading.samples

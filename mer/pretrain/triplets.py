@@ -51,13 +51,13 @@ def draw_time(rng: np.random.Generator) -> float:
 def faces(seed: int, subject: int, count: int) -> Iterator[Triplet]:
     """Yield `count` triplets of one simulated person; every rendered triplet gives `CROPS` of them."""
     from mer.simulate.params import SimulateParams
-    from mer.simulate.plan import plan
+    from mer.simulate.registry import plan
     from mer.simulate.take import Take
 
     width, height = FRAME
     size = {"subjects": subject + 1, "clips": 3, "width": width, "height": height}
     params = SimulateParams(seed=face_seed(seed), quirks=False, drift=6, blink=0.4, **size)
-    clips = [clip for clip in plan(params) if clip.subject_index == subject]
+    clips = [clip for clip in plan(params) if clip.face == subject]
     renderer = None
     made = 0
     for number in range(2 * count):

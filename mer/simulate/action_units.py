@@ -91,6 +91,7 @@ ACTION_UNITS: dict[int, tuple[Bump, ...]] = {
         Bump((58,), (0.04, 0.02), (0.26, 0.20), (0.000, -0.008)),
     ),
 }
+AU_NUMBERS = tuple(sorted(ACTION_UNITS))
 
 MIRROR = np.array(
     [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36]

@@ -1,14 +1,9 @@
-"""From linear light to the file: lamp flicker, response curve, sensor noise, JPEG."""
+"""From linear light to the file: lamp flicker, response curve, sensor noise."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import cv2
 import numpy as np
 
-from mer.core.atomic import atomic_path
-from mer.core.errors import MediaError
 from mer.core.seeds import derive_seed
 
 GAMMA = 2.2
@@ -44,16 +39,3 @@ def expose(levels: np.ndarray, noise: float, seed: int, number: int) -> np.ndarr
 def to_bytes(levels: np.ndarray) -> np.ndarray:
     """Round grey levels to uint8."""
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-
-
-def write_jpeg(path: str | Path, frame: np.ndarray, quality: int) -> None:
-    """Write an RGB uint8 frame (H, W, 3) as JPEG.
-
-    Raises:
-        StorageError: the disk is full or not writable.
-    """
-    done, data = cv2.imencode(".jpg", np.ascontiguousarray(frame[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise MediaError(path, f"a frame of shape {frame.shape} cannot be encoded", "an RGB uint8 image")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data.tobytes())

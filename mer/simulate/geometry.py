@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from mer.core.errors import MediaError
+from mer.core.geometry import apply, invert
 from mer.simulate.action_units import UnitFields
 from mer.simulate.expression import UnitPlan
 
@@ -41,20 +42,9 @@ class Deformation:
     closure: float = 0.0
 
 
-def apply_affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return points (..., 2) under an affine map (2, 3)."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
-
-
-def invert_affine(matrix: np.ndarray) -> np.ndarray:
-    """Return the inverse (2, 3) of an affine map (2, 3)."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.concatenate([linear, -(linear @ matrix[:, 2])[:, None]], axis=1)
-
-
 def forward(fields: UnitFields, state: Deformation, points: np.ndarray) -> np.ndarray:
     """Return where material `points` (N, 2) are in the frame, float64 pixels."""
-    return apply_affine(state.pose, points + fields.displacement(state.units, state.levels, points))
+    return apply(state.pose, points + fields.displacement(state.units, state.levels, points))
 
 
 def inverse(fields: UnitFields, state: Deformation, points: np.ndarray) -> np.ndarray:
@@ -63,15 +53,15 @@ def inverse(fields: UnitFields, state: Deformation, points: np.ndarray) -> np.nd
     Raises:
         MediaError: the displacement is so large that the face folds over itself.
     """
-    target = apply_affine(invert_affine(state.pose), np.asarray(points, dtype=np.float64))
-    found = target - fields.displacement(state.units, state.levels, target)
-    active = np.flatnonzero(np.abs(found - target).max(axis=1) > 0)
+    target = apply(invert(state.pose), np.asarray(points, dtype=np.float64))
+    material = target - fields.displacement(state.units, state.levels, target)
+    active = np.flatnonzero(np.abs(material - target).max(axis=1) > 0)
     for k in range(MOST_ITERATIONS):
         if active.size == 0:
-            return found
-        step = target[active] - fields.displacement(state.units, state.levels, found[active]) - found[active]
+            return material
+        step = target[active] - fields.displacement(state.units, state.levels, material[active]) - material[active]
         # Whole steps diverge where a magnified field's slope exceeds 1 in size without folding; half steps do not.
-        found[active] += step if k < WHOLE_STEPS else 0.5 * step
+        material[active] += step if k < WHOLE_STEPS else 0.5 * step
         active = active[np.abs(step).max(axis=1) > TOLERANCE]
     peak = max(map(abs, state.levels), default=0.0)
     raise MediaError("simulated face", f"intensity {peak:.1f} folds the skin", "a smaller intensity or factor")
@@ -82,10 +72,10 @@ def inverse_map(fields: UnitFields, state: Deformation, width: int, height: int)
     columns, rows = width // GRID + 4, height // GRID + 4
     grid_x, grid_y = np.meshgrid((np.arange(columns) - 1) * GRID, (np.arange(rows) - 1) * GRID)
     nodes = np.stack([grid_x, grid_y], axis=-1).reshape(-1, 2).astype(np.float64)
-    found = inverse(fields, state, nodes)
-    material = refine((found - nodes).reshape(rows, columns, 2), width, height) + pixel_grid(width, height)
-    still = apply_affine(invert_affine(state.pose), nodes)
-    moving = nodes[np.abs(found - still).max(axis=1) > 1e-4]
+    seen = inverse(fields, state, nodes)
+    material = refine((seen - nodes).reshape(rows, columns, 2), width, height) + pixel_grid(width, height)
+    still = apply(invert(state.pose), nodes)
+    moving = nodes[np.abs(seen - still).max(axis=1) > 1e-4]
     if moving.size and max(map(abs, state.levels)) <= POLISHED_LEVEL:
         low, high = np.maximum(moving.min(0) - GRID, 0).astype(int), (moving.max(0) + GRID + 1).astype(int)
         _polish(fields, state, material[low[1] : high[1], low[0] : high[0]], low)
@@ -95,7 +85,7 @@ def inverse_map(fields: UnitFields, state: Deformation, width: int, height: int)
 def _polish(fields: UnitFields, state: Deformation, part: np.ndarray, corner: np.ndarray) -> None:
     # One more fixed-point step where the face moves: interpolation leaves up to 0.02 px beside small bumps.
     here = pixel_grid(part.shape[1], part.shape[0]).reshape(-1, 2) + corner
-    still = apply_affine(invert_affine(state.pose), here)
+    still = apply(invert(state.pose), here)
     moved = fields.displacement(state.units, state.levels, part.reshape(-1, 2).astype(np.float64))
     part[...] = (still - moved).reshape(part.shape)
 
@@ -122,7 +112,7 @@ def _spline_matrix(nodes: int, pixels: int) -> np.ndarray:
 def frame_window(pose: np.ndarray, box: tuple[float, ...], width: int, height: int, margin: int) -> tuple[slice, slice]:
     """Return the (rows, columns) of a frame that hold a material box (left, top, right, bottom) under a head pose."""
     left, top, right, bottom = box
-    corners = apply_affine(pose, np.array([[left, top], [right, top], [left, bottom], [right, bottom]]))
+    corners = apply(pose, np.array([[left, top], [right, top], [left, bottom], [right, bottom]]))
     low = np.clip(np.floor(corners.min(0)) - margin, 0, [width, height]).astype(int)
     high = np.clip(np.ceil(corners.max(0)) + margin + 1, 0, [width, height]).astype(int)
     return slice(low[1], high[1]), slice(low[0], high[0])

@@ -9,13 +9,13 @@ from pydantic import Field, field_validator, model_validator
 
 from mer.core.params import Params
 from mer.core.registry import nearest
-from mer.simulate.registry import CAMERAS, LAYOUTS
+from mer.simulate.names import LAYOUTS, camera_defaults
 
 
 class SimulateParams(Params):
     """Size, contents and faults of a simulated database. Pixels are those of the written frames.
 
-    A layout whose cameras differ (`mer.simulate.registry.CAMERAS`) has defaults of its own for frame rate, size and
+    A layout whose camera differs (`mer.simulate.contract.Camera`) has defaults of its own for frame rate, size and
     durations.
     """
 
@@ -60,7 +60,7 @@ class SimulateParams(Params):
     def _camera(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        return {**CAMERAS.get(str(values.get("layout", "")), {}), **values}
+        return {**camera_defaults(str(values.get("layout", ""))), **values}
 
     @field_validator("layout")
     @classmethod

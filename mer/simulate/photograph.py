@@ -132,7 +132,7 @@ def _lips(landmarks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _push(points: np.ndarray) -> np.ndarray:
-    # The closing maps shown y to photo y; a landmark goes the other way, found on a fine column of candidates.
+    # The closing maps shown y to photo y; a landmark goes the other way, looked up on a fine column of candidates.
     moved = points.copy()
     candidates = np.linspace(-12, 12, 2401)
     for point in moved[48:]:

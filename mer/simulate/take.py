@@ -8,8 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mer.core.geometry import apply, invert
 from mer.simulate import timeline
-from mer.simulate.geometry import Deformation, apply_affine, forward, invert_affine, pixel_grid
+from mer.simulate.geometry import Deformation, forward, pixel_grid
 from mer.simulate.head import build_head, frame_scale
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan
@@ -31,7 +32,7 @@ class Take:
 
     def __init__(self, params: SimulateParams, clip: ClipPlan, renderer: Renderer | None = None) -> None:
         self.clip = clip
-        self.renderer = renderer or Renderer(build_head(params.seed, clip.subject_index, params.width, params.height))
+        self.renderer = renderer or Renderer(build_head(params.seed, clip.face, params.width, params.height))
         landmarks = self.renderer.head.landmarks
         scale = frame_scale(params.width, params.height)
         centre = (float(landmarks[30, 0]), float(landmarks[30, 1]))
@@ -73,7 +74,7 @@ class Take:
 
     def rigid_points(self, time: float) -> np.ndarray:
         """Return the points (9, 2) that only the head moves: see `mer.simulate.action_units`."""
-        return apply_affine(self.state(time).pose, self.renderer.fields.rigid)
+        return apply(self.state(time).pose, self.renderer.fields.rigid)
 
     def flow(self, start: float, end: float) -> np.ndarray:
         """Return the exact flow (H, W, 2) float32 (u right, v down) from the frame at `start` to the one at `end`.
@@ -107,7 +108,7 @@ class Take:
         """Return where (H, W) bool, within `valid`, the face moves more than `threshold` pixels beyond its head."""
         before, after = self.state(start), self.state(end)
         material = self.renderer.material(before)
-        rigid = apply_affine(after.pose, apply_affine(invert_affine(before.pose), pixel_grid(*self._size)))
+        rigid = apply(after.pose, apply(invert(before.pose), pixel_grid(*self._size)))
         beyond = self._flow(material, after) + pixel_grid(*self._size) - rigid
         return (
             self.valid(start, end) & self._shows_head(material) & (np.hypot(beyond[..., 0], beyond[..., 1]) > threshold)

@@ -1,11 +1,12 @@
 """Exact ground truth of simulated recordings: the container per subject, and its reader.
 
-A truth container (`stage = "truth"`) holds per clip, over the T recorded frames (`numbers`, file numbers):
+A truth container (`stage = "truth"`) holds per clip, over T frames (from onset to offset, or all that the layout
+records of the clip: `Tree.whole_truth`):
 
 | array | shape | what |
 |---|---|---|
 | `numbers` | (T,) int64 | file number of each frame |
-| `intensities` | (T, 12) float32 | intensity of each unit of `AU_NUMBERS`; 1 is its full extent |
+| `intensities` | (T, 12) float32 | intensity of each unit of `action_units.AU_NUMBERS`; 1 is its full extent |
 | `pose` | (T, 2, 3) float64 | head pose, neutral material pixels to frame pixels |
 | `landmarks` | (T, 68, 2) float32 | landmarks (x, y), frame pixels |
 | `rigid` | (T, 9, 2) float32 | points that no unit moves: `mer.simulate.action_units.rigid_points` |
@@ -14,59 +15,23 @@ A truth container (`stage = "truth"`) holds per clip, over the T recorded frames
 | `valid`, `moving` | (H, W) uint8 | where that flow can be seen; where the face moves beyond its head |
 
 and the attributes `onset`, `apex`, `offset` (indices on the T axis, the true ones), `fps`, `emotion`, `units`
-(as text, `R12+6`), `identity` (JSON). Anything at other frames or times is computed from the plan.
+(as text, `R12+6`), `identity` (JSON). Where files show only a window of the frame (face crops), `window` (left, top,
+right, bottom) says which: subtract its corner from points of the frame. Anything at other frames or times is computed
+from the plan.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from mer.core.container import Clip, ClipWriter, Container
+from mer.core.container import Clip, Container
 from mer.core.errors import ContainerError
-from mer.simulate.action_units import ACTION_UNITS
 from mer.simulate.camera import develop, to_bytes
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, plan
+from mer.simulate.registry import plan
 from mer.simulate.take import Take
-
-AU_NUMBERS = tuple(sorted(ACTION_UNITS))
-
-
-def write_clip_truth(writer: ClipWriter, take: Take, numbers: list[int]) -> None:
-    """Write one clip's arrays and attributes (see the module's table)."""
-    clip = take.clip
-    writer.write("numbers", np.array(numbers, dtype=np.int64))
-    writer.write("intensities", np.stack([unit_columns(clip, take.levels(n)) for n in numbers]).astype(np.float32))
-    writer.write("pose", np.stack([take.head_motion.matrix(n) for n in numbers]))
-    writer.write("landmarks", np.stack([take.landmarks(n) for n in numbers]).astype(np.float32))
-    writer.write("rigid", np.stack([take.rigid_points(n) for n in numbers]).astype(np.float32))
-    writer.write("closure", np.array([take.closure(n) for n in numbers], dtype=np.float32))
-    # Rounded to 2^-12 px, far below what any estimator resolves, the flow compresses to a third.
-    writer.write("flow", np.round(take.flow(clip.onset, clip.apex) * 4096) / np.float32(4096))
-    writer.write("valid", take.valid(clip.onset, clip.apex).astype(np.uint8))
-    writer.write("moving", take.moving(clip.onset, clip.apex).astype(np.uint8))
-    writer.attributes(
-        {
-            "onset": clip.onset - numbers[0],
-            "apex": clip.apex - numbers[0],
-            "offset": clip.offset - numbers[0],
-            "fps": clip.fps,
-            "emotion": clip.emotion,
-            "units": "+".join(u.text for u in clip.units),
-            "identity": json.dumps(take.renderer.head.identity.parameters()),
-        }
-    )
-
-
-def unit_columns(clip: ClipPlan, levels: np.ndarray) -> np.ndarray:
-    """Return the intensity (12,) of each unit of `AU_NUMBERS` given those of the clip's own units (n_units,)."""
-    columns = np.zeros(len(AU_NUMBERS))
-    for unit, level in zip(clip.units, levels, strict=True):
-        columns[AU_NUMBERS.index(unit.number)] = level
-    return columns
 
 
 class ClipTruth:
@@ -91,10 +56,10 @@ class ClipTruth:
         Raises:
             ContainerError: the file was not recorded.
         """
-        found = np.flatnonzero(self.numbers == number)
-        if found.size == 0:
+        places = np.flatnonzero(self.numbers == number)
+        if places.size == 0:
             raise ContainerError(self.sample_id, f"frame number {number}", f"{self.numbers[0]}..{self.numbers[-1]}")
-        return int(found[0])
+        return int(places[0])
 
     def time(self, i: float) -> float:
         """Return the file number, fractional, of index `i`.

@@ -11,8 +11,9 @@ from mer.analysis.models import BUNDLED, open_models
 from mer.core.container import ContainerWriter, file_digest
 from mer.core.errors import ModelError
 from mer.pretrain import spotter
-from mer.simulate.layouts import casme_sq
-from mer.simulate.layouts.shooting import Footage
+from mer.simulate.contract import Layout
+from mer.simulate.footage import Footage
+from mer.simulate.layouts.casme_sq import LAYOUT
 from mer.weights.locate import locate
 
 
@@ -20,7 +21,7 @@ def blinking(count, seed=7, fps=30.0):
     """Return the first frames of a simulated recording in which someone blinks and does nothing else, and its truth."""
     values = {"seed": seed, "subjects": 1, "clips": 1, "width": 320, "height": 240, "seconds": 8.0, "blink": 1.0}
     params = spotter.world_params({**values, "fps": fps})
-    quiet = next(one for one in casme_sq.recordings(params) if not one.events)
+    quiet = next(one for one in LAYOUT.recordings(params) if not one.events)
     footage = Footage(params, quiet)
     frames = [footage.film(params, "colour", number) for number in quiet.numbers[:count]]
     return frames, [footage.closure(number) for number in quiet.numbers[:count]]
@@ -54,12 +55,12 @@ def test_widths_follow_the_frame_rate():
 
 def test_the_people_of_a_world_are_those_that_it_simulates(monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(spotter.casme_sq, "write_tables", lambda *_: None)
-    monkeypatch.setattr(spotter.casme_sq, "write_subject", lambda params, subject, *_: made.append(subject))
+    monkeypatch.setattr(Layout, "write_tables", lambda *_: None)
+    monkeypatch.setattr(Layout, "write_subject", lambda layout, params, subject, *_: made.append(subject))
     monkeypatch.setattr(spotter, "run_subject", lambda spec, rows, *_: made.append((spec.stage, len(rows))))
     values = {"subjects": 1, "clips": 6, "width": 160, "height": 120, "seconds": 9.0}
     person = spotter.make_person("tiny", values, "s15", tmp_path, print)
-    plans = casme_sq.recordings(spotter.world_params(values))
+    plans = LAYOUT.recordings(spotter.world_params(values))
     assert made == ["s15", ("frames", len(plans)), ("align", len(plans)), ("spot", len(plans))]
     assert {video.group for video in person.videos} == {"tiny:s15"}
     assert sum(not video.events for video in person.videos) == sum(not plan.events for plan in plans)

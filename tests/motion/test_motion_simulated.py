@@ -6,7 +6,7 @@ from mer.motion.endpoint import endpoint_error
 from mer.motion.grey import grey
 from mer.simulate.camera import develop, to_bytes
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import plan
+from mer.simulate.registry import plan
 from mer.simulate.take import Take
 
 SIDE = 224

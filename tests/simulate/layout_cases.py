@@ -5,28 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from mer.core.registry import load
 from mer.core.sample import Sample
 from mer.datasets.contract import AnyReader
 from mer.datasets.reading import Reading
 from mer.datasets.registry import reader
+from mer.simulate.names import LAYOUTS
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan
-from mer.simulate.registry import LAYOUTS
-from mer.simulate.registry import READERS as LAYOUT_READERS
+from mer.simulate.registry import layout
 
-READER = {name: reader for name, reader in LAYOUT_READERS.items() if name != "casme2"}
+READER = {name: layout(name).reader for name in LAYOUTS}
 # Image trees besides the reader's default.
-VIEWS = {"casme_sq": ("cropped", "raw"), "casme3": ("clip",)}
+VIEWS = {name: layout(name).views[1:] for name in LAYOUTS}
 # Fewer frames than the real cameras give, and faces large enough to be found.
 TINY: dict[str, Any] = {"width": 240, "height": 180, "shortest": 0.26, "longest": 0.3, "raw": True, "blink": 0.0}
 FEWER = {"fps": 50.0}
 TINY_OF = {
-    "samm": FEWER, "samm_lv": FEWER, "smic_e_hs": FEWER, "mmew": {**FEWER, "width": 400, "height": 300},
-    "casme": {**FEWER, "width": 400, "height": 300},
+    "casme2": FEWER, "samm": FEWER, "samm_lv": FEWER, "smic_e_hs": FEWER,
+    "mmew": {**FEWER, "width": 400, "height": 300}, "casme": {**FEWER, "width": 400, "height": 300},
 }  # fmt: skip
 POLARITY = {
     "negative": {"negative", "anger", "contempt", "disgust", "fear", "sadness", "repression"},
@@ -43,22 +41,17 @@ def tiny(name: str, **changes: object) -> SimulateParams:
     return params(name, **{**TINY, **TINY_OF.get(name, {}), **changes})
 
 
-def layout(name: str) -> ModuleType:
-    return load(LAYOUTS, name, "layout")
-
-
 def options(name: str, **changes: object) -> tuple[AnyReader, Any]:
     """Return the reader and its options for a layout."""
     chosen = reader(READER[name])
-    camera = {"modality": name.rpartition("_")[2]} if READER[name].startswith("smic") else {}
-    return chosen, chosen.options.model_validate({**camera, **changes})
+    return chosen, chosen.options.model_validate({**layout(name).cameras[name].options, **changes})
 
 
 def planned(given: SimulateParams, **changes: object) -> Reading:
     """Return what the reader makes of the plan, no file opened."""
     source, chosen = options(given.layout, **changes)
-    found = layout(given.layout).reader_input(given, chosen.model_dump())
-    return source.samples_from(found.table, found.listing, chosen, "simulated", True, **found.extra)
+    told = layout(given.layout).reader_input(given, chosen.model_dump())
+    return source.samples_from(told.table, told.listing, chosen, "simulated", True, **told.extra)
 
 
 def read(root: Path, name: str, **changes: object) -> Reading:
@@ -67,10 +60,10 @@ def read(root: Path, name: str, **changes: object) -> Reading:
 
 
 def write(given: SimulateParams, root: Path) -> Path:
-    module = layout(given.layout)
-    module.write_tables(given, root)
-    for subject in module.subjects(given):
-        module.write_subject(given, subject, root, root / "truth" / f"{subject}.h5")
+    chosen = layout(given.layout)
+    chosen.write_tables(given, root)
+    for subject in chosen.subjects(given):
+        chosen.write_subject(given, subject, root, root / "truth" / f"{subject}.h5")
     return root
 
 

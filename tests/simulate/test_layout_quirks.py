@@ -36,7 +36,7 @@ def test_samm(tmp_path: Path) -> None:
     assert [u.ref for u in row_of(reading, "010/010_7_19").aus] == [False, True]
     assert row_of(reading, "011/011_7_19").au_raw != row_of(reading, "011/011_7_19").au_raw.strip()
     assert any(re.search(r"\d[A-E]", s.au_raw) for s in reading.samples)
-    rows = sheet(layout("samm").write_tables(given, tmp_path), "MICRO_ONLY")
+    rows = sheet(layout("samm").write_tables(given, tmp_path)[0], "MICRO_ONLY")
     assert rows[13][0] == "Subject" and {type(row[0]) for row in rows[14:]} == {int, str}
     digits = {len(Path(path).stem.split("_")[1]) for paths in layout("samm").listing(given).values() for path in paths}
     assert digits == {4, 5}
@@ -80,7 +80,7 @@ def test_casme_sq(tmp_path: Path) -> None:
     raw = planned(given, view="raw")
     stray = next(problem for problem in raw.problems if problem.rule == "V14")
     assert "2 folders" in stray.message and "s15/0508" in stray.message and "s16/15_0101" in stray.message
-    book = load_workbook(layout("casme_sq").write_tables(given, tmp_path))
+    book = load_workbook(layout("casme_sq").write_tables(given, tmp_path)[0])
     assert book.sheetnames == ["CASFEcode_final", "naming rule1", "naming rule2"]
     first = next(book["CASFEcode_final"].iter_rows(values_only=True))
     assert len(first) == 9 and first[:2] == (1, "disgust1_1")
@@ -96,7 +96,7 @@ def test_samm_lv(tmp_path: Path) -> None:
     assert began.status == "excluded" and "began before" in began.reason
     assert [s.sample_id for s in reading.samples if "V10" in rules(reading, s.sample_id)] == ["009/009_1_2-micro"]
     assert row_of(reading, "007/007_7_19-micro").apex_source == "midpoint"
-    rows = sheet(layout("samm_lv").write_tables(given, tmp_path), "FACS_Movement_Only")
+    rows = sheet(layout("samm_lv").write_tables(given, tmp_path)[0], "FACS_Movement_Only")
     assert rows[9][0] == "Subject" and any(isinstance(row[3], float) and row[3] % 1 == 0.5 for row in rows[10:])
     assert (tmp_path / "SAMM_Micro_FACS_Codes_v2.xlsx").is_file()
 
@@ -104,7 +104,11 @@ def test_samm_lv(tmp_path: Path) -> None:
 def test_casme3(tmp_path: Path) -> None:
     given = params("casme3", subjects=3, clips=6)
     reading = planned(given)
-    assert all(isinstance(cell, str) for row in layout("casme3").rows(given) for cell in row)
+    assert all(
+        isinstance(cell, str)
+        for row in layout("casme3").tables(given, layout("casme3").recordings(given))[0].rows
+        for cell in row
+    )
     assert {row["Filename"] for row in layout("casme3").table(given)} == {"a", "J", "b", "c"}
     assert [s.subject for s in reading.samples if s.status == "excluded"] == ["spNO.2"]
     assert [s.subject for s in reading.samples if s.emotion_raw == "Others"] == ["spNO.1"]
@@ -117,11 +121,11 @@ def test_casme3(tmp_path: Path) -> None:
     assert [s.sample_id for s in planned(v1).samples] == [s.sample_id for s in reading.samples]
     both = planned(every, types="both").samples
     assert {s.expression_type for s in both} == {"micro", "macro"} and not any(s.emotion_norm for s in both)
-    assert set(load_workbook(layout("casme3_all").write_tables(every, tmp_path)).sheetnames) == {
+    assert set(load_workbook(layout("casme3_all").write_tables(every, tmp_path)[0]).sheetnames) == {
         "AU+Emotion",
         "eye blink",
     }
-    header = sheet(layout("casme3_v1").write_tables(v1, tmp_path), "Sheet1")
+    header = sheet(layout("casme3_v1").write_tables(v1, tmp_path)[0], "Sheet1")
     assert len(header[1]) == 10 and header[0][8:] == (None, None) and isinstance(header[1][2], int)
 
 
@@ -134,7 +138,7 @@ def test_smic_e() -> None:
         for sample in second:
             first = row_of(reading, sample.sample_id.removesuffix("-2"))
             assert sample.media_path == first.media_path and (sample.onset or 0) > (first.offset or 0)
-        header = [cell for cell in layout(name).header(given) if cell]
+        header = [cell for cell in layout(name).tables(given, layout(name).recordings(given))[0].header if cell]
         assert ("OnsetF NIR" in header) == (name == "smic_e_nir") and ("Onset3F" in header) == (name == "smic_e_hs")
         assert {s.index_base != 0 for s in reading.samples} == {name != "smic_e_hs"}
     spaced = next(iter(layout("smic_e_vis").listing(params("smic_e_vis")).values()))[0]
@@ -169,7 +173,7 @@ def test_rld(tmp_path: Path) -> None:
     assert labels == sorted(labels, reverse=True) and set(labels) == {"truthful", "deceptive"}
     rates = {round(plan.fps, 2) for plan in layout("rld").plan(given)}
     assert rates == {25.0, 29.97}
-    assert layout("rld").write_tables(given, tmp_path).read_text().startswith("id,OtherGestures,")
+    assert layout("rld").write_tables(given, tmp_path)[0].read_text().startswith("id,OtherGestures,")
 
 
 def test_fourdme(tmp_path: Path) -> None:
@@ -180,7 +184,7 @@ def test_fourdme(tmp_path: Path) -> None:
     assert all(s.emotion_3 is None and s.status == "ok" for s in several)
     held = [u.number for s in reading.samples for u in s.aus if u.kept]
     assert held and set(held) == {17}
-    rows = sheet(layout("fourdme").write_tables(given, tmp_path), "Sheet1")
+    rows = sheet(layout("fourdme").write_tables(given, tmp_path)[0], "Sheet1")
     assert rows[0][1] == "sub_ID'" and rows[1][1] == "S01'"
     assert rows[-1][0] == "Total" and sum(rows[-1][8:13]) == rows[-1][13] == len(reading.samples) + 2
 
@@ -188,4 +192,4 @@ def test_fourdme(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["samm", "casme_sq", "casme3", "rld", "meview", "smic_e_nir"])
 def test_tables_repeat_byte_for_byte(name: str, tmp_path: Path) -> None:
     first, second = (layout(name).write_tables(params(name), tmp_path / folder) for folder in "ab")
-    assert first.read_bytes() == second.read_bytes()
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second] != []

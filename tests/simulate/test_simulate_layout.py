@@ -12,9 +12,10 @@ from openpyxl import load_workbook
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError, DatasetError
-from mer.simulate.layouts import casme2
+from mer.simulate.action_units import AU_NUMBERS
+from mer.simulate.layouts.casme2 import LAYOUT
 from mer.simulate.params import SimulateParams
-from mer.simulate.truth import AU_NUMBERS, Truth
+from mer.simulate.truth import Truth
 
 SMALL = {"width": 160, "height": 120, "clips": 2, "shortest": 0.06, "longest": 0.08}
 SELECTED = Path("CASME2_RAW_selected/CASME2_RAW_selected")
@@ -32,13 +33,14 @@ def contents(root: Path) -> dict[str, bytes]:
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("casme2")
     params = small(blink=1.0)
-    casme2.write_tables(params, root)
-    casme2.write_subject(params, "sub02", root, root / "truth" / "sub02.h5")
+    LAYOUT.write_tables(params, root)
+    LAYOUT.write_subject(params, "sub02", root, root / "truth" / "sub02.h5")
     return root
 
 
 def test_files_are_those_listed(database: Path) -> None:
-    listing = {clip: names for (subject, clip), names in casme2.listing(small(blink=1.0)).items() if subject == "sub02"}
+    files = LAYOUT.listing(small(blink=1.0))
+    listing = {clip: [Path(p).name for p in paths] for (subject, clip), paths in files.items() if subject == "sub02"}
     folder = database / SELECTED / "sub02"
     assert {p.name for p in folder.iterdir()} == set(listing)
     for clip, names in listing.items():
@@ -49,16 +51,16 @@ def test_files_are_those_listed(database: Path) -> None:
 
 def test_bytes_repeat_and_do_not_depend_on_other_subjects(database: Path, tmp_path: Path) -> None:
     params = small(subjects=5, blink=1.0)
-    casme2.write_subject(params, "sub02", tmp_path, tmp_path / "sub02.h5")
+    LAYOUT.write_subject(params, "sub02", tmp_path, tmp_path / "sub02.h5")
     first, second = contents(database / SELECTED), contents(tmp_path / SELECTED)
     assert len(first) > 20 and first == second
-    tables = [casme2.write_tables(small(), tmp_path / name) for name in ("a", "b")]
+    tables = [LAYOUT.write_tables(small(), tmp_path / name)[0] for name in ("a", "b")]
     assert tables[0].read_bytes() == tables[1].read_bytes()
 
 
 def test_the_workbook_has_the_real_ones_form(tmp_path: Path) -> None:
     params = small(subjects=4, clips=6)
-    book = load_workbook(casme2.write_tables(params, tmp_path))
+    book = load_workbook(LAYOUT.write_tables(params, tmp_path)[0])
     assert book.sheetnames == ["Sheet1", "Sheet2", "Sheet3"]
     assert book["Sheet2"].max_row == 1 and book["Sheet2"]["A1"].value is None
     rows = list(book["Sheet1"].iter_rows(values_only=True))
@@ -73,7 +75,7 @@ def test_the_workbook_has_the_real_ones_form(tmp_path: Path) -> None:
         "Action Units",
         "Estimated Emotion",
     )
-    data, table = rows[1:-3], casme2.table(params)
+    data, table = rows[1:-3], LAYOUT.table(params)
     assert [[str(v) for v in row if v is not None] for row in data] == [list(cells.values()) for cells in table]
     assert all(not str(v or "").strip() for row in rows[-3:] for v in row)
     assert {type(row[0]) for row in data} == {str, int} and {type(row[7]) for row in data} == {str, int}
@@ -83,10 +85,12 @@ def test_the_workbook_has_the_real_ones_form(tmp_path: Path) -> None:
 
 def test_raw_holds_the_whole_recording(tmp_path: Path) -> None:
     params = small(subjects=1, clips=1, quirks=False, raw=True)
-    casme2.write_subject(params, "sub01", tmp_path, tmp_path / "sub01.h5")
-    clip = casme2.plan(params)[0]
+    LAYOUT.write_subject(params, "sub01", tmp_path, tmp_path / "sub01.h5")
+    (recording,) = LAYOUT.recordings(params)
+    (clip,) = recording.events
     raw = tmp_path / "CASME2_RAW" / "CASME2-RAW" / clip.sample_id
-    assert {p.name for p in raw.iterdir()} == {f"img{n}.jpg" for n in range(1, clip.recorded + 1)}
+    assert recording.numbers == tuple(range(1, recording.numbers[-1] + 1)) and recording.numbers[-1] > clip.offset
+    assert {p.name for p in raw.iterdir()} == {f"img{n}.jpg" for n in recording.numbers}
     for number in clip.numbers:
         name = f"img{number}.jpg"
         assert (raw / name).read_bytes() == (tmp_path / SELECTED / clip.sample_id / name).read_bytes()
@@ -142,7 +146,7 @@ def test_between_meets_both_neighbours(database: Path) -> None:
 
 def test_wrong_inputs_are_named(database: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no subject 'sub7'"):
-        casme2.write_subject(small(), "sub7", tmp_path, tmp_path / "t.h5")
+        LAYOUT.write_subject(small(), "sub7", tmp_path, tmp_path / "t.h5")
     with ContainerWriter(tmp_path / "align.h5", "align"):
         pass
     with pytest.raises(ContainerError, match="stage 'align'"):

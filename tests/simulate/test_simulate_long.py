@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from mer.simulate.layouts import casme_sq, samm_lv
-from mer.simulate.layouts.distractions import CLEAR, rests, speech, turns
+from mer.simulate.distractions import CLEAR, rests, speech, turns
 from mer.simulate.params import SimulateParams
+from mer.simulate.registry import layout
 from mer.simulate.timeline import Turn
 
 LONG = {"subjects": 2, "clips": 4, "seconds": 60.0, "talk": 0.5, "turn": 0.5, "raw": True}
 
 
-@pytest.mark.parametrize(("layout", "module"), [("casme_sq", casme_sq), ("samm_lv", samm_lv)])
-def test_recordings_last_as_long_as_asked_and_hold_their_expressions_in_order(layout, module):
-    params = SimulateParams(layout=layout, **LONG)
-    for recording in module.TREE.recordings(params):
+@pytest.mark.parametrize("name", ["casme_sq", "samm_lv"])
+def test_recordings_last_as_long_as_asked_and_hold_their_expressions_in_order(name):
+    params = SimulateParams(layout=name, **LONG)
+    for recording in layout(name).recordings(params):
         if recording.kind:
             continue
         assert 0.9 * 60 < len(recording.numbers) / recording.fps < 1.1 * 60
@@ -23,14 +23,18 @@ def test_recordings_last_as_long_as_asked_and_hold_their_expressions_in_order(la
 
 
 def test_a_database_has_recordings_without_any_expression():
-    quiet = [r for r in casme_sq.recordings(SimulateParams(layout="casme_sq", **LONG)) if not r.events and not r.kind]
+    quiet = [
+        r
+        for r in layout("casme_sq").recordings(SimulateParams(layout="casme_sq", **LONG))
+        if not r.events and not r.kind
+    ]
     assert len(quiet) == 1 and len(quiet[0].numbers) > 50 * 30
 
 
 def test_speech_keeps_clear_of_expressions_and_is_never_annotated():
     params = SimulateParams(layout="casme_sq", **LONG)
     spoken = 0
-    for recording in casme_sq.recordings(params):
+    for recording in layout("casme_sq").recordings(params):
         syllables = speech(params, recording)
         spoken += len(syllables)
         for syllable in syllables:
@@ -38,12 +42,14 @@ def test_speech_keeps_clear_of_expressions_and_is_never_annotated():
                 gap = max(syllable.onset - event.offset, event.onset - syllable.offset)
                 assert gap >= (CLEAR - 0.1) * recording.fps
     assert spoken > 20
-    assert len(casme_sq.plan(params)) == len(casme_sq.plan(SimulateParams(**{**params.model_dump(), "talk": 0.0})))
+    assert len(layout("casme_sq").plan(params)) == len(
+        layout("casme_sq").plan(SimulateParams(**{**params.model_dump(), "talk": 0.0}))
+    )
 
 
 def test_short_recordings_have_neither_speech_nor_turns():
     params = SimulateParams(layout="casme_sq", subjects=1, clips=3, talk=1.0, turn=1.0)
-    for recording in casme_sq.recordings(params):
+    for recording in layout("casme_sq").recordings(params):
         assert not speech(params, recording) or list(rests(recording))
 
 
@@ -55,12 +61,12 @@ def test_a_turn_leaves_and_comes_back():
 
 def test_turns_lie_in_rests():
     params = SimulateParams(layout="casme_sq", **LONG)
-    found = 0
-    for recording in casme_sq.recordings(params):
+    count = 0
+    for recording in layout("casme_sq").recordings(params):
         free = list(rests(recording))
         for turn in turns(params, recording, 0.5):
-            found += 1
+            count += 1
             end = turn.start + 2 * turn.swing + turn.hold
             assert any(a <= turn.start and end <= b for a, b in free)
             assert np.abs(turn.size[0]) >= 4
-    assert found > 5
+    assert count > 5

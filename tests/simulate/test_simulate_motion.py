@@ -21,7 +21,7 @@ from mer.simulate.head import Canvas
 from mer.simulate.identity import draw_identity, shape_landmarks
 from mer.simulate.params import SimulateParams
 from mer.simulate.photograph import neutral_photograph
-from mer.simulate.plan import plan
+from mer.simulate.registry import plan
 
 FACES = 12
 
@@ -108,8 +108,8 @@ def test_the_inverse_undoes_the_forward_map(faces: list[UnitFields]) -> None:
     for level, tolerance in ((1.0, 1e-3), (4.0, 3e-3)):
         state = Deformation(pose, (unit(1), unit(12)), (level, level))
         points = face_points(faces[0])
-        found = inverse(faces[0], state, forward(faces[0], state, points))
-        assert np.abs(found - points).max() < tolerance
+        material = inverse(faces[0], state, forward(faces[0], state, points))
+        assert np.abs(material - points).max() < tolerance
 
 
 def test_the_dense_inverse_is_exact_between_its_nodes(faces: list[UnitFields]) -> None:

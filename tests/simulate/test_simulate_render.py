@@ -14,7 +14,8 @@ from mer.simulate.expression import UnitPlan
 from mer.simulate.geometry import pixel_grid
 from mer.simulate.head import build_head
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, plan
+from mer.simulate.plan import ClipPlan
+from mer.simulate.registry import plan
 from mer.simulate.render import Renderer
 from mer.simulate.take import Take
 
@@ -159,12 +160,12 @@ def test_dlib_finds_every_face_where_the_truth_says() -> None:
     for index in range(12):
         head = build_head(0, index, 320, 240)
         params = SimulateParams(subjects=12, quirks=False, **SIZE)  # type: ignore[arg-type]
-        clip = next(c for c in plan(params) if c.subject_index == index)
+        clip = next(c for c in plan(params) if c.face == index)
         take = Take(params, clip, Renderer(head))
-        found = detector(to_bytes(levels(take, clip.apex)), 1)
-        assert len(found) == 1, index
+        boxes = detector(to_bytes(levels(take, clip.apex)), 1)
+        assert len(boxes) == 1, index
         landmarks = take.landmarks(clip.apex)
-        centre = np.array([found[0].center().x, found[0].center().y])
+        centre = np.array([boxes[0].center().x, boxes[0].center().y])
         assert np.linalg.norm(centre - landmarks[[30, 28]].mean(0)) < 0.5 * np.linalg.norm(
             landmarks[45] - landmarks[36]
         )

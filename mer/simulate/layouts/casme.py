@@ -9,17 +9,15 @@ The table has two apex columns, of which the first counts; the second is 0 unles
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
-
-from mer.core.seeds import derive_seed
-from mer.simulate.layouts.content import PEOPLE, Repertoire, draw_content, person_seed, subject_labels
-from mer.simulate.layouts.footage import Picture, ReaderInput, Recording, Tree, event
-from mer.simulate.layouts.sheets import Cell, as_table, write_xlsx
+from mer.simulate.content import Repertoire, draw_content, joined, subject_labels
+from mer.simulate.contract import Camera, Layout
+from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, draw_interval
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.sheets import Row, Table, number_cell
+from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "Coding Final.xlsx"
 HEADER = ("Subject", "Filename", "OnsetF", "ApexF1", "ApexF2", "OffsetF", "AUs", "Emotion")
@@ -27,28 +25,24 @@ REPERTOIRE = Repertoire(
     (("happiness",), ("disgust", "disgust", "repression", "sadness", "contempt", "fear"), ("surprise",)),
     {"tense": ("others",)},
 )
+FIRST_FACE = 720
 FILMS = 17
 
 
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return one recording per clip, by subject and name."""
-    found = []
-    for k in range(params.subjects):
-        person = PEOPLE["casme"] + k
-        labels = subject_labels(params, REPERTOIRE, person) + (["tense"] if params.quirks else [])
-        clips = [_recording(params, k, turn, label) for turn, label in enumerate(labels)]
-        found += sorted(clips, key=lambda clip: clip.name)
-    return found
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per clip, by name."""
+    labels = subject_labels(params, REPERTOIRE, FIRST_FACE + index) + (["tense"] if params.quirks else [])
+    clips = [_recording(params, index, turn, label) for turn, label in enumerate(labels)]
+    return sorted(clips, key=lambda clip: clip.name)
 
 
 def _recording(params: SimulateParams, index: int, turn: int, label: str) -> Recording:
-    person, subject = PEOPLE["casme"] + index, f"sub{index + 1:02d}"
-    seed = person_seed(params, person, turn)
-    when = draw_interval(params, np.random.default_rng(derive_seed(seed, "interval")))
+    face = FIRST_FACE + index
+    session = Session(f"sub{index + 1:02d}", face, params.fps, clip_seed(params, face, turn))
+    when = draw_interval(params, session.interval_rng())
     name = f"EP{1 + turn % FILMS:02d}_{1 + turn // FILMS + index % 5}"
-    units = draw_content(params, REPERTOIRE, label, seed)
-    plan = event((subject, person, params.fps, seed), name, label, units, when)
-    return Recording(subject, person, name, (plan,), plan.numbers, params.fps, seed)
+    units = draw_content(params, REPERTOIRE, label, session.seed)
+    return session.recording(name, [session.event(name, label, units, when)])
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
@@ -57,33 +51,15 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     return [Picture((recording.subject, recording.name), path, cropped=True)]
 
 
-def rows(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below `HEADER`."""
-    return [_row(plan) for plan in TREE.plan(params)]
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the coding table."""
+    return [Table(TABLE_NAME, HEADER, [_row(plan) for plan in events_of(recordings)])]
 
 
-def _row(plan: ClipPlan) -> list[Cell]:
+def _row(plan: ClipPlan) -> Row:
     second = plan.apex + 2 if plan.seed % 5 == 0 else 0
-    text = "+".join(unit.text for unit in plan.units)
-    aus: Cell = int(text) if text.isdigit() else text
-    subject = plan.subject_index - PEOPLE["casme"] + 1
+    subject, aus = plan.face - FIRST_FACE + 1, number_cell(joined(plan.units))
     return [subject, plan.clip, plan.onset, plan.apex, second, plan.offset, aus, plan.emotion]
 
 
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the rows as the reader sees them."""
-    return as_table(HEADER, rows(params))
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written."""
-    return ReaderInput(table(params), listing(params))
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write the coding table under `root` and return its path; equal parameters give equal bytes."""
-    return write_xlsx(Path(root) / TABLE_NAME, {"Sheet1": [HEADER, *rows(params)]})
-
-
-TREE = Tree(recordings, pictures, window=0.62)
-plan, subjects, listing, write_subject = TREE.plan, TREE.subjects, TREE.listing, TREE.write_subject
+LAYOUT = Layout("casme", {"casme": Camera({"fps": 60.0})}, people, Tree(pictures, window=0.62), tables)

@@ -19,21 +19,23 @@ when single, empty `Sheet2` and `Sheet3`, rows of blank cells at the end. Clip n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
 from mer.core.seeds import derive_seed
-from mer.simulate.expression import balanced_labels
-from mer.simulate.layouts.footage import ReaderInput, chosen_view
+from mer.simulate.content import joined
+from mer.simulate.contract import Camera, Layout
+from mer.simulate.expression import balanced_labels, draw_units
+from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, clip_seed, draw_clip_units, draw_interval
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.sheets import Row, Table, number_cell
+from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "CASME2-coding-20190701.xlsx"
 SELECTED = "CASME2_RAW_selected/CASME2_RAW_selected"
 RAW = "CASME2_RAW/CASME2-RAW"
-COLUMNS = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Action Units", "Estimated Emotion")
 HEADER = (
     "Subject",
     "Filename",
@@ -48,74 +50,26 @@ HEADER = (
 BLANK_ROWS = 3
 # Films that none of the real database's errata and exclusions refer to.
 FILMS = (2, 3, 4, 5, 6, 8, 11, 14)
+# Subject -> key of the seed, name, emotion and quirk of its added row.
+QUIRKS = {
+    0: ("others", "EP06_02_01", "others", "odd name, others"),
+    1: ("no apex", "EP08_1", "disgust", "apex /"),
+    2: ("sadness", "EP14_09", "sadness", "sadness"),
+    3: ("tail", "EP03_08", "others", "missing tail, others"),
+}
+MISSING_TAIL = 1 / 3
 
 
-def subjects(params: SimulateParams) -> list[str]:
-    """Return the subjects' folder names, `sub01` and on."""
-    return [f"sub{k + 1:02d}" for k in range(params.subjects)]
-
-
-def plan(params: SimulateParams) -> tuple[ClipPlan, ...]:
-    """Return every clip by subject and name; see `mer.simulate.plan.plan`."""
-    return tuple(clip for k in range(params.subjects) for clip in _plan_subject(params, k))
-
-
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the coding table's rows as text cells, keyed by `COLUMNS`, in sheet order."""
-    return [{c: str(clip.cells[c]) for c in COLUMNS} for clip in plan(params)]
-
-
-def listing(params: SimulateParams) -> dict[tuple[str, str], list[str]]:
-    """Return the frame file names in each (subject, clip) folder of the selected view, by number."""
-    return {(c.subject, c.clip): [file_name(n) for n in c.numbers] for c in plan(params)}
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written; `ConfigError` for images not written."""
-    trees = {"selected": SELECTED, **({"raw": RAW} if params.raw else {})}
-    view = chosen_view(options, tuple(trees), params.layout)
-    files = {}
-    for clip in plan(params):
-        numbers = clip.numbers if view == "selected" else range(1, clip.recorded + 1)
-        names = sorted(file_name(number) for number in numbers)
-        files[clip.subject, clip.clip] = [f"{trees[view]}/{clip.sample_id}/{name}" for name in names]
-    return ReaderInput(table(params), files)
-
-
-def file_name(number: int) -> str:
-    """Return the name of frame `number`: unpadded, as in the real database."""
-    return f"img{number}.jpg"
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write the coding table under `root` and return its path; equal parameters give equal bytes."""
-    from mer.simulate.layouts.workbook import write_workbook
-
-    rows = [[None if c is None else clip.cells[c] for c in HEADER] for clip in plan(params)]
-    blanks = [[" " if k == 0 else None for k in range(len(HEADER))]] * BLANK_ROWS
-    path = Path(root) / TABLE_NAME
-    write_workbook(path, {"Sheet1": [list(HEADER), *rows, *blanks], "Sheet2": [], "Sheet3": []})
-    return path
-
-
-def write_subject(params: SimulateParams, subject: str, root: str | Path, truth_path: str | Path) -> None:
-    """Render every clip of one subject under `root` and its ground truth at `truth_path`.
-
-    Raises:
-        DatasetError: `subject` is not one of `subjects(params)`.
-        StorageError: the disk is full or not writable.
-    """
-    from mer.simulate.recording import write_recordings
-
-    folders = {"selected": Path(root) / SELECTED, **({"raw": Path(root) / RAW} if params.raw else {})}
-    write_recordings(params, subject, folders, file_name, truth_path)
-
-
-def _plan_subject(params: SimulateParams, index: int) -> list[ClipPlan]:
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per clip, by name."""
     seed = derive_seed(params.seed, "simulate", index, "labels")
     labels = balanced_labels(params.clips, np.random.default_rng(seed))
-    clips = [_plan_clip(params, index, _clip_name(params, index, k), label, str(k)) for k, label in enumerate(labels)]
-    return sorted(clips + (_quirk(params, index) if params.quirks else []), key=lambda c: c.clip)
+    clips = [_recording(params, index, str(k), _clip_name(params, index, k), label) for k, label in enumerate(labels)]
+    if params.quirks and index in QUIRKS:
+        clips.append(_recording(params, index, *QUIRKS[index]))
+    elif params.quirks and index % 4 == 0:
+        clips.append(_recording(params, index, "others", "EP11_09f", "others", "others"))
+    return sorted(clips, key=lambda clip: clip.name)
 
 
 def _clip_name(params: SimulateParams, index: int, k: int) -> str:
@@ -126,59 +80,47 @@ def _clip_name(params: SimulateParams, index: int, k: int) -> str:
     return f"EP{FILMS[k % len(FILMS)]:02d}_{take:02d}{'f' if rng.random() < 0.6 else ''}"
 
 
-def _quirk(params: SimulateParams, index: int) -> list[ClipPlan]:
-    if index == 0:
-        return [_plan_clip(params, index, "EP06_02_01", "others", "others", quirk="odd name, others")]
-    if index == 1:
-        return [_plan_clip(params, index, "EP08_1", "disgust", "no apex", 0.5, quirk="apex /")]
-    if index == 2:
-        return [_plan_clip(params, index, "EP14_09", "sadness", "sadness", quirk="sadness")]
-    if index == 3:
-        return [
-            _plan_clip(params, index, "EP03_08", "others", "tail", missing_tail=1 / 3, quirk="missing tail, others")
-        ]
-    if index % 4 == 0:
-        return [_plan_clip(params, index, "EP11_09f", "others", "others", quirk="others")]
-    return []
+def _recording(params: SimulateParams, index: int, key: str, name: str, emotion: str, quirk: str = "") -> Recording:
+    session = Session(f"sub{index + 1:02d}", index, params.fps, clip_seed(params, index, key))
+    rng = np.random.default_rng(derive_seed(session.seed, "units"))
+    units = draw_units(emotion, params.label_signal, params.intensity, rng)
+    when = draw_interval(params, session.interval_rng(), 0.5 if quirk == "apex /" else None)
+    missing = MISSING_TAIL if "missing tail" in quirk else 0.0
+    last = when.offset - round(missing * (when.offset - when.onset))
+    plan = session.event(name, emotion, units, when, range(when.onset, last + 1), quirk)
+    return session.recording(name, [plan], range(1, when.recorded + 1) if params.raw else ())
 
 
-def _plan_clip(
-    params: SimulateParams,
-    index: int,
-    name: str,
-    emotion: str,
-    key: str,
-    apex_fraction: float | None = None,
-    missing_tail: float = 0.0,
-    quirk: str = "",
-) -> ClipPlan:
-    seed = clip_seed(params, index, key)
-    units = draw_clip_units(params, emotion, seed)
-    interval = draw_interval(params, np.random.default_rng(derive_seed(seed, "interval")), apex_fraction)
-    last = interval.offset - round(missing_tail * (interval.offset - interval.onset))
-    aus = "+".join(u.text for u in units)
-    cells: dict[str, str | int | None] = {
-        "Subject": f"{index + 1:02d}" if index % 2 == 0 else index + 1,
-        "Filename": name,
-        "OnsetFrame": interval.onset,
-        "ApexFrame": "/" if quirk == "apex /" else interval.apex,
-        "OffsetFrame": interval.offset,
-        "Action Units": int(aus) if aus.isdigit() else aus,
-        "Estimated Emotion": emotion,
-    }
-    return ClipPlan(
-        subject=f"sub{index + 1:02d}",
-        subject_index=index,
-        clip=name,
-        emotion=emotion,
-        units=units,
-        onset=interval.onset,
-        apex=interval.apex,
-        offset=interval.offset,
-        numbers=tuple(range(interval.onset, last + 1)),
-        recorded=interval.recorded,
-        fps=params.fps,
-        seed=seed,
-        cells=cells,
-        quirk=quirk,
-    )
+def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
+    """Return the files of a frame: among the selected ones, and in the whole recording with `raw`."""
+    (plan,) = recording.events
+    trees = {"selected": SELECTED} if number in plan.numbers else {}
+    if params.raw:
+        trees["raw"] = RAW
+    key, name = (plan.subject, plan.clip), f"{plan.sample_id}/img{number}.jpg"
+    return [Picture(key, f"{folder}/{name}", view) for view, folder in trees.items()]
+
+
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the coding table."""
+    rows = [_row(plan) for plan in events_of(recordings)]
+    blanks = [[" ", *[None] * (len(HEADER) - 1)]] * BLANK_ROWS
+    return [Table(TABLE_NAME, HEADER, rows, below=blanks, beside={"Sheet2": [], "Sheet3": []})]
+
+
+def _row(plan: ClipPlan) -> Row:
+    number = plan.face + 1
+    subject = f"{number:02d}" if number % 2 else number
+    when = [plan.onset, "/" if plan.quirk == "apex /" else plan.apex, plan.offset]
+    return [subject, plan.clip, None, *when, None, number_cell(joined(plan.units)), plan.emotion]
+
+
+# The owner's camera is the one of `SimulateParams`.
+LAYOUT = Layout(
+    reader="casme2",
+    cameras={"casme2": Camera()},
+    people=people,
+    tree=Tree(pictures, whole_truth=True),
+    tables=tables,
+    views=("selected", "raw"),
+)

@@ -18,35 +18,24 @@ with an apex at its onset; the rest *others*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Sequence
 
 from mer.core.seeds import derive_seed
-from mer.simulate.layouts.content import (
+from mer.simulate.content import (
     MACRO_STRENGTH,
-    PEOPLE,
     ROMAN,
     Repertoire,
     draw_content,
+    joined,
     objective_class,
-    person_seed,
     subject_labels,
 )
-from mer.simulate.layouts.footage import (
-    Picture,
-    ReaderInput,
-    Recording,
-    Tree,
-    chosen_view,
-    draw_seconds,
-    event,
-    lay_out,
-)
-from mer.simulate.layouts.sheets import Cell, as_table, cell_text, write_xlsx
+from mer.simulate.contract import SLOW, Camera, Layout
+from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.sheets import Cell, Row, Table, cell_text, number_cell
+from mer.simulate.tree import Picture, Tree
 
 TABLES = {
     "casme3": "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
@@ -60,86 +49,80 @@ REPERTOIRE = Repertoire((("happiness",), ("disgust", "disgust", "fear", "anger",
 TITLES = {"happiness": "happy", "sadness": "sad"}
 FIRST_FRAME = 8
 DROPPING_LENGTH = 12
+FIRST_FACE = 600
 
 
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return every recording, by subject and film."""
-    return [recording for k in range(params.subjects) for recording in _subject(params, k)]
-
-
-def _subject(params: SimulateParams, index: int) -> list[Recording]:
-    person = PEOPLE["casme3"] + index
-    labels = [(label, "") for label in subject_labels(params, REPERTOIRE, person)]
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per film, by name."""
+    labels = [(label, "") for label in subject_labels(params, REPERTOIRE, FIRST_FACE + index)]
     if params.quirks:
         extra = {0: ("others", "capital"), 1: ("others", "offset 0"), 2: ("disgust", "apex at onset")}
         labels.append(extra.get(index, ("others", "others")))
     each = max(2, -(-len(labels) // len(LETTERS)))
     parts = [labels[k : k + each] for k in range(0, len(labels), each)]
-    found = [_recording(params, index, letter, part) for letter, part in zip(LETTERS, parts, strict=False)]
-    return sorted(found, key=lambda recording: recording.name)
+    films = [_recording(params, index, letter, part) for letter, part in zip(LETTERS, parts, strict=False)]
+    return sorted(films, key=lambda recording: recording.name)
 
 
 def _recording(params: SimulateParams, index: int, letter: str, labels: list[tuple[str, str]]) -> Recording:
-    person, subject = PEOPLE["casme3"] + index, f"spNO.{index + 1}"
-    seed = person_seed(params, person, letter)
-    rng = np.random.default_rng(derive_seed(seed, "interval"))
+    face = FIRST_FACE + index
+    session = Session(f"spNO.{index + 1}", face, params.fps, clip_seed(params, face, letter))
+    rng = session.interval_rng()
     kinds = [(label, "micro", quirk) for label, quirk in labels]
     kinds.insert(1, ("others", "macro", ""))
     seconds = [draw_seconds(params, rng, kind == "macro") for _, kind, _ in kinds]
     places, last = lay_out(params.fps, seconds, rng, FIRST_FRAME)
     events, dropped = [], set()
     for turn, ((label, kind, quirk), when) in enumerate(zip(kinds, places, strict=True)):
-        units = draw_content(
-            params, REPERTOIRE, label, derive_seed(seed, turn), MACRO_STRENGTH if kind == "macro" else 1.0
-        )
+        strength = MACRO_STRENGTH if kind == "macro" else 1.0
+        units = draw_content(params, REPERTOIRE, label, derive_seed(session.seed, turn), strength)
         gap = when.apex + 1
         long_enough = when.offset - when.onset + 1 >= DROPPING_LENGTH and gap < when.offset
-        if params.quirks and kind == "micro" and long_enough and (seed + turn) % 3 == 0:
+        if params.quirks and kind == "micro" and long_enough and (session.seed + turn) % 3 == 0:
             dropped.add(gap)
         numbers = [n for n in range(when.onset, when.offset + 1) if n not in dropped]
         name = f"{letter}/{when.onset}{'-macro' if kind == 'macro' else ''}"
         quirk = f"{kind}{', ' if quirk else ''}{quirk}"
-        events.append(event((subject, person, params.fps, seed), name, label, units, when, numbers, quirk))
-    kept = tuple(n for n in range(FIRST_FRAME, last + 1) if n not in dropped)
-    return Recording(subject, person, letter, tuple(events), kept, params.fps, seed)
+        events.append(session.event(name, label, units, when, numbers, quirk))
+    return session.recording(letter, events, [n for n in range(FIRST_FRAME, last + 1) if n not in dropped])
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
     """Return the files of a frame: colour, depth, and the cut clip of the micro-expression it belongs to."""
     subject, letter = recording.subject, recording.name
     folder = f"part_A/data/part_A_split/part_A/{subject}/{letter}"
-    found = [
+    files = [
         Picture((subject, letter), f"{folder}/color/{number}.jpg", "raw"),
         Picture((subject, letter), f"{folder}/depth/{number}.png", "raw", depth=True),
     ]
     for plan in recording.events:
         if number in plan.numbers and "micro" in plan.quirk:
-            spelling = subject if recording.person % 2 == 0 else subject.replace("NO", "No")
+            spelling = subject if recording.face % 2 == 0 else subject.replace("NO", "No")
             path = f"Part_A_ME_clip/frame/{spelling}_{letter}_{plan.onset}/{number}.jpg"
-            found.append(Picture((subject, f"{letter}_{plan.onset}"), path, "clip"))
-    return found
+            files.append(Picture((subject, f"{letter}_{plan.onset}"), path, "clip"))
+    return files
 
 
-def listing(params: SimulateParams, view: str = "raw") -> dict[tuple[str, str], list[str]]:
-    """Return the files of each recording or, with view `clip`, of each cut clip, relative to the root."""
-    return TREE.listing(params, view)
-
-
-def rows(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below the header of the layout's table."""
-    plans = TREE.plan(params)
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the label table that the layout's name stands for."""
+    plans = events_of(recordings)
+    path = TABLES[params.layout]
     if params.layout == "casme3_all":
-        return [_all_row(params, plan) for plan in plans]
-    found = [_row(params, plan) for plan in plans if "micro" in plan.quirk]
-    return [[cell_text(cell) for cell in row] for row in found] if params.layout == "casme3" else found
+        blinks = {"eye blink": [["subject no.", "film", "frame"]]}
+        return [Table(path, ALL_HEADER, [_all_row(params, plan) for plan in plans], "AU+Emotion", beside=blinks)]
+    rows = [_row(params, plan) for plan in plans if "micro" in plan.quirk]
+    if params.layout == "casme3_v1":
+        return [Table(path, [*HEADER, None, None], [[*row, k, 1] for k, row in enumerate(rows)])]
+    text = [[cell_text(cell) for cell in row] for row in rows]
+    return [Table(path, HEADER, text, "label", beside={"Sheet1": [], "Sheet3": []})]
 
 
-def _row(params: SimulateParams, plan: ClipPlan) -> list[Cell]:
+def _row(params: SimulateParams, plan: ClipPlan) -> Row:
     emotion = "Others" if "capital" in plan.quirk else TITLES.get(plan.emotion, plan.emotion)
     return [*_where(params, plan), *_when(plan), _au_cell(plan), ROMAN[objective_class(plan.units) - 1], emotion]
 
 
-def _all_row(params: SimulateParams, plan: ClipPlan) -> list[Cell]:
+def _all_row(params: SimulateParams, plan: ClipPlan) -> Row:
     kind = "Micro-expression" if "micro" in plan.quirk else "Macro-expression"
     return [*_where(params, plan), kind, *_when(plan), _au_cell(plan)]
 
@@ -155,35 +138,9 @@ def _when(plan: ClipPlan) -> list[Cell]:
 
 
 def _au_cell(plan: ClipPlan) -> Cell:
-    text = "+".join(unit.text for unit in plan.units)
-    text = text.lower() if plan.seed % 4 == 0 else text
-    return int(text) if text.isdigit() else text
+    text = joined(plan.units)
+    return number_cell(text.lower() if plan.seed % 4 == 0 else text)
 
 
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the rows as the reader sees them."""
-    return as_table(ALL_HEADER if params.layout == "casme3_all" else HEADER, rows(params))
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written."""
-    return ReaderInput(table(params), listing(params, chosen_view(options, ("raw", "clip"), params.layout)))
-
-
-def sheets(params: SimulateParams) -> dict[str, list[list[Cell]]]:
-    """Return the sheets of the layout's table, header included."""
-    cells = rows(params)
-    if params.layout == "casme3_all":
-        return {"AU+Emotion": [list(ALL_HEADER), *cells], "eye blink": [["subject no.", "film", "frame"]]}
-    if params.layout == "casme3_v1":
-        return {"Sheet1": [[*HEADER, None, None], *([*row, k, 1] for k, row in enumerate(cells))]}
-    return {"label": [list(HEADER), *cells], "Sheet1": [], "Sheet3": []}
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write the label table under `root` and return its path; equal parameters give equal bytes."""
-    return write_xlsx(Path(root) / TABLES[params.layout], sheets(params))
-
-
-TREE = Tree(recordings, pictures)
-plan, subjects, write_subject = TREE.plan, TREE.subjects, TREE.write_subject
+CAMERA = Camera({"fps": 30.0, "width": 1280, "height": 720, **SLOW})
+LAYOUT = Layout("casme3", dict.fromkeys(TABLES, CAMERA), people, Tree(pictures), tables, ("raw", "clip"))

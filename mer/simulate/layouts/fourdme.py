@@ -12,17 +12,15 @@ unit, one that does not move, is marked `(k)`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
-
-from mer.core.seeds import derive_seed
-from mer.simulate.layouts.content import PEOPLE, Repertoire, draw_content, person_seed, subject_labels
-from mer.simulate.layouts.footage import Picture, ReaderInput, Recording, Tree, event, moved
-from mer.simulate.layouts.sheets import Cell, as_table, write_xlsx
+from mer.simulate.content import Repertoire, draw_content, joined, subject_labels
+from mer.simulate.contract import Camera, Layout
+from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, draw_interval
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.sheets import Cell, Row, Table, number_cell
+from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "4DME_Labelling_Micro_release v1.xlsx"
 CATEGORIES = ("Positive", "Negative", "Surprise", "Repression", "Others")
@@ -36,29 +34,26 @@ REPERTOIRE = Repertoire(
     },
 )
 HELD = 17
+FIRST_FACE = 1080
 
 
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return one recording per clip, by subject and name."""
-    found = []
-    for k in range(params.subjects):
-        labels = subject_labels(params, REPERTOIRE, PEOPLE["fourdme"] + k)
-        if params.quirks:
-            labels.append("surprise+positive" if k % 2 == 0 else "others")
-        found += [_recording(params, k, turn, label) for turn, label in enumerate(labels, start=1)]
-    return found
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per clip, by name."""
+    labels = subject_labels(params, REPERTOIRE, FIRST_FACE + index)
+    if params.quirks:
+        labels.append("surprise+positive" if index % 2 == 0 else "others")
+    return [_recording(params, index, turn, label) for turn, label in enumerate(labels, start=1)]
 
 
 def _recording(params: SimulateParams, index: int, turn: int, label: str) -> Recording:
-    person, subject = PEOPLE["fourdme"] + index, f"S{index + 1:02d}"
-    seed = person_seed(params, person, turn)
-    rng = np.random.default_rng(derive_seed(seed, "interval"))
+    face, subject = FIRST_FACE + index, f"S{index + 1:02d}"
+    session = Session(subject, face, params.fps, clip_seed(params, face, turn))
+    rng = session.interval_rng()
     when = draw_interval(params, rng)
-    when = moved(when, int(rng.integers(0, 2000)))
+    when = when.moved(int(rng.integers(0, 2000)))
     name = f"{subject}_{'1st' if turn % 2 else '2nd'}_{turn:03d}_01"
-    units = draw_content(params, REPERTOIRE, label, seed)
-    plan = event((subject, person, params.fps, seed), name, label, units, when)
-    return Recording(subject, person, name, (plan,), plan.numbers, params.fps, seed)
+    units = draw_content(params, REPERTOIRE, label, session.seed)
+    return session.recording(name, [session.event(name, label, units, when)])
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
@@ -67,38 +62,22 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     return [Picture((recording.subject, recording.name), path)]
 
 
-def rows(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below `HEADER`."""
-    return [_row(plan, k) for k, plan in enumerate(TREE.plan(params), start=1)]
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the label table, with its row of totals."""
+    rows = [_row(plan, k) for k, plan in enumerate(events_of(recordings), start=1)]
+    total: Row = ["Total", *[None] * 7, *(sum(int(str(row[k])) for row in rows) for k in range(8, 14))]
+    return [Table(TABLE_NAME, HEADER, rows, below=[total])]
 
 
 def _row(plan: ClipPlan, place: int) -> list[Cell]:
     labels = [label.capitalize() for label in plan.emotion.split("+")]
-    text = "+".join(unit.text for unit in plan.units)
+    text = joined(plan.units)
     if plan.seed % 3 == 0 and HELD not in [unit.number for unit in plan.units]:
         text = f"{text}+{HELD}(k)"
     flags: list[Cell] = [int(name in labels) for name in CATEGORIES]
     where: list[Cell] = [place, f"{plan.subject}'", f"{plan.clip}'"]
-    aus: Cell = int(text) if text.isdigit() else text
-    return [*where, plan.onset, plan.apex, plan.offset, aus, "+".join(labels), *flags, len(labels)]
+    when: list[Cell] = [plan.onset, plan.apex, plan.offset]
+    return [*where, *when, number_cell(text), "+".join(labels), *flags, len(labels)]
 
 
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the rows as the reader sees them."""
-    return as_table(HEADER, rows(params))
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written."""
-    return ReaderInput(table(params), listing(params))
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write the label table under `root` and return its path; equal parameters give equal bytes."""
-    cells = rows(params)
-    total: list[Cell] = ["Total", *[None] * 7, *(sum(int(str(row[k])) for row in cells) for k in range(8, 14))]
-    return write_xlsx(Path(root) / TABLE_NAME, {"Sheet1": [HEADER, *cells, total]})
-
-
-TREE = Tree(recordings, pictures, sensor=lambda params: "grey")
-plan, subjects, listing, write_subject = TREE.plan, TREE.subjects, TREE.listing, TREE.write_subject
+LAYOUT = Layout("fourdme", {"fourdme": Camera({"fps": 60.0}, "grey")}, people, Tree(pictures), tables)

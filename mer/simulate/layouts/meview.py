@@ -13,32 +13,16 @@ video without an event (0, 0); the rest a blank label, or `fear?`.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
-
-from mer.core.seeds import derive_seed
+from mer.simulate.content import Repertoire, draw_content, fixed_units, joined, subject_labels
+from mer.simulate.contract import SLOW, Camera, Layout
 from mer.simulate.expression import UnitPlan
-from mer.simulate.layouts.content import (
-    PEOPLE,
-    Repertoire,
-    draw_content,
-    fixed_units,
-    person_seed,
-    subject_labels,
-)
-from mer.simulate.layouts.footage import (
-    Picture,
-    ReaderInput,
-    Recording,
-    Tree,
-    draw_seconds,
-    event,
-    lay_out,
-)
-from mer.simulate.layouts.sheets import Cell, as_table, write_xlsx
+from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.params import SimulateParams
+from mer.simulate.plan import Recording, Session, clip_seed
+from mer.simulate.sheets import Cell, Row, Table
+from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "MEVIEW.xlsx"
 SHEET = "List 1"
@@ -60,32 +44,29 @@ REPERTOIRE = Repertoire(
 )
 RATES = (25.0, 30.0)
 DATE_UNITS = ((1, ""), (2, ""), (5, ""))
+FIRST_FACE = 840
 
 
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return one recording per video, by subject and name."""
-    found = []
-    for k in range(params.subjects):
-        labels = [(label, "") for label in subject_labels(params, REPERTOIRE, PEOPLE["meview"] + k)]
-        if params.quirks:
-            other = ("fear?", "doubtful") if k % 2 else ("", "blank")
-            labels.append({0: ("surprise", "date"), 1: ("", "nothing")}.get(k, other))
-        found += [_recording(params, k, turn, label, quirk) for turn, (label, quirk) in enumerate(labels, start=1)]
-    return sorted(found, key=lambda recording: (recording.subject, recording.name))
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per video, by name."""
+    labels = [(label, "") for label in subject_labels(params, REPERTOIRE, FIRST_FACE + index)]
+    if params.quirks:
+        other = ("fear?", "doubtful") if index % 2 else ("", "blank")
+        labels.append({0: ("surprise", "date"), 1: ("", "nothing")}.get(index, other))
+    videos = [_recording(params, index, turn, *label) for turn, label in enumerate(labels, start=1)]
+    return sorted(videos, key=lambda video: video.name)
 
 
 def _recording(params: SimulateParams, index: int, turn: int, label: str, quirk: str) -> Recording:
-    person, subject = PEOPLE["meview"] + index, f"sub{index + 1:02d}"
-    name, fps = f"{subject}-{turn}", RATES[(index + turn) % 2]
-    seed = person_seed(params, person, turn)
-    rng = np.random.default_rng(derive_seed(seed, "interval"))
-    places, last = lay_out(fps, [draw_seconds(params, rng)], rng, 0, centred=[True])
+    face, subject = FIRST_FACE + index, f"sub{index + 1:02d}"
+    session = Session(subject, face, RATES[(index + turn) % 2], clip_seed(params, face, turn))
+    name, rng = f"{subject}-{turn}", session.interval_rng()
+    places, last = lay_out(session.fps, [draw_seconds(params, rng)], rng, 0, centred=[True])
     if quirk == "nothing":
-        return Recording(subject, person, name, (), tuple(range(last + 1)), fps, seed, quirk)
-    dated = fixed_units(params, seed, *DATE_UNITS) if quirk == "date" else None
-    units = dated or draw_content(params, REPERTOIRE, label, seed)
-    plan = event((subject, person, fps, seed), name, label, units, places[0], quirk=quirk)
-    return Recording(subject, person, name, (plan,), tuple(range(last + 1)), fps, seed, quirk)
+        return session.recording(name, [], range(last + 1), quirk)
+    dated = fixed_units(params, session.seed, *DATE_UNITS) if quirk == "date" else None
+    units = dated or draw_content(params, REPERTOIRE, label, session.seed)
+    return session.recording(name, [session.event(name, label, units, places[0], quirk=quirk)], range(last + 1), quirk)
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
@@ -93,12 +74,12 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     return [Picture(("", recording.name), f"MEVIEW/{recording.name}.mp4")]
 
 
-def rows(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below `HEADER`."""
-    return [_row(recording) for recording in recordings(params)]
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the label table."""
+    return [Table(TABLE_NAME, HEADER, [_row(recording) for recording in recordings], SHEET)]
 
 
-def _row(recording: Recording) -> list[Cell]:
+def _row(recording: Recording) -> Row:
     subject: Cell = int(recording.subject[3:])
     source = f"broadcast {recording.seed % 7}.mp4"
     start = 500 + recording.seed % 900
@@ -126,32 +107,13 @@ def _au_cell(units: tuple[UnitPlan, ...], quirk: str) -> Cell:
     if quirk == "date":
         return datetime.date(2000 + numbers[2], numbers[1], numbers[0])
     if any(unit.side for unit in units) or len(numbers) > 2:
-        return "+".join(unit.text for unit in units)
+        return joined(units)
     # As a number, 1.10 would be 1.1: such pairs are typed as text.
     if len(numbers) == 2 and numbers[1] % 10:
         return float(f"{numbers[0]}.{numbers[1]}")
     return numbers[0] if len(numbers) == 1 else ".".join(map(str, numbers))
 
 
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the rows as the reader sees them."""
-    return as_table(HEADER, rows(params))
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written."""
-    return ReaderInput(table(params), listing(params))
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write the table under `root` and return its path; equal parameters give equal bytes."""
-    return write_xlsx(Path(root) / TABLE_NAME, sheets(params))
-
-
-def sheets(params: SimulateParams) -> dict[str, list[list[Cell]]]:
-    """Return the sheets of the table, header included."""
-    return {SHEET: [list(HEADER), *rows(params)]}
-
-
-TREE = Tree(recordings, pictures)
-plan, subjects, listing, write_subject = TREE.plan, TREE.subjects, TREE.listing, TREE.write_subject
+LAYOUT = Layout(
+    "meview", {"meview": Camera({"fps": 25.0, "width": 1280, "height": 720, **SLOW})}, people, Tree(pictures), tables
+)

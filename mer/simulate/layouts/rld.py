@@ -13,18 +13,18 @@ With `quirks`, the csv of gestures names a clip of the first person that is not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
 from mer.core.seeds import derive_seed
-from mer.simulate.layouts.content import PEOPLE, Repertoire, draw_content, person_seed, subject_labels
-from mer.simulate.layouts.footage import Picture, ReaderInput, Recording, Tree, draw_seconds, event, lay_out
-from mer.simulate.layouts.sheets import Cell, as_table, write_csv
+from mer.simulate.content import Repertoire, draw_content, subject_labels
+from mer.simulate.contract import SLOW, Camera, Layout
+from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan
+from mer.simulate.plan import Recording, Session, clip_seed, events_of
+from mer.simulate.sheets import Row, Table
+from mer.simulate.tree import Picture, Tree
 
 TOP = "Real-life_Deception_Detection_2016"
 TABLE_NAME = "All_Gestures_Deceptive and Truthful.csv"
@@ -38,37 +38,23 @@ REPERTOIRE = Repertoire(
 KINDS = {"truthful": ("Truthful", "truth"), "deceptive": ("Deceptive", "lie")}
 RATES = (25.0, 30000 / 1001)
 ABSENT = "trial_truth_999"
+FIRST_FACE = 960
 
 
-@dataclass(frozen=True)
-class TrialPlan(ClipPlan):
-    """A clip whose name alone identifies it."""
-
-    @property
-    def sample_id(self) -> str:
-        """The clip's name, the key of the clip in every container."""
-        return self.clip
-
-
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return one recording per clip, by subject."""
-    found = []
-    for k in range(params.subjects):
-        labels = subject_labels(params, REPERTOIRE, PEOPLE["rld"] + k)
-        found += [_recording(params, k, turn, label) for turn, label in enumerate(labels, start=1)]
-    return found
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per clip."""
+    labels = subject_labels(params, REPERTOIRE, FIRST_FACE + index)
+    return [_recording(params, index, turn, label) for turn, label in enumerate(labels, start=1)]
 
 
 def _recording(params: SimulateParams, index: int, turn: int, label: str) -> Recording:
-    person, subject = PEOPLE["rld"] + index, f"p{index + 1:02d}"
+    face = FIRST_FACE + index
+    session = Session(f"p{index + 1:02d}", face, RATES[turn % 2], clip_seed(params, face, turn))
     name = f"trial_{KINDS[label][1]}_{index * params.clips + turn:03d}"
-    seed, fps = person_seed(params, person, turn), RATES[turn % 2]
-    rng = np.random.default_rng(derive_seed(seed, "interval"))
-    places, last = lay_out(fps, [draw_seconds(params, rng)], rng, 0)
-    units = draw_content(params, REPERTOIRE, label, seed)
-    plan = event((subject, person, fps, seed), name, label, units, places[0])
-    trial = TrialPlan(**{field: getattr(plan, field) for field in plan.__dataclass_fields__})
-    return Recording(subject, person, name, (trial,), tuple(range(last + 1)), fps, seed)
+    rng = session.interval_rng()
+    places, last = lay_out(session.fps, [draw_seconds(params, rng)], rng, 0)
+    units = draw_content(params, REPERTOIRE, label, session.seed)
+    return session.recording(name, [session.event(name, label, units, places[0], key=name)], range(last + 1))
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
@@ -77,39 +63,22 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     return [Picture(("", recording.name), f"{TOP}/Clips/{folder}/{recording.name}.mp4")]
 
 
-def rows(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below `HEADER`: truthful clips, then deceptive ones."""
-    clips = sorted(TREE.plan(params), key=lambda plan: (plan.emotion != "truthful", plan.clip))
-    found = [_row(plan.clip, plan.emotion, plan.seed) for plan in clips]
-    return [_row(ABSENT, "truthful", params.seed), *found] if params.quirks else found
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the gestures, truthful clips before deceptive ones, and who speaks."""
+    plans = events_of(recordings)
+    by_label = sorted(plans, key=lambda plan: (plan.emotion != "truthful", plan.clip))
+    absent = [(ABSENT, "truthful", params.seed)] if params.quirks else []
+    rows = [_row(*clip) for clip in (*absent, *((plan.clip, plan.emotion, plan.seed) for plan in by_label))]
+    speakers = [[plan.clip, plan.subject] for plan in plans] + ([[ABSENT, "p01"]] if params.quirks else [])
+    return [
+        Table(f"{TOP}/Annotation/{TABLE_NAME}", HEADER, rows),
+        Table("subjects.csv", PEOPLE_HEADER, speakers, argument="people"),
+    ]
 
 
-def _row(name: str, label: str, seed: int) -> list[Cell]:
+def _row(name: str, label: str, seed: int) -> Row:
     gestures = np.random.default_rng(derive_seed(seed, "gestures")).integers(0, 2, len(GESTURES))
     return [f"{name}.mp4", *(int(g) for g in gestures), label]
 
 
-def people(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below `PEOPLE_HEADER`."""
-    found: list[list[Cell]] = [[plan.clip, plan.subject] for plan in TREE.plan(params)]
-    return [*found, [ABSENT, "p01"]] if params.quirks else found
-
-
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the rows as the reader sees them."""
-    return as_table(HEADER, rows(params))
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written."""
-    return ReaderInput(table(params), listing(params), {"people": as_table(PEOPLE_HEADER, people(params))})
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write both tables under `root` and return the path of the gestures; equal parameters give equal bytes."""
-    write_csv(Path(root) / "subjects.csv", [PEOPLE_HEADER, *people(params)])
-    return write_csv(Path(root) / TOP / "Annotation" / TABLE_NAME, [HEADER, *rows(params)])
-
-
-TREE = Tree(recordings, pictures)
-plan, subjects, listing, write_subject = TREE.plan, TREE.subjects, TREE.listing, TREE.write_subject
+LAYOUT = Layout("rld", {"rld": Camera({"fps": 25.0, **SLOW})}, people, Tree(pictures), tables)

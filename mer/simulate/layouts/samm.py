@@ -18,27 +18,24 @@ and action units are those of the layout `samm_lv`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
-from mer.core.seeds import derive_seed
-from mer.simulate.expression import UnitPlan
-from mer.simulate.layouts.content import (
-    PEOPLE,
+from mer.simulate.content import (
     Repertoire,
     draw_content,
     fixed_units,
     intensity_letter,
     objective_class,
-    person_seed,
     subject_labels,
 )
-from mer.simulate.layouts.footage import Picture, ReaderInput, Recording, Tree, event, moved
-from mer.simulate.layouts.sheets import Cell, as_table, write_xlsx
+from mer.simulate.contract import Camera, Layout
+from mer.simulate.expression import UnitPlan
+from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, draw_interval
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.sheets import Cell, Row, Table, number_cell
+from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "SAMM_Micro_FACS_Codes_v2.xlsx"
 HEADER = (
@@ -55,7 +52,7 @@ HEADER = (
     "Objective Classes",
     "Notes",
 )
-NOTES: tuple[tuple[Cell, ...], ...] = (
+NOTES: tuple[Row, ...] = (
     ("Simulated recordings in the layout of SAMM",),
     (),
     ("No person, frame or code of the real database is in these files.",),
@@ -80,6 +77,18 @@ CORRECTED = {
     "036_7_4",
 }  # fmt: skip
 TITLES = {"others": "Other"}
+FIRST_FACE = 120
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a clip of SAMM shows, whatever the recording it lies in."""
+
+    name: str
+    label: str
+    units: tuple[UnitPlan, ...]
+    seed: int
+    quirk: str = ""
 
 
 def subject_name(index: int) -> str:
@@ -95,48 +104,41 @@ def clip_name(subject: str, k: int) -> str:
     return f"{subject}_{film}_{turn}"
 
 
-def clip_contents(params: SimulateParams, index: int) -> list[tuple[str, str, tuple[UnitPlan, ...], int, str]]:
-    """Return (name, label, action units, seed, quirk) of a subject's clips; `samm_lv` shows the same ones."""
-    person, subject = PEOPLE["samm"] + index, subject_name(index)
-    found = []
-    for k, label in enumerate(subject_labels(params, REPERTOIRE, person)):
-        seed = person_seed(params, person, k)
-        found.append((clip_name(subject, k), label, draw_content(params, REPERTOIRE, label, seed), seed, ""))
+def clip_contents(params: SimulateParams, index: int) -> list[Content]:
+    """Return what a subject's clips show, by name; `samm_lv` shows the same."""
+    face, subject = FIRST_FACE + index, subject_name(index)
+    contents = []
+    for k, label in enumerate(subject_labels(params, REPERTOIRE, face)):
+        seed = clip_seed(params, face, k)
+        contents.append(Content(clip_name(subject, k), label, draw_content(params, REPERTOIRE, label, seed), seed))
     if params.quirks:
-        found += [_quirk(params, index, person, f"{subject}_7_19")]
-    return sorted(found, key=lambda clip: clip[0])
+        contents.append(_quirk(params, index, f"{subject}_7_19", clip_seed(params, face, "quirk")))
+    return sorted(contents, key=lambda content: content.name)
 
 
-def _quirk(
-    params: SimulateParams, index: int, person: int, name: str
-) -> tuple[str, str, tuple[UnitPlan, ...], int, str]:
-    seed = person_seed(params, person, "quirk")
+def _quirk(params: SimulateParams, index: int, name: str, seed: int) -> Content:
     if index == 0:
-        return name, "others", fixed_units(params, seed, (12, "R"), (15, "R")), seed, "alternatives"
+        return Content(name, "others", fixed_units(params, seed, (12, "R"), (15, "R")), seed, "alternatives")
     if index == 3:
-        return name, "others", fixed_units(params, seed, (4, ""), (7, "")), seed, "reference"
-    label, quirk = {1: ("anger", "no apex"), 2: ("disgust", "offset"), 4: ("surprise", "spaces")}.get(
-        index, ("others", "others")
-    )
-    return name, label, draw_content(params, REPERTOIRE, label, seed), seed, quirk
+        return Content(name, "others", fixed_units(params, seed, (4, ""), (7, "")), seed, "reference")
+    named = {1: ("anger", "no apex"), 2: ("disgust", "offset"), 4: ("surprise", "spaces")}
+    label, quirk = named.get(index, ("others", "others"))
+    return Content(name, label, draw_content(params, REPERTOIRE, label, seed), seed, quirk)
 
 
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return one recording per clip, by subject and name."""
-    return [_recording(params, k, clip) for k in range(params.subjects) for clip in clip_contents(params, k)]
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per clip, by name."""
+    return [_recording(params, index, content) for content in clip_contents(params, index)]
 
 
-def _recording(
-    params: SimulateParams, index: int, contents: tuple[str, str, tuple[UnitPlan, ...], int, str]
-) -> Recording:
-    name, label, units, seed, quirk = contents
-    subject, person = subject_name(index), PEOPLE["samm"] + index
-    rng = np.random.default_rng(derive_seed(seed, "interval"))
-    when = draw_interval(params, rng, 0.5 if quirk == "no apex" else None)
+def _recording(params: SimulateParams, index: int, content: Content) -> Recording:
+    session = Session(subject_name(index), FIRST_FACE + index, params.fps, content.seed)
+    rng = session.interval_rng()
+    when = draw_interval(params, rng, 0.5 if content.quirk == "no apex" else None)
     digits = 4 if rng.random() < 0.5 else 5
-    when = moved(when, int(rng.integers(100, 8000 if digits == 4 else 14000)))
-    plan = event((subject, person, params.fps, seed), name, label, units, when, quirk=quirk)
-    return Recording(subject, person, name, (plan,), plan.numbers, params.fps, seed, str(digits))
+    when = when.moved(int(rng.integers(100, 8000 if digits == 4 else 14000)))
+    plan = session.event(content.name, content.label, content.units, when, quirk=content.quirk)
+    return session.recording(content.name, [plan], kind=str(digits))
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
@@ -145,15 +147,16 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     return [Picture((recording.subject, recording.name), f"SAMM/{recording.subject}/{recording.name}/{name}")]
 
 
-def rows(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below `HEADER`."""
-    return [_row(params, plan) for plan in TREE.plan(params)]
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the coding table."""
+    rows = [_row(params, plan) for plan in events_of(recordings)]
+    return [Table(TABLE_NAME, HEADER, rows, "MICRO_ONLY", NOTES)]
 
 
-def _row(params: SimulateParams, plan: ClipPlan) -> list[Cell]:
+def _row(params: SimulateParams, plan: ClipPlan) -> Row:
     length = plan.offset - plan.onset + 1
     return [
-        plan.subject if plan.subject_index % 2 else int(plan.subject),
+        plan.subject if plan.face % 2 else int(plan.subject),
         plan.clip,
         int(plan.clip.split("_")[1]),
         plan.onset,
@@ -161,39 +164,21 @@ def _row(params: SimulateParams, plan: ClipPlan) -> list[Cell]:
         plan.offset + 27 if plan.quirk == "offset" else plan.offset,
         length,
         "Micro - 1/2" if length <= 0.5 * params.fps else "Macro",
-        au_cell(params, plan),
+        _au_cell(params, plan),
         TITLES.get(plan.emotion, plan.emotion.capitalize()),
         objective_class(plan.units),
         "shorter than it looks" if plan.quirk == "others" else None,
     ]
 
 
-def au_cell(params: SimulateParams, plan: ClipPlan) -> Cell:
-    """Return the action-unit cell: a number where one plain unit is coded, intensities in every other clip."""
+def _au_cell(params: SimulateParams, plan: ClipPlan) -> Cell:
     if plan.quirk in ("alternatives", "reference"):
         return {"alternatives": "(R6 or R12)+R15", "reference": "4B+ ref(7B)"}[plan.quirk]
     graded = plan.seed % 2 == 0
     text = "+".join(u.text + (intensity_letter(u, params.intensity) if graded else "") for u in plan.units)
     if plan.quirk == "spaces":
         return f" {text} ".replace("+", " + ")
-    return int(text) if text.isdigit() else text
+    return number_cell(text)
 
 
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the rows as the reader sees them."""
-    return as_table(HEADER, rows(params))
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written."""
-    return ReaderInput(table(params), listing(params))
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write the coding table under `root` and return its path; equal parameters give equal bytes."""
-    sheet = [*NOTES, HEADER, *rows(params)]
-    return write_xlsx(Path(root) / TABLE_NAME, {"MICRO_ONLY": sheet})
-
-
-TREE = Tree(recordings, pictures, sensor=lambda params: "grey")
-plan, subjects, listing, write_subject = TREE.plan, TREE.subjects, TREE.listing, TREE.write_subject
+LAYOUT = Layout("samm", {"samm": Camera({"width": 960, "height": 650}, "grey")}, people, Tree(pictures), tables)

@@ -13,20 +13,19 @@ video (onset 1); in 009 an offset two frames after the last one; and apex -1 whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
-
-import numpy as np
 
 from mer.core.seeds import derive_seed
-from mer.simulate.expression import UnitPlan
+from mer.simulate.content import MACRO_STRENGTH, draw_content, intensity_letter
+from mer.simulate.contract import Layout
+from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.layouts import samm
-from mer.simulate.layouts.content import MACRO_STRENGTH, PEOPLE, draw_content, intensity_letter, person_seed
-from mer.simulate.layouts.footage import Picture, ReaderInput, Recording, Tree, draw_seconds, event, lay_out
-from mer.simulate.layouts.sheets import Cell, as_table, write_xlsx
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed
+from mer.simulate.sheets import Cell, Row, Table
+from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "SAMM_LongVideos_V2_Release.xlsx"
 HEADER = (
@@ -41,7 +40,7 @@ HEADER = (
     "Action Units",
     "Notes",
 )
-NOTES: tuple[tuple[Cell, ...], ...] = (
+NOTES: tuple[Row, ...] = (
     ("Simulated recordings in the layout of SAMM Long Videos",),
     ("No person, frame or code of the real database is in these files.",),
     (),
@@ -56,38 +55,31 @@ TYPES = {"micro": "Micro - 1/2", "macro": "Macro"}
 PAST_THE_END = 2
 
 
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return one recording per subject and inducement."""
-    found = []
-    for k in range(params.subjects):
-        contents = samm.clip_contents(params, k)
-        for film, clips in groupby(contents, key=lambda clip: int(clip[0].split("_")[1])):
-            found.append(_recording(params, k, film, list(clips)))
-    return found
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per inducement."""
+    films = groupby(samm.clip_contents(params, index), key=lambda content: int(content.name.split("_")[1]))
+    return [_recording(params, index, film, list(contents)) for film, contents in films]
 
 
-def _recording(
-    params: SimulateParams, index: int, film: int, clips: list[tuple[str, str, tuple[UnitPlan, ...], int, str]]
-) -> Recording:
-    subject, person = samm.subject_name(index), PEOPLE["samm"] + index
-    seed = person_seed(params, person, f"long {film}")
-    rng = np.random.default_rng(derive_seed(seed, "interval"))
-    macro_seed = derive_seed(seed, "macro")
-    macro = draw_content(params, samm.REPERTOIRE, "others", macro_seed, MACRO_STRENGTH)
+def _recording(params: SimulateParams, index: int, film: int, contents: list[samm.Content]) -> Recording:
+    subject, face = samm.subject_name(index), samm.FIRST_FACE + index
+    session = Session(subject, face, params.fps, clip_seed(params, face, f"long {film}"))
+    rng = session.interval_rng()
+    macro_seed = derive_seed(session.seed, "macro")
+    units = draw_content(params, samm.REPERTOIRE, "others", macro_seed, MACRO_STRENGTH)
     twin = params.quirks and index == 0 and film == 1
-    parts = [(name, "micro", label, units, quirk) for name, label, units, _, quirk in clips]
     early = "early" if params.quirks and index == 1 and film == 1 else ""
-    name = clips[0][0] if twin else f"{subject}_{film}_31"
-    parts.insert(0 if early else 1, (name, "macro", "others", macro, early))
-    seconds = [draw_seconds(params, rng, kind == "macro") for _, kind, *_ in parts]
-    centred = [quirk == "no apex" for *_, quirk in parts]
+    name = contents[0].name if twin else f"{subject}_{film}_31"
+    parts = [("micro", content) for content in contents]
+    parts.insert(0 if early else 1, ("macro", samm.Content(name, "others", units, macro_seed, early)))
+    seconds = [draw_seconds(params, rng, kind == "macro") for kind, _ in parts]
+    centred = [content.quirk == "no apex" for _, content in parts]
     places, last = lay_out(params.fps, seconds, rng, centred=centred, total=params.seconds)
     events = []
-    for (name, kind, label, units, quirk), when in zip(parts, places, strict=True):
-        plan_quirk = f"{kind}{', ' if quirk else ''}{quirk}"
-        clip = f"{name}-{kind}"
-        events.append(event((subject, person, params.fps, seed), clip, label, units, when, quirk=plan_quirk))
-    return Recording(subject, person, f"{subject}_{film}", tuple(events), tuple(range(1, last + 1)), params.fps, seed)
+    for (kind, content), when in zip(parts, places, strict=True):
+        quirk = f"{kind}{', ' if content.quirk else ''}{content.quirk}"
+        events.append(session.event(f"{content.name}-{kind}", content.label, content.units, when, quirk=quirk))
+    return session.recording(f"{subject}_{film}", events, range(1, last + 1))
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
@@ -97,18 +89,22 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     return [Picture((recording.subject, recording.name), path)]
 
 
-def rows(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below `HEADER`."""
-    found: list[list[Cell]] = []
-    for recording in TREE.recordings(params):
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the table of movements and SAMM's own, from which the emotions come."""
+    rows: list[Row] = []
+    for recording in recordings:
         for plan in recording.events:
             past = params.quirks and recording.name == "009_1" and plan is recording.events[-1]
             offset = recording.numbers[-1] + PAST_THE_END if past else plan.offset
-            found.append(_row(params, plan, offset, len(found)))
-    return found
+            rows.append(_row(params, plan, offset, len(rows)))
+    emotions = samm.tables(params, samm.LAYOUT.recordings(params))[0]
+    return [
+        Table(TABLE_NAME, HEADER, rows, "FACS_Movement_Only", NOTES),
+        replace(emotions, argument="emotions"),
+    ]
 
 
-def _row(params: SimulateParams, plan: ClipPlan, offset: int, place: int) -> list[Cell]:
+def _row(params: SimulateParams, plan: ClipPlan, offset: int, place: int) -> Row:
     name, _, kind = plan.clip.partition("-")
     onset: Cell = plan.onset - 0.5 if place % 4 == 3 else plan.onset
     return [
@@ -125,7 +121,7 @@ def _row(params: SimulateParams, plan: ClipPlan, offset: int, place: int) -> lis
     ]
 
 
-def _au_cell(params: SimulateParams, plan: ClipPlan, kind: str) -> Cell:
+def _au_cell(params: SimulateParams, plan: ClipPlan, kind: str) -> str:
     if "alternatives" in plan.quirk:
         return "(R6 or R12)+R15"
     strength = params.intensity * (MACRO_STRENGTH if kind == "macro" else 1.0)
@@ -133,22 +129,4 @@ def _au_cell(params: SimulateParams, plan: ClipPlan, kind: str) -> Cell:
     return f"AU{text}" if kind == "macro" and plan.seed % 2 else text
 
 
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the rows as the reader sees them."""
-    return as_table(HEADER, rows(params))
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written."""
-    return ReaderInput(table(params), listing(params), {"emotions": samm.table(params)})
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write both tables under `root` and return the path of the long videos' own."""
-    samm.write_tables(params, root)
-    sheet = [*NOTES, HEADER, *rows(params)]
-    return write_xlsx(Path(root) / TABLE_NAME, {"FACS_Movement_Only": sheet})
-
-
-TREE = Tree(recordings, pictures, sensor=lambda params: "grey")
-plan, subjects, listing, write_subject = TREE.plan, TREE.subjects, TREE.listing, TREE.write_subject
+LAYOUT = Layout("samm_lv", {"samm_lv": samm.LAYOUT.cameras["samm"]}, people, Tree(pictures), tables)

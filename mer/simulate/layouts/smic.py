@@ -11,17 +11,14 @@ at their own frame rates. `quirks` adds the `non_micro` folder, a clip of neutra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 
-from mer.core.errors import ConfigError
-from mer.core.seeds import derive_seed
-from mer.simulate.layouts.content import PEOPLE, Repertoire, draw_content, person_seed, subject_labels
-from mer.simulate.layouts.footage import Picture, ReaderInput, Recording, Sensor, Tree, chosen_view, event, moved
+from mer.simulate.content import Repertoire, draw_content, subject_labels
+from mer.simulate.contract import SLOW, Camera, Layout
+from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import draw_interval
+from mer.simulate.plan import Recording, Session, clip_seed
+from mer.simulate.tree import Picture, Tree
 
 REPERTOIRE = Repertoire(
     (("positive",), ("negative",), ("surprise",)),
@@ -31,6 +28,17 @@ CODES = {"negative": "ne", "positive": "po", "surprise": "sur"}
 REST_SECONDS = 0.12
 # Where a recording's counter may start, by whether it is the high-speed camera's.
 COUNTERS = {False: (10_000, 90_000), True: (95_000, 960_000)}
+FIRST_FACE = 240
+
+
+def cameras(prefix: str) -> dict[str, Camera]:
+    """Return the three cameras under the names `<prefix>_hs`, `<prefix>_vis` and `<prefix>_nir`."""
+    slow = {"fps": 25.0, **SLOW}
+    return {
+        f"{prefix}_hs": Camera({"fps": 100.0}, options={"modality": "hs"}),
+        f"{prefix}_vis": Camera(slow, options={"modality": "vis"}),
+        f"{prefix}_nir": Camera(slow, "infrared", {"modality": "nir"}),
+    }
 
 
 def camera(params: SimulateParams) -> str:
@@ -40,36 +48,32 @@ def camera(params: SimulateParams) -> str:
 
 def clip_labels(params: SimulateParams, index: int) -> list[tuple[str, str, int]]:
     """Return (canonical clip name, label, seed) of a subject's clips; all cameras and SMIC-E show the same ones."""
-    person = PEOPLE["smic"] + index
+    face = FIRST_FACE + index
     counts = dict.fromkeys(CODES, 0)
-    found = []
-    for k, label in enumerate(subject_labels(params, REPERTOIRE, person)):
+    clips = []
+    for k, label in enumerate(subject_labels(params, REPERTOIRE, face)):
         counts[label] += 1
-        found.append((f"s{index + 1:02d}_{CODES[label]}_{counts[label]:02d}", label, person_seed(params, person, k)))
-    return sorted(found)
+        clips.append((f"s{index + 1:02d}_{CODES[label]}_{counts[label]:02d}", label, clip_seed(params, face, k)))
+    return sorted(clips)
 
 
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return one recording per clip, by subject and name, and those without an expression."""
-    return [recording for k in range(params.subjects) for recording in _subject(params, k)]
-
-
-def _subject(params: SimulateParams, index: int) -> list[Recording]:
-    person, subject = PEOPLE["smic"] + index, f"s{index + 1:02d}"
-    found = []
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per clip, by name, and one without an expression."""
+    face, subject = FIRST_FACE + index, f"s{index + 1:02d}"
+    clips = []
     for name, label, seed in clip_labels(params, index):
-        rng = np.random.default_rng(derive_seed(seed, "interval"))
+        session = Session(subject, face, params.fps, seed)
+        rng = session.interval_rng()
         when = draw_interval(params, rng, 0.5)
-        when = moved(when, int(rng.integers(*COUNTERS[camera(params) == "hs"])))
+        when = when.moved(int(rng.integers(*COUNTERS[camera(params) == "hs"])))
         units = draw_content(params, REPERTOIRE, label, seed)
-        plan = event((subject, person, params.fps, seed), name, label, units, when)
-        found.append(Recording(subject, person, name, (plan,), plan.numbers, params.fps, seed, "micro"))
+        clips.append(session.recording(name, [session.event(name, label, units, when)], kind="micro"))
     if params.quirks:
-        seed = person_seed(params, person, "rest")
-        first = 1000 + int(np.random.default_rng(seed).integers(1000))
-        numbers = tuple(range(first, first + max(4, round(REST_SECONDS * params.fps))))
-        found.append(Recording(subject, person, found[0].name, (), numbers, params.fps, seed, "non_micro"))
-    return found
+        session = Session(subject, face, params.fps, clip_seed(params, face, "rest"))
+        first = 1000 + int(np.random.default_rng(session.seed).integers(1000))
+        numbers = range(first, first + max(4, round(REST_SECONDS * params.fps)))
+        clips.append(session.recording(clips[0].name, [], numbers, "non_micro"))
+    return clips
 
 
 def pictures(params: SimulateParams, recording: Recording, number: int) -> list[Picture]:
@@ -84,44 +88,4 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
     return [Picture((recording.subject, recording.name), f"{folder}/{name}", view)]
 
 
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return no row: there is no table."""
-    return []
-
-
-def check_camera(params: SimulateParams, options: Mapping[str, object]) -> None:
-    """Raise `ConfigError` when the reader is told another camera than the layout writes."""
-    modality = str(options.get("modality", "hs"))
-    if modality != camera(params):
-        found = f"is {modality!r}, but the layout {params.layout} writes {camera(params)!r}"
-        raise ConfigError("options.modality", found, camera(params), "make both the same")
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written.
-
-    Raises:
-        ConfigError: the reader's options ask for another camera, or for cropped images.
-    """
-    check_camera(params, options)
-    return ReaderInput([], listing(params, chosen_view(options, ("raw",), params.layout)))
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Make the folder of the images and return it: there is no table to write."""
-    path = Path(root) / "SMIC_all_raw"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def listing(params: SimulateParams, view: str = "raw") -> dict[tuple[str, str], list[str]]:
-    """Return the files of each clip, relative to the root."""
-    return TREE.listing(params, view)
-
-
-def _sensor(params: SimulateParams) -> Sensor:
-    return "infrared" if camera(params) == "nir" else "colour"
-
-
-TREE = Tree(recordings, pictures, _sensor)
-plan, subjects, write_subject = TREE.plan, TREE.subjects, TREE.write_subject
+LAYOUT = Layout("smic", cameras("smic"), people, Tree(pictures), views=("raw",))

@@ -13,39 +13,27 @@ With `quirks`, the second of two clips of one label is folded into the first, on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Sequence
 
 from mer.core.seeds import derive_seed
-from mer.simulate.layouts.content import PEOPLE, draw_content, person_seed
-from mer.simulate.layouts.footage import (
-    Picture,
-    ReaderInput,
-    Recording,
-    Sensor,
-    Tree,
-    draw_seconds,
-    event,
-    lay_out,
-)
-from mer.simulate.layouts.sheets import Cell, as_table, write_xlsx
-from mer.simulate.layouts.smic import REPERTOIRE, camera, check_camera, clip_labels
+from mer.simulate.content import draw_content
+from mer.simulate.contract import Layout
+from mer.simulate.intervals import draw_seconds, lay_out
+from mer.simulate.layouts.smic import FIRST_FACE, REPERTOIRE, camera, cameras, clip_labels
 from mer.simulate.params import SimulateParams
+from mer.simulate.plan import Recording, Session, clip_seed
+from mer.simulate.sheets import Cell, Row, Table
+from mer.simulate.tree import Picture, Tree
 
 FRAMES = ("OnsetF", "OffsetF", "Onset2F", "Offset2F", "Onset3F", "Offset3F")
 AFTER = ("FirstF", "LastF", "TotalMF1", "TotalMF2", "TotalMF3", "TotalVL")
 VIS_FRAMES, VIS_AFTER = FRAMES[:4], ("FirstF", "LastF", "TotalMF1", "TotalMF2", "TotalVL")
 
 
-def recordings(params: SimulateParams) -> list[Recording]:
-    """Return one recording per long clip, by subject and name."""
-    found = []
-    for k in range(params.subjects):
-        groups = _folded([(name, label) for name, label, _ in clip_labels(params, k)], params.quirks)
-        found += [_recording(params, k, group) for group in groups]
-    return found
+def people(params: SimulateParams, index: int) -> list[Recording]:
+    """Return one recording per long clip, by name."""
+    groups = _folded([(name, label) for name, label, _ in clip_labels(params, index)], params.quirks)
+    return [_recording(params, index, group) for group in groups]
 
 
 def _folded(clips: list[tuple[str, str]], folding: bool) -> list[list[tuple[str, str]]]:
@@ -58,18 +46,17 @@ def _folded(clips: list[tuple[str, str]], folding: bool) -> list[list[tuple[str,
 
 
 def _recording(params: SimulateParams, index: int, group: list[tuple[str, str]]) -> Recording:
-    person, subject, name = PEOPLE["smic"] + index, f"s{index + 1:02d}", group[0][0]
-    seed = person_seed(params, person, f"long {name}")
-    rng = np.random.default_rng(derive_seed(seed, "interval"))
+    face, name = FIRST_FACE + index, group[0][0]
+    session = Session(f"s{index + 1:02d}", face, params.fps, clip_seed(params, face, f"long {name}"))
+    rng = session.interval_rng()
     first = int(rng.integers(95_000, 960_000)) if camera(params) == "hs" else 1
     seconds = [draw_seconds(params, rng) for _ in group]
     places, last = lay_out(params.fps, seconds, rng, first, centred=[True] * len(group))
     events = []
     for turn, ((_, label), when) in enumerate(zip(group, places, strict=True), start=1):
-        units = draw_content(params, REPERTOIRE, label, derive_seed(seed, turn))
-        clip = name if turn == 1 else f"{name}-{turn}"
-        events.append(event((subject, person, params.fps, seed), clip, label, units, when))
-    return Recording(subject, person, name, tuple(events), tuple(range(first, last + 1)), params.fps, seed)
+        units = draw_content(params, REPERTOIRE, label, derive_seed(session.seed, turn))
+        events.append(session.event(name if turn == 1 else f"{name}-{turn}", label, units, when))
+    return session.recording(name, events, range(first, last + 1))
 
 
 def _plain(name: str) -> str:
@@ -95,50 +82,27 @@ def header(params: SimulateParams) -> list[str | None]:
     return ["Subject", "Filename", None, *named, "Emotion", None, None]
 
 
-def rows(params: SimulateParams) -> list[list[Cell]]:
-    """Return the cells below the header; the table's numbers differ from the files' unless the camera is HS."""
-    found = []
-    turns = 2 if camera(params) == "vis" else 3
-    for k, recording in enumerate(recordings(params)):
-        shift = 0 if camera(params) == "hs" else 1000 + 17 * k
-        frames: list[Cell] = [n + shift for plan in recording.events for n in (plan.onset, plan.offset)]
-        lengths: list[Cell] = [plan.offset - plan.onset + 1 for plan in recording.events]
-        first, last = recording.numbers[0] + shift, recording.numbers[-1] + shift
-        frames += [0] * (2 * turns - len(frames))
-        lengths += [0] * (turns - len(lengths))
-        start: Cell = str(first) if k % 3 == 2 else first
-        label = recording.events[0].emotion
-        row = [int(recording.subject[1:]), _plain(recording.name), None, *frames, None, start, last, *lengths]
-        found.append([*row, last - first + 1, label, None, None])
-    return found
-
-
-def table(params: SimulateParams) -> list[dict[str, str]]:
-    """Return the rows as the reader sees them."""
-    return as_table(header(params), rows(params))
-
-
-def reader_input(params: SimulateParams, options: Mapping[str, object]) -> ReaderInput:
-    """Return what the reader will find once the database is written.
-
-    Raises:
-        ConfigError: the reader's options ask for another camera.
-    """
-    check_camera(params, options)
-    return ReaderInput(table(params), listing(params))
-
-
-def write_tables(params: SimulateParams, root: str | Path) -> Path:
-    """Write the annotation table under `root` and return its path; equal parameters give equal bytes."""
+def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
+    """Return the annotation table; its numbers differ from the files' unless the camera is HS."""
     which = camera(params).upper()
     text = [[], [None, "onset and offset are counted as FirstF is"], [None, "simulated recordings"]]
-    path = Path(root) / "SMIC-E_raw image" / f"{which}_long" / f"SMIC-{which}-E_annotation.xlsx"
-    return write_xlsx(path, {"Sheet1": [header(params), *rows(params), *text]})
+    path = f"SMIC-E_raw image/{which}_long/SMIC-{which}-E_annotation.xlsx"
+    rows = [_row(params, recording, k) for k, recording in enumerate(recordings)]
+    return [Table(path, header(params), rows, below=text)]
 
 
-def _sensor(params: SimulateParams) -> Sensor:
-    return "infrared" if camera(params) == "nir" else "colour"
+def _row(params: SimulateParams, recording: Recording, place: int) -> Row:
+    turns = 2 if camera(params) == "vis" else 3
+    shift = 0 if camera(params) == "hs" else 1000 + 17 * place
+    frames: list[Cell] = [n + shift for plan in recording.events for n in (plan.onset, plan.offset)]
+    lengths: list[Cell] = [plan.offset - plan.onset + 1 for plan in recording.events]
+    first, last = recording.numbers[0] + shift, recording.numbers[-1] + shift
+    frames += [0] * (2 * turns - len(frames))
+    lengths += [0] * (turns - len(lengths))
+    start: Cell = str(first) if place % 3 == 2 else first
+    label = recording.events[0].emotion
+    clip: list[Cell] = [int(recording.subject[1:]), _plain(recording.name), None]
+    return [*clip, *frames, None, start, last, *lengths, last - first + 1, label, None, None]
 
 
-TREE = Tree(recordings, pictures, _sensor)
-plan, subjects, listing, write_subject = TREE.plan, TREE.subjects, TREE.listing, TREE.write_subject
+LAYOUT = Layout("smic_e", cameras("smic_e"), people, Tree(pictures), tables)

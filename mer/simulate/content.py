@@ -15,16 +15,9 @@ import numpy as np
 from mer.core.seeds import derive_seed
 from mer.simulate.expression import COMBINATIONS, ONE_SIDED, ONE_SIDED_PROBABILITY, UnitPlan
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import clip_seed
 
-# Index of a family's first person: databases of one family show the same people, others show different ones.
+# Faces are numbered over all databases: those of other people lie this far apart, those of one family are the same.
 FAMILY_SIZE = 120
-PEOPLE = {
-    name: FAMILY_SIZE * k
-    for k, name in enumerate(
-        ("casme2", "samm", "smic", "mmew", "casme_sq", "casme3", "casme", "meview", "rld", "fourdme")
-    )
-}
 MACRO_STRENGTH = 1.8
 # Emotion -> sets of action units that show it.
 SHOWN: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -73,9 +66,9 @@ def draw_labels(repertoire: Repertoire, count: int, rng: np.random.Generator) ->
     return [labels[k] for k in rng.permutation(count)]
 
 
-def subject_labels(params: SimulateParams, repertoire: Repertoire, person: int) -> list[str]:
+def subject_labels(params: SimulateParams, repertoire: Repertoire, face: int) -> list[str]:
     """Return the labels of a person's clips; the same in every database of a family."""
-    rng = np.random.default_rng(derive_seed(params.seed, "simulate", person, "labels"))
+    rng = np.random.default_rng(derive_seed(params.seed, "simulate", face, "labels"))
     return draw_labels(repertoire, params.clips, rng)
 
 
@@ -119,9 +112,9 @@ def fixed_units(params: SimulateParams, seed: int, *units: tuple[int, str]) -> t
     return tuple(UnitPlan(n, side, float(params.intensity * rng.uniform(0.6, 1.1)), 0.0, 0.0) for n, side in units)
 
 
-def person_seed(params: SimulateParams, person: int, key: object) -> int:
-    """Return the seed of one recording of one person."""
-    return clip_seed(params, person, key)
+def joined(units: Sequence[UnitPlan]) -> str:
+    """Return action units as most tables write them: `R12+15`."""
+    return "+".join(unit.text for unit in units)
 
 
 def objective_class(units: Sequence[UnitPlan]) -> int:

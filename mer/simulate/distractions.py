@@ -14,9 +14,8 @@ import numpy as np
 
 from mer.core.seeds import derive_seed
 from mer.simulate.expression import UnitPlan
-from mer.simulate.layouts.footage import Recording
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan
+from mer.simulate.plan import ClipPlan, Interval, Recording
 from mer.simulate.timeline import Turn
 
 CLEAR = 0.6  # seconds between an expression and anything else
@@ -51,7 +50,7 @@ def slots(recording: Recording, what: str, probability: float) -> Iterator[tuple
 
 def speech(params: SimulateParams, recording: Recording) -> list[ClipPlan]:
     """Return the syllables that a person speaks: movements of the mouth, each planned like an expression."""
-    found: list[ClipPlan] = []
+    syllables: list[ClipPlan] = []
     for first, last, rng in slots(recording, "speech", params.talk):
         end = min(last, first + rng.uniform(*SPEECH) * recording.fps)
         at = first
@@ -59,9 +58,9 @@ def speech(params: SimulateParams, recording: Recording) -> list[ClipPlan]:
             length = max(4, round(rng.uniform(*SYLLABLE) * recording.fps))
             if at + length > end:
                 break
-            found.append(_syllable(params, recording, at, length, rng))
+            syllables.append(_syllable(params, recording, at, length, rng))
             at += length * rng.uniform(0.75, 1.1)
-    return found
+    return syllables
 
 
 def _syllable(
@@ -71,20 +70,8 @@ def _syllable(
     peaks = params.intensity * rng.uniform(0.4, 1.3, 2)
     units = tuple(UnitPlan(int(n), "", float(p), 0.0, 0.0) for n, p in sorted(zip(numbers, peaks, strict=True)))
     onset = round(at)
-    return ClipPlan(
-        subject=recording.subject,
-        subject_index=recording.person,
-        clip="speech",
-        emotion="",
-        units=units,
-        onset=onset,
-        apex=onset + max(1, length // 2),
-        offset=onset + length,
-        numbers=(),
-        recorded=recording.numbers[-1],
-        fps=recording.fps,
-        seed=recording.seed,
-    )
+    when = Interval(onset, onset + max(1, length // 2), onset + length, recorded=recording.numbers[-1])
+    return recording.session.event("speech", "", units, when)
 
 
 def turns(params: SimulateParams, recording: Recording, scale: float) -> tuple[Turn, ...]:
@@ -95,14 +82,14 @@ def turns(params: SimulateParams, recording: Recording, scale: float) -> tuple[T
         recording: what is filmed.
         scale: frame size relative to 640x480.
     """
-    found = []
+    turned = []
     for first, last, rng in slots(recording, "turn", params.turn):
         swing, hold = rng.uniform(*TURN_SECONDS, 2) * recording.fps
         if first + 2 * swing + hold > last:
             continue
         size = rng.uniform(0.5, 1.0, 4) * rng.choice([-1, 1], 4) * [16.0 * scale, 8.0 * scale, 0.10, 0.04]
-        found.append(Turn(first, float(swing), float(hold), tuple(float(v) for v in size)))
-    return tuple(found)
+        turned.append(Turn(first, float(swing), float(hold), tuple(float(v) for v in size)))
+    return tuple(turned)
 
 
 def with_speech(params: SimulateParams, recording: Recording) -> Recording:

@@ -10,13 +10,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from mer.analysis.find import find, gather_track
+from mer.analysis.ensemble import Ensemble, open_ensemble
+from mer.analysis.expressions import gather_track, spot_expressions
+from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
-from mer.analysis.models import Models, open_models
-from mer.analysis.motion import measured
-from mer.analysis.page import render
+from mer.analysis.page import page_of
 from mer.analysis.parts import Part, align_part, plan, spot_part
-from mer.analysis.tables import Result, write_tables
+from mer.analysis.results import Result, write_results
 from mer.checking.progress import bar
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
@@ -80,21 +80,21 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
     Raises:
         ModelError: the models cannot be used.
     """
-    models = open_models(options.experiment)
-    found: list[dict[str, Any]] = []
+    ensemble = open_ensemble(options.experiment)
+    analysed: list[dict[str, Any]] = []
     taken: set[str] = set()
     for video in videos:
         try:
             footage = open_footage(video, options.fps, options.fps_limit)
             folder = options.output / _unused(footage, taken)
-            found.append(analyze(footage, folder, models, options.jobs))
-            seconds = ", ".join(f"{step} {value:.1f}" for step, value in found[-1]["cpu_seconds"].items())
-            count = len(found[-1]["intervals"])
+            analysed.append(analyze(footage, folder, ensemble, options.jobs))
+            seconds = ", ".join(f"{step} {value:.1f}" for step, value in analysed[-1]["cpu_seconds"].items())
+            count = len(analysed[-1]["intervals"])
             log(f"{video}: {count} interval{'s' * (count != 1)}, {folder / 'page.html'} (CPU-seconds: {seconds})")
         except MerError as error:
-            found.append({"video": str(video), "error": error.line()})
+            analysed.append({"video": str(video), "error": error.line()})
             log(f"mer: {error.line()}")
-    return found, not any("error" in one for one in found)
+    return analysed, not any("error" in one for one in analysed)
 
 
 def _unused(footage: Footage, taken: set[str]) -> str:
@@ -104,7 +104,7 @@ def _unused(footage: Footage, taken: set[str]) -> str:
     return name
 
 
-def analyze(footage: Footage, folder: Path, models: Models, jobs: int = 1) -> dict[str, Any]:
+def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -> dict[str, Any]:
     """Analyse one video and write `analysis.json`, `intervals.csv`, `scores.csv` and `page.html` into `folder`.
 
     What is finished in `folder/parts` is used again when it was made from the same video with equal parameters.
@@ -114,29 +114,29 @@ def analyze(footage: Footage, folder: Path, models: Models, jobs: int = 1) -> di
         StorageError: the disk is full.
     """
     clock, parts_folder = Clock(), folder / "parts"
-    overlap = models.longest(footage.fps) + _reach(models, footage.fps)
+    overlap = ensemble.longest(footage.fps) + _reach(ensemble, footage.fps)
     parts = plan(len(footage), footage.fps, overlap)
-    features = {name: models.keys_of(name, footage.fps) for name in models.features}
-    align = (models.training.method, dict(models.training.align))
+    features = {name: ensemble.keys_of(name, footage.fps) for name in ensemble.features}
+    align = (ensemble.training.method, dict(ensemble.training.align))
     works = [Work(footage, part, parts_folder, align, features) for part in parts]
     with bar(footage.path.name) as update:
         spent = _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update)
     clock.lap("spent")
     track = gather_track(footage, parts, parts_folder)
-    curves, expressions = find(footage, parts, models, track, parts_folder)
+    curves, expressions = spot_expressions(footage, parts, ensemble, track, parts_folder)
     clock.lap("score and name")
-    result = Result(footage, models, track, curves, measured(expressions, parts, parts_folder))
-    written = write_tables(result, folder)
-    write_text(folder / "page.html", render(result, parts, parts_folder))
+    result = Result(footage, ensemble, track, curves, with_motion(expressions, parts, parts_folder))
+    written = write_results(result, folder)
+    write_text(folder / "page.html", page_of(result, parts, parts_folder))
     clock.lap("pictures and page")
     seconds = {**spent, **{step: value for step, value in clock.seconds.items() if step != "spent"}}
     rounded = {step: round(value, 2) for step, value in seconds.items()}
     return {**written, "folder": str(folder), "cpu_seconds": rounded}
 
 
-def _reach(models: Models, fps: float) -> int:
+def _reach(ensemble: Ensemble, fps: float) -> int:
     """Return the longest pair distance in frames, and one frame more."""
-    keys = [models.keys_of(name, fps)[1] for name in models.features]
+    keys = [ensemble.keys_of(name, fps)[1] for name in ensemble.features]
     return 1 + max(int(key.get("distance_frames") or max(1, round(key["distance"] * fps))) for key in keys)
 
 
@@ -152,7 +152,7 @@ def _in_turn(works: Sequence[Work], update: Update | None) -> dict[str, float]:
             update(min(done, total), total)
 
     for work in works:
-        for name, value in do(work, step).items():
+        for name, value in work_on(work, step).items():
             spent[name] = spent.get(name, 0.0) + value
         step(work.part.stop - work.part.start)
     return spent
@@ -161,7 +161,7 @@ def _in_turn(works: Sequence[Work], update: Update | None) -> dict[str, float]:
 def _together(works: Sequence[Work], jobs: int, update: Update | None) -> dict[str, float]:
     spent: dict[str, float] = {}
     with ProcessPoolExecutor(min(jobs, len(works)), mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(do, work) for work in works]
+        waiting = [pool.submit(work_on, work) for work in works]
         for done, one in enumerate(as_completed(waiting), 1):
             for name, value in one.result().items():
                 spent[name] = spent.get(name, 0.0) + value
@@ -170,11 +170,14 @@ def _together(works: Sequence[Work], jobs: int, update: Update | None) -> dict[s
     return spent
 
 
-def do(work: Work, step: Callable[[], None] | None = None) -> dict[str, float]:
+def work_on(work: Work, step: Callable[[], None] | None = None) -> dict[str, float]:
     """Align a part and compute its features; return the CPU-seconds of both."""
-    from mer.analysis.threads import one_thread
+    import cv2
+    import torch
 
-    one_thread()
+    # Small pictures are not worth a thread each: threads that wait for one another cost more.
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     clock = Clock()
     align_part(work.footage, work.part, *work.align, work.folder, step or _nothing)
     clock.lap("align")

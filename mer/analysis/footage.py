@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mer.analysis.seek import Listing, frames_at, list_frames, reduced
+from mer.analysis.video_seeking import Listing, frames_at, list_frames, reduced
 from mer.core.errors import DatasetError, MediaError
 from mer.core.images import image_size, list_images, read_image
 from mer.datasets.annotations import safe_id
@@ -115,8 +115,8 @@ def open_footage(path: Path, fps: float | None = None, limit: float | None = Non
     rate, indices, more = _grid(path, seconds, limit)
     size = (listing.info.width, listing.info.height)
     numbers = np.arange(len(seconds))
-    found = _Medium(path, size, listing, (), numbers, seconds, _digest([path]))
-    return _footage(found, rate, indices, (*remarks, *more))
+    medium = _Medium(path, size, listing, (), numbers, seconds, _digest([path]))
+    return _footage(medium, rate, indices, (*remarks, *more))
 
 
 def _folder(path: Path, fps: float | None, limit: float | None) -> Footage:
@@ -132,8 +132,8 @@ def _folder(path: Path, fps: float | None, limit: float | None) -> Footage:
     rate, indices, more = _grid(path, seconds, limit)
     names = tuple(files.values())
     digest = _digest([path / names[0], path / names[-1]], "\n".join(names))
-    found = _Medium(path, image_size(path / names[0]), None, names, numbers, seconds, digest)
-    return _footage(found, rate, indices, (*remarks, *more))
+    medium = _Medium(path, image_size(path / names[0]), None, names, numbers, seconds, digest)
+    return _footage(medium, rate, indices, (*remarks, *more))
 
 
 @dataclass(frozen=True)
@@ -147,29 +147,29 @@ class _Medium:
     digest: str
 
 
-def _footage(found: _Medium, rate: float, indices: np.ndarray, remarks: tuple[str, ...]) -> Footage:
+def _footage(medium: _Medium, rate: float, indices: np.ndarray, remarks: tuple[str, ...]) -> Footage:
     def at(longest: int, *more: str) -> Footage:
         return Footage(
-            name=safe_id(found.path.resolve().name),
-            path=found.path,
+            name=safe_id(medium.path.resolve().name),
+            path=medium.path,
             fps=rate,
             indices=indices,
-            numbers=found.numbers[indices],
-            seconds=found.seconds[indices],
-            holes=_holes(found.seconds, rate, len(indices)),
-            size=found.size,
+            numbers=medium.numbers[indices],
+            seconds=medium.seconds[indices],
+            holes=_holes(medium.seconds, rate, len(indices)),
+            size=medium.size,
             longest=longest,
-            digest=found.digest,
+            digest=medium.digest,
             remarks=(*remarks, *more),
-            listing=found.listing,
-            files=found.files,
+            listing=medium.listing,
+            files=medium.files,
         )
 
-    full = max(found.size)
+    full = max(medium.size)
     if full <= LONGEST:
         return at(full)
     longest = _needed(at(LONGEST), full)
-    return at(longest, f"pictures of {found.size[0]} x {found.size[1]} reduced to {longest} pixels") if (
+    return at(longest, f"pictures of {medium.size[0]} x {medium.size[1]} reduced to {longest} pixels") if (
         longest < full
     ) else at(full)  # fmt: skip
 
@@ -194,9 +194,9 @@ def _needed(small: Footage, full: int) -> int:
         if image is None:
             continue
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        found = detect(grey, "hog", 1)
-        if len(found):
-            box = choose(found, grey.shape)
+        faces = detect(grey, "hog", 1)
+        if len(faces):
+            box = choose(faces, grey.shape)
             side = float(box[2] - box[0])
             return small.longest if side >= SMALL_FACE else min(full, round(small.longest * SMALL_FACE / side))
     return small.longest
@@ -228,10 +228,10 @@ def _digest(paths: list[Path], text: str = "") -> str:
     """Return 16 hex digits of sizes, times of change, and the first and last MiB: reading all of it takes too long."""
     digest = hashlib.sha256(text.encode())
     for path in paths:
-        found = path.stat()
-        digest.update(f"{found.st_size} {found.st_mtime_ns}".encode())
+        stat = path.stat()
+        digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
         with path.open("rb") as handle:
             digest.update(handle.read(1 << 20))
-            handle.seek(max(0, found.st_size - (1 << 20)))
+            handle.seek(max(0, stat.st_size - (1 << 20)))
             digest.update(handle.read())
     return digest.hexdigest()[:16]

@@ -6,20 +6,42 @@ The same inputs give the same bytes: no time of day, no random number, every lis
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mer.core.atomic import write_text
-from mer.report.cd6me import cd6me_csv, unit_tables
-from mer.report.data import load_dataset
-from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs
-from mer.report.origin import ProductRecord, record
-from mer.report.page import Content, render
-from mer.report.scores import comparisons, load_experiment, score_rows, twins
-from mer.report.spotting import load_spotting
+from mer.core.container import file_digest
+from mer.provenance import versions
+from mer.report.answer import answer, title
+from mer.report.cd6me import UnitTable, cd6me_csv, unit_tables
+from mer.report.charts import Interval, bar_chart, interval_chart
+from mer.report.clips import sample_clips
+from mer.report.data import Dataset, load_dataset
+from mer.report.details import details
+from mer.report.html import render
+from mer.report.inputs import ReportInputs
+from mer.report.origin import ProductRecord, as_yaml, record
+from mer.report.scores import Comparison, Experiment, Score, Twin, comparisons, load_experiment, score_rows, twins
+from mer.report.spotting import Spotting, load_spotting
 from mer.report.tables import comparisons_csv, scores_csv, scores_tex
-from mer.report.times import known_jobs, stage_times
+from mer.report.times import StageTime, known_jobs, stage_times
 
-__all__ = ["DatasetInputs", "ExperimentInputs", "ReportInputs", "build_report"]
+
+@dataclass(frozen=True)
+class Content:
+    """Everything the page shows, read and computed."""
+
+    inputs: ReportInputs
+    experiments: Sequence[Experiment]
+    scores: Sequence[Score]
+    comparisons: Sequence[Comparison]
+    twins: Sequence[Twin]
+    units: Sequence[UnitTable]
+    datasets: Sequence[Dataset]
+    records: Mapping[str, Sequence[ProductRecord]]
+    times: Sequence[StageTime]
+    spotting: Sequence[Spotting]
 
 
 def build_report(inputs: ReportInputs, out: Path) -> None:
@@ -39,7 +61,7 @@ def build_report(inputs: ReportInputs, out: Path) -> None:
     write_text(out.with_name("scores.tex"), scores_tex(content.scores))
     write_text(out.with_name("comparisons.csv"), comparisons_csv(content.comparisons))
     write_text(out.with_name("cd6me.csv"), cd6me_csv(content.units))
-    write_text(out, render(content))
+    write_text(out, render("report.html", **page_values(content)))
 
 
 def gather(inputs: ReportInputs) -> Content:
@@ -64,6 +86,33 @@ def gather(inputs: ReportInputs) -> Content:
             load_spotting(name, files.folder, files.seed, files.folds) for name, files in inputs.spotting.items()
         ],
     )
+
+
+def page_values(content: Content) -> dict[str, Any]:
+    """Return what the template `report.html` prints."""
+    inputs, pooled = content.inputs, [score for score in content.scores if score.dataset is None]
+    bars = [(f"{row.stage} {row.what}", row.cpu, f"{row.cpu:.1f} s") for row in content.times if row.cpu is not None]
+    return {
+        "title": title(pooled),
+        "answers": [answer(score) for score in pooled],
+        "content": content,
+        "score_chart": interval_chart([_interval(score) for score in content.scores], "UF1"),
+        "experiments": [details(experiment) for experiment in content.experiments],
+        "clips": [
+            sample_clips(dataset, content.records[dataset.name], inputs.sources, inputs.clips)
+            for dataset in content.datasets
+        ],
+        "time_chart": bar_chart(bars, "CPU seconds per stage") if bars else None,
+        "versions": versions(),
+        "index_digests": {dataset.name: file_digest(dataset.inputs.index) for dataset in content.datasets},
+        "configuration": as_yaml(inputs.configuration),
+    }
+
+
+def _interval(score: Score) -> Interval:
+    label = score.experiment.name if score.dataset is None else f"{score.experiment.name}, {score.dataset}"
+    level = score.chance["uf1"]
+    return Interval(label, score.value["uf1"], score.low["uf1"], score.high["uf1"], level["low"], level["high"])
 
 
 def clip_counts(records: Mapping[str, Sequence[ProductRecord]]) -> dict[tuple[str, str], int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import colorsys
 from collections.abc import Sequence
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -158,8 +157,9 @@ def tile(rows: Sequence[Sequence[np.ndarray]], gap: int = 6, ground: int = 255) 
     return out
 
 
-def data_uri(image: np.ndarray, kind: Literal["jpeg", "png"]) -> str:
+def data_uri(image: np.ndarray, photo: bool) -> str:
     """Return (H, W, 3) uint8 RGB as a `data:` address: JPEG for photographs, PNG where colour carries a value."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, 85] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    kind = "jpeg" if photo else "png"
+    options = [cv2.IMWRITE_JPEG_QUALITY, 85] if photo else [cv2.IMWRITE_PNG_COMPRESSION, 9]
     _, data = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"

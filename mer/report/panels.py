@@ -47,6 +47,31 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Embedded:
+    """A panel as a page holds it: its image as a `data:` address, its style class, and its words."""
+
+    source: str
+    label: str
+    kind: str
+    legend: bool
+    alt: str = ""
+
+
+def embedded(panel: Panel, alt: str = "", exact: bool = True) -> Embedded:
+    """Return a panel as a page holds it.
+
+    Args:
+        panel: the image and its label.
+        alt: says what it shows where the label does not.
+        exact: its pixels are data unless it is a photograph, and stay visible when a browser enlarges it.
+    """
+    kind = "values" if exact and not panel.photo else ""
+    if panel.legend and panel.image.shape[0] == panel.image.shape[1]:
+        kind = f"{kind} round".lstrip()
+    return Embedded(figures.data_uri(panel.image, panel.photo), panel.label, kind, panel.legend, alt)
+
+
+@dataclass(frozen=True)
 class Scales:
     """Fully saturated flow length (pixels) and brightest strain (pixels per pixel) of a product's pictures."""
 
@@ -108,8 +133,9 @@ def align_picture(product: str, clip: Clip, parameters: Mapping[str, Any]) -> Pi
     if "quality" in clip and len(frames):
         quality = f" Lowest quality {float(clip.read('quality').min()):.2f} on a scale from 0 to 1."
     if "detected" in clip:
-        found = int(clip.read("detected").sum())
-        quality += f" The detector ran and found the face in {found} of {len(frames)} frames; the others were tracked."
+        confirmed = int(clip.read("detected").sum())
+        quality += f" The detector ran and found the face in {confirmed} of {len(frames)} frames"
+        quality += "; the others were tracked."
     flags = [f"{key.removeprefix('flag: ')} in frames {clip.attributes[key]}" for key in _flags(clip)]
     if flags:
         quality += f" Flagged: {'; '.join(flags)}."

@@ -92,14 +92,14 @@ def _broken(text: str, width: int) -> list[str]:
 def recorded_sources(paths: Mapping[str, Path]) -> dict[str, str]:
     """Return `{product: product it was made from}` by the input digests that the containers carry."""
     by_digest = {file_digest(path): product for product, path in paths.items()}
-    found = {}
+    sources = {}
     for product, path in paths.items():
         with Container(path) as box:
             digests = json.loads(str(box.attributes["inputs"]))
         source = next((by_digest[d] for d in digests.values() if d in by_digest), None)
         if source is not None:
-            found[product] = source
-    return found
+            sources[product] = source
+    return sources
 
 
 def _captioned(panel: Panel, side: int) -> np.ndarray:

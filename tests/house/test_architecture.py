@@ -31,7 +31,7 @@ LAYERS = (
         "spotting",
         "analysis",
     },
-    {"cli", "jobs", "reporting", "environments", "listing"},
+    {"cli", "jobs", "environments", "listing"},
 )
 
 

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_world import CONFIG, make_samples, write_products
+from report_world import SOURCES, make_samples, write_products
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError
 from mer.report import regions
-from mer.report.inputs import sources_of
 from mer.report.panels import rois_picture
 from mer.report.picture import show_clip
 from mer.report.pictures import ClipReader, clip_pictures
@@ -25,7 +24,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory, face: np.ndarray) -> dict[st
 
 
 def drawn(paths: dict[str, Path], only: tuple[str, ...] = (), width: int = 1800) -> np.ndarray:
-    return show_clip(paths, CLIP, sources_of(CONFIG, list(paths)), only, width)
+    return show_clip(paths, CLIP, SOURCES, only, width)
 
 
 def test_chosen_products_are_drawn_with_the_faces_of_the_others(paths: dict[str, Path]) -> None:

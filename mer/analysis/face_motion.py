@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mer.analysis.find import Expression, owner
+from mer.analysis.expressions import Expression, owner
 from mer.analysis.parts import CLIP, Part
 from mer.core.container import Clip, Container
 from mer.core.geometry import eye_centres
@@ -25,7 +25,7 @@ CHOICE = EstimatorParams()
 
 
 @dataclass(frozen=True)
-class Look:
+class MotionPictures:
     """Pictures of one interval.
 
     Args:
@@ -46,7 +46,7 @@ def region_names() -> dict[str, tuple[int, ...]]:
     return {name: region.aus for name, region in TABLES[TABLE].items()}
 
 
-def measured(expressions: Sequence[Expression], parts: Sequence[Part], folder: Path) -> list[Expression]:
+def with_motion(expressions: Sequence[Expression], parts: Sequence[Part], folder: Path) -> list[Expression]:
     """Return the expressions with the motion of their regions; it stays empty where the apex is the first frame."""
     return [_measured(expression, owner(parts, expression.onset), folder) for expression in expressions]
 
@@ -75,7 +75,7 @@ def activity(flow: np.ndarray, boxes: np.ndarray, eyes: float) -> dict[str, floa
     return {name: mean / eyes for name, mean in zip(region_names(), means, strict=True)}
 
 
-def look(expression: Expression, parts: Sequence[Part], folder: Path) -> Look | None:
+def motion_pictures(expression: Expression, parts: Sequence[Part], folder: Path) -> MotionPictures | None:
     """Return the pictures of an interval, None when its part has no face."""
     part = owner(parts, expression.onset)
     with Container(part.path(folder, "align")) as box:
@@ -86,7 +86,7 @@ def look(expression: Expression, parts: Sequence[Part], folder: Path) -> Look | 
         flow, boxes = _flow(clip, where[0], where[1]), _boxes(clip, where[0])
     params = lagrangian.Params(alphas=(GAIN,), passes=1)
     magnified = next(lagrangian.magnified(frames[:2], 0, params))[1]
-    return Look(frames, flow, boxes, magnified)
+    return MotionPictures(frames, flow, boxes, magnified)
 
 
 def _flow(clip: Clip, onset: int, apex: int) -> np.ndarray:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mer.analysis.ensemble import Ensemble
 from mer.analysis.footage import Footage
-from mer.analysis.models import Models
 from mer.analysis.parts import CLIP, DOUBTS, Part
 from mer.core.container import Clip, Container
 from mer.core.errors import ClipError, MediaError
@@ -95,9 +95,9 @@ def gather_track(footage: Footage, parts: Sequence[Part], folder: Path) -> Track
             if CLIP in box.failures:
                 track.failures.append((part.start, part.own - 1, box.failures[CLIP]))
                 continue
-            clip, own = box.clip(CLIP), slice(part.start, part.own)
+            clip, place = box.clip(CLIP), slice(part.start, part.own)
             for name in ("quality", "lost", "doubt"):
-                getattr(track, name)[own] = clip.read(name)[: part.own - part.start]
+                getattr(track, name)[place] = clip.read(name)[: part.own - part.start]
             track.cuts += [part.start + int(c) for c in clip.read("cuts") if part.start + c < part.own]
             track.faces[part.number] = int(clip.attributes["faces"])
     if len(track.failures) == len(parts):
@@ -107,7 +107,7 @@ def gather_track(footage: Footage, parts: Sequence[Part], folder: Path) -> Track
 
 
 def score_parts(
-    footage: Footage, parts: Sequence[Part], models: Models, kind: str, track: Track, folder: Path
+    footage: Footage, parts: Sequence[Part], ensemble: Ensemble, kind: str, track: Track, folder: Path
 ) -> tuple[np.ndarray, int]:
     """Return the score (P,) float64 of every frame pair of the video, and the pair distance in frames.
 
@@ -116,7 +116,7 @@ def score_parts(
     Raises:
         MediaError: no part has features.
     """
-    name, distance, reasons = models.features_of(kind), 0, []
+    name, distance, reasons = ensemble.features_of(kind), 0, []
     pieces: dict[int, np.ndarray] = {}
     for part in parts:
         with Container(part.path(folder, name)) as box:
@@ -125,12 +125,12 @@ def score_parts(
                 continue
             clip = box.clip(CLIP)
             distance = int(clip.attributes["distance"])
-            own = np.concatenate([models.traces(kind, block) for block in blocks(clip.lazy("features"))], axis=1)
-            pieces[part.start] = own[:, : part.own - part.start]
+            traced = [ensemble.traces(kind, block) for block in blocks(clip.lazy("features"))]
+            pieces[part.start] = np.concatenate(traced, axis=1)[:, : part.own - part.start]
     if not pieces:
         raise MediaError(footage.path, f"nothing can be spotted: {reasons[0]}", "a longer video with a face")
     count = max(1, len(footage) - distance)
-    traces = np.full((len(models.spotters), count, next(iter(pieces.values())).shape[2]), np.nan)
+    traces = np.full((len(ensemble.spotters), count, next(iter(pieces.values())).shape[2]), np.nan)
     for start, piece in pieces.items():
         place = slice(start, min(start + piece.shape[1], count))
         traces[:, place] = piece[:, : place.stop - start]
@@ -139,7 +139,7 @@ def score_parts(
         raise MediaError(footage.path, "no two neighbouring frames show a face", "a face for some time")
     # What cannot be seen must not look like a movement beside what can: it gets the traces of rest.
     traces[:, hidden] = np.median(traces[:, ~hidden], axis=1, keepdims=True)
-    score = models.curve(kind, traces, footage.fps)
+    score = ensemble.curve(kind, traces, footage.fps)
     score[hidden] = min(0.0, float(score.min()))
     return score, distance
 
@@ -154,15 +154,15 @@ def _hidden(track: Track, positions: int, distance: int) -> np.ndarray:
     return hidden
 
 
-def find(
-    footage: Footage, parts: Sequence[Part], models: Models, track: Track, folder: Path
+def spot_expressions(
+    footage: Footage, parts: Sequence[Part], ensemble: Ensemble, track: Track, folder: Path
 ) -> tuple[list[Curve], list[Expression]]:
     """Spot and name in a whole video; raises as `score_parts`."""
     curves: list[Curve] = []
-    found: list[Expression] = []
-    for kind in models.kinds:
-        score, distance = score_parts(footage, parts, models, kind, track, folder)
-        decoded, start = models.decode(kind, score, len(footage), distance, footage.fps)
+    spotted: list[Expression] = []
+    for kind in ensemble.kinds:
+        score, distance = score_parts(footage, parts, ensemble, kind, track, folder)
+        decoded, start = ensemble.decode(kind, score, len(footage), distance, footage.fps)
         curves.append(Curve(kind, start, decoded.smoothed, decoded.threshold))
         for (first, last), peak, height in zip(
             decoded.intervals.tolist(), decoded.peaks.tolist(), decoded.heights.tolist(), strict=True
@@ -172,8 +172,8 @@ def find(
             quality = float(track.quality[first : last + 1].min())
             warnings = _warnings(parts, track, first, last, quality)
             warnings += _cut_off(first, last, len(footage), distance)
-            found.append(Expression(kind, first, peak, last, height, quality, warnings))
-    named = [_named(one, parts, models, footage.fps, folder) for one in strongest(found)]
+            spotted.append(Expression(kind, first, peak, last, height, quality, warnings))
+    named = [_named(one, parts, ensemble, footage.fps, folder) for one in strongest(spotted)]
     return curves, sorted(named, key=lambda e: (e.onset, e.offset, e.kind))
 
 
@@ -192,18 +192,18 @@ def strongest(expressions: Sequence[Expression]) -> list[Expression]:
 
 def _warnings(parts: Sequence[Part], track: Track, first: int, last: int, quality: float) -> tuple[str, ...]:
     inside = slice(first, last + 1)
-    found = []
+    warnings = []
     if track.blind[inside].any():
-        found.append("the face is lost during it")
+        warnings.append("the face is lost during it")
     elif quality < WEAK:
-        found.append(f"the face was followed poorly (quality {quality:.2f})")
+        warnings.append(f"the face was followed poorly (quality {quality:.2f})")
     bits = int(np.bitwise_or.reduce(track.doubt[inside]))
     # A smile changes the face as much as a hand in front of it, but is followed well.
     weak = {"hidden or changed"} if quality >= WEAK else set()
-    found += [text for bit, (name, text) in enumerate(DOUBTS.items()) if bits >> bit & 1 and name not in weak]
+    warnings += [text for bit, (name, text) in enumerate(DOUBTS.items()) if bits >> bit & 1 and name not in weak]
     if track.faces.get(owner(parts, first).number, 0) > 1:
-        found.append(SEVERAL)
-    return tuple(found)
+        warnings.append(SEVERAL)
+    return tuple(warnings)
 
 
 def _cut_off(first: int, last: int, length: int, distance: int) -> tuple[str, ...]:
@@ -217,18 +217,18 @@ def owner(parts: Sequence[Part], frame: int) -> Part:
     return next(part for part in parts if part.start <= frame < part.own)
 
 
-def _named(expression: Expression, parts: Sequence[Part], models: Models, fps: float, folder: Path) -> Expression:
-    if not models.classes:
+def _named(expression: Expression, parts: Sequence[Part], ensemble: Ensemble, fps: float, folder: Path) -> Expression:
+    if not ensemble.classes:
         return expression
     part = owner(parts, expression.onset)
-    method, keys = models.keys_of(models.features_of(expression.kind), fps)
+    method, keys = ensemble.keys_of(ensemble.features_of(expression.kind), fps)
     with Container(part.path(folder, "align")) as box:
         clip = box.clip(CLIP) if CLIP in box.clip_ids else None
         # A face that is lost, or equal frames, leave nothing to name.
         with suppress(ClipError):
             values = _pair(clip, part, expression, {"method": method, **keys})
-            probabilities = models.name_of(expression.kind, values)
-            return replace(expression, scores=dict(zip(models.classes, map(float, probabilities), strict=True)))
+            probabilities = ensemble.class_scores(expression.kind, values)
+            return replace(expression, scores=dict(zip(ensemble.classes, map(float, probabilities), strict=True)))
     return expression
 
 

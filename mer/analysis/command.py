@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -63,11 +63,17 @@ class Clock:
     seconds: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.process_time)
 
-    def lap(self, step: str) -> None:
-        """Count the time since the last lap as that of `step`."""
+    def lap(self, step: str = "") -> None:
+        """Count the time since the last lap as that of `step`, or as nobody's."""
         now = time.process_time()
-        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._last
+        if step:
+            self.add({step: now - self._last})
         self._last = now
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Count what another clock measured."""
+        for step, value in seconds.items():
+            self.seconds[step] = self.seconds.get(step, 0.0) + value
 
 
 def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[list[dict[str, Any]], bool]:
@@ -120,8 +126,9 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -
     align = (ensemble.training.method, dict(ensemble.training.align))
     works = [Work(footage, part, parts_folder, align, features) for part in parts]
     with bar(footage.path.name) as update:
-        spent = _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update)
-    clock.lap("spent")
+        for seconds in _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update):
+            clock.add(seconds)
+    clock.lap()
     track = gather_track(footage, parts, parts_folder)
     curves, expressions = spot_expressions(footage, parts, ensemble, track, parts_folder)
     clock.lap("score and name")
@@ -129,8 +136,7 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -
     written = write_results(result, folder)
     write_text(folder / "page.html", page_of(result, parts, parts_folder))
     clock.lap("pictures and page")
-    seconds = {**spent, **{step: value for step, value in clock.seconds.items() if step != "spent"}}
-    rounded = {step: round(value, 2) for step, value in seconds.items()}
+    rounded = {step: round(value, 2) for step, value in clock.seconds.items()}
     return {**written, "folder": str(folder), "cpu_seconds": rounded}
 
 
@@ -140,10 +146,9 @@ def _reach(ensemble: Ensemble, fps: float) -> int:
     return 1 + max(int(key.get("distance_frames") or max(1, round(key["distance"] * fps))) for key in keys)
 
 
-def _in_turn(works: Sequence[Work], update: Update | None) -> dict[str, float]:
+def _in_turn(works: Sequence[Work], update: Update | None) -> Iterator[dict[str, float]]:
     total = PASSES * sum(work.part.stop - work.part.start for work in works)
     done = 0
-    spent: dict[str, float] = {}
 
     def step(count: int = 1) -> None:
         nonlocal done
@@ -152,22 +157,17 @@ def _in_turn(works: Sequence[Work], update: Update | None) -> dict[str, float]:
             update(min(done, total), total)
 
     for work in works:
-        for name, value in work_on(work, step).items():
-            spent[name] = spent.get(name, 0.0) + value
+        yield work_on(work, step)
         step(work.part.stop - work.part.start)
-    return spent
 
 
-def _together(works: Sequence[Work], jobs: int, update: Update | None) -> dict[str, float]:
-    spent: dict[str, float] = {}
+def _together(works: Sequence[Work], jobs: int, update: Update | None) -> Iterator[dict[str, float]]:
     with ProcessPoolExecutor(min(jobs, len(works)), mp_context=get_context("spawn")) as pool:
         waiting = [pool.submit(work_on, work) for work in works]
         for done, one in enumerate(as_completed(waiting), 1):
-            for name, value in one.result().items():
-                spent[name] = spent.get(name, 0.0) + value
+            yield one.result()
             if update is not None:
                 update(done, len(works))
-    return spent
 
 
 def work_on(work: Work, step: Callable[[], None] | None = None) -> dict[str, float]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,8 +103,11 @@ def open_footage(path: Path, fps: float | None = None, limit: float | None = Non
         MediaError: nothing there, no video in it, or nothing that can be decoded.
         DatasetError: a folder without numbered images, or whose frame rate nobody knows.
     """
-    if path.is_dir():
-        return _folder(path, fps, limit)
+    whole = _folder(path, fps) if path.is_dir() else _video(path, fps)
+    return _reduced(_on_grid(whole, limit))
+
+
+def _video(path: Path, fps: float | None) -> Footage:
     listing = list_frames(path)
     seconds, remarks = listing.seconds, []
     if fps is not None:
@@ -112,14 +116,11 @@ def open_footage(path: Path, fps: float | None = None, limit: float | None = Non
         remarks.append(f"turned by {listing.info.rotation} degrees, as its header asks")
     if listing.missing:
         remarks.append(f"{listing.missing} frames that its header promises are missing at the end")
-    rate, indices, more = _grid(path, seconds, limit)
-    size = (listing.info.width, listing.info.height)
-    numbers = np.arange(len(seconds))
-    medium = _Medium(path, size, listing, (), numbers, seconds, _digest([path]))
-    return _footage(medium, rate, indices, (*remarks, *more))
+    known = {"size": (listing.info.width, listing.info.height), "digest": _digest([path]), "remarks": tuple(remarks)}
+    return _whole(path, seconds, numbers=np.arange(len(seconds)), listing=listing, **known)
 
 
-def _folder(path: Path, fps: float | None, limit: float | None) -> Footage:
+def _folder(path: Path, fps: float | None) -> Footage:
     files = list_images(path)
     if not files:
         raise DatasetError(path, "holds no numbered image", "img001.jpg, img002.jpg …, or name a video")
@@ -129,49 +130,39 @@ def _folder(path: Path, fps: float | None, limit: float | None) -> Footage:
     seconds = (numbers - numbers[0]) / fps
     absent = int(numbers[-1] - numbers[0] + 1 - len(numbers))
     remarks = (f"{absent} numbers of the folder have no file",) if absent else ()
-    rate, indices, more = _grid(path, seconds, limit)
     names = tuple(files.values())
-    digest = _digest([path / names[0], path / names[-1]], "\n".join(names))
-    medium = _Medium(path, image_size(path / names[0]), None, names, numbers, seconds, digest)
-    return _footage(medium, rate, indices, (*remarks, *more))
+    first, last = path / names[0], path / names[-1]
+    known = {"size": image_size(first), "digest": _digest([first, last], "\n".join(names)), "remarks": remarks}
+    return _whole(path, seconds, numbers=numbers, files=names, **known)
 
 
-@dataclass(frozen=True)
-class _Medium:
-    path: Path
-    size: tuple[int, int]
-    listing: Listing | None
-    files: tuple[str, ...]
-    numbers: np.ndarray
-    seconds: np.ndarray
-    digest: str
+def _whole(path: Path, seconds: np.ndarray, **known: Any) -> Footage:
+    """Return footage with every frame at its own time; rate and reduction are settled later."""
+    count = len(seconds)
+    later: dict[str, Any] = {"fps": 0.0, "indices": np.arange(count), "holes": np.zeros(count), "longest": LONGEST}
+    return Footage(name=safe_id(path.resolve().name), path=path, seconds=seconds, **later, **known)
 
 
-def _footage(medium: _Medium, rate: float, indices: np.ndarray, remarks: tuple[str, ...]) -> Footage:
-    def at(longest: int, *more: str) -> Footage:
-        return Footage(
-            name=safe_id(medium.path.resolve().name),
-            path=medium.path,
-            fps=rate,
-            indices=indices,
-            numbers=medium.numbers[indices],
-            seconds=medium.seconds[indices],
-            holes=_holes(medium.seconds, rate, len(indices)),
-            size=medium.size,
-            longest=longest,
-            digest=medium.digest,
-            remarks=(*remarks, *more),
-            listing=medium.listing,
-            files=medium.files,
-        )
+def _on_grid(whole: Footage, limit: float | None) -> Footage:
+    rate, indices, remarks = _grid(whole.path, whole.seconds, limit)
+    return replace(
+        whole,
+        fps=rate,
+        indices=indices,
+        numbers=whole.numbers[indices],
+        seconds=whole.seconds[indices],
+        holes=_holes(whole.seconds, rate, len(indices)),
+        remarks=(*whole.remarks, *remarks),
+    )
 
-    full = max(medium.size)
-    if full <= LONGEST:
-        return at(full)
-    longest = _needed(at(LONGEST), full)
-    return at(longest, f"pictures of {medium.size[0]} x {medium.size[1]} reduced to {longest} pixels") if (
-        longest < full
-    ) else at(full)  # fmt: skip
+
+def _reduced(footage: Footage) -> Footage:
+    full = max(footage.size)
+    longest = _needed(footage, full) if full > LONGEST else full
+    if longest == full:
+        return replace(footage, longest=full)
+    remark = f"pictures of {footage.size[0]} x {footage.size[1]} reduced to {longest} pixels"
+    return replace(footage, longest=longest, remarks=(*footage.remarks, remark))
 
 
 def _holes(seconds: np.ndarray, rate: float, count: int) -> np.ndarray:

@@ -82,6 +82,14 @@ def _write_name(image: np.ndarray, name: str, box: np.ndarray, colour: tuple[int
     cv2.putText(image, text, (left + 2, top + height + 1), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
 
 
+def text_strip(text: str, width: int, height: int, place: tuple[int, int], size: float, weight: int = 1) -> np.ndarray:
+    """Return a line of text on white, (height, width, 3) uint8, that begins at `place`; not ASCII is written as `?`."""
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    plain = text.encode("ascii", "replace").decode()
+    cv2.putText(canvas, plain, place, cv2.FONT_HERSHEY_SIMPLEX, size, INK, weight, cv2.LINE_AA)
+    return canvas
+
+
 def draw_landmarks(
     image: np.ndarray, landmarks: np.ndarray, radius: float = 1.0, colour: tuple[int, int, int] = (0, 255, 170)
 ) -> np.ndarray:

@@ -13,7 +13,8 @@ import numpy as np
 
 from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError
-from mer.report.figures import INK, tile
+from mer.report import figures
+from mer.report.figures import tile
 from mer.report.panels import Panel, Picture
 from mer.report.pictures import DRAWN, ClipReader, clip_pictures
 
@@ -123,8 +124,5 @@ def _lines(images: Sequence[np.ndarray], width: int) -> list[list[np.ndarray]]:
 
 
 def _text(text: str, width: int, bold: bool = False) -> np.ndarray:
-    canvas = np.full((22 if bold else 17, width, 3), 255, np.uint8)
-    plain = text.translate(PLAIN).encode("ascii", "replace").decode()
-    size, weight = (0.55, 2) if bold else (0.42, 1)
-    cv2.putText(canvas, plain, (2, 15 if bold else 12), cv2.FONT_HERSHEY_SIMPLEX, size, INK, weight, cv2.LINE_AA)
-    return canvas
+    height, line, size, weight = (22, 15, 0.55, 2) if bold else (17, 12, 0.42, 1)
+    return figures.text_strip(text.translate(PLAIN), width, height, (2, line), size, weight)

@@ -60,15 +60,8 @@ def sheet(images: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
     size = max(round(scale * width), 1), max(round(scale * height), 1)
     # Nearest neighbours where patches grow: their pixels are the data.
     how = cv2.INTER_NEAREST if scale > 1 else cv2.INTER_AREA
-    cells = [
-        np.concatenate([cv2.resize(image, size, interpolation=how), _name(name, size[0])])
-        for image, name in zip(images, names, strict=True)
-    ]
+    written = [name.removeprefix("landmark").replace("_", " ") for name in names]
+    below = [figures.text_strip(name, size[0], NAME, (1, 12), 0.4) for name in written]
+    above = [cv2.resize(image, size, interpolation=how) for image in images]
+    cells = [np.concatenate(pair) for pair in zip(above, below, strict=True)]
     return figures.tile([cells[k : k + columns] for k in range(0, len(cells), columns)], GAP)
-
-
-def _name(name: str, width: int) -> np.ndarray:
-    canvas = np.full((NAME, width, 3), 255, np.uint8)
-    text = name.removeprefix("landmark").replace("_", " ").encode("ascii", "replace").decode()
-    cv2.putText(canvas, text, (1, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, figures.INK, 1, cv2.LINE_AA)
-    return canvas

@@ -16,27 +16,12 @@ from mer.report.pictures import DRAWN, ClipReader, choose_clips, clip_pictures, 
 
 
 @dataclass(frozen=True)
-class ProductFigure:
-    """One product of a clip: its panels with their caption, or the caption that says why there are none."""
-
-    product: str
-    panels: Sequence[Embedded]
-    caption: str
-
-    @property
-    def kind(self) -> str:
-        """The style classes of the panels: few, many or a single one."""
-        count = len(self.panels)
-        return "panels" + (" many" if count > 8 else " large" if count == 1 else "")
-
-
-@dataclass(frozen=True)
 class ShownClip:
-    """One clip: what is annotated, and a figure per product."""
+    """One clip: what is annotated, and per product its name, panels and caption; without panels, it says why."""
 
     sample_id: str
     annotation: str
-    figures: Sequence[ProductFigure]
+    figures: Sequence[tuple[str, Sequence[Embedded], str]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +51,7 @@ def sample_clips(
 
 def _shown(sample: Sample, reader: ClipReader, scales: Mapping[str, Scales]) -> ShownClip:
     pictures = clip_pictures(reader, scales)
-    figures = [ProductFigure(one.product, [embedded(panel) for panel in one.panels], one.caption) for one in pictures]
+    figures = [(one.product, [embedded(panel) for panel in one.panels], one.caption) for one in pictures]
     return ShownClip(sample.sample_id, annotation(sample), figures)
 
 

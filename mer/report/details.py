@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,84 +26,80 @@ Rows = list[list[Any]]
 
 @dataclass(frozen=True)
 class Details:
-    """One experiment as its section shows it.
+    """One experiment as its section shows it: rows of cells, and matrices (C, C) of counts summed over seeds."""
 
-    Matrices (C, C) of counts hold the truth in rows, summed over seeds; tables are rows of cells.
-    """
+    experiment: Experiment
 
-    name: str
-    system: str
-    seeds: int
-    classes: Sequence[str]
-    confusion: Sequence[Sequence[int]]
-    confusion_by_dataset: Mapping[str, Sequence[Sequence[int]]]
-    class_rows: Rows
-    chart: Chart
-    subject_rows: Rows
-    random_rows: Rows
-    oracle: Mapping[str, Any] | None
-    oracle_rows: Rows
-    monitor: Mapping[str, Any] | None
-    monitor_rows: Rows
-    excluded: Sequence[Mapping[str, str]]
+    @cached_property
+    def runs(self) -> list[Mapping[str, Any]]:
+        """The metrics of each seed."""
+        return [self.experiment.metrics["per_seed"][str(seed)] for seed in self.experiment.metrics["seeds"]]
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes in their order."""
+        return list(self.experiment.metrics["classes"])
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """The matrix of all clips."""
+        return _summed([run["pooled"] for run in self.runs])
+
+    @property
+    def confusion_by_dataset(self) -> dict[str, list[list[int]]]:
+        """The matrix of each dataset, where there are several."""
+        names = sorted(self.runs[0]["per_dataset"])
+        return {name: _summed([run["per_dataset"][name] for run in self.runs]) for name in names if len(names) > 1}
+
+    @property
+    def class_rows(self) -> Rows:
+        """Class, clips, precision, recall and F1; the last three are averaged over seeds."""
+        rows = []
+        for name in self.classes:
+            scores = [run["pooled"]["per_class"][name] for run in self.runs]
+            means = [float(np.mean([score[part] for score in scores])) for part in ("precision", "recall", "f1")]
+            rows.append([name, scores[0]["support"], *map(number, means)])
+        return rows
+
+    @property
+    def subjects(self) -> list[tuple[str, float, int]]:
+        """Subject, accuracy averaged over seeds, and clips, in the order of their names."""
+        first = self.runs[0]["per_subject"]
+        means = {name: float(np.mean([run["per_subject"][name]["accuracy"] for run in self.runs])) for name in first}
+        return [(name, means[name], first[name]["n"]) for name in sorted(first)]
+
+    @property
+    def subject_rows(self) -> Rows:
+        """Subject, clips, accuracy and clips per class; a subject alone has no UF1."""
+        support = {name: one["per_class"] for name, one in self.runs[0]["per_subject"].items()}
+        return [
+            [name, clips, number(accuracy), *(support[name][label]["support"] for label in self.classes)]
+            for name, accuracy, clips in self.subjects
+        ]
+
+    @property
+    def chart(self) -> Chart:
+        """The accuracies of the subjects."""
+        return subject_chart(self.subjects)
+
+    @property
+    def random_rows(self) -> Rows:
+        """What labels without information reach."""
+        return random_rows(self.experiment.metrics["chance"])
+
+    @property
+    def oracle_rows(self) -> Rows:
+        """What an epoch chosen on the held-out clips would have claimed."""
+        return oracle_rows(self.experiment.metrics.get("oracle_epoch"))
+
+    @property
+    def monitor_rows(self) -> Rows:
+        """How many classes the predictions use."""
+        return monitor_rows(self.experiment.metrics.get("monitor"))
 
 
-def details(experiment: Experiment) -> Details:
-    """Return what the section of an experiment shows."""
-    metrics = experiment.metrics
-    runs = [metrics["per_seed"][str(seed)] for seed in metrics["seeds"]]
-    pooled, classes = [run["pooled"] for run in runs], metrics["classes"]
-    datasets = sorted(runs[0]["per_dataset"])
-    oracle, monitor = metrics.get("oracle_epoch"), metrics.get("monitor")
-    return Details(
-        name=experiment.name,
-        system=experiment.system,
-        seeds=experiment.seeds,
-        classes=classes,
-        confusion=summed(pooled),
-        confusion_by_dataset={
-            name: summed([run["per_dataset"][name] for run in runs]) for name in datasets if len(datasets) > 1
-        },
-        class_rows=class_rows(pooled, classes),
-        chart=subject_chart(subject_scores(runs)),
-        subject_rows=subject_rows(runs, classes),
-        random_rows=random_rows(metrics["chance"]),
-        oracle=oracle,
-        oracle_rows=oracle_rows(oracle) if oracle else [],
-        monitor=monitor,
-        monitor_rows=monitor_rows(monitor) if monitor else [],
-        excluded=metrics["excluded"],
-    )
-
-
-def summed(blocks: Sequence[Mapping[str, Any]]) -> list[list[int]]:
-    """Return the sum over seeds of their confusion matrices."""
+def _summed(blocks: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     return np.sum([block["confusion"] for block in blocks], axis=0).tolist()
-
-
-def class_rows(blocks: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Rows:
-    """Return class, clips, precision, recall and F1; the last three are averaged over seeds."""
-    rows = []
-    for name in classes:
-        runs = [block["per_class"][name] for block in blocks]
-        means = [float(np.mean([run[part] for run in runs])) for part in ("precision", "recall", "f1")]
-        rows.append([name, runs[0]["support"], *map(number, means)])
-    return rows
-
-
-def subject_scores(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, int]]:
-    """Return (subject, accuracy averaged over seeds, clips) in the order of their names."""
-    subjects = {name: [run["per_subject"][name] for run in runs] for name in sorted(runs[0]["per_subject"])}
-    return [(name, float(np.mean([s["accuracy"] for s in seeds])), seeds[0]["n"]) for name, seeds in subjects.items()]
-
-
-def subject_rows(runs: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Rows:
-    """Return subject, clips, accuracy and clips per class; a subject has no UF1 of its own."""
-    rows = []
-    for name, accuracy, clips in subject_scores(runs):
-        support = runs[0]["per_subject"][name]["per_class"]
-        rows.append([name, clips, number(accuracy), *(support[label]["support"] for label in classes)])
-    return rows
 
 
 def random_rows(chance: Mapping[str, Any]) -> Rows:
@@ -114,8 +111,10 @@ def random_rows(chance: Mapping[str, Any]) -> Rows:
     return rows
 
 
-def oracle_rows(oracle: Mapping[str, Any]) -> Rows:
+def oracle_rows(oracle: Mapping[str, Any] | None) -> Rows:
     """Return UF1 and UAR that choosing the epoch on the held-out clips would have claimed, beside the honest ones."""
+    if oracle is None:
+        return []
     rows = [
         ["the last epoch, as scored above", *_both(oracle["honest"])],
         ["one best epoch for all clips, chosen on them", *_both(oracle["one_epoch"])],
@@ -128,8 +127,10 @@ def oracle_rows(oracle: Mapping[str, Any]) -> Rows:
     return rows
 
 
-def monitor_rows(monitor: Mapping[str, Any]) -> Rows:
+def monitor_rows(monitor: Mapping[str, Any] | None) -> Rows:
     """Return, per seed, how many classes the predictions use, held out and in training, and how many fits collapsed."""
+    if monitor is None:
+        return []
     rows = []
     for seed, used in monitor["held_out"].items():
         fits = [fit for fit in monitor["training"] if str(fit["seed"]) == seed]

@@ -28,12 +28,12 @@ class DatasetInputs:
 class ExperimentInputs:
     """One experiment.
 
-    `metrics` is `metrics.json` of `mer.training.score`; `predictions` are the CSV files of all folds and seeds, one or
-    many; `settings` are its inputs, overrides and number of folds as canonical text.
+    `metrics` is `metrics.json` of `mer.training.score`; `predictions` are the CSV files of all folds and seeds;
+    `settings` are its inputs, overrides and number of folds as canonical text.
     """
 
     metrics: Path
-    predictions: Path | Sequence[Path]
+    predictions: Sequence[Path]
     model: str
     preset: str
     view: str
@@ -41,11 +41,6 @@ class ExperimentInputs:
     data: Sequence[str]
     labels: str = "true"
     settings: str = ""
-
-    @property
-    def prediction_paths(self) -> list[Path]:
-        """The prediction files as a list."""
-        return [self.predictions] if isinstance(self.predictions, Path) else list(self.predictions)
 
     @property
     def recipe(self) -> str:

@@ -130,7 +130,7 @@ def load_experiment(name: str, inputs: ExperimentInputs) -> Experiment:
         raise ModelError(
             inputs.metrics, f"not JSON ({error})", "metrics.json of the score step", "score again"
         ) from None
-    scored = read_scored(inputs.prediction_paths, metrics["classes"], where=inputs.metrics)
+    scored = read_scored(inputs.predictions, metrics["classes"], where=inputs.metrics)
     if len(scored.keys) != metrics["n_clips"]:
         found = f"scores {metrics['n_clips']} clips, the predictions have {len(scored.keys)}"
         raise ModelError(inputs.metrics, found, "the predictions that were scored", "score again")

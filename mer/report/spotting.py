@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from mer.core.errors import ModelError
 from mer.metrics.spotting import match
 from mer.report.charts import WIDTH, Chart, Scale, score_scale
+from mer.report.inputs import SpottingInputs
 from mer.spotting.curves import Curve, read_curves
 from mer.spotting.tables import Interval, read_table, require_rows
 
@@ -47,11 +47,12 @@ class Spotting:
         return [_recording(curve, self) for curve in self.curves]
 
 
-def load_spotting(name: str, folder: Path, seed: int, folds: Sequence[str]) -> Spotting:
+def load_spotting(name: str, inputs: SpottingInputs) -> Spotting:
     """Read the results of a spotting experiment; raises `ModelError` when one is missing or damaged."""
+    folder, seed = inputs.folder, f"seed{inputs.seed}"
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        curves = [curve for fold in folds for curve in read_curves(folder / f"seed{seed}" / fold / "curves.npz")]
+        curves = [curve for fold in inputs.folds for curve in read_curves(folder / seed / fold / "curves.npz")]
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(folder, f"unreadable results ({error})", "those of a finished run", "run it again") from error
     tables = [require_rows(read_table(folder / part)) for part in ("gt.csv", "pred.csv")]

@@ -181,7 +181,7 @@ def write_experiment(
     preset = "float_flow"
     return ExperimentInputs(
         folder / "metrics.json",
-        folder / "predictions.csv",
+        [folder / "predictions.csv"],
         "svm_flow",
         preset,
         "emotion_3",

@@ -133,7 +133,7 @@ def test_predictions_may_be_one_file_per_fold(
     inputs: ReportInputs, experiments: dict[str, Experiment], tmp_path: Path
 ) -> None:
     files = inputs.experiments["good"]
-    head, *lines = Path(files.predictions).read_text(encoding="utf-8").splitlines()
+    head, *lines = files.predictions[0].read_text(encoding="utf-8").splitlines()
     parts = [tmp_path / "a.csv", tmp_path / "b.csv"]
     for path, part in zip(parts, (lines[::2], lines[1::2]), strict=True):
         path.write_text("\n".join([head, *part]) + "\n", encoding="utf-8")

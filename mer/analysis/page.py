@@ -14,10 +14,10 @@ from mer.analysis.parts import Part
 from mer.analysis.results import EVENTS, Result
 from mer.analysis.timeline import clock, timeline
 from mer.motion.colour import flow_to_rgb
-from mer.report import figures
+from mer.report import drawing
 from mer.report.charts import Chart, bar_chart
 from mer.report.html import render
-from mer.report.panels import Embedded, Panel, embedded
+from mer.report.product_pictures import Embedded, Panel, embedded
 from mer.report.wording import counted
 
 SHOWN = 60
@@ -98,7 +98,7 @@ def _row(result: Result, number: int, one: Expression) -> list[object]:
 
 def _scale(pictures: Sequence[MotionPictures]) -> float:
     lengths = [float(np.quantile(np.hypot(*one.flow), 0.995)) for one in pictures]
-    return figures.nice_ceiling(max([LEAST_SCALE, *lengths]))
+    return drawing.nice_ceiling(max([LEAST_SCALE, *lengths]))
 
 
 def _card(result: Result, place: int, pictures: MotionPictures | None, scale: float) -> Card:
@@ -122,18 +122,18 @@ def _card(result: Result, place: int, pictures: MotionPictures | None, scale: fl
 
 
 def _panels(result: Result, one: Expression, pictures: MotionPictures, scale: float) -> list[Embedded]:
-    crops = [figures.enlarge(frame, 2) for frame in pictures.frames]
+    crops = [drawing.enlarge(frame, 2) for frame in pictures.frames]
     events = zip(EVENTS, crops, strict=True)
     panels = [Panel(crop, f"{name}, {result.when(getattr(one, name)):.2f} s") for name, crop in events]
     if not one.motion:
         return [embedded(panel) for panel in panels]
-    boxes = figures.scale_boxes(pictures.boxes, (pictures.flow.shape[2], pictures.flow.shape[1]), crops[0].shape[1::-1])
-    flow = figures.enlarge(flow_to_rgb(pictures.flow, scale), 2)
-    panels.append(Panel(figures.enlarge(pictures.magnified, 2), f"apex, motion × {GAIN:g}"))
-    panels.append(Panel(figures.draw_boxes(crops[1], boxes, list(region_names()), 1), "regions"))
-    panels.append(Panel(figures.draw_boxes(flow, boxes, (), 1), "motion onset → apex", photo=False))
+    boxes = drawing.scale_boxes(pictures.boxes, (pictures.flow.shape[2], pictures.flow.shape[1]), crops[0].shape[1::-1])
+    flow = drawing.enlarge(flow_to_rgb(pictures.flow, scale), 2)
+    panels.append(Panel(drawing.enlarge(pictures.magnified, 2), f"apex, motion × {GAIN:g}"))
+    panels.append(Panel(drawing.draw_boxes(crops[1], boxes, list(region_names()), 1), "regions"))
+    panels.append(Panel(drawing.draw_boxes(flow, boxes, (), 1), "motion onset → apex", photo=False))
     label = f"direction; radius {scale:g} px of the crop"
-    wheel = Panel(figures.flow_legend(LEGEND), label, photo=False, legend=True)
+    wheel = Panel(drawing.flow_legend(LEGEND), label, photo=False, legend=True)
     return [*(embedded(panel, exact=False) for panel in panels), embedded(wheel, "colours of motion", exact=False)]
 
 

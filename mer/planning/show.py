@@ -11,7 +11,7 @@ from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.config_files import read_configs
 from mer.planning.report_inputs import sources
-from mer.report.picture import show_clip
+from mer.report.show_clip import show_clip
 
 
 def draw_clip(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mer.core.sample import Sample, subject_key
+from mer.report.clip_pictures import DRAWN, ClipReader, choose_clips, clip_pictures, common_scales, label_of
 from mer.report.data import Dataset
 from mer.report.origin import ProductRecord
-from mer.report.panels import Embedded, Scales, embedded
-from mer.report.pictures import DRAWN, ClipReader, choose_clips, clip_pictures, common_scales, label_of
+from mer.report.product_pictures import Embedded, Scales, embedded
 
 
 @dataclass(frozen=True)

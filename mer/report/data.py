@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mer.core.csvfile import read_csv
 from mer.core.sample import Sample, read_index
+from mer.report.clip_pictures import label_of
 from mer.report.inputs import DatasetInputs
-from mer.report.pictures import label_of
 from mer.report.wording import counted
 
 EXCLUSION_COLUMNS = ("sample_id", "subject", "stage", "reason")

@@ -12,7 +12,7 @@ import yaml
 
 from mer.core.container import Container
 from mer.core.errors import ContainerError
-from mer.report.panels import describe
+from mer.report.product_pictures import describe
 
 
 @dataclass(frozen=True)

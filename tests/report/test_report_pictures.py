@@ -10,9 +10,9 @@ from report_world import APEX, FRAMES, SOURCES, make_samples, motion, write_prod
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError
 from mer.motion.colour import flow_to_rgb
-from mer.report.panels import Picture, Scales, key_frames, pick_pairs, spread
-from mer.report.picture import recorded_sources, show_clip
-from mer.report.pictures import ClipReader, choose_clips, clip_pictures, common_scales, label_of
+from mer.report.clip_pictures import ClipReader, choose_clips, clip_pictures, common_scales, label_of
+from mer.report.product_pictures import Picture, Scales, key_frames, pick_pairs, spread
+from mer.report.show_clip import recorded_sources, show_clip
 
 SCALES = {"flow/apex": Scales(2.0, 0.2), "flow/big": Scales(5.0, 0.5)}
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mer.core.container import Clip
 from mer.motion.colour import flow_to_rgb
-from mer.report import figures, regions
+from mer.report import drawing, patch_sheet
 
 EVENTS = ("onset", "apex", "offset")
 FRAMES_SHOWN = 10
@@ -68,7 +68,7 @@ def embedded(panel: Panel, alt: str = "", exact: bool = True) -> Embedded:
     kind = "values" if exact and not panel.photo else ""
     if panel.legend and panel.image.shape[0] == panel.image.shape[1]:
         kind = f"{kind} round".lstrip()
-    return Embedded(figures.data_uri(panel.image, panel.photo), panel.label, kind, panel.legend, alt)
+    return Embedded(drawing.data_uri(panel.image, panel.photo), panel.label, kind, panel.legend, alt)
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def align_picture(product: str, clip: Clip, parameters: Mapping[str, Any]) -> Pi
     frames, landmarks = clip.lazy("frames"), clip.lazy("landmarks")
     panels = []
     for index, name in key_frames(clip, len(frames)):
-        large = figures.enlarge(frames[index], 2)
-        image = figures.draw_landmarks(large, figures.scale_points(landmarks[index], 2), large.shape[0] / 150)
+        large = drawing.enlarge(frames[index], 2)
+        image = drawing.draw_landmarks(large, drawing.scale_points(landmarks[index], 2), large.shape[0] / 150)
         panels.append(Panel(image, name if name.startswith("frame") else f"{name}, frame {index}"))
     quality = ""
     if "quality" in clip and len(frames):
@@ -179,9 +179,9 @@ def magnify_picture(product: str, clip: Clip, parameters: Mapping[str, Any], fac
             product, tuple(panels), f"{caption} The source product is not at hand, so the plain frame is missing."
         )
     last = frames[int(order[-1]), index]
-    gain = figures.difference_gain(plain, last)
+    gain = drawing.difference_gain(plain, last)
     label = f"× {alphas[order[-1]]:g} minus filmed, × {gain}"
-    panels.append(Panel(figures.difference(plain, last, gain), label))
+    panels.append(Panel(drawing.difference(plain, last, gain), label))
     return Picture(product, tuple(panels), f"{caption} The difference is drawn around mid-grey, enlarged {gain} times.")
 
 
@@ -235,11 +235,11 @@ def flow_picture(product: str, clip: Clip, parameters: Mapping[str, Any], face: 
         colour = flow_to_rgb(np.asarray(_at(clip, "flow", factor, index), float), scales.flow)
         panels.append(Panel(colour, f"flow {first} → {second}", photo=False))
         if bent:
-            strain = figures.heat(np.asarray(_at(clip, "strain", factor, index), float), scales.strain)
+            strain = drawing.heat(np.asarray(_at(clip, "strain", factor, index), float), scales.strain)
             panels.append(Panel(strain, f"strain {first} → {second}", photo=False))
-    panels.append(Panel(figures.flow_legend(LEGEND), f"radius {scales.flow:g} {unit}", photo=False, legend=True))
+    panels.append(Panel(drawing.flow_legend(LEGEND), f"radius {scales.flow:g} {unit}", photo=False, legend=True))
     if bent:
-        panels.append(Panel(figures.heat_legend(LEGEND), f"strain 0 to {scales.strain:g}", photo=False, legend=True))
+        panels.append(Panel(drawing.heat_legend(LEGEND), f"strain 0 to {scales.strain:g}", photo=False, legend=True))
     return Picture(product, tuple(panels), _flow_caption(clip, parameters, len(chosen), len(pairs), factor, unit))
 
 
@@ -292,14 +292,14 @@ def rois_picture(
     shown = names if len(names) <= NAMES_SHOWN else []
     panels = []
     for index, face, label in faces:
-        image = figures.enlarge(face, 2)
-        scaled = figures.scale_boxes(boxes[index], size, (image.shape[1], image.shape[0]))
-        panels.append(Panel(figures.draw_boxes(image, scaled, shown, width=2), label))
+        image = drawing.enlarge(face, 2)
+        scaled = drawing.scale_boxes(boxes[index], size, (image.shape[1], image.shape[0]))
+        panels.append(Panel(drawing.draw_boxes(image, scaled, shown, width=2), label))
     of = str(clip.attributes.get("of", "not recorded"))
     if row is not None and "patches" in clip:
-        images, scale = regions.patch_images(clip.lazy("patches")[row], of)
+        images, scale = patch_sheet.patch_images(clip.lazy("patches")[row], of)
         label = " ".join(["patches", _which(clip, row), f"({scale})" if scale else ""]).rstrip()
-        panels.append(Panel(regions.sheet(images, names), label, photo=of == "frames", sheet=True))
+        panels.append(Panel(patch_sheet.sheet(images, names), label, photo=of == "frames", sheet=True))
     width, height = size
     listed = f": {', '.join(names)}" if shown else ""
     counted = f"{len(names)} region{'s' if len(names) > 1 else ''}"

@@ -13,10 +13,10 @@ import numpy as np
 
 from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError
-from mer.report import figures
-from mer.report.figures import tile
-from mer.report.panels import Panel, Picture
-from mer.report.pictures import DRAWN, ClipReader, clip_pictures
+from mer.report import drawing
+from mer.report.clip_pictures import DRAWN, ClipReader, clip_pictures
+from mer.report.drawing import tile
+from mer.report.product_pictures import Panel, Picture
 
 WIDTH = 1800
 SIDE = 208
@@ -125,4 +125,4 @@ def _lines(images: Sequence[np.ndarray], width: int) -> list[list[np.ndarray]]:
 
 def _text(text: str, width: int, bold: bool = False) -> np.ndarray:
     height, line, size, weight = (22, 15, 0.55, 2) if bold else (17, 12, 0.42, 1)
-    return figures.text_strip(text.translate(PLAIN), width, height, (2, line), size, weight)
+    return drawing.text_strip(text.translate(PLAIN), width, height, (2, line), size, weight)

@@ -10,13 +10,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.ensemble import Ensemble, open_ensemble
-from mer.analysis.expressions import gather_track, spot_expressions
+from mer.analysis.expressions import spot_expressions
 from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.page import page_of
 from mer.analysis.parts import Part, align_part, plan, spot_part
 from mer.analysis.results import Result, write_results
+from mer.analysis.track import gather_track
 from mer.checking.progress import bar
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
@@ -129,12 +131,13 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -
         for seconds in _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update):
             clock.add(seconds)
     clock.lap()
-    track = gather_track(footage, parts, parts_folder)
-    curves, expressions = spot_expressions(footage, parts, ensemble, track, parts_folder)
+    video = AlignedVideo(footage, parts, parts_folder)
+    track = gather_track(video)
+    curves, expressions = spot_expressions(video, ensemble, track)
     clock.lap("score and name")
-    result = Result(footage, ensemble, track, curves, with_motion(expressions, parts, parts_folder))
+    result = Result(video, ensemble, track, curves, with_motion(expressions, video))
     written = write_results(result, folder)
-    write_text(folder / "page.html", page_of(result, parts, parts_folder))
+    write_text(folder / "page.html", page_of(result))
     clock.lap("pictures and page")
     rounded = {step: round(value, 2) for step, value in clock.seconds.items()}
     return {**written, "folder": str(folder), "cpu_seconds": rounded}

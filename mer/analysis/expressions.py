@@ -1,18 +1,17 @@
-"""From the parts of a video to one score along time, and to intervals with names."""
+"""From the features of a video's parts to one score along time, and to intervals with names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
+from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.ensemble import Ensemble
-from mer.analysis.footage import Footage
-from mer.analysis.parts import CLIP, DOUBTS, Part
-from mer.core.container import Clip, Container
+from mer.analysis.parts import DOUBTS
+from mer.analysis.track import Track
 from mer.core.errors import ClipError, MediaError
 from mer.spotting.data import blocks
 from mer.spotting.naming import Pairs
@@ -20,32 +19,6 @@ from mer.spotting.naming import Pairs
 WEAK = 0.5  # quality below which an interval is called doubtful
 NEAR_CUT = 2  # frames by which the landmarks' filter carries a cut to either side
 SEVERAL = "several faces in the picture: the largest and most central one is followed"
-
-
-@dataclass
-class Track:
-    """What is known of every frame of the grid.
-
-    Args:
-        quality: (T,) float32 0-1 of the alignment; 0 where no face was found.
-        lost: (T,) bool: the picture could not be decoded.
-        doubt: (T,) uint8: what alignment remarks on it, bits by `mer.analysis.parts.DOUBTS`.
-        cuts: first frames after a cut.
-        faces: most faces seen at once, by part.
-        failures: (first, last frame, reason) of parts without a result.
-    """
-
-    quality: np.ndarray
-    lost: np.ndarray
-    doubt: np.ndarray
-    cuts: list[int] = field(default_factory=list)
-    faces: dict[int, int] = field(default_factory=dict)
-    failures: list[tuple[int, int, str]] = field(default_factory=list)
-
-    @property
-    def blind(self) -> np.ndarray:
-        """(T,) bool: nothing can be said of this frame."""
-        return self.lost | (self.quality <= 0)
 
 
 @dataclass(frozen=True)
@@ -82,33 +55,7 @@ class Expression:
         return max(self.scores, key=lambda name: self.scores[name]) if self.scores else ""
 
 
-def gather_track(footage: Footage, parts: Sequence[Part], folder: Path) -> Track:
-    """Join what the aligned parts know of every frame.
-
-    Raises:
-        MediaError: no part shows a face.
-    """
-    count = len(footage)
-    track = Track(np.zeros(count, np.float32), np.zeros(count, bool), np.zeros(count, np.uint8))
-    for part in parts:
-        with Container(part.path(folder, "align")) as box:
-            if CLIP in box.failures:
-                track.failures.append((part.start, part.own - 1, box.failures[CLIP]))
-                continue
-            clip, place = box.clip(CLIP), slice(part.start, part.own)
-            for name in ("quality", "lost", "doubt"):
-                getattr(track, name)[place] = clip.read(name)[: part.own - part.start]
-            track.cuts += [part.start + int(c) for c in clip.read("cuts") if part.start + c < part.own]
-            track.faces[part.number] = int(clip.attributes["faces"])
-    if len(track.failures) == len(parts):
-        remedy = "name a video that shows a face from the front"
-        raise MediaError(footage.path, f"no face found: {track.failures[0][2]}", "a face in some frame", remedy)
-    return track
-
-
-def score_parts(
-    footage: Footage, parts: Sequence[Part], ensemble: Ensemble, kind: str, track: Track, folder: Path
-) -> tuple[np.ndarray, int]:
+def score_parts(video: AlignedVideo, ensemble: Ensemble, kind: str, track: Track) -> tuple[np.ndarray, int]:
     """Return the score (P,) float64 of every frame pair of the video, and the pair distance in frames.
 
     Pairs with a frame that shows no face, and pairs across a cut, get the lowest score: nothing is spotted in them.
@@ -116,19 +63,18 @@ def score_parts(
     Raises:
         MediaError: no part has features.
     """
-    name, distance, reasons = ensemble.features_of(kind), 0, []
+    footage, name, distance = video.footage, ensemble.features_of(kind), 0
     pieces: dict[int, np.ndarray] = {}
-    for part in parts:
-        with Container(part.path(folder, name)) as box:
-            if CLIP in box.failures:
-                reasons.append(box.failures[CLIP])
+    for part in video.parts:
+        with video.clip(part, name) as clip:
+            if clip is None:
                 continue
-            clip = box.clip(CLIP)
             distance = int(clip.attributes["distance"])
             traced = [ensemble.traces(kind, block) for block in blocks(clip.lazy("features"))]
             pieces[part.start] = np.concatenate(traced, axis=1)[:, : part.own - part.start]
     if not pieces:
-        raise MediaError(footage.path, f"nothing can be spotted: {reasons[0]}", "a longer video with a face")
+        reason = video.failure(video.parts[0], name)
+        raise MediaError(footage.path, f"nothing can be spotted: {reason}", "a longer video with a face")
     count = max(1, len(footage) - distance)
     traces = np.full((len(ensemble.spotters), count, next(iter(pieces.values())).shape[2]), np.nan)
     for start, piece in pieces.items():
@@ -154,15 +100,14 @@ def _hidden(track: Track, positions: int, distance: int) -> np.ndarray:
     return hidden
 
 
-def spot_expressions(
-    footage: Footage, parts: Sequence[Part], ensemble: Ensemble, track: Track, folder: Path
-) -> tuple[list[Curve], list[Expression]]:
+def spot_expressions(video: AlignedVideo, ensemble: Ensemble, track: Track) -> tuple[list[Curve], list[Expression]]:
     """Spot and name in a whole video; raises as `score_parts`."""
+    length, fps = len(video.footage), video.footage.fps
     curves: list[Curve] = []
     spotted: list[Expression] = []
     for kind in ensemble.kinds:
-        score, distance = score_parts(footage, parts, ensemble, kind, track, folder)
-        decoded, start = ensemble.decode(kind, score, len(footage), distance, footage.fps)
+        score, distance = score_parts(video, ensemble, kind, track)
+        decoded, start = ensemble.decode(kind, score, length, distance, fps)
         curves.append(Curve(kind, start, decoded.smoothed, decoded.threshold))
         for (first, last), peak, height in zip(
             decoded.intervals.tolist(), decoded.peaks.tolist(), decoded.heights.tolist(), strict=True
@@ -170,10 +115,9 @@ def spot_expressions(
             if track.blind[peak] or any(first < cut <= last for cut in track.cuts):
                 continue
             quality = float(track.quality[first : last + 1].min())
-            warnings = _warnings(parts, track, first, last, quality)
-            warnings += _cut_off(first, last, len(footage), distance)
+            warnings = _warnings(video, track, first, last, quality) + _cut_off(first, last, length, distance)
             spotted.append(Expression(kind, first, peak, last, height, quality, warnings))
-    named = [_named(one, parts, ensemble, footage.fps, folder) for one in strongest(spotted)]
+    named = [_named(one, video, ensemble) for one in strongest(spotted)]
     return curves, sorted(named, key=lambda e: (e.onset, e.offset, e.kind))
 
 
@@ -190,7 +134,7 @@ def strongest(expressions: Sequence[Expression]) -> list[Expression]:
     return kept
 
 
-def _warnings(parts: Sequence[Part], track: Track, first: int, last: int, quality: float) -> tuple[str, ...]:
+def _warnings(video: AlignedVideo, track: Track, first: int, last: int, quality: float) -> tuple[str, ...]:
     inside = slice(first, last + 1)
     warnings = []
     if track.blind[inside].any():
@@ -201,7 +145,7 @@ def _warnings(parts: Sequence[Part], track: Track, first: int, last: int, qualit
     # A smile changes the face as much as a hand in front of it, but is followed well.
     weak = {"hidden or changed"} if quality >= WEAK else set()
     warnings += [text for bit, (name, text) in enumerate(DOUBTS.items()) if bits >> bit & 1 and name not in weak]
-    if track.faces.get(owner(parts, first).number, 0) > 1:
+    if track.faces.get(video.part_at(first).number, 0) > 1:
         warnings.append(SEVERAL)
     return tuple(warnings)
 
@@ -212,28 +156,16 @@ def _cut_off(first: int, last: int, length: int, distance: int) -> tuple[str, ..
     return (f"cut off by the {'beginning' if early else 'end'} of the video",) if early or late else ()
 
 
-def owner(parts: Sequence[Part], frame: int) -> Part:
-    """Return the part that a frame of the grid belongs to."""
-    return next(part for part in parts if part.start <= frame < part.own)
-
-
-def _named(expression: Expression, parts: Sequence[Part], ensemble: Ensemble, fps: float, folder: Path) -> Expression:
+def _named(expression: Expression, video: AlignedVideo, ensemble: Ensemble) -> Expression:
     if not ensemble.classes:
         return expression
-    part = owner(parts, expression.onset)
-    method, keys = ensemble.keys_of(ensemble.features_of(expression.kind), fps)
-    with Container(part.path(folder, "align")) as box:
-        clip = box.clip(CLIP) if CLIP in box.clip_ids else None
-        # A face that is lost, or equal frames, leave nothing to name.
-        with suppress(ClipError):
-            values = _pair(clip, part, expression, {"method": method, **keys})
-            probabilities = ensemble.class_scores(expression.kind, values)
+    part = video.part_at(expression.onset)
+    first, second = expression.onset - part.start, expression.apex - part.start
+    method, keys = ensemble.keys_of(ensemble.features_of(expression.kind), video.footage.fps)
+    # A face that is lost, frames beyond the part, or equal frames, leave nothing to name.
+    with video.clip(part) as clip, suppress(ClipError):
+        if clip is not None and first < second < len(clip.lazy("frames")):
+            features = Pairs({"method": method, **keys})(clip, first, second)
+            probabilities = ensemble.class_scores(expression.kind, features)
             return replace(expression, scores=dict(zip(ensemble.classes, map(float, probabilities), strict=True)))
     return expression
-
-
-def _pair(clip: Clip | None, part: Part, expression: Expression, keys: Mapping[str, object]) -> np.ndarray:
-    first, second = expression.onset - part.start, expression.apex - part.start
-    if clip is None or second <= first or second >= len(clip.lazy("frames")):
-        raise ClipError(CLIP, "no pair of frames", "two frames of one part")
-    return Pairs(keys)(clip, first, second)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mer.analysis.expressions import Expression
 from mer.analysis.face_motion import GAIN, MotionPictures, motion_pictures, region_names
-from mer.analysis.parts import Part
 from mer.analysis.results import EVENTS, Result
 from mer.analysis.timeline import clock, timeline
 from mer.motion.colour import flow_to_rgb
@@ -37,17 +35,11 @@ class Card:
     classes: Chart | None
 
 
-def page_of(result: Result, parts: Sequence[Part], folder: Path) -> str:
-    """Return the page as HTML text.
-
-    Args:
-        result: of the video.
-        parts: of the video.
-        folder: their containers.
-    """
+def page_of(result: Result) -> str:
+    """Return the page of a video as HTML text."""
     models = result.ensemble
     shown = result.expressions[:SHOWN]
-    pictures = [motion_pictures(expression, parts, folder) for expression in shown]
+    pictures = [motion_pictures(expression, result.video) for expression in shown]
     scale = _scale([one for one in pictures if one is not None])
     cards = [_card(result, k, one, scale) for k, one in enumerate(pictures)]
     return render(

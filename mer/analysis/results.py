@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from mer import __version__
+from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.ensemble import Ensemble
-from mer.analysis.expressions import Curve, Expression, Track
+from mer.analysis.expressions import Curve, Expression
 from mer.analysis.face_motion import region_names
 from mer.analysis.footage import Footage
+from mer.analysis.track import Track
 from mer.core.atomic import write_text
 from mer.core.csvfile import write_csv
 
@@ -27,11 +29,16 @@ COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "co
 class Result:
     """Everything that is known of one video."""
 
-    footage: Footage
+    video: AlignedVideo
     ensemble: Ensemble
     track: Track
     curves: Sequence[Curve]
     expressions: Sequence[Expression]
+
+    @property
+    def footage(self) -> Footage:
+        """What was filmed."""
+        return self.video.footage
 
     def when(self, frame: int) -> float:
         """Return the time of a frame of the grid in seconds."""

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mer.core.errors import ConfigError
-from mer.core.images import write_image
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.config_files import read_configs
 from mer.planning.report_inputs import sources
-from mer.report.show_clip import show_clip
 
 
 def draw_clip(
@@ -31,6 +29,10 @@ def draw_clip(
         ConfigError: the configuration, the dataset or the clip does not exist.
         ContainerError: no product of the clip was made yet.
     """
+    # Planning stays light: drawing needs OpenCV.
+    from mer.core.images import write_image
+    from mer.report.show_clip import show_clip
+
     where = " + ".join(map(str, configs))
     catalog = Catalog(parse(read_configs(configs), where))
     if dataset not in catalog.config.datasets:

@@ -22,6 +22,7 @@ from mer.analysis.track import gather_track
 from mer.checking.progress import bar
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
+from mer.report.wording import counted
 
 Log = Callable[[str], None]
 Update = Callable[[int, int], None]
@@ -97,8 +98,8 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
             folder = options.output / _unused(footage, taken)
             analysed.append(analyze(footage, folder, ensemble, options.jobs))
             seconds = ", ".join(f"{step} {value:.1f}" for step, value in analysed[-1]["cpu_seconds"].items())
-            count = len(analysed[-1]["intervals"])
-            log(f"{video}: {count} interval{'s' * (count != 1)}, {folder / 'page.html'} (CPU-seconds: {seconds})")
+            spotted = counted(len(analysed[-1]["intervals"]), "interval")
+            log(f"{video}: {spotted}, {folder / 'page.html'} (CPU-seconds: {seconds})")
         except MerError as error:
             analysed.append({"video": str(video), "error": error.line()})
             log(f"mer: {error.line()}")

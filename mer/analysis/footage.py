@@ -14,6 +14,7 @@ from mer.analysis.video_seeking import Listing, frames_at, list_frames, reduced
 from mer.core.errors import DatasetError, MediaError
 from mer.core.images import image_size, list_images, read_image
 from mer.datasets.annotations import safe_id
+from mer.report.wording import counted
 
 LONGEST = 1280  # pixels of the longer side; a face that fills a tenth of it is as large as the crop
 SMALL_FACE = 110.0  # pixels below which a larger picture is worth its time
@@ -196,7 +197,7 @@ def _needed(small: Footage, full: int) -> int:
 def _grid(path: Path, seconds: np.ndarray, limit: float | None) -> tuple[float, np.ndarray, list[str]]:
     """Return the frame rate, the index of the frame at every place of the grid, and remarks."""
     if len(seconds) < 2 or seconds[-1] <= 0:
-        raise MediaError(path, f"{len(seconds)} frame{'s' * (len(seconds) != 1)}", "a moving picture")
+        raise MediaError(path, counted(len(seconds), "frame"), "a moving picture")
     steps = np.diff(seconds)
     usual = float(np.median(steps))
     even = bool((np.abs(steps - usual) <= UNEVEN * usual).all())

@@ -9,13 +9,13 @@ import numpy as np
 
 from mer.analysis.expressions import Expression
 from mer.analysis.face_motion import GAIN, MotionPictures, motion_pictures, region_names
-from mer.analysis.results import EVENTS, Result
+from mer.analysis.results import Result
 from mer.analysis.timeline import clock, timeline
 from mer.motion.colour import flow_to_rgb
 from mer.report import drawing
 from mer.report.charts import Chart, bar_chart
 from mer.report.html import render
-from mer.report.product_pictures import Embedded, Panel, embedded
+from mer.report.product_pictures import EVENTS, Embedded, Panel, embedded
 from mer.report.wording import counted
 
 SHOWN = 60

@@ -19,8 +19,8 @@ from mer.analysis.footage import Footage
 from mer.analysis.track import Track
 from mer.core.atomic import write_text
 from mer.core.csvfile import write_csv
+from mer.report.product_pictures import EVENTS
 
-EVENTS = ("onset", "apex", "offset")
 COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "confidence", "onset_s", "apex_s",
            "offset_s", "quality", "warnings")  # fmt: skip
 

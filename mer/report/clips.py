@@ -12,7 +12,7 @@ from mer.core.sample import Sample, subject_key
 from mer.report.clip_pictures import DRAWN, ClipReader, choose_clips, clip_pictures, common_scales, label_of
 from mer.report.data import Dataset
 from mer.report.origin import ProductRecord
-from mer.report.product_pictures import Embedded, Scales, embedded
+from mer.report.product_pictures import EVENTS, Embedded, Scales, embedded
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ def flow_scales(readers: Sequence[ClipReader]) -> dict[str, Scales]:
 def annotation(sample: Sample) -> str:
     """Return what the database says of a clip, in one line."""
     label = label_of(sample)
-    events = [
-        f"{name} {getattr(sample, name)}" for name in ("onset", "apex", "offset") if getattr(sample, name) is not None
-    ]
+    events = [f"{name} {getattr(sample, name)}" for name in EVENTS if getattr(sample, name) is not None]
     parts = [f"subject {sample.subject}", label or "no label"]
     if sample.emotion_3 and sample.emotion_3 != label:
         parts.append(f"{sample.emotion_3} of three classes")

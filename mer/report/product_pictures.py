@@ -15,6 +15,7 @@ import numpy as np
 from mer.core.container import Clip
 from mer.motion.colour import flow_to_rgb
 from mer.report import drawing, patch_sheet
+from mer.report.wording import counted
 
 EVENTS = ("onset", "apex", "offset")
 FRAMES_SHOWN = 10
@@ -247,7 +248,7 @@ def _flow_caption(
     clip: Clip, parameters: Mapping[str, Any], chosen: int, count: int, factor: int | None, unit: str
 ) -> str:
     height, width = clip.lazy("flow").shape[-2:]
-    shown = f"{chosen} of {count} pairs" if chosen < count else f"{count} pair{'s' if count > 1 else ''}"
+    shown = f"{chosen} of {count} pairs" if chosen < count else counted(count, "pair")
     lengths = "pixels" if unit == "px" else "shares of the range of each published channel"
     strain = (
         f"strain in {'pixels per pixel' if unit == 'px' else 'shares of its range'}"
@@ -302,8 +303,8 @@ def rois_picture(
         panels.append(Panel(patch_sheet.sheet(images, names), label, photo=of == "frames", sheet=True))
     width, height = size
     listed = f": {', '.join(names)}" if shown else ""
-    counted = f"{len(names)} region{'s' if len(names) > 1 else ''}"
-    caption = f"{counted}, cut from the array {of} of {width} × {height} px{listed}. {describe(parameters)}."
+    of_what = f"the array {of} of {width} × {height} px{listed}"
+    caption = f"{counted(len(names), 'region')}, cut from {of_what}. {describe(parameters)}."
     if not faces:
         caption += " No product with face crops is at hand, so the regions are not drawn."
     return Picture(product, tuple(panels), caption)

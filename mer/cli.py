@@ -208,7 +208,7 @@ def show(
     width: Annotated[int, typer.Option(help="Width of the picture, pixels.", min=600, max=20_000)] = 1800,
 ) -> None:
     """Draw every product of one clip: aligned frames, magnified apex, flow, ROIs on the face with their patches."""
-    from mer.reporting import draw_clip
+    from mer.planning.show import draw_clip
 
     typer.echo(f"wrote {draw_clip(config or [Path('config.yaml')], dataset, clip, out, only or (), width)}")
 

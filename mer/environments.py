@@ -16,8 +16,9 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
         "snakemake", "snakemake-executor-plugin-slurm", "pygments", "pandas", "openpyxl", "xlrd", "pydantic", "pyyaml",
     ),
     "preprocess": (
-        "av", "dlib-bin", "face_recognition_models", "h5py", "matplotlib", "numpy", "opencv-contrib-python-headless",
-        "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "scikit-image", "scipy", "typer", "xlrd",
+        "av", "dlib-bin", "face_recognition_models", "h5py", "jinja2", "markupsafe", "matplotlib", "numpy",
+        "opencv-contrib-python-headless", "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "scikit-image", "scipy",
+        "typer", "xlrd",
     ),
     "torch": (
         "h5py", "numba", "numpy", "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "safetensors", "scikit-learn",

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from mer.analysis.find import find, gather_track
+from mer.analysis.aligned_video import AlignedVideo
+from mer.analysis.ensemble import Ensemble, open_ensemble
+from mer.analysis.expressions import spot_expressions
+from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
-from mer.analysis.models import Models, open_models
-from mer.analysis.motion import measured
-from mer.analysis.page import render
+from mer.analysis.page import page_of
 from mer.analysis.parts import Part, align_part, plan, spot_part
-from mer.analysis.tables import Result, write_tables
+from mer.analysis.results import Result, write_results
+from mer.analysis.track import gather_track
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
 from mer.core.progress import bar
+from mer.report.wording import counted
 
 Log = Callable[[str], None]
 Update = Callable[[int, int], None]
@@ -63,11 +66,17 @@ class Clock:
     seconds: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.process_time)
 
-    def lap(self, step: str) -> None:
-        """Count the time since the last lap as that of `step`."""
+    def lap(self, step: str = "") -> None:
+        """Count the time since the last lap as that of `step`, or as nobody's."""
         now = time.process_time()
-        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._last
+        if step:
+            self.add({step: now - self._last})
         self._last = now
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Count what another clock measured."""
+        for step, value in seconds.items():
+            self.seconds[step] = self.seconds.get(step, 0.0) + value
 
 
 def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[list[dict[str, Any]], bool]:
@@ -80,21 +89,21 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
     Raises:
         ModelError: the models cannot be used.
     """
-    models = open_models(options.experiment)
-    found: list[dict[str, Any]] = []
+    ensemble = open_ensemble(options.experiment)
+    analysed: list[dict[str, Any]] = []
     taken: set[str] = set()
     for video in videos:
         try:
             footage = open_footage(video, options.fps, options.fps_limit)
             folder = options.output / _unused(footage, taken)
-            found.append(analyze(footage, folder, models, options.jobs))
-            seconds = ", ".join(f"{step} {value:.1f}" for step, value in found[-1]["cpu_seconds"].items())
-            count = len(found[-1]["intervals"])
-            log(f"{video}: {count} interval{'s' * (count != 1)}, {folder / 'page.html'} (CPU-seconds: {seconds})")
+            analysed.append(analyze(footage, folder, ensemble, options.jobs))
+            seconds = ", ".join(f"{step} {value:.1f}" for step, value in analysed[-1]["cpu_seconds"].items())
+            spotted = counted(len(analysed[-1]["intervals"]), "interval")
+            log(f"{video}: {spotted}, {folder / 'page.html'} (CPU-seconds: {seconds})")
         except MerError as error:
-            found.append({"video": str(video), "error": error.line()})
+            analysed.append({"video": str(video), "error": error.line()})
             log(f"mer: {error.line()}")
-    return found, not any("error" in one for one in found)
+    return analysed, not any("error" in one for one in analysed)
 
 
 def _unused(footage: Footage, taken: set[str]) -> str:
@@ -104,7 +113,7 @@ def _unused(footage: Footage, taken: set[str]) -> str:
     return name
 
 
-def analyze(footage: Footage, folder: Path, models: Models, jobs: int = 1) -> dict[str, Any]:
+def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -> dict[str, Any]:
     """Analyse one video and write `analysis.json`, `intervals.csv`, `scores.csv` and `page.html` into `folder`.
 
     What is finished in `folder/parts` is used again when it was made from the same video with equal parameters.
@@ -114,36 +123,36 @@ def analyze(footage: Footage, folder: Path, models: Models, jobs: int = 1) -> di
         StorageError: the disk is full.
     """
     clock, parts_folder = Clock(), folder / "parts"
-    overlap = models.longest(footage.fps) + _reach(models, footage.fps)
+    overlap = ensemble.longest(footage.fps) + _reach(ensemble, footage.fps)
     parts = plan(len(footage), footage.fps, overlap)
-    features = {name: models.keys_of(name, footage.fps) for name in models.features}
-    align = (models.training.method, dict(models.training.align))
+    features = {name: ensemble.keys_of(name, footage.fps) for name in ensemble.features}
+    align = (ensemble.training.method, dict(ensemble.training.align))
     works = [Work(footage, part, parts_folder, align, features) for part in parts]
     with bar(footage.path.name) as update:
-        spent = _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update)
-    clock.lap("spent")
-    track = gather_track(footage, parts, parts_folder)
-    curves, expressions = find(footage, parts, models, track, parts_folder)
+        for seconds in _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update):
+            clock.add(seconds)
+    clock.lap()
+    video = AlignedVideo(footage, parts, parts_folder)
+    track = gather_track(video)
+    curves, expressions = spot_expressions(video, ensemble, track)
     clock.lap("score and name")
-    result = Result(footage, models, track, curves, measured(expressions, parts, parts_folder))
-    written = write_tables(result, folder)
-    write_text(folder / "page.html", render(result, parts, parts_folder))
+    result = Result(video, ensemble, track, curves, with_motion(expressions, video))
+    written = write_results(result, folder)
+    write_text(folder / "page.html", page_of(result))
     clock.lap("pictures and page")
-    seconds = {**spent, **{step: value for step, value in clock.seconds.items() if step != "spent"}}
-    rounded = {step: round(value, 2) for step, value in seconds.items()}
+    rounded = {step: round(value, 2) for step, value in clock.seconds.items()}
     return {**written, "folder": str(folder), "cpu_seconds": rounded}
 
 
-def _reach(models: Models, fps: float) -> int:
+def _reach(ensemble: Ensemble, fps: float) -> int:
     """Return the longest pair distance in frames, and one frame more."""
-    keys = [models.keys_of(name, fps)[1] for name in models.features]
+    keys = [ensemble.keys_of(name, fps)[1] for name in ensemble.features]
     return 1 + max(int(key.get("distance_frames") or max(1, round(key["distance"] * fps))) for key in keys)
 
 
-def _in_turn(works: Sequence[Work], update: Update | None) -> dict[str, float]:
+def _in_turn(works: Sequence[Work], update: Update | None) -> Iterator[dict[str, float]]:
     total = PASSES * sum(work.part.stop - work.part.start for work in works)
     done = 0
-    spent: dict[str, float] = {}
 
     def step(count: int = 1) -> None:
         nonlocal done
@@ -152,29 +161,27 @@ def _in_turn(works: Sequence[Work], update: Update | None) -> dict[str, float]:
             update(min(done, total), total)
 
     for work in works:
-        for name, value in do(work, step).items():
-            spent[name] = spent.get(name, 0.0) + value
+        yield work_on(work, step)
         step(work.part.stop - work.part.start)
-    return spent
 
 
-def _together(works: Sequence[Work], jobs: int, update: Update | None) -> dict[str, float]:
-    spent: dict[str, float] = {}
+def _together(works: Sequence[Work], jobs: int, update: Update | None) -> Iterator[dict[str, float]]:
     with ProcessPoolExecutor(min(jobs, len(works)), mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(do, work) for work in works]
+        waiting = [pool.submit(work_on, work) for work in works]
         for done, one in enumerate(as_completed(waiting), 1):
-            for name, value in one.result().items():
-                spent[name] = spent.get(name, 0.0) + value
+            yield one.result()
             if update is not None:
                 update(done, len(works))
-    return spent
 
 
-def do(work: Work, step: Callable[[], None] | None = None) -> dict[str, float]:
+def work_on(work: Work, step: Callable[[], None] | None = None) -> dict[str, float]:
     """Align a part and compute its features; return the CPU-seconds of both."""
-    from mer.analysis.threads import one_thread
+    import cv2
+    import torch
 
-    one_thread()
+    # Small pictures are not worth a thread each: threads that wait for one another cost more.
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     clock = Clock()
     align_part(work.footage, work.part, *work.align, work.folder, step or _nothing)
     clock.lap("align")

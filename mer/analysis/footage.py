@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mer.analysis.seek import Listing, frames_at, list_frames, reduced
+from mer.analysis.video_seeking import Listing, frames_at, list_frames, reduced
 from mer.core.errors import DatasetError, MediaError
 from mer.core.images import image_size, list_images, read_image
 from mer.datasets.annotations import safe_id
+from mer.report.wording import counted
 
 LONGEST = 1280  # pixels of the longer side; a face that fills a tenth of it is as large as the crop
 SMALL_FACE = 110.0  # pixels below which a larger picture is worth its time
@@ -102,8 +104,11 @@ def open_footage(path: Path, fps: float | None = None, limit: float | None = Non
         MediaError: nothing there, no video in it, or nothing that can be decoded.
         DatasetError: a folder without numbered images, or whose frame rate nobody knows.
     """
-    if path.is_dir():
-        return _folder(path, fps, limit)
+    whole = _folder(path, fps) if path.is_dir() else _video(path, fps)
+    return _reduced(_on_grid(whole, limit))
+
+
+def _video(path: Path, fps: float | None) -> Footage:
     listing = list_frames(path)
     seconds, remarks = listing.seconds, []
     if fps is not None:
@@ -112,14 +117,11 @@ def open_footage(path: Path, fps: float | None = None, limit: float | None = Non
         remarks.append(f"turned by {listing.info.rotation} degrees, as its header asks")
     if listing.missing:
         remarks.append(f"{listing.missing} frames that its header promises are missing at the end")
-    rate, indices, more = _grid(path, seconds, limit)
-    size = (listing.info.width, listing.info.height)
-    numbers = np.arange(len(seconds))
-    found = _Medium(path, size, listing, (), numbers, seconds, _digest([path]))
-    return _footage(found, rate, indices, (*remarks, *more))
+    known = {"size": (listing.info.width, listing.info.height), "digest": _digest([path]), "remarks": tuple(remarks)}
+    return _whole(path, seconds, numbers=np.arange(len(seconds)), listing=listing, **known)
 
 
-def _folder(path: Path, fps: float | None, limit: float | None) -> Footage:
+def _folder(path: Path, fps: float | None) -> Footage:
     files = list_images(path)
     if not files:
         raise DatasetError(path, "holds no numbered image", "img001.jpg, img002.jpg …, or name a video")
@@ -129,49 +131,39 @@ def _folder(path: Path, fps: float | None, limit: float | None) -> Footage:
     seconds = (numbers - numbers[0]) / fps
     absent = int(numbers[-1] - numbers[0] + 1 - len(numbers))
     remarks = (f"{absent} numbers of the folder have no file",) if absent else ()
-    rate, indices, more = _grid(path, seconds, limit)
     names = tuple(files.values())
-    digest = _digest([path / names[0], path / names[-1]], "\n".join(names))
-    found = _Medium(path, image_size(path / names[0]), None, names, numbers, seconds, digest)
-    return _footage(found, rate, indices, (*remarks, *more))
+    first, last = path / names[0], path / names[-1]
+    known = {"size": image_size(first), "digest": _digest([first, last], "\n".join(names)), "remarks": remarks}
+    return _whole(path, seconds, numbers=numbers, files=names, **known)
 
 
-@dataclass(frozen=True)
-class _Medium:
-    path: Path
-    size: tuple[int, int]
-    listing: Listing | None
-    files: tuple[str, ...]
-    numbers: np.ndarray
-    seconds: np.ndarray
-    digest: str
+def _whole(path: Path, seconds: np.ndarray, **known: Any) -> Footage:
+    """Return footage with every frame at its own time; rate and reduction are settled later."""
+    count = len(seconds)
+    later: dict[str, Any] = {"fps": 0.0, "indices": np.arange(count), "holes": np.zeros(count), "longest": LONGEST}
+    return Footage(name=safe_id(path.resolve().name), path=path, seconds=seconds, **later, **known)
 
 
-def _footage(found: _Medium, rate: float, indices: np.ndarray, remarks: tuple[str, ...]) -> Footage:
-    def at(longest: int, *more: str) -> Footage:
-        return Footage(
-            name=safe_id(found.path.resolve().name),
-            path=found.path,
-            fps=rate,
-            indices=indices,
-            numbers=found.numbers[indices],
-            seconds=found.seconds[indices],
-            holes=_holes(found.seconds, rate, len(indices)),
-            size=found.size,
-            longest=longest,
-            digest=found.digest,
-            remarks=(*remarks, *more),
-            listing=found.listing,
-            files=found.files,
-        )
+def _on_grid(whole: Footage, limit: float | None) -> Footage:
+    rate, indices, remarks = _grid(whole.path, whole.seconds, limit)
+    return replace(
+        whole,
+        fps=rate,
+        indices=indices,
+        numbers=whole.numbers[indices],
+        seconds=whole.seconds[indices],
+        holes=_holes(whole.seconds, rate, len(indices)),
+        remarks=(*whole.remarks, *remarks),
+    )
 
-    full = max(found.size)
-    if full <= LONGEST:
-        return at(full)
-    longest = _needed(at(LONGEST), full)
-    return at(longest, f"pictures of {found.size[0]} x {found.size[1]} reduced to {longest} pixels") if (
-        longest < full
-    ) else at(full)  # fmt: skip
+
+def _reduced(footage: Footage) -> Footage:
+    full = max(footage.size)
+    longest = _needed(footage, full) if full > LONGEST else full
+    if longest == full:
+        return replace(footage, longest=full)
+    remark = f"pictures of {footage.size[0]} x {footage.size[1]} reduced to {longest} pixels"
+    return replace(footage, longest=longest, remarks=(*footage.remarks, remark))
 
 
 def _holes(seconds: np.ndarray, rate: float, count: int) -> np.ndarray:
@@ -194,9 +186,9 @@ def _needed(small: Footage, full: int) -> int:
         if image is None:
             continue
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        found = detect(grey, "hog", 1)
-        if len(found):
-            box = choose(found, grey.shape)
+        faces = detect(grey, "hog", 1)
+        if len(faces):
+            box = choose(faces, grey.shape)
             side = float(box[2] - box[0])
             return small.longest if side >= SMALL_FACE else min(full, round(small.longest * SMALL_FACE / side))
     return small.longest
@@ -205,7 +197,7 @@ def _needed(small: Footage, full: int) -> int:
 def _grid(path: Path, seconds: np.ndarray, limit: float | None) -> tuple[float, np.ndarray, list[str]]:
     """Return the frame rate, the index of the frame at every place of the grid, and remarks."""
     if len(seconds) < 2 or seconds[-1] <= 0:
-        raise MediaError(path, f"{len(seconds)} frame{'s' * (len(seconds) != 1)}", "a moving picture")
+        raise MediaError(path, counted(len(seconds), "frame"), "a moving picture")
     steps = np.diff(seconds)
     usual = float(np.median(steps))
     even = bool((np.abs(steps - usual) <= UNEVEN * usual).all())
@@ -228,10 +220,10 @@ def _digest(paths: list[Path], text: str = "") -> str:
     """Return 16 hex digits of sizes, times of change, and the first and last MiB: reading all of it takes too long."""
     digest = hashlib.sha256(text.encode())
     for path in paths:
-        found = path.stat()
-        digest.update(f"{found.st_size} {found.st_mtime_ns}".encode())
+        stat = path.stat()
+        digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
         with path.open("rb") as handle:
             digest.update(handle.read(1 << 20))
-            handle.seek(max(0, found.st_size - (1 << 20)))
+            handle.seek(max(0, stat.st_size - (1 << 20)))
             digest.update(handle.read())
     return digest.hexdigest()[:16]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mer.analysis.footage import Footage
-from mer.analysis.watch import Watch, filled
+from mer.analysis.shot_cuts import CutDetector, filled
 from mer.core.container import ClipWriter, Container, ContainerWriter, file_digest
 from mer.core.errors import ClipError, ContainerError, MediaError
 from mer.core.registry import load
@@ -103,7 +103,7 @@ def align_part(footage: Footage, part: Part, method: str, given: Mapping[str, An
 
 
 def _align(footage: Footage, part: Part, module: Any, params: Any, out: ClipWriter, step: Step) -> None:
-    watch = Watch()
+    watch = CutDetector()
 
     def opened(start: int) -> Any:
         pictures = footage.frames(part.start, part.stop)

@@ -1,14 +1,14 @@
-"""The score along a video as SVG: rows of a minute, with thresholds, intervals, and where nothing can be seen."""
+"""The score along a video: rows of a minute, with thresholds, intervals, and where nothing can be seen."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from mer.analysis.find import Curve
-from mer.analysis.tables import Result
-from mer.report.charts import WIDTH
-from mer.report.markup import Markup, folded, join, tag
-from mer.report.spotting import thinned
+from mer.analysis.expressions import Curve
+from mer.analysis.results import Result
+from mer.report.charts import WIDTH, Chart, Scale, score_scale
 
 LEFT, TOP, HEIGHT = 30.0, 16.0, 118.0
 BOTTOM = HEIGHT - 26.0
@@ -17,88 +17,70 @@ SHOWN = 4
 TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def timeline(result: Result) -> Markup:
-    """Return every kind's score along the video: intervals are numbered as in the table."""
-    return join(_of_kind(result, curve) for curve in result.curves)
+@dataclass(frozen=True)
+class Timeline:
+    """The score of one kind along a video; many rows are `folded` below one of the whole."""
+
+    kind: str
+    rows: list[Chart]
+    folded: list[Chart]
 
 
-def _of_kind(result: Result, curve: Curve) -> Markup:
+def timeline(result: Result, curve: Curve) -> Timeline:
+    """Return one kind's score along the video: intervals are numbered as in the table."""
     seconds = result.footage.duration
     edges = np.arange(0.0, max(seconds - 1e-6, 1e-6), ROW).tolist()
     spans = [(start, min(start + ROW, seconds)) for start in edges]
     if len(spans) > 1 and spans[-1][1] - spans[-1][0] < ROW / 4:
         spans[-2:] = [(spans[-2][0], seconds)]
     rows = [_row(result, curve, *span) for span in spans]
-    head = tag("h3", f"{curve.kind}-expressions")
     if len(rows) <= SHOWN:
-        return join([head, *rows])
-    whole = _row(result, curve, 0.0, seconds)
-    return join([head, whole, folded("Minute by minute", *rows)])
+        return Timeline(curve.kind, rows, [])
+    return Timeline(curve.kind, [_row(result, curve, 0.0, seconds)], rows)
 
 
-def _row(result: Result, curve: Curve, start: float, stop: float) -> Markup:
+def _row(result: Result, curve: Curve, start: float, stop: float) -> Chart:
     fps = result.footage.fps
-    top = max(float(curve.score.max()), curve.threshold) * 1.06 or 1.0
-    low = min(0.0, float(curve.score.min()))
-
-    def x(seconds: float) -> float:
-        return LEFT + (WIDTH - LEFT - 8) * (min(max(seconds, start), stop) - start) / (stop - start)
-
-    def y(value: float) -> float:
-        return TOP + (BOTTOM - TOP) * (1 - (value - low) / (top - low))
-
-    def band(a: int, b: int, *children: Markup, **more: object) -> Markup | None:
-        left, right = x(a / fps), x((b + 1) / fps)
-        if (b + 1) / fps <= start or a / fps >= stop:
-            return None
-        return tag("rect", *children, x=left, width=max(right - left, 1.5), **more)
-
-    shapes: list[Markup | None] = []
-    for a, b, reason in result.gaps():
-        shapes.append(band(a, b, tag("title", f"{reason}: {a / fps:.2f} to {b / fps:.2f} s"), y=TOP,
-                           height=BOTTOM - TOP, class_="gap"))  # fmt: skip
-    for number, found in enumerate(result.expressions, 1):
-        if found.kind == curve.kind:
-            tip = f"{number}: {found.onset / fps:.2f} to {found.offset / fps:.2f} s"
-            kind = "found doubtful" if found.warnings else "found"
-            block = band(found.onset, found.offset, tag("title", tip), y=TOP, height=BOTTOM - TOP, class_=kind)
-            shapes.append(block)
-            if block is not None:
-                at = x(found.apex / fps)
-                shapes.append(tag("text", str(number), x=at, y=TOP - 4, class_="mid number"))
-                shapes.append(tag("circle", cx=at, cy=y(found.confidence), r=3, class_="dot"))
-    shapes += [tag("line", x1=x(c / fps), x2=x(c / fps), y1=TOP, y2=BOTTOM, class_="cut")
-               for c in result.track.cuts if start <= c / fps <= stop]  # fmt: skip
-    level = y(curve.threshold)
-    shapes.append(tag("line", x1=LEFT, x2=WIDTH - 8, y1=level, y2=level, class_="level"))
-    shapes.append(tag("text", f"{curve.threshold:.2f}", x=LEFT - 4, y=level + 4, class_="tick end"))
-    shapes += [_line(curve, fps, start, stop, x, y), *_axis(start, stop, x)]
+    x, y = Scale(start, stop, LEFT, WIDTH - 8), score_scale(curve.score, curve.threshold, 1.06, TOP, BOTTOM)
     title = f"score of {curve.kind}-expressions from {start:.0f} to {stop:.0f} s"
-    return tag("svg", *shapes, viewBox=f"0 0 {WIDTH} {HEIGHT:g}", role="img", aria_label=title, class_="chart timeline")
+    chart = Chart(title, HEIGHT, "chart timeline")
 
+    def band(first: int, last: int, kind: str, tip: str) -> bool:
+        shown = (last + 1) / fps > start and first / fps < stop
+        if shown:
+            chart.block(x(first / fps), x((last + 1) / fps), TOP, BOTTOM - TOP, kind, tip, least=1.5)
+        return shown
 
-def _line(curve: Curve, fps: float, start: float, stop: float, x: object, y: object) -> Markup:
-    assert callable(x) and callable(y)
+    for first, last, reason in result.gaps():
+        band(first, last, "gap", f"{reason}: {first / fps:.2f} to {last / fps:.2f} s")
+    for number, one in enumerate(result.expressions, 1):
+        tip = f"{number}: {one.onset / fps:.2f} to {one.offset / fps:.2f} s"
+        style = "spotted doubtful" if one.warnings else "spotted"
+        if one.kind == curve.kind and band(one.onset, one.offset, style, tip):
+            chart.text(x(one.apex / fps), TOP - 4, str(number), "mid number")
+            chart.dot(x(one.apex / fps), y(one.confidence), 3)
+    for cut in result.track.cuts:
+        if start <= cut / fps <= stop:
+            chart.line(x(cut / fps), TOP, x(cut / fps), BOTTOM, "cut")
+    level = y(curve.threshold)
+    chart.line(LEFT, level, x.stop, level, "level")
+    chart.text(LEFT - 4, level + 4, f"{curve.threshold:.2f}", "tick end")
     seconds = (np.arange(len(curve.score)) + curve.start) / fps
     inside = (seconds >= start) & (seconds <= stop)
-    if not inside.any():
-        return Markup("")
-    points = zip(*thinned(seconds[inside], curve.score[inside]), strict=True)
-    return tag("polyline", points=" ".join(f"{x(s):.1f},{y(v):.1f}" for s, v in points), class_="curve")
+    if inside.any():
+        chart.curve(x, y, seconds[inside], curve.score[inside])
+    chart.line(LEFT, BOTTOM, x.stop, BOTTOM, "grid")
+    chart.axis(x, _ticks(start, stop), BOTTOM, BOTTOM + 4, below=12)
+    return chart
 
 
-def _axis(start: float, stop: float, x: object) -> list[Markup]:
-    assert callable(x)
+def _ticks(start: float, stop: float) -> list[tuple[float, str]]:
+    """Return round times in a row, at most about a dozen, with their labels."""
     step = next((tick for tick in TICKS if (stop - start) / tick <= 12), 30.0)
     while (stop - start) / step > 14:
         step *= 2
-    found = [tag("line", x1=LEFT, x2=WIDTH - 8, y1=BOTTOM, y2=BOTTOM, class_="grid")]
-    first = int(np.ceil(start / step - 1e-9))
-    for k in range(first, int(stop / step + 1e-9) + 1):
-        at = k * step
-        found.append(tag("line", x1=x(at), x2=x(at), y1=BOTTOM, y2=BOTTOM + 4, class_="grid"))
-        found.append(tag("text", clock(at, step), x=x(at), y=BOTTOM + 16, class_="tick mid"))
-    return found
+    places = range(int(np.ceil(start / step - 1e-9)), int(stop / step + 1e-9) + 1)
+    return [(place * step, clock(place * step, step)) for place in places]
 
 
 def clock(seconds: float, step: float = 0.01) -> str:

@@ -207,6 +207,6 @@ def score_block(catalog: Catalog, experiment: str) -> str:
 
 
 def report_code() -> str:
-    """Return the digest of the report's code and of its page."""
-    code = code_digest("mer.report.build", "mer.reporting")
-    return with_files(code, *(PACKAGE / "report" / name for name in ("page.css", "page.html")))
+    """Return the digest of the report's code and of its templates."""
+    code = code_digest("mer.report.build", "mer.planning.report_inputs")
+    return with_files(code, *sorted((PACKAGE / "report" / "templates").iterdir()))

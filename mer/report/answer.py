@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mer.report.markup import Markup, join, tag
-from mer.report.scores import Score, verdict
-from mer.report.tables import number
+from mer.report.scores import Score
+from mer.report.wording import number
 
 READINGS = {
-    "above": "above chance: the whole interval lies beyond what random labels reach",
-    "unclear": "not clearly above chance: the interval reaches into the range of random labels",
-    "chance": "no better than chance",
+    "above": "Above chance: the whole interval lies beyond what random labels reach.",
+    "unclear": "Not clearly above chance: the interval reaches into the range of random labels.",
+    "chance": "No better than chance.",
 }
+NO_LEAK = "Labels were permuted, and the score stays at chance: no sign of a leak."
+LEAK = "Labels were permuted, yet the score is above chance: look for a leak."
+OF_ONE = {"above": "scores above chance", "unclear": "is not clearly above chance", "chance": "is at chance level"}
 
 HELD_OUT = {
     "loso": "each subject held out once",
@@ -21,46 +24,43 @@ HELD_OUT = {
 }
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The sentence on one experiment, in the pieces that the page sets apart, and the warnings below it."""
+
+    name: str
+    score: float
+    facts: str
+    reading: str
+    good: bool
+    warnings: Sequence[str]
+
+
 def title(pooled: Sequence[Score]) -> str:
     """Return the page's first line: how many experiments on true labels are above chance."""
-    true = [score for score in pooled if score.experiment.inputs.labels == "true"]
+    true = [score for score in pooled if not score.experiment.permuted]
     if not true:
         return "No experiment was scored" if not pooled else "Only experiments on permuted labels were scored"
-    above = sum(verdict(score) == "above" for score in true)
     if len(true) == 1:
-        name = true[0].experiment.name
-        found = {
-            "above": "scores above chance",
-            "unclear": "is not clearly above chance",
-            "chance": "is at chance level",
-        }
-        return f"{name} {found[verdict(true[0])]}: UF1 {number(true[0].value['uf1'])}"
+        return f"{true[0].experiment.name} {OF_ONE[true[0].verdict]}: UF1 {number(true[0].value['uf1'])}"
+    above = sum(score.verdict == "above" for score in true)
     return f"{above} of {len(true)} experiments score above chance"
 
 
-def sentence(score: Score) -> Markup:
-    """Return one sentence on a pooled score."""
-    experiment, metrics = score.experiment, score.experiment.metrics
-    seeds = len(metrics["seeds"])
-    over = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
-    held_out = HELD_OUT[experiment.inputs.protocol]
-    permuted = experiment.inputs.labels == "permuted"
-    random = metrics["chance"]["own_predictions"]["uf1"] if permuted else score.chance["uf1"]
-    who = "its predictions reach up to {} by chance" if permuted else "random labels reach up to {}"
-    ceiling = who.format(number(random["high"]))
-    facts = join([
-        "pooled UF1 ", tag("strong", number(score.value["uf1"])),
-        f" [95 % interval {number(score.low['uf1'])}, {number(score.high['uf1'])}] on {score.clips} clips of "
-        f"{score.subjects} subjects, {held_out}, {over}; {ceiling}. ",
-    ])  # fmt: skip
-    return join([tag("strong", experiment.name), ": ", facts, _reading(score)])
-
-
-def _reading(score: Score) -> Markup:
-    kind = verdict(score)
-    if score.experiment.inputs.labels == "permuted":
-        if kind == "chance":
-            return tag("span", "Labels were permuted, and the score stays at chance: no sign of a leak.", class_="good")
-        return tag("span", "Labels were permuted, yet the score is above chance: look for a leak.", class_="bad")
-    text = READINGS[kind]
-    return tag("span", f"{text[0].upper()}{text[1:]}.", class_="good" if kind == "above" else "bad")
+def answer(score: Score) -> Answer:
+    """Return the sentence on a pooled score."""
+    experiment = score.experiment
+    over = f"mean of {experiment.seeds} seeds" if experiment.seeds > 1 else "one seed"
+    who, level = "random labels", score.chance["uf1"]
+    if experiment.permuted:
+        who, level = "its predictions", experiment.metrics["chance"]["own_predictions"]["uf1"]
+    facts = (
+        f"[95 % interval {number(score.low['uf1'])}, {number(score.high['uf1'])}] on {score.clips} clips of "
+        f"{score.subjects} subjects, {HELD_OUT[experiment.inputs.protocol]}, {over}; {who} reach up to "
+        f"{number(level['high'])}{' by chance' if experiment.permuted else ''}."
+    )
+    good = score.verdict == ("chance" if experiment.permuted else "above")
+    reading = READINGS[score.verdict]
+    if experiment.permuted:
+        reading = NO_LEAK if good else LEAK
+    return Answer(experiment.name, score.value["uf1"], facts, reading, good, score.warnings)

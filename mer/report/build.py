@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mer.core.atomic import write_text
+from mer.core.container import file_digest
+from mer.provenance import versions
+from mer.report.answer import answer, title
 from mer.report.cd6me import cd6me_csv, unit_tables
+from mer.report.charts import Interval, bar_chart, interval_chart
+from mer.report.clips import sample_clips
 from mer.report.data import load_dataset
-from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs
-from mer.report.origin import ProductRecord, record
-from mer.report.page import Content, render
-from mer.report.scores import comparisons, load_experiment, score_rows, twins
+from mer.report.details import Details
+from mer.report.html import render
+from mer.report.inputs import ReportInputs
+from mer.report.origin import ProductRecord, as_yaml, record
+from mer.report.scores import Experiment, Score, comparisons, load_experiment, score_rows, twins
 from mer.report.spotting import load_spotting
 from mer.report.tables import comparisons_csv, scores_csv, scores_tex
 from mer.report.times import known_jobs, stage_times
-
-__all__ = ["DatasetInputs", "ExperimentInputs", "ReportInputs", "build_report"]
 
 
 def build_report(inputs: ReportInputs, out: Path) -> None:
@@ -33,37 +38,64 @@ def build_report(inputs: ReportInputs, out: Path) -> None:
         ContainerError: a benchmark file is unreadable.
         StorageError: the disk is full.
     """
-    content = gather(inputs)
     out = Path(out)
-    write_text(out.with_name("scores.csv"), scores_csv(content.scores))
-    write_text(out.with_name("scores.tex"), scores_tex(content.scores))
-    write_text(out.with_name("comparisons.csv"), comparisons_csv(content.comparisons))
-    write_text(out.with_name("cd6me.csv"), cd6me_csv(content.units))
-    write_text(out, render(content))
-
-
-def gather(inputs: ReportInputs) -> Content:
-    """Read and compute everything the page shows; raises as `build_report`."""
     experiments = [load_experiment(name, files) for name, files in inputs.experiments.items()]
+    scores = [score for experiment in experiments for score in score_rows(experiment)]
+    pairs, units = comparisons(experiments), unit_tables(experiments)
+    page = render(
+        "report.html",
+        **_experiment_values(experiments, scores),
+        **_data_values(inputs, experiments),
+        comparisons=pairs,
+        units=units,
+        spotting=[load_spotting(name, files) for name, files in inputs.spotting.items()],
+        versions=versions(),
+        configuration=as_yaml(inputs.configuration),
+    )
+    write_text(out.with_name("scores.csv"), scores_csv(scores))
+    write_text(out.with_name("scores.tex"), scores_tex(scores))
+    write_text(out.with_name("comparisons.csv"), comparisons_csv(pairs))
+    write_text(out.with_name("cd6me.csv"), cd6me_csv(units))
+    write_text(out, page)
+
+
+def _experiment_values(experiments: Sequence[Experiment], scores: Sequence[Score]) -> dict[str, Any]:
+    """Return what the page prints of the experiments."""
+    pooled = [score for score in scores if score.dataset is None]
+    return {
+        "title": title(pooled),
+        "answers": [answer(score) for score in pooled],
+        "scores": scores,
+        "score_chart": interval_chart([_interval(score) for score in scores], "UF1"),
+        "twins": twins(experiments),
+        "experiments": [Details(experiment) for experiment in experiments],
+    }
+
+
+def _data_values(inputs: ReportInputs, experiments: Sequence[Experiment]) -> dict[str, Any]:
+    """Return what the page prints of datasets and of the time that their products took."""
+    datasets = [load_dataset(name, files) for name, files in inputs.datasets.items()]
     records = {
         name: [record(product, paths) for product, paths in files.products.items()]
         for name, files in inputs.datasets.items()
     }
     known = known_jobs(inputs, {e.name: e.metrics["seeds"] for e in experiments})
-    return Content(
-        inputs=inputs,
-        experiments=experiments,
-        scores=[score for experiment in experiments for score in score_rows(experiment)],
-        comparisons=comparisons(experiments),
-        twins=twins(experiments),
-        units=unit_tables(experiments),
-        datasets=[load_dataset(name, files) for name, files in inputs.datasets.items()],
-        records=records,
-        times=stage_times(inputs.benchmarks, clip_counts(records), known),
-        spotting=[
-            load_spotting(name, files.folder, files.seed, files.folds) for name, files in inputs.spotting.items()
-        ],
-    )
+    times = stage_times(inputs.benchmarks, clip_counts(records), known)
+    bars = [(f"{row.stage} {row.what}", row.cpu, f"{row.cpu:.1f} s") for row in times if row.cpu is not None]
+    return {
+        "datasets": datasets,
+        "records": records,
+        "index_digests": {dataset.name: file_digest(dataset.inputs.index) for dataset in datasets},
+        "clips": [sample_clips(one, records[one.name], inputs.sources, inputs.clips) for one in datasets],
+        "times": times,
+        "time_chart": bar_chart(bars, "CPU seconds per stage") if bars else None,
+    }
+
+
+def _interval(score: Score) -> Interval:
+    label = score.experiment.name if score.dataset is None else f"{score.experiment.name}, {score.dataset}"
+    level = score.chance["uf1"]
+    return Interval(label, score.value["uf1"], score.low["uf1"], score.high["uf1"], level["low"], level["high"])
 
 
 def clip_counts(records: Mapping[str, Sequence[ProductRecord]]) -> dict[tuple[str, str], int]:

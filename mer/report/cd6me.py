@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +10,12 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.metrics.units import unit_averages
-from mer.report.markup import Markup, folded, join, missing, table, tag
 from mer.report.scores import Experiment
-from mer.report.tables import cell, number
+from mer.report.tables import safe_csv
 
 PREFIX = "cd6me_au"
-UNITS = 12
-EXPLAINED = (
-    "Each action unit is an experiment of its own. The mean over units pools the held-out clips of all databases; the "
-    "mean over databases averages each database's mean over units. Binary is F1 of the unit being present, macro the "
-    "mean F1 of the classes seen. Intervals resample subjects, the same for every unit."
-)
-HEAD = ["experiments", "labels", "protocol", "of", "name", "present", "binary_f1", "binary_f1_low", "binary_f1_high"]
-HEAD += ["macro_f1", "macro_f1_low", "macro_f1_high"]
+COLUMNS = ["experiments", "labels", "protocol", "of", "name", "present", "binary_f1", "binary_f1_low", "binary_f1_high"]
+COLUMNS += ["macro_f1", "macro_f1_low", "macro_f1_high"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +29,11 @@ class UnitTable:
     clips: int = 0
     scores: Mapping[str, Any] | None = None
     problem: str = ""
+
+    @property
+    def title(self) -> str:
+        """System, protocol, and whether its labels were shuffled."""
+        return f"{self.system}, {self.protocol}" + (", permuted labels" if self.labels == "permuted" else "")
 
 
 def unit_tables(experiments: Sequence[Experiment]) -> list[UnitTable]:
@@ -80,14 +76,12 @@ def _table(members: Sequence[Experiment]) -> UnitTable:
 
 def cd6me_csv(tables: Sequence[UnitTable]) -> str:
     """Return every unit, database and average as one line each; only the averages have intervals."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(HEAD)
+    rows = []
     for entry in tables:
         if entry.scores is not None:
             head = [f"{entry.system}: {'+'.join(entry.names)}", entry.labels, entry.protocol]
-            writer.writerows([cell(value) for value in [*head, *line]] for line in _lines(entry.scores))
-    return buffer.getvalue()
+            rows += [[*head, *line] for line in _lines(entry.scores)]
+    return safe_csv(COLUMNS, rows)
 
 
 def _lines(scores: Mapping[str, Any]) -> list[list[object]]:
@@ -103,48 +97,3 @@ def _lines(scores: Mapping[str, Any]) -> list[list[object]]:
             [f"mean of {kind}", "always present", None, entry["binary"], None, None, entry["macro"], None, None]
         )
     return lines
-
-
-def cd6me_block(tables: Sequence[UnitTable]) -> Markup | None:
-    """Return the section; None where no experiment is on a CD6ME unit."""
-    if not tables:
-        return None
-    head = ["system", "units", "clips", "binary F1 over units", "binary F1 over databases"]
-    head += ["macro F1 over units", "macro F1 over databases"]
-    rows, details = [], []
-    for entry in tables:
-        if entry.scores is None:
-            details.append(missing(f"{', '.join(entry.names)}: no average, {entry.problem}."))
-            continue
-        rows.append(_row(entry))
-        details.append(folded(f"Every unit and database: {_name(entry)}", _details(entry.scores)))
-    constant = next((entry.scores["all_present"] for entry in tables if entry.scores), None)
-    if constant:
-        cells = [number(constant[kind][k]) for k in ("binary", "macro") for kind in ("units", "datasets")]
-        rows.append([tag("span", "every unit named in every clip", class_="grey"), "", "", *cells])
-    averages = table(head, rows, numbers=range(1, 7)) if rows else None
-    return join([tag("h3", "CD6ME: action units"), averages, tag("p", EXPLAINED, class_="grey"), *details])
-
-
-def _name(entry: UnitTable) -> str:
-    return f"{entry.system}, {entry.protocol}" + (", permuted labels" if entry.labels == "permuted" else "")
-
-
-def _row(entry: UnitTable) -> list[Markup | str]:
-    assert entry.scores is not None
-    cells = []
-    for k in ("binary", "macro"):
-        for kind in ("units", "datasets"):
-            score = entry.scores["average"][kind][k]
-            spread = tag("span", f" [{number(score['low'])}, {number(score['high'])}]", class_="range")
-            cells.append(join([number(score["value"]), spread]))
-    return [_name(entry), f"{len(entry.names)} of {UNITS}", str(entry.clips), *cells]
-
-
-def _details(scores: Mapping[str, Any]) -> Markup:
-    rows = [
-        [name, str(entry["present"]), number(entry["binary"]), number(entry["macro"])]
-        for kind in ("units", "datasets")
-        for name, entry in scores[kind].items()
-    ]
-    return table(["unit or database", "clips with it", "binary F1", "macro F1"], rows, numbers=(1, 2, 3))

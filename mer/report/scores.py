@@ -14,7 +14,6 @@ from mer.training.compare import compare as compare_predictions
 from mer.training.predictions import Predictions, read_scored
 
 STATISTICS = ("uf1", "uar", "accuracy")
-NAMES = {"uf1": "UF1", "uar": "UAR", "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,20 @@ class Experiment:
         """Model and preset."""
         return f"{self.inputs.model}/{self.inputs.preset}" if self.inputs.preset else self.inputs.model
 
+    @property
+    def seeds(self) -> int:
+        """The number of runs."""
+        return len(self.metrics["seeds"])
+
+    @property
+    def permuted(self) -> bool:
+        """Whether it was trained on shuffled labels."""
+        return self.inputs.labels == "permuted"
+
+    def mean_of_folds(self, classes: str) -> float:
+        """Return the average over folds of each fold's macro F1: not UF1 (`mer.metrics.recognition.mean_of_folds`)."""
+        return float(self.metrics["summary"]["mean_of_folds"][classes]["f1"]["mean"])
+
 
 @dataclass(frozen=True)
 class Score:
@@ -46,6 +59,25 @@ class Score:
     high: Mapping[str, float]
     chance: Mapping[str, Mapping[str, float]]
 
+    @property
+    def verdict(self) -> str:
+        """`above`, `unclear` (the interval reaches into the range of random labels) or `chance`.
+
+        A run on permuted labels is judged by the band of its own predictions (`mer.metrics.chance.permutation_band`).
+        """
+        ceiling = self.chance["uf1"]["high"]
+        if self.experiment.permuted and self.dataset is None:
+            ceiling = self.experiment.metrics["chance"]["own_predictions"]["uf1"]["high"]
+        if self.value["uf1"] <= ceiling:
+            return "chance"
+        return "above" if self.low["uf1"] > ceiling else "unclear"
+
+    @property
+    def warnings(self) -> list[str]:
+        """The score step's reasons to distrust the experiment, but for chance level, which the verdict tells."""
+        flags = [str(flag) for flag in self.experiment.metrics["flags"]]
+        return [flag for flag in flags if self.verdict != "chance" or not flag.startswith("no better than chance")]
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -59,6 +91,11 @@ class Comparison:
     clips: int = 0
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problem: str = ""
+
+    def reading(self, statistic: str) -> str:
+        """Return which of the two is better by a statistic, or that the two cannot be told apart."""
+        better = self.first if self.scores[statistic]["value"] > 0 else self.second
+        return f"{better} is better" if self.scores[statistic]["distinguishable"] else "not distinguishable"
 
 
 @dataclass(frozen=True)
@@ -93,7 +130,7 @@ def load_experiment(name: str, inputs: ExperimentInputs) -> Experiment:
         raise ModelError(
             inputs.metrics, f"not JSON ({error})", "metrics.json of the score step", "score again"
         ) from None
-    scored = read_scored(inputs.prediction_paths, metrics["classes"], where=inputs.metrics)
+    scored = read_scored(inputs.predictions, metrics["classes"], where=inputs.metrics)
     if len(scored.keys) != metrics["n_clips"]:
         found = f"scores {metrics['n_clips']} clips, the predictions have {len(scored.keys)}"
         raise ModelError(inputs.metrics, found, "the predictions that were scored", "score again")
@@ -122,25 +159,6 @@ def _score(experiment: Experiment, dataset: str | None, part: Mapping[str, Any],
     )  # fmt: skip
 
 
-def verdict(score: Score) -> str:
-    """Return `above`, `unclear` (the interval reaches into the range of random labels) or `chance`.
-
-    A run on permuted labels is judged by the band of its own predictions (`mer.metrics.chance.permutation_band`).
-    """
-    ceiling = score.chance["uf1"]["high"]
-    if score.experiment.inputs.labels == "permuted" and score.dataset is None:
-        ceiling = score.experiment.metrics["chance"]["own_predictions"]["uf1"]["high"]
-    if score.value["uf1"] <= ceiling:
-        return "chance"
-    return "above" if score.low["uf1"] > ceiling else "unclear"
-
-
-def warnings(score: Score) -> list[str]:
-    """Return the score step's reasons to distrust an experiment, but for chance level, which the verdict tells."""
-    flags = [str(flag) for flag in score.experiment.metrics["flags"]]
-    return [flag for flag in flags if verdict(score) != "chance" or not flag.startswith("no better than chance")]
-
-
 def comparisons(experiments: Sequence[Experiment]) -> list[Comparison]:
     """Compare every two experiments on true labels that have the same classes."""
     true = [e for e in experiments if e.inputs.labels == "true"]
@@ -152,19 +170,19 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
     """Compare two experiments; `problem` says why where they cannot be compared."""
     names = (first.name, second.name)
     try:
-        found = compare_predictions(first.scored, second.scored, int(first.metrics["interval"]["draws"]))
+        differences = compare_predictions(first.scored, second.scored, int(first.metrics["interval"]["draws"]))
     except ModelError as error:
         return Comparison(*names, problem=error.found)
-    return Comparison(*names, found["n_clips"], {s: found[s] for s in STATISTICS})
+    return Comparison(*names, differences["n_clips"], {s: differences[s] for s in STATISTICS})
 
 
 def twins(experiments: Sequence[Experiment]) -> list[Twin]:
     """Return every experiment on permuted labels with the one that differs from it in nothing else."""
     true = {e.inputs.recipe: e for e in experiments if e.inputs.labels == "true"}
-    found = []
+    pairs = []
     for experiment in experiments:
-        if experiment.inputs.labels == "permuted":
+        if experiment.permuted:
             other = true.get(experiment.inputs.recipe)
             band = experiment.metrics["chance"]["own_predictions"]["uf1"]
-            found.append(Twin(score_rows(experiment)[0], score_rows(other)[0] if other else None, band))
-    return found
+            pairs.append(Twin(score_rows(experiment)[0], score_rows(other)[0] if other else None, band))
+    return pairs

@@ -41,6 +41,15 @@ class StageTime:
     unmeasured: int
     clips: int | None
 
+    @property
+    def cells(self) -> list[str]:
+        """All of it as printed, and CPU seconds per clip where every job was measured."""
+        each = self.cpu / self.clips if self.cpu is not None and self.clips and not self.unmeasured else None
+        clips = "–" if self.clips is None else str(self.clips)
+        numbers = [(self.wall, 1), (self.cpu, 1), (each, 2), (self.memory, 0)]
+        printed = ["–" if value is None else f"{value:.{digits}f}" for value, digits in numbers]
+        return [self.stage, self.what, str(self.jobs), clips, *printed]
+
 
 def known_jobs(inputs: ReportInputs, seeds: Mapping[str, Sequence[int]]) -> Callable[[Sequence[str]], bool]:
     """Return whether a benchmark file, by its path below the folder, belongs to the configuration as it is now.
@@ -51,7 +60,7 @@ def known_jobs(inputs: ReportInputs, seeds: Mapping[str, Sequence[int]]) -> Call
         inputs: of the report.
         seeds: of each experiment, by name.
     """
-    runs = {(name, f"seed{seed}") for name, own in seeds.items() for seed in own}
+    runs = {(name, f"seed{seed}") for name, numbers in seeds.items() for seed in numbers}
     products = {
         (*product.partition("/")[::2], name, subject)
         for name, dataset in inputs.datasets.items()

@@ -9,12 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mer.core.latex import escape
 from mer.metrics.recognition import accuracy, confusion, grouped_confusion, source_scores
 from mer.training.predictions import Predictions
-
-_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    c: "\\" + c for c in "&%$#_{}"
-}
 
 
 def _csv(columns: Sequence[object], lines: Sequence[Sequence[object]]) -> str:
@@ -56,11 +53,6 @@ def confusion_csv(data: Predictions) -> str:
             for i, truth in enumerate(data.classes):
                 lines += [[seed, name, truth, guess, matrix[i, j]] for j, guess in enumerate(data.classes)]
     return _csv(["seed", "dataset", "truth", "prediction", "clips"], lines)
-
-
-def escape(text: str) -> str:
-    """Return `text` with the characters that LaTeX reserves escaped."""
-    return "".join(_TEX.get(c, c) for c in text)
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mer.analysis.command import Options, run_analyze
-from mer.analysis.models import BUNDLED, open_models
+from mer.analysis.ensemble import BUNDLED, open_ensemble
 from mer.core.container import ContainerWriter, file_digest
 from mer.core.errors import ModelError
 from mer.pretrain import spotter
@@ -28,7 +28,7 @@ def blinking(count, seed=7, fps=30.0):
 
 
 def test_it_says_what_it_was_trained_on():
-    models = open_models(None)
+    models = open_ensemble(None)
     assert "simulated" in models.training.text and models.training.fps == spotter.FPS
     assert models.kinds == spotter.KINDS and len(models.classes) == 3
     card = locate(BUNDLED).with_suffix(".md").read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def test_blinks_are_no_expressions(tmp_path):
 
 
 def test_widths_follow_the_frame_rate():
-    models = open_models(None)
+    models = open_ensemble(None)
     slow, fast = models.decoding("micro", 30.0), models.decoding("micro", 120.0)
     assert fast.half == 4 * slow.half and fast.longest == 4 * slow.longest and fast.threshold == slow.threshold
     _, keys = models.keys_of("spot0", 120.0)
@@ -68,9 +68,9 @@ def test_the_people_of_a_world_are_those_that_it_simulates(monkeypatch, tmp_path
 
 def test_a_folder_without_models_is_refused_in_one_line(tmp_path):
     with pytest.raises(ModelError, match="holds no model"):
-        open_models(tmp_path)
+        open_ensemble(tmp_path)
     with pytest.raises(ModelError, match="no such folder"):
-        open_models(tmp_path / "none")
+        open_ensemble(tmp_path / "none")
 
 
 def experiment(root, tmp_path):
@@ -93,15 +93,15 @@ def experiment(root, tmp_path):
 
 def test_an_experiment_brings_its_own_alignment_and_frame_rate(tmp_path):
     folder = experiment(tmp_path, tmp_path)
-    models = open_models(folder)
+    models = open_ensemble(folder)
     assert len(models.paths) == 2 and "mean of 2 models of seed0" in models.name
     assert models.training.fps == 60.0 and models.training.align["size"] == 96
     assert "3 recordings of 3 people of db" in models.training.text
-    one = open_models(tmp_path / "model.safetensors")
+    one = open_ensemble(tmp_path / "model.safetensors")
     features = np.random.default_rng(0).standard_normal((4, 3, 42, 42)).astype(np.float32)
     scores = [both.curve("micro", both.traces("micro", features), 60.0) for both in (models, one)]
     np.testing.assert_allclose(*scores)
     assert models.decoding("micro", 60.0) == one.decoding("micro", 30.0)
     shutil.rmtree(tmp_path / "results" / "db")
     with pytest.raises(ModelError, match="how its faces were aligned"):
-        open_models(folder)
+        open_ensemble(folder)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from mer.analysis.footage import _grid, open_footage
 from mer.analysis.parts import plan
-from mer.analysis.seek import frames_at, list_frames, reduced
-from mer.analysis.tables import runs
+from mer.analysis.results import runs
+from mer.analysis.shot_cuts import CutDetector, filled
 from mer.analysis.timeline import clock
-from mer.analysis.watch import Watch, filled
+from mer.analysis.video_seeking import frames_at, list_frames, reduced
 from mer.core.errors import MediaError
 
 
@@ -99,7 +99,7 @@ def test_rotation_is_applied(tmp_path):
 def test_cuts_are_seen_and_flashes_are_not():
     one, other = world.face(), np.ascontiguousarray(world.face()[::-1, :, ::-1])
     flash = np.clip(one.astype(int) + 60, 0, 255).astype(np.uint8)
-    watch = Watch()
+    watch = CutDetector()
     list(watch([one, one, flash, one, other, other, None, one], lambda: None))
     assert watch.cuts == [4, 7]
     assert watch.lost == [False] * 6 + [True, False]

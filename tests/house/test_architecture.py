@@ -32,7 +32,7 @@ LAYERS = (
         "analysis",
         "testing",
     },
-    {"cli", "jobs", "reporting", "environments", "listing"},
+    {"cli", "jobs", "environments", "listing"},
 )
 
 

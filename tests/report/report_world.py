@@ -15,6 +15,7 @@ from mer.core.atomic import write_json
 from mer.core.container import ContainerWriter, file_digest
 from mer.core.sample import ActionUnit, Sample, subject_key, write_index
 from mer.motion.strain import strain
+from mer.report.html import PACKAGE, environment
 from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs
 from mer.training.predictions import Predictions
 from mer.training.score import score
@@ -40,6 +41,11 @@ CONFIG = {
         "patches": {"from": "flow/big", "method": "patches30"},
     },
 }
+
+SOURCES = {
+    "align/face": "frames", "interpolate/five": "align/face", "magnify/three": "align/face", "flow/apex": "align/face",
+    "flow/big": "magnify/three", "rois/boxes": "flow/apex", "rois/patches": "flow/big",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -175,7 +181,7 @@ def write_experiment(
     preset = "float_flow"
     return ExperimentInputs(
         folder / "metrics.json",
-        folder / "predictions.csv",
+        [folder / "predictions.csv"],
         "svm_flow",
         preset,
         "emotion_3",
@@ -209,6 +215,11 @@ def write_benchmarks(folder: Path) -> None:
         (folder / name).write_text(head + line)
 
 
+def drawn(template: str, macro: str, *values: object) -> str:
+    """Return what one macro of the report's templates makes of some values."""
+    return getattr(environment(PACKAGE).get_template(template).module, macro)(*values)
+
+
 def build_inputs(root: Path, face: np.ndarray) -> ReportInputs:
     """Write a whole results folder: two datasets, three experiments, benchmarks; one hostile row in the tables."""
     everything, datasets = [], {}
@@ -221,7 +232,8 @@ def build_inputs(root: Path, face: np.ndarray) -> ReportInputs:
         lost = {"dataset": name, "subject": "s03", "sample_id": HOSTILE, "stage": "index", "reason": "<b>no</b> frames"}
         fault = {"rule": "V04", "severity": "error", "file": "a.xlsx", "row": 7, "message": "<img src=x onerror=y>"}
         tables = write_table(folder / "excluded.csv", [lost]), write_table(folder / "problems.csv", [fault])
-        datasets[name] = DatasetInputs(folder / "index.csv", *tables, write_products(folder, samples, face))
+        products = write_products(folder, samples, face)
+        datasets[name] = DatasetInputs(folder / "index.csv", *tables, products, simulated=name == "alpha")
         everything += samples
     experiments = {
         "good": write_experiment(root / "experiments" / "good", everything, 0.7, 3),
@@ -229,7 +241,7 @@ def build_inputs(root: Path, face: np.ndarray) -> ReportInputs:
         "leak_test": write_experiment(root / "experiments" / "leak_test", everything, 0.0, 1, "permuted"),
     }
     write_benchmarks(root / "benchmarks")
-    return ReportInputs(root, CONFIG, datasets, experiments, root / "benchmarks", clips=2)
+    return ReportInputs(datasets, experiments, root / "benchmarks", clips=2, sources=SOURCES, configuration=CONFIG)
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ def test_confusion_counts_are_summed_over_seeds(inputs: ReportInputs, page: Path
     metrics = json.loads(inputs.experiments["good"].metrics.read_text())
     total = sum(metrics["per_seed"][seed]["pooled"]["confusion"][0][0] for seed in ("0", "1", "2"))
     section = page.read_text(encoding="utf-8").split('<section id="experiments">')[1]
-    first = re.search(r'<table class="confusion">.*?<td class="n cell[^>]*>(\d+)<small>', section)
+    first = re.search(r'<table class="confusion">.*?<td class="n cell[^>]*>(\d+)<small>', section, re.S)
     assert first is not None and int(first[1]) == total
     assert "Counts are summed over 3 seeds." in section
 
@@ -164,7 +164,7 @@ def test_missing_parts_are_named(inputs: ReportInputs, tmp_path: Path) -> None:
     )
     for sentence in (
         "No experiment was scored", "No experiment is configured.", "No benchmark files are there",
-        "The list of excluded clips is not there", "The reader&#x27;s list of problems is not there",
+        "The list of excluded clips is not there", "The reader&#39;s list of problems is not there",
         "Not shown: container not found.", "No clip has a product that can be drawn.",
         "No product of this dataset was made.", "alpha-s00: container not found",
     ):  # fmt: skip

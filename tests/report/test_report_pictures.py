@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_world import APEX, CONFIG, FRAMES, make_samples, motion, write_products
+from report_world import APEX, FRAMES, SOURCES, make_samples, motion, write_products
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError
 from mer.motion.colour import flow_to_rgb
-from mer.report.inputs import sources_of
-from mer.report.panels import Picture, Scales, key_frames, pick_pairs, spread
-from mer.report.picture import recorded_sources, show_clip
-from mer.report.pictures import ClipReader, choose_clips, clip_pictures, common_scales, label_of
+from mer.report.clip_pictures import ClipReader, choose_clips, clip_pictures, common_scales, label_of
+from mer.report.product_pictures import Picture, Scales, key_frames, pick_pairs, spread
+from mer.report.show_clip import show_clip
 
 SCALES = {"flow/apex": Scales(2.0, 0.2), "flow/big": Scales(5.0, 0.5)}
 
@@ -32,7 +31,7 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory, face: np.ndarray) -> di
 
 
 def pictures(paths: dict[str, Path], sample_id: str = "s00/clip0") -> dict[str, Picture]:
-    with ClipReader(paths, sample_id, sources_of(CONFIG, list(paths))) as reader:
+    with ClipReader(paths, sample_id, SOURCES) as reader:
         return {picture.product: picture for picture in clip_pictures(reader, SCALES)}
 
 
@@ -99,7 +98,7 @@ def test_a_flow_with_factors_shows_the_last_one(paths: dict[str, Path]) -> None:
 
 
 def test_the_face_behind_a_flow_is_that_of_its_factor(paths: dict[str, Path]) -> None:
-    with ClipReader(paths, "s00/clip0", sources_of(CONFIG, list(paths))) as reader:
+    with ClipReader(paths, "s00/clip0", SOURCES) as reader:
         magnified = reader.clip("magnify/three").read("frames")
         for factor in (0, 1):
             np.testing.assert_array_equal(reader.face("flow/big", APEX, factor), magnified[factor, APEX])
@@ -184,17 +183,13 @@ def test_frames_are_spread_from_first_to_last(unlabelled: dict[str, Path]) -> No
         assert key_frames(box.clip("s00/clip0"), FRAMES)[-1] == (8, "frame 8")
 
 
-def test_sources_are_found_from_the_digests(paths: dict[str, Path]) -> None:
-    assert recorded_sources(paths) == sources_of(CONFIG, [p for p in paths if p != "align/face"])
-
-
 def test_show_clip_draws_every_product(paths: dict[str, Path]) -> None:
-    everything, one = show_clip(paths, "s00/clip0"), show_clip({"align/face": paths["align/face"]}, "s00/clip0")
+    everything = show_clip(paths, "s00/clip0", SOURCES)
+    one = show_clip({"align/face": paths["align/face"]}, "s00/clip0", SOURCES)
     assert everything.dtype == np.uint8 and everything.shape[2] == 3
     assert everything.shape[0] > 3 * one.shape[0] and everything.shape[1] >= one.shape[1]
-    np.testing.assert_array_equal(show_clip(paths, "s00/clip0", sources_of(CONFIG, list(paths))), everything)
 
 
 def test_show_clip_of_an_unknown_clip_is_one_line(paths: dict[str, Path]) -> None:
     with pytest.raises(ContainerError, match="no clip nobody"):
-        show_clip(paths, "nobody")
+        show_clip(paths, "nobody", SOURCES)

@@ -7,21 +7,30 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from jinja2 import UndefinedError
+from report_world import drawn
 
 from mer.core.errors import ContainerError, ModelError
 from mer.report.answer import title
-from mer.report.inputs import ReportInputs, sources_of
-from mer.report.markup import Markup, join, tag
+from mer.report.charts import Scale, bar_chart, thinned
+from mer.report.html import PACKAGE, environment
+from mer.report.inputs import ReportInputs
 from mer.report.origin import as_yaml
-from mer.report.scores import Experiment, compare, comparisons, load_experiment, score_rows, verdict
-from mer.report.tables import comparison_table, scores_csv, scores_tex
+from mer.report.scores import Comparison, Experiment, compare, comparisons, load_experiment, score_rows
+from mer.report.tables import scores_csv, scores_tex
 from mer.report.times import stage_times
+from mer.report.wording import plain
 
 
 @pytest.fixture(scope="module")
 def experiments(inputs: ReportInputs) -> dict[str, Experiment]:
     return {name: load_experiment(name, files) for name, files in inputs.experiments.items()}
+
+
+def comparison_table(rows: list[Comparison]) -> str:
+    return drawn("scores.html", "comparison_table", rows)
 
 
 def renamed(experiment: Experiment, name: str) -> Experiment:
@@ -53,7 +62,7 @@ def test_a_verdict_needs_the_whole_interval(
     score = score_rows(experiments["good"])[0]
     chance = {"uf1": {"low": 0.2, "mean": 0.3, "high": 0.5}}
     score = replace(score, value={"uf1": value}, low={"uf1": low}, chance=chance)
-    assert verdict(score) == kind
+    assert score.verdict == kind
 
 
 def test_the_title_answers(experiments: dict[str, Experiment]) -> None:
@@ -124,7 +133,7 @@ def test_predictions_may_be_one_file_per_fold(
     inputs: ReportInputs, experiments: dict[str, Experiment], tmp_path: Path
 ) -> None:
     files = inputs.experiments["good"]
-    head, *lines = Path(files.predictions).read_text(encoding="utf-8").splitlines()
+    head, *lines = files.predictions[0].read_text(encoding="utf-8").splitlines()
     parts = [tmp_path / "a.csv", tmp_path / "b.csv"]
     for path, part in zip(parts, (lines[::2], lines[1::2]), strict=True):
         path.write_text("\n".join([head, *part]) + "\n", encoding="utf-8")
@@ -170,12 +179,6 @@ def test_no_benchmarks_give_no_rows_and_a_bad_file_one_line(tmp_path: Path) -> N
         stage_times(tmp_path, {})
 
 
-def test_sources_follow_the_configuration(inputs: ReportInputs) -> None:
-    config = {**inputs.config, "flow": {**inputs.config["flow"], "published": {"from": "index", "method": "published"}}}
-    found = sources_of(config, ["frames", "align/face", "flow/apex", "flow/published", "rois/patches", "rois/unknown"])
-    assert found == {"align/face": "frames", "flow/apex": "align/face", "rois/patches": "flow/big"}
-
-
 def test_the_configuration_reads_back_as_yaml(inputs: ReportInputs) -> None:
     yaml = pytest.importorskip("yaml")
     tricky = {
@@ -186,10 +189,39 @@ def test_the_configuration_reads_back_as_yaml(inputs: ReportInputs) -> None:
         "h": "0012",
         "i": "é\n",
     }
-    for config in (inputs.config, tricky):
+    for config in (inputs.configuration, tricky):
         assert yaml.safe_load(as_yaml(config)) == json.loads(json.dumps(config))
 
 
 def test_text_is_escaped_and_markup_is_not() -> None:
-    assert tag("p", "<b>", Markup("<br>"), None, title='"&') == '<p title="&quot;&amp;">&lt;b&gt;<br></p>'
-    assert join(["a\x00b\u2066", 1.5], "<") == "a\ufffdb\ufffd&lt;1.5"
+    heading = """{% from "parts.html" import grey, folded %}"""
+    text = environment(PACKAGE).from_string(heading + '<p title="{{ t }}">{{ grey(t) }}</p>')
+    assert text.render(t='<b>"&') == '<p title="&lt;b&gt;&#34;&amp;"><p class="grey">&lt;b&gt;&#34;&amp;</p></p>'
+    nested = environment(PACKAGE).from_string(heading + '{% call folded(t ~ "<") %}{{ t }}{% endcall %}')
+    assert nested.render(t="<i>").split() == ["<details><summary>&lt;i&gt;&lt;</summary>", "&lt;i&gt;", "</details>"]
+
+
+@pytest.mark.parametrize("code", [0x00, 0x08, 0x0B, 0x1F, 0x7F, 0x9F, 0xD800, 0x200B, 0x202E, 0x2066, 0xFEFF])
+def test_characters_that_hide_or_reorder_text_are_replaced(code: int) -> None:
+    assert plain(f"a{chr(code)}b\t\n") == "a\ufffdb\t\n"
+
+
+def test_a_template_that_lacks_a_value_fails_instead_of_showing_nothing() -> None:
+    with pytest.raises(UndefinedError):
+        environment(PACKAGE).from_string("{{ absent }}").render()
+
+
+def test_shapes_stay_on_the_scale_and_hold_their_numbers() -> None:
+    chart = bar_chart([("a<b", 2.0, "2.0 s"), ("none", 0.0, "0.0 s")], "seconds")
+    long, short = [shape for shape in chart.shapes if shape.name == "rect"]
+    assert float(long.attributes["width"]) == chart.width - 340 and float(short.attributes["width"]) == 0.5
+    assert [Scale(0, 10, 100, 0)(value) for value in (-5, 0, 5, 10, 99)] == [100, 100, 50, 0, 0]
+    text = drawn("charts.html", "svg", chart)
+    assert text.startswith('<svg viewBox="0 0 720 50" role="img" aria-label="seconds"') and "a&lt;b" in text
+
+
+def test_a_thinned_curve_keeps_its_peak() -> None:
+    values = np.zeros(5000)
+    values[1234] = 7.0
+    places, kept = thinned(np.arange(5000), values)
+    assert len(kept) == len(places) == 700 and kept.max() == 7.0 and abs(places[kept.argmax()] - 1234) < 8

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_world import CONFIG, make_samples, write_products
+from report_world import SOURCES, make_samples, write_products
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError
-from mer.report import regions
-from mer.report.inputs import sources_of
-from mer.report.panels import rois_picture
-from mer.report.picture import show_clip
-from mer.report.pictures import ClipReader, clip_pictures
+from mer.report import patch_sheet
+from mer.report.clip_pictures import ClipReader, clip_pictures
+from mer.report.product_pictures import rois_picture
+from mer.report.show_clip import show_clip
 from mer.stages.rois.published_boxes import SETS, Params, names
 
 CLIP = "s00/clip0"
@@ -25,7 +24,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory, face: np.ndarray) -> dict[st
 
 
 def drawn(paths: dict[str, Path], only: tuple[str, ...] = (), width: int = 1800) -> np.ndarray:
-    return show_clip(paths, CLIP, sources_of(CONFIG, list(paths)), only, width)
+    return show_clip(paths, CLIP, SOURCES, only, width)
 
 
 def test_chosen_products_are_drawn_with_the_faces_of_the_others(paths: dict[str, Path]) -> None:
@@ -62,8 +61,8 @@ def test_a_product_that_was_not_made_is_named_and_the_others_are_drawn(paths: di
 @pytest.mark.parametrize("size", [(7, 7), (21, 42), (128, 128), (400, 30)])
 def test_a_sheet_holds_every_patch_within_its_size(count: int, size: tuple[int, int]) -> None:
     images = [np.full((*size, 3), 20 + 7 * k, np.uint8) for k in range(count)]
-    sheet = regions.sheet(images, [f"landmark{k}" for k in range(count)])
-    assert sheet.shape[0] <= regions.HEIGHT + 20 and sheet.shape[1] <= regions.WIDTH + 20
+    sheet = patch_sheet.sheet(images, [f"landmark{k}" for k in range(count)])
+    assert sheet.shape[0] <= patch_sheet.HEIGHT + 20 and sheet.shape[1] <= patch_sheet.WIDTH + 20
     colours = {tuple(c) for c in sheet.reshape(-1, 3).tolist()}
     assert {(20 + 7 * k,) * 3 for k in range(count)} <= colours
 
@@ -71,15 +70,15 @@ def test_a_sheet_holds_every_patch_within_its_size(count: int, size: tuple[int, 
 def test_flow_and_strain_of_patches_are_scaled_together() -> None:
     patches = np.zeros((2, 3, 4, 5))
     patches[1, 0], patches[1, 2] = 1.5, 0.04
-    images, scale = regions.patch_images(patches, "flow_strain")
+    images, scale = patch_sheet.patch_images(patches, "flow_strain")
     assert scale == "full colour 2 px, strain to 0.05"
     assert [image.shape for image in images] == [(8, 5, 3)] * 2
     assert (images[0][:4] == 255).all() and (images[0][4:] < 10).all()  # no motion is white, no strain black
     assert (images[1][:4] != 255).any() and images[1][4:].max() > 200
     frames = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
-    same, nothing = regions.patch_images(frames, "frames")
+    same, nothing = patch_sheet.patch_images(frames, "frames")
     assert nothing == "" and (same[0] == frames[0]).all()
-    flow, _ = regions.patch_images(np.full((1, 2, 4, 5), np.nan), "flow")
+    flow, _ = patch_sheet.patch_images(np.full((1, 2, 4, 5), np.nan), "flow")
     assert (flow[0] == 255).all()
 
 

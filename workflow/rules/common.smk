@@ -6,7 +6,7 @@ import os
 import mer.planning.config as mer_config
 from mer.core.errors import MerError
 from mer.provenance import code_digest
-from mer.reporting import prediction_files
+from mer.planning.report_inputs import prediction_files
 
 # A rule asks for one core, so its libraries get one thread: two jobs of two threads each take longer than two of one.
 for name in (

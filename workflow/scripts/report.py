@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from mer.jobs import job
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
+from mer.planning.report_inputs import report_inputs
 from mer.report.build import build_report
-from mer.reporting import report_inputs
 
 with job(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))

@@ -1,9 +1,7 @@
-"""The results of a video as JSON and CSV."""
+"""What was spotted in a video, as JSON and CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from mer import __version__
-from mer.analysis.find import Curve, Expression, Track
+from mer.analysis.aligned_video import AlignedVideo
+from mer.analysis.ensemble import Ensemble
+from mer.analysis.expressions import Curve, Expression
+from mer.analysis.face_motion import region_names
 from mer.analysis.footage import Footage
-from mer.analysis.models import Models
-from mer.analysis.motion import region_names
+from mer.analysis.track import Track
 from mer.core.atomic import write_text
+from mer.core.csvfile import write_csv
+from mer.report.product_pictures import EVENTS
 
 COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "confidence", "onset_s", "apex_s",
            "offset_s", "quality", "warnings")  # fmt: skip
@@ -25,13 +27,18 @@ COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "co
 
 @dataclass(frozen=True)
 class Result:
-    """Everything that was found in one video."""
+    """Everything that is known of one video."""
 
-    footage: Footage
-    models: Models
+    video: AlignedVideo
+    ensemble: Ensemble
     track: Track
     curves: Sequence[Curve]
     expressions: Sequence[Expression]
+
+    @property
+    def footage(self) -> Footage:
+        """What was filmed."""
+        return self.video.footage
 
     def when(self, frame: int) -> float:
         """Return the time of a frame of the grid in seconds."""
@@ -43,8 +50,8 @@ class Result:
 
     def gaps(self) -> list[tuple[int, int, str]]:
         """Return (first, last, why) of the stretches of the grid in which nothing can be said."""
-        found = [(a, b, "not decodable") for a, b in runs(self.track.lost)]
-        return sorted(found + [(a, b, "no face") for a, b in runs(self.track.blind & ~self.track.lost)])
+        lost = [(a, b, "not decodable") for a, b in runs(self.track.lost)]
+        return sorted(lost + [(a, b, "no face") for a, b in runs(self.track.blind & ~self.track.lost)])
 
 
 def runs(flags: np.ndarray) -> list[tuple[int, int]]:
@@ -55,7 +62,7 @@ def runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 def as_object(result: Result) -> dict[str, Any]:
     """Return the contents of `analysis.json`."""
-    footage, models, training = result.footage, result.models, result.models.training
+    footage, ensemble, training = result.footage, result.ensemble, result.ensemble.training
     return {
         "mer": __version__,
         "video": footage.path.name,
@@ -66,10 +73,10 @@ def as_object(result: Result) -> dict[str, Any]:
         "seconds": round(footage.duration, 4),
         "remarks": list(footage.remarks),
         "model": {
-            "name": models.name,
-            "protocol": models.protocol,
-            "kinds": list(models.kinds),
-            "classes": list(models.classes),
+            "name": ensemble.name,
+            "protocol": ensemble.protocol,
+            "kinds": list(ensemble.kinds),
+            "classes": list(ensemble.classes),
             "trained_on": training.text,
             "thresholds": {curve.kind: round(curve.threshold, 6) for curve in result.curves},
         },
@@ -85,7 +92,7 @@ def as_object(result: Result) -> dict[str, Any]:
 
 
 def _interval(result: Result, expression: Expression) -> dict[str, Any]:
-    events = {name: getattr(expression, name) for name in ("onset", "apex", "offset")}
+    events = {name: getattr(expression, name) for name in EVENTS}
     return {
         "type": expression.kind,
         **{name: result.number(frame) for name, frame in events.items()},
@@ -99,43 +106,35 @@ def _interval(result: Result, expression: Expression) -> dict[str, Any]:
     }
 
 
-def write_tables(result: Result, folder: Path) -> dict[str, Any]:
+def write_results(result: Result, folder: Path) -> dict[str, Any]:
     """Write `analysis.json`, `intervals.csv` and `scores.csv`; return what the first holds."""
     value = as_object(result)
     write_text(folder / "analysis.json", json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-    write_text(folder / "intervals.csv", intervals_csv(result, value["intervals"]))
-    write_text(folder / "scores.csv", scores_csv(result))
+    _write_intervals(folder / "intervals.csv", result, value["intervals"])
+    _write_scores(folder / "scores.csv", result)
     return value
 
 
-def intervals_csv(result: Result, intervals: Sequence[dict[str, Any]]) -> str:
-    """Return one row per interval; the first columns are those of `mer score-spotting`."""
-    classes, regions = result.models.classes, list(region_names())
-    rows: list[list[Any]] = [[*COLUMNS, *(f"p_{name}" for name in classes), *(f"motion_{name}" for name in regions)]]
+def _write_intervals(path: Path, result: Result, intervals: Sequence[dict[str, Any]]) -> None:
+    """Write one row per interval; the first columns are those of `mer score-spotting`."""
+    classes, regions = result.ensemble.classes, list(region_names())
+    rows = []
     for one in intervals:
         head = {**one, "subject": result.footage.name, "video": result.footage.path.name,
                 "emotion": one["emotion"] or "others", "warnings": "; ".join(one["warnings"])}  # fmt: skip
-        values = [
-            *(one["scores"].get(name, "") for name in classes),
-            *(one["motion"].get(name, "") for name in regions),
-        ]
-        rows.append([*(head[name] for name in COLUMNS), *values])
-    return _csv(rows)
+        scores, motion = ([one[kind].get(name) for name in names] for kind, names in
+                          (("scores", classes), ("motion", regions)))  # fmt: skip
+        rows.append([*(head[name] for name in COLUMNS), *scores, *motion])
+    write_csv(path, [*COLUMNS, *(f"p_{name}" for name in classes), *(f"motion_{name}" for name in regions)], rows)
 
 
-def scores_csv(result: Result) -> str:
-    """Return one row per frame: number, time, quality, and the smoothed score of every kind where it exists."""
-    rows: list[list[Any]] = [["frame", "seconds", "quality", *(f"score_{curve.kind}" for curve in result.curves)]]
+def _write_scores(path: Path, result: Result) -> None:
+    """Write one row per frame: number, time, quality, and the smoothed score of every kind where it exists."""
+    rows = []
     for k in range(len(result.footage)):
         row: list[Any] = [result.number(k), round(result.when(k), 4), round(float(result.track.quality[k]), 4)]
         for curve in result.curves:
             place = k - curve.start
-            row.append(round(float(curve.score[place]), 6) if 0 <= place < len(curve.score) else "")
+            row.append(round(float(curve.score[place]), 6) if 0 <= place < len(curve.score) else None)
         rows.append(row)
-    return _csv(rows)
-
-
-def _csv(rows: list[list[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+    write_csv(path, ["frame", "seconds", "quality", *(f"score_{curve.kind}" for curve in result.curves)], rows)

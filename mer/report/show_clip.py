@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
@@ -11,11 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError
-from mer.report.figures import INK, tile
-from mer.report.panels import Panel, Picture
-from mer.report.pictures import DRAWN, ClipReader, clip_pictures
+from mer.report import drawing
+from mer.report.clip_pictures import DRAWN, ClipReader, clip_pictures
+from mer.report.drawing import tile
+from mer.report.product_pictures import Panel, Picture
 
 WIDTH = 1800
 SIDE = 208
@@ -28,7 +27,7 @@ PLAIN = {ord("→"): "->", ord("×"): "x", ord("–"): "-", ord("−"): "-", ord
 def show_clip(
     paths: Mapping[str, Path],
     sample_id: str,
-    sources: Mapping[str, str] | None = None,
+    sources: Mapping[str, str],
     only: Sequence[str] = (),
     width: int = WIDTH,
 ) -> np.ndarray:
@@ -37,7 +36,7 @@ def show_clip(
     Args:
         paths: product (`align/face224`) -> container of the clip's subject, in the order of the journey.
         sample_id: the clip.
-        sources: product -> product it was made from; found from the digests in the containers when None.
+        sources: product -> product it was made from.
         only: patterns of the products to draw, such as `rois/*` or `align`; all when empty. The faces behind them are
             still taken from the others.
         width: of the picture in pixels, about.
@@ -52,8 +51,6 @@ def show_clip(
     if only and not chosen:
         found = f"no product matches {', '.join(only)}"
         raise ContainerError(f"clip {sample_id}", found, ", ".join(paths), "see the stages of the configuration")
-    if sources is None:
-        sources = recorded_sources({product: path for product, path in paths.items() if path.exists()})
     drawn = {product: path for product, path in paths.items() if product.split("/")[0] in DRAWN}
     with ClipReader(drawn, sample_id, sources) as reader:
         pictures = [picture for picture in clip_pictures(reader, {}) if picture.product in chosen]
@@ -89,19 +86,6 @@ def _broken(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, max(int(width / LETTER), 20))
 
 
-def recorded_sources(paths: Mapping[str, Path]) -> dict[str, str]:
-    """Return `{product: product it was made from}` by the input digests that the containers carry."""
-    by_digest = {file_digest(path): product for product, path in paths.items()}
-    found = {}
-    for product, path in paths.items():
-        with Container(path) as box:
-            digests = json.loads(str(box.attributes["inputs"]))
-        source = next((by_digest[d] for d in digests.values() if d in by_digest), None)
-        if source is not None:
-            found[product] = source
-    return found
-
-
 def _captioned(panel: Panel, side: int) -> np.ndarray:
     image = panel.image
     if not (panel.legend or panel.sheet):
@@ -123,8 +107,5 @@ def _lines(images: Sequence[np.ndarray], width: int) -> list[list[np.ndarray]]:
 
 
 def _text(text: str, width: int, bold: bool = False) -> np.ndarray:
-    canvas = np.full((22 if bold else 17, width, 3), 255, np.uint8)
-    plain = text.translate(PLAIN).encode("ascii", "replace").decode()
-    size, weight = (0.55, 2) if bold else (0.42, 1)
-    cv2.putText(canvas, plain, (2, 15 if bold else 12), cv2.FONT_HERSHEY_SIMPLEX, size, INK, weight, cv2.LINE_AA)
-    return canvas
+    height, line, size, weight = (22, 15, 0.55, 2) if bold else (17, 12, 0.42, 1)
+    return drawing.text_strip(text.translate(PLAIN), width, height, (2, line), size, weight)

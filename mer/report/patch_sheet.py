@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mer.motion.colour import flow_to_rgb
-from mer.report import figures
+from mer.report import drawing
 
 WIDTH, HEIGHT = 500, 352  # pixels of a sheet, at most
 NAME = 16  # pixels of a line of text
@@ -35,12 +35,12 @@ def patch_images(patches: np.ndarray, of: str, factor: float = 1.0) -> tuple[lis
     flow, strain = (None if of == "strain" else planes[:, :2]), (None if of == "flow" else planes[:, -1])
     words, rows = [], []
     if flow is not None:
-        longest = figures.nice_ceiling(float(np.quantile(np.hypot(flow[:, 0], flow[:, 1]), 0.995)))
+        longest = drawing.nice_ceiling(float(np.quantile(np.hypot(flow[:, 0], flow[:, 1]), 0.995)))
         rows.append([flow_to_rgb(field, longest) for field in flow])
         words.append(f"full colour {longest:g} px")
     if strain is not None:
-        top = figures.nice_ceiling(float(np.quantile(strain, 0.995)))
-        rows.append([figures.heat(field, top) for field in strain])
+        top = drawing.nice_ceiling(float(np.quantile(strain, 0.995)))
+        rows.append([drawing.heat(field, top) for field in strain])
         words.append(f"strain to {top:g}")
     return [np.concatenate(images) for images in zip(*rows, strict=True)], ", ".join(words)
 
@@ -60,15 +60,8 @@ def sheet(images: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
     size = max(round(scale * width), 1), max(round(scale * height), 1)
     # Nearest neighbours where patches grow: their pixels are the data.
     how = cv2.INTER_NEAREST if scale > 1 else cv2.INTER_AREA
-    cells = [
-        np.concatenate([cv2.resize(image, size, interpolation=how), _name(name, size[0])])
-        for image, name in zip(images, names, strict=True)
-    ]
-    return figures.tile([cells[k : k + columns] for k in range(0, len(cells), columns)], GAP)
-
-
-def _name(name: str, width: int) -> np.ndarray:
-    canvas = np.full((NAME, width, 3), 255, np.uint8)
-    text = name.removeprefix("landmark").replace("_", " ").encode("ascii", "replace").decode()
-    cv2.putText(canvas, text, (1, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, figures.INK, 1, cv2.LINE_AA)
-    return canvas
+    written = [name.removeprefix("landmark").replace("_", " ") for name in names]
+    below = [drawing.text_strip(name, size[0], NAME, (1, 12), 0.4) for name in written]
+    above = [cv2.resize(image, size, interpolation=how) for image in images]
+    cells = [np.concatenate(pair) for pair in zip(above, below, strict=True)]
+    return drawing.tile([cells[k : k + columns] for k in range(0, len(cells), columns)], GAP)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import colorsys
 from collections.abc import Sequence
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -81,6 +80,14 @@ def _write_name(image: np.ndarray, name: str, box: np.ndarray, colour: tuple[int
     left, top = max(edge, 0), max(int(box[1]), 0) + 2
     cv2.rectangle(image, (left, top), (left + width + 3, top + height + below), INK, -1)
     cv2.putText(image, text, (left + 2, top + height + 1), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+
+
+def text_strip(text: str, width: int, height: int, place: tuple[int, int], size: float, weight: int = 1) -> np.ndarray:
+    """Return a line of text on white, (height, width, 3) uint8, that begins at `place`; not ASCII is written as `?`."""
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    plain = text.encode("ascii", "replace").decode()
+    cv2.putText(canvas, plain, place, cv2.FONT_HERSHEY_SIMPLEX, size, INK, weight, cv2.LINE_AA)
+    return canvas
 
 
 def draw_landmarks(
@@ -158,8 +165,9 @@ def tile(rows: Sequence[Sequence[np.ndarray]], gap: int = 6, ground: int = 255) 
     return out
 
 
-def data_uri(image: np.ndarray, kind: Literal["jpeg", "png"]) -> str:
+def data_uri(image: np.ndarray, photo: bool) -> str:
     """Return (H, W, 3) uint8 RGB as a `data:` address: JPEG for photographs, PNG where colour carries a value."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, 85] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    kind = "jpeg" if photo else "png"
+    options = [cv2.IMWRITE_JPEG_QUALITY, 85] if photo else [cv2.IMWRITE_PNG_COMPRESSION, 9]
     _, data = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from mer.analysis.find import Expression, owner
-from mer.analysis.parts import CLIP, Part
-from mer.core.container import Clip, Container
+from mer.analysis.aligned_video import AlignedVideo
+from mer.analysis.expressions import Expression
+from mer.analysis.parts import Part
+from mer.core.container import Clip
 from mer.core.geometry import eye_centres
 from mer.motion.estimator import EstimatorParams, estimate
 from mer.motion.grey import grey
@@ -25,7 +25,7 @@ CHOICE = EstimatorParams()
 
 
 @dataclass(frozen=True)
-class Look:
+class MotionPictures:
     """Pictures of one interval.
 
     Args:
@@ -46,16 +46,17 @@ def region_names() -> dict[str, tuple[int, ...]]:
     return {name: region.aus for name, region in TABLES[TABLE].items()}
 
 
-def measured(expressions: Sequence[Expression], parts: Sequence[Part], folder: Path) -> list[Expression]:
+def with_motion(expressions: Sequence[Expression], video: AlignedVideo) -> list[Expression]:
     """Return the expressions with the motion of their regions; it stays empty where the apex is the first frame."""
-    return [_measured(expression, owner(parts, expression.onset), folder) for expression in expressions]
+    return [_measured(expression, video) for expression in expressions]
 
 
-def _measured(expression: Expression, part: Part, folder: Path) -> Expression:
-    with Container(part.path(folder, "align")) as box:
-        if CLIP not in box.clip_ids or expression.apex <= expression.onset:
+def _measured(expression: Expression, video: AlignedVideo) -> Expression:
+    part = video.part_at(expression.onset)
+    with video.clip(part) as clip:
+        if clip is None or expression.apex <= expression.onset:
             return expression
-        clip, (onset, apex, _) = box.clip(CLIP), places(expression, part)
+        onset, apex, _ = places(expression, part)
         flow, boxes = _flow(clip, onset, apex), _boxes(clip, onset)
         left, right = eye_centres(clip.lazy("landmarks")[onset])
     return replace(expression, motion=activity(flow, boxes, float(np.linalg.norm(right - left))))
@@ -75,18 +76,18 @@ def activity(flow: np.ndarray, boxes: np.ndarray, eyes: float) -> dict[str, floa
     return {name: mean / eyes for name, mean in zip(region_names(), means, strict=True)}
 
 
-def look(expression: Expression, parts: Sequence[Part], folder: Path) -> Look | None:
+def motion_pictures(expression: Expression, video: AlignedVideo) -> MotionPictures | None:
     """Return the pictures of an interval, None when its part has no face."""
-    part = owner(parts, expression.onset)
-    with Container(part.path(folder, "align")) as box:
-        if CLIP not in box.clip_ids:
+    part = video.part_at(expression.onset)
+    with video.clip(part) as clip:
+        if clip is None:
             return None
-        clip, where = box.clip(CLIP), places(expression, part)
+        where = places(expression, part)
         frames = np.stack([clip.lazy("frames")[place] for place in where])
         flow, boxes = _flow(clip, where[0], where[1]), _boxes(clip, where[0])
     params = lagrangian.Params(alphas=(GAIN,), passes=1)
     magnified = next(lagrangian.magnified(frames[:2], 0, params))[1]
-    return Look(frames, flow, boxes, magnified)
+    return MotionPictures(frames, flow, boxes, magnified)
 
 
 def _flow(clip: Clip, onset: int, apex: int) -> np.ndarray:

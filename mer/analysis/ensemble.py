@@ -36,7 +36,7 @@ class Training:
     text: str
 
 
-class Models:
+class Ensemble:
     """One or more checkpoints that spot together.
 
     Args:
@@ -61,12 +61,12 @@ class Models:
     @cached_property
     def features(self) -> dict[str, dict[str, Any]]:
         """The parameters of each distinct set of features, by the name of their containers."""
-        found: dict[str, dict[str, Any]] = {}
+        distinct: dict[str, dict[str, Any]] = {}
         for kind in self.kinds:
             parameters = self.spotters[0].parameters(kind)
-            if parameters not in found.values():
-                found[f"spot{len(found)}"] = parameters
-        return found
+            if parameters not in distinct.values():
+                distinct[f"spot{len(distinct)}"] = parameters
+        return distinct
 
     def features_of(self, kind: str) -> str:
         """Return the name of the features that a kind is spotted in."""
@@ -87,7 +87,7 @@ class Models:
     def curve(self, kind: str, traces: np.ndarray, fps: float) -> np.ndarray:
         """Return the mean score (P,) of all models from the traces (M, P, K) of one whole video."""
         pairs = zip(self.spotters, traces, strict=True)
-        return np.mean([spotter.curve(kind, own, fps) for spotter, own in pairs], axis=0)
+        return np.mean([spotter.curve(kind, trace, fps) for spotter, trace in pairs], axis=0)
 
     def decoding(self, kind: str, fps: float) -> Decoding:
         """Return the mean decoding of all models, its widths in frames at `fps`; of `ref`, only `half` is used."""
@@ -109,20 +109,19 @@ class Models:
             return decode_fixed(score, rule, length, distance // 2), distance // 2
         p = float(self.spotters[0].kinds[kind]["decoding"]["p"])
         if self.spotters[0].kinds[kind]["state"]["model"] == "softnet":
-            found = decode_softnet(score, rule.half, p)
-            peaks, spans = found.peaks + rule.half, found.intervals + rule.half
-            found, start = replace(found, peaks=peaks, intervals=spans), rule.half
+            decoded, start = decode_softnet(score, rule.half, p), rule.half
+            decoded = replace(decoded, peaks=decoded.peaks + start, intervals=decoded.intervals + start)
         else:
-            found, start = decode_mean(score, rule.half, p), 0
-            found = replace(found, smoothed=window_mean(score, rule.half)[: len(score)])
-        return replace(found, intervals=np.clip(found.intervals, 0, length - 1)), start
+            decoded, start = decode_mean(score, rule.half, p), 0
+            decoded = replace(decoded, smoothed=window_mean(score, rule.half)[: len(score)])
+        return replace(decoded, intervals=np.clip(decoded.intervals, 0, length - 1)), start
 
     def longest(self, fps: float) -> int:
         """Return the longest interval, in frames, that any kind can give."""
         rules = [self.decoding(kind, fps) for kind in self.kinds]
         return max(max(rule.longest, rule.shortest, 2 * rule.half + 1) for rule in rules)
 
-    def name_of(self, kind: str, features: np.ndarray) -> np.ndarray:
+    def class_scores(self, kind: str, features: np.ndarray) -> np.ndarray:
         """Return the mean class probabilities (C,) of the features (3, 42, 42) of a pair of first frame and peak."""
         return np.mean([spotter.namers[kind](features[None])[0] for spotter in self.spotters], axis=0)
 
@@ -132,7 +131,7 @@ def _shape(spotter: Spotter) -> tuple[Any, ...]:
     return sorted(spotter.kinds), spotter.classes, spotter.protocol, parameters
 
 
-def open_models(experiment: Path | None) -> Models:
+def open_ensemble(experiment: Path | None) -> Ensemble:
     """Return the models of an experiment's folder, `results/spotting/<name>`, or those that come with `mer`.
 
     Raises:
@@ -140,9 +139,9 @@ def open_models(experiment: Path | None) -> Models:
     """
     if experiment is None:
         path = locate(BUNDLED)
-        return Models([path], f"{BUNDLED}, which comes with mer", _recorded(path))
+        return Ensemble([path], f"{BUNDLED}, which comes with mer", _recorded(path))
     if experiment.is_file():
-        return Models([experiment], experiment.name, _recorded(experiment))
+        return Ensemble([experiment], experiment.name, _recorded(experiment))
     if not experiment.is_dir():
         raise ModelError(experiment, "no such folder", "results/spotting/<name>")
     seeds = sorted(path for path in experiment.glob("seed*") if any(path.glob("*/model.safetensors")))
@@ -150,7 +149,7 @@ def open_models(experiment: Path | None) -> Models:
         raise ModelError(experiment, "holds no model", "seed<k>/<fold>/model.safetensors", "run the workflow first")
     paths = sorted(seeds[0].glob("*/model.safetensors"))
     name = f"experiment {experiment.name}, the mean of {len(paths)} models of {seeds[0].name}"
-    return Models(paths, name, _traced(experiment, Spotter(paths[0])))
+    return Ensemble(paths, name, _traced(experiment, Spotter(paths[0])))
 
 
 def _recorded(path: Path) -> Training:
@@ -172,11 +171,11 @@ def _traced(experiment: Path, spotter: Spotter) -> Training:
     for source in sorted({video.source for video in videos}):
         dataset, _, subject = source.partition("/")
         for path in sorted((results / dataset / "spot").glob(f"*/{subject}.h5")):
-            found = _origin(path, spotter.parameters(kind), results / dataset)
-            if found is not None:
+            origin = _origin(path, spotter.parameters(kind), results / dataset)
+            if origin is not None:
                 persons, names = len({v.group for v in videos}), sorted({v.dataset for v in videos})
                 text = f"{len(videos)} recordings of {persons} people of {', '.join(names)}"
-                return Training(*found, text)
+                return Training(*origin, text)
     expected = f"the spot and align products beneath {results}"
     raise ModelError(experiment, "nobody can tell how its faces were aligned", expected, "run its workflow again")
 

@@ -1,4 +1,4 @@
-"""Looking at pictures on their way to alignment: cuts, and pictures that could not be decoded."""
+"""Cuts between shots, and pictures that could not be decoded, seen in passing on the way to alignment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHANGE = 12.0  # grey levels by which they differ on average across a cut
 ALIKE = 0.75  # correlation that pictures of one shot exceed, whatever the light
 
 
-class Watch:
+class CutDetector:
     """Pass pictures on, and note what is odd about them.
 
     Attributes:

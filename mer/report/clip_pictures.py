@@ -12,9 +12,9 @@ import numpy as np
 from mer.core.container import Clip, Container
 from mer.core.errors import ContainerError
 from mer.core.sample import Sample
-from mer.report import panels
-from mer.report.figures import nice_ceiling
-from mer.report.panels import Picture, Scales
+from mer.report import product_pictures
+from mer.report.drawing import nice_ceiling
+from mer.report.product_pictures import Picture, Scales
 
 DRAWN = ("align", "interpolate", "magnify", "flow", "rois")
 WITH_FACES = ("align", "interpolate", "magnify")
@@ -118,9 +118,9 @@ def _picture(reader: ClipReader, product: str, scales: Mapping[str, Scales]) -> 
     stage = product.split("/")[0]
     clip, parameters = reader.clip(product), reader.container(product).parameters()
     if stage == "align":
-        return panels.align_picture(product, clip, parameters)
+        return product_pictures.align_picture(product, clip, parameters)
     if stage == "interpolate":
-        return panels.interpolate_picture(product, clip, parameters)
+        return product_pictures.interpolate_picture(product, clip, parameters)
     if stage == "rois":
         return _rois(reader, product, clip)
 
@@ -128,13 +128,13 @@ def _picture(reader: ClipReader, product: str, scales: Mapping[str, Scales]) -> 
         return reader.face(product, index, factor)
 
     if stage == "magnify":
-        return panels.magnify_picture(product, clip, parameters, face)
-    return panels.flow_picture(product, clip, parameters, face, scales.get(product) or common_scales([clip]))
+        return product_pictures.magnify_picture(product, clip, parameters, face)
+    return product_pictures.flow_picture(product, clip, parameters, face, scales.get(product) or common_scales([clip]))
 
 
 def common_scales(clips: Sequence[Clip]) -> Scales:
     """Return round scales that fit the flow pictures of all clips, so that their colours can be compared."""
-    tops = [panels.flow_scales(clip) for clip in clips]
+    tops = [product_pictures.flow_scales(clip) for clip in clips]
     return Scales(*(nice_ceiling(max(top[i] for top in tops)) for i in range(2)))
 
 
@@ -145,10 +145,10 @@ def _rois(reader: ClipReader, product: str, clip: Clip) -> Picture:
     if not reader.has(source):
         raise ContainerError(product, f"its source {source or 'product'} is not at hand")
     made_of = reader.clip(source)
-    events, count = panels.events_of(made_of), len(clip.lazy("boxes"))
+    events, count = product_pictures.events_of(made_of), len(clip.lazy("boxes"))
     if "pairs" in made_of:
         pairs, size = made_of.read("pairs"), made_of.lazy("flow").shape[-2:]
-        row = panels.pick_pairs(pairs, events)[-1]
+        row = product_pictures.pick_pairs(pairs, events)[-1]
         shown_row, frame = row, int(pairs[row, 0])
     else:
         frames = made_of.lazy("frames")
@@ -161,7 +161,7 @@ def _rois(reader: ClipReader, product: str, clip: Clip) -> Picture:
     )
     shown = [] if face is None else [(row, face, f"boxes on frame {frame}")]
     place = _patches_of(clip, shown_row) if "patches" in clip else None
-    return panels.rois_picture(product, clip, parameters, shown, (size[1], size[0]), place)
+    return product_pictures.rois_picture(product, clip, parameters, shown, (size[1], size[0]), place)
 
 
 def _patches_of(clip: Clip, row: int) -> tuple[int, ...] | None:

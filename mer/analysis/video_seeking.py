@@ -59,14 +59,14 @@ def _stamps(path: Path) -> tuple[tuple[int, ...], Any]:
     """Return the distinct time stamps of all frames, none where a packet has none, and their unit in seconds."""
     import av
 
-    found: list[int | None] = []
+    stamps: list[int | None] = []
     with av.open(str(path)) as container:
         stream = _stream(container)
         # A file cut short ends with an error; what lies before it is listed.
         with suppress(av.error.FFmpegError):
-            found.extend(packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard)
-        known = [stamp for stamp in found if stamp is not None]
-        return (tuple(sorted(set(known))) if len(known) == len(found) else ()), stream.time_base
+            stamps.extend(packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        known = [stamp for stamp in stamps if stamp is not None]
+        return (tuple(sorted(set(known))) if len(known) == len(stamps) else ()), stream.time_base
 
 
 def _stream(container: Any) -> Any:

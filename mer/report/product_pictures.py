@@ -14,7 +14,8 @@ import numpy as np
 
 from mer.core.container import Clip
 from mer.motion.colour import flow_to_rgb
-from mer.report import figures, regions
+from mer.report import drawing, patch_sheet
+from mer.report.wording import counted
 
 EVENTS = ("onset", "apex", "offset")
 FRAMES_SHOWN = 10
@@ -44,6 +45,31 @@ class Picture:
     product: str
     panels: tuple[Panel, ...]
     caption: str
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A panel as a page holds it: its image as a `data:` address, its style class, and its words."""
+
+    source: str
+    label: str
+    kind: str
+    legend: bool
+    alt: str = ""
+
+
+def embedded(panel: Panel, alt: str = "", exact: bool = True) -> Embedded:
+    """Return a panel as a page holds it.
+
+    Args:
+        panel: the image and its label.
+        alt: says what it shows where the label does not.
+        exact: its pixels are data unless it is a photograph, and stay visible when a browser enlarges it.
+    """
+    kind = "values" if exact and not panel.photo else ""
+    if panel.legend and panel.image.shape[0] == panel.image.shape[1]:
+        kind = f"{kind} round".lstrip()
+    return Embedded(drawing.data_uri(panel.image, panel.photo), panel.label, kind, panel.legend, alt)
 
 
 @dataclass(frozen=True)
@@ -101,15 +127,16 @@ def align_picture(product: str, clip: Clip, parameters: Mapping[str, Any]) -> Pi
     frames, landmarks = clip.lazy("frames"), clip.lazy("landmarks")
     panels = []
     for index, name in key_frames(clip, len(frames)):
-        large = figures.enlarge(frames[index], 2)
-        image = figures.draw_landmarks(large, figures.scale_points(landmarks[index], 2), large.shape[0] / 150)
+        large = drawing.enlarge(frames[index], 2)
+        image = drawing.draw_landmarks(large, drawing.scale_points(landmarks[index], 2), large.shape[0] / 150)
         panels.append(Panel(image, name if name.startswith("frame") else f"{name}, frame {index}"))
     quality = ""
     if "quality" in clip and len(frames):
         quality = f" Lowest quality {float(clip.read('quality').min()):.2f} on a scale from 0 to 1."
     if "detected" in clip:
-        found = int(clip.read("detected").sum())
-        quality += f" The detector ran and found the face in {found} of {len(frames)} frames; the others were tracked."
+        confirmed = int(clip.read("detected").sum())
+        quality += f" The detector ran and found the face in {confirmed} of {len(frames)} frames"
+        quality += "; the others were tracked."
     flags = [f"{key.removeprefix('flag: ')} in frames {clip.attributes[key]}" for key in _flags(clip)]
     if flags:
         quality += f" Flagged: {'; '.join(flags)}."
@@ -153,9 +180,9 @@ def magnify_picture(product: str, clip: Clip, parameters: Mapping[str, Any], fac
             product, tuple(panels), f"{caption} The source product is not at hand, so the plain frame is missing."
         )
     last = frames[int(order[-1]), index]
-    gain = figures.difference_gain(plain, last)
+    gain = drawing.difference_gain(plain, last)
     label = f"× {alphas[order[-1]]:g} minus filmed, × {gain}"
-    panels.append(Panel(figures.difference(plain, last, gain), label))
+    panels.append(Panel(drawing.difference(plain, last, gain), label))
     return Picture(product, tuple(panels), f"{caption} The difference is drawn around mid-grey, enlarged {gain} times.")
 
 
@@ -209,11 +236,11 @@ def flow_picture(product: str, clip: Clip, parameters: Mapping[str, Any], face: 
         colour = flow_to_rgb(np.asarray(_at(clip, "flow", factor, index), float), scales.flow)
         panels.append(Panel(colour, f"flow {first} → {second}", photo=False))
         if bent:
-            strain = figures.heat(np.asarray(_at(clip, "strain", factor, index), float), scales.strain)
+            strain = drawing.heat(np.asarray(_at(clip, "strain", factor, index), float), scales.strain)
             panels.append(Panel(strain, f"strain {first} → {second}", photo=False))
-    panels.append(Panel(figures.flow_legend(LEGEND), f"radius {scales.flow:g} {unit}", photo=False, legend=True))
+    panels.append(Panel(drawing.flow_legend(LEGEND), f"radius {scales.flow:g} {unit}", photo=False, legend=True))
     if bent:
-        panels.append(Panel(figures.heat_legend(LEGEND), f"strain 0 to {scales.strain:g}", photo=False, legend=True))
+        panels.append(Panel(drawing.heat_legend(LEGEND), f"strain 0 to {scales.strain:g}", photo=False, legend=True))
     return Picture(product, tuple(panels), _flow_caption(clip, parameters, len(chosen), len(pairs), factor, unit))
 
 
@@ -221,7 +248,7 @@ def _flow_caption(
     clip: Clip, parameters: Mapping[str, Any], chosen: int, count: int, factor: int | None, unit: str
 ) -> str:
     height, width = clip.lazy("flow").shape[-2:]
-    shown = f"{chosen} of {count} pairs" if chosen < count else f"{count} pair{'s' if count > 1 else ''}"
+    shown = f"{chosen} of {count} pairs" if chosen < count else counted(count, "pair")
     lengths = "pixels" if unit == "px" else "shares of the range of each published channel"
     strain = (
         f"strain in {'pixels per pixel' if unit == 'px' else 'shares of its range'}"
@@ -266,18 +293,18 @@ def rois_picture(
     shown = names if len(names) <= NAMES_SHOWN else []
     panels = []
     for index, face, label in faces:
-        image = figures.enlarge(face, 2)
-        scaled = figures.scale_boxes(boxes[index], size, (image.shape[1], image.shape[0]))
-        panels.append(Panel(figures.draw_boxes(image, scaled, shown, width=2), label))
+        image = drawing.enlarge(face, 2)
+        scaled = drawing.scale_boxes(boxes[index], size, (image.shape[1], image.shape[0]))
+        panels.append(Panel(drawing.draw_boxes(image, scaled, shown, width=2), label))
     of = str(clip.attributes.get("of", "not recorded"))
     if row is not None and "patches" in clip:
-        images, scale = regions.patch_images(clip.lazy("patches")[row], of)
+        images, scale = patch_sheet.patch_images(clip.lazy("patches")[row], of)
         label = " ".join(["patches", _which(clip, row), f"({scale})" if scale else ""]).rstrip()
-        panels.append(Panel(regions.sheet(images, names), label, photo=of == "frames", sheet=True))
+        panels.append(Panel(patch_sheet.sheet(images, names), label, photo=of == "frames", sheet=True))
     width, height = size
     listed = f": {', '.join(names)}" if shown else ""
-    counted = f"{len(names)} region{'s' if len(names) > 1 else ''}"
-    caption = f"{counted}, cut from the array {of} of {width} × {height} px{listed}. {describe(parameters)}."
+    of_what = f"the array {of} of {width} × {height} px{listed}"
+    caption = f"{counted(len(names), 'region')}, cut from {of_what}. {describe(parameters)}."
     if not faces:
         caption += " No product with face crops is at hand, so the regions are not drawn."
     return Picture(product, tuple(panels), caption)

@@ -1,0 +1,78 @@
+"""From a checked configuration to what its report is made from: files, and plain words on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mer.planning.catalog import Catalog
+from mer.planning.config import Config
+from mer.planning.keys import as_text, preset
+from mer.planning.spotting import SpotPlan
+from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs, SpottingInputs
+
+
+def prediction_files(catalog: Catalog, experiment: str, name: str = "predictions.csv") -> list[Path]:
+    """Return a file of every seed and fold of an experiment."""
+    base = catalog.config.results / "experiments" / experiment
+    seeds = catalog.config.experiments[experiment].seeds
+    return [base / f"seed{seed}" / fold.name / name for seed in seeds for fold in catalog.folds(experiment)]
+
+
+def report_inputs(catalog: Catalog, configuration: Mapping[str, Any]) -> ReportInputs:
+    """Return everything that the report reads, as the workflow lays it out.
+
+    Args:
+        catalog: of the checked configuration.
+        configuration: the mapping as it was given, which the report prints.
+    """
+    config = catalog.config
+    datasets = {}
+    for name, block in config.datasets.items():
+        base = config.results / name
+        products = {
+            key: {subject: catalog.product(name, key, subject) for subject in catalog.subjects_of(name, key)}
+            for key in config.products_of(name)
+        }
+        index, excluded, problems = (base / f"{table}.csv" for table in ("index", "excluded", "problems"))
+        datasets[name] = DatasetInputs(index, excluded, problems, products, block.simulate is not None)
+    return ReportInputs(
+        datasets=datasets,
+        experiments={name: _experiment(catalog, name) for name in config.experiments},
+        benchmarks=config.results / "benchmarks",
+        clips=config.report.clips,
+        spotting={name: _spotting(catalog, name) for name in config.spotting},
+        sources=sources(config),
+        configuration=configuration,
+    )
+
+
+def sources(config: Config) -> dict[str, str]:
+    """Return `{product: the product that it is made from}`; what is read from an index has none."""
+    return {key: variant.source for key, variant in config.variants.items() if variant.source != "index"}
+
+
+def _experiment(catalog: Catalog, name: str) -> ExperimentInputs:
+    block = catalog.config.experiments[name]
+    settings = {
+        "inputs": block.inputs,
+        "train": block.train.model_dump(mode="json", exclude_none=True),
+        "folds": block.folds if block.protocol == "kfold" else None,
+    }
+    return ExperimentInputs(
+        metrics=catalog.config.results / "experiments" / name / "metrics.json",
+        predictions=prediction_files(catalog, name),
+        model=block.model,
+        preset=preset(catalog, name),
+        view=block.view,
+        protocol=block.protocol,
+        data=block.data,
+        labels=block.labels,
+        settings=as_text(settings),
+    )
+
+
+def _spotting(catalog: Catalog, name: str) -> SpottingInputs:
+    plan = SpotPlan(catalog, name)
+    return SpottingInputs(plan.folder(), plan.block.seeds[0], [fold.name for fold in plan.folds()])

@@ -10,7 +10,7 @@ from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint
 from mer.training.fit import fit_fold
 from mer.training.inner import choose, splits, tried
-from mer.training.recipe import Inner, Recipe, check
+from mer.training.recipe import Inner, Recipe, settle
 
 CLASSES = ("negative", "positive", "surprise")
 
@@ -81,9 +81,9 @@ def test_folds_or_share(values):
 
 def test_only_what_is_trained_in_epochs_has_the_keys_of_the_loop():
     for key, value in (("precision", "bf16"), ("gradient_clip", 1.0), ("inner", Inner(folds=2))):
-        assert check("mean", None, Recipe(**{key: value}), 3, "e") == "small"
+        assert settle("mean", None, Recipe(**{key: value}), "e", 3)[0] == "small"
         with pytest.raises(ConfigError, match=f"svm_flow has no setting '{key}'"):
-            check("svm_flow", None, Recipe(**{key: value}), 3, "e")
+            settle("svm_flow", None, Recipe(**{key: value}), "e", 3)
 
 
 def test_a_fold_is_trained_for_as_many_epochs_as_its_inner_subjects_chose(world, tmp_path, monkeypatch):

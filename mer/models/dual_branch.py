@@ -35,7 +35,7 @@ from mer.models.dual_branch_settings import Preset
 from mer.models.state import Features, State
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mer.models.dual_branch_network import Network
 
 _CLEAN = Preset(
     sampler="uniform", scaling="standard", norm=True, class_weights="balanced", readout="mean", augment=True
@@ -65,7 +65,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def build(preset: Preset, n_classes: int) -> nn.Module:
+def build(preset: Preset, n_classes: int) -> Network:
     """Return the network of a preset with fresh weights from torch's random state."""
     from mer.models.dual_branch_network import Network
 
@@ -99,12 +99,12 @@ def fit(
     Raises:
         ModelError: one class only, weights of another class set, or a loss that is no longer finite.
     """
-    from mer.models.dual_branch_network import Network, optimise
+    from mer.models.dual_branch_network import optimise
     from mer.models.loop import reproducible
 
     x = {"clip": np.asarray(features)}
     with reproducible(derive_seed(seed, "dual_branch"), device) as place:
-        network = Network(preset, n_classes).to(place)
+        network = build(preset, n_classes).to(place)
         return optimise(network, "dual_branch", x, labels, n_classes, preset, log, place)
 
 
@@ -114,18 +114,13 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
     Raises:
         ModelError: the checkpoint does not hold this network.
     """
-    from mer.models.dual_branch_network import Network, restored_scores
+    from mer.models.dual_branch_network import restored_scores
     from mer.models.loop import reproducible
 
     preset = Preset.model_validate(state.meta["preset"])
     with reproducible(0, device) as place:
-        network = Network(preset, int(state.meta["n_classes"])).to(place)
+        network = build(preset, int(state.meta["n_classes"])).to(place)
         return restored_scores(network, state, {"clip": np.asarray(features)}, preset, place)
-
-
-def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
-    """Return features for the bench."""
-    return draw(3, preset.frames, preset.size, preset.size)
 
 
 MODEL = Model(
@@ -139,6 +134,6 @@ MODEL = Model(
     predict=predict,
     build=build,
     published="icip2024",
-    noise=noise,
+    noise=lambda preset, draw: draw(3, preset.frames, preset.size, preset.size),
     gpu=frozenset(PRESETS) - {"small"},
 )

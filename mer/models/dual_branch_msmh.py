@@ -38,7 +38,7 @@ from mer.models.dual_branch_settings import RegionPreset
 from mer.models.state import Features, State
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mer.models.dual_branch_msmh_network import Network
 
 MOSAIC = ("eyebrows", "eyes", "cheeks", "mouth")
 
@@ -88,7 +88,7 @@ PRESETS: dict[str, RegionPreset] = {
 }
 
 
-def build(preset: RegionPreset, n_classes: int) -> nn.Module:
+def build(preset: RegionPreset, n_classes: int) -> Network:
     """Return the network of a preset with fresh weights from torch's random state."""
     from mer.models.dual_branch_msmh_network import Network
 
@@ -165,7 +165,6 @@ def fit(
         ModelError: one class only, weights of another class set, no annotated action units for a `regions` that needs
             them, or a loss that is no longer finite.
     """
-    from mer.models.dual_branch_msmh_network import Network
     from mer.models.dual_branch_network import optimise
     from mer.models.loop import reproducible
 
@@ -182,7 +181,7 @@ def fit(
         features = chosen(features, regions)
         arrays, meta = detector.arrays(), meta | {"regions_agreed": agreed}
     with reproducible(derive_seed(seed, "dual_branch_msmh"), device) as place:
-        network = Network(preset, n_classes).to(place)
+        network = build(preset, n_classes).to(place)
         state = optimise(network, "dual_branch_msmh", features, labels, n_classes, preset, log, place)
     return State(state.arrays | arrays, state.meta | meta)
 
@@ -198,7 +197,6 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
     Raises:
         ModelError: the checkpoint does not hold this network.
     """
-    from mer.models.dual_branch_msmh_network import Network
     from mer.models.dual_branch_network import restored_scores
     from mer.models.loop import reproducible
 
@@ -211,7 +209,7 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
         detector = Detector(weights, centre, spread)
         features = chosen(features, detector.regions(features["grids"].astype(np.float64)))
     with reproducible(0, device) as place:
-        network = Network(preset, int(state.meta["n_classes"])).to(place)
+        network = build(preset, int(state.meta["n_classes"])).to(place)
         return restored_scores(network, state, features, preset, place)
 
 

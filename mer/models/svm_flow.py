@@ -167,11 +167,6 @@ def fit(
     return State(state.arrays, {**state.meta, "inner_macro_f1": scores})
 
 
-def parameters(preset: Preset, n_classes: int) -> int:
-    """Return the numbers of one machine for every pair of classes: a weight for each value, and an offset."""
-    return comb(n_classes, 2) * (WIDTH + 1)
-
-
 MODEL = Model(
     presets=PRESETS,
     inputs={"motion": ("flow", "strain")},
@@ -181,5 +176,6 @@ MODEL = Model(
     features=features,
     fit=fit,
     predict=predict,
-    parameters=parameters,
+    # One machine for every pair of classes: a weight for each value, and an offset.
+    parameters=lambda preset, n_classes: comb(n_classes, 2) * (WIDTH + 1),
 )

@@ -16,6 +16,7 @@ from mer.core.params import Params
 from mer.models.contract import Model, Units
 from mer.models.state import Features, State
 from mer.training.checkpoint import FIELDS, load_checkpoint, save_checkpoint
+from mer.training.gather import subset
 from mer.training.recipe import Recipe
 
 Clips = Mapping[str, Clip]
@@ -53,11 +54,11 @@ def check_model(
     features = _check_features(model, chosen, clips, coded, unusable)
     classes, people = np.array(labels, np.int64), np.array([str(group) for group in groups])
 
-    def fit(of: np.ndarray, log: Callable[[str], None]) -> State:
+    def fit(of: np.ndarray, seed: int, log: Callable[[str], None]) -> State:
         named = {"units": coded} if "fit" in model.units else {}
-        return model.fit(features, of, people, int(max(labels)) + 2, chosen, 7, log, "cpu", **named)
+        return model.fit(features, of, people, int(max(labels)) + 2, chosen, seed, log, "cpu", **named)
 
-    state = _check_fit(fit, classes)
+    state = _check_fit(fit, classes, model.build is not None)
     _check_predict(model, state, features, len(clips), int(max(labels)) + 2)
 
 
@@ -83,10 +84,10 @@ def _check_card(model: Model) -> None:
     for name, preset in model.presets.items():
         again = type(preset).model_validate(preset.model_dump(mode="json"))
         _require(again == preset, f"card: preset {name} does not come back from JSON")
-    named = {"classes": set(model.classes), "gpu": set(model.gpu), "published": {model.published} - {None}}
-    for field, names in named.items():
-        unknown = sorted(names - set(model.presets))
-        _require(not unknown, f"card: {field} names {', '.join(map(str, unknown))}, which is no preset")
+    published = [] if model.published is None else [model.published]
+    for field, names in {"classes": list(model.classes), "gpu": list(model.gpu), "published": published}.items():
+        unknown = sorted(set(names) - set(model.presets))
+        _require(not unknown, f"card: {field} names {', '.join(unknown)}, which is no preset")
     _require(set(model.units) <= {"features", "fit"}, f"card: units {model.units}, not of features and fit")
     fields = set(type(model.presets[model.default]).model_fields) & set(Recipe.model_fields)
     _require(set(model.settings) <= fields, f"card: settings {model.settings}, not all of presets and of a recipe")
@@ -129,15 +130,21 @@ def _check_features(
     return stacked if isinstance(views[0], dict) else stacked[""]
 
 
-def _check_fit(fit: Callable[[np.ndarray, Callable[[str], None]], State], labels: np.ndarray) -> State:
+def _check_fit(
+    fit: Callable[[np.ndarray, int, Callable[[str], None]], State], labels: np.ndarray, drawn: bool
+) -> State:
+    """Return what was trained. `drawn`: the first weights are, so that another seed must give others."""
     lines: list[str] = []
-    state, again = fit(labels, lines.append), fit(labels, lines.append)
+    state, again = (fit(labels, 7, lines.append) for _ in range(2))
     _require(lines, "fit: says nothing to its log")
     _require(not any("\n" in line for line in lines), "fit: an entry of its log is not one line")
     _require(set(state.arrays) == set(again.arrays), "fit: the same arguments give other arrays")
     for name, array in state.arrays.items():
         _require(np.array_equal(array, again.arrays[name]), f"fit: the same arguments give another {name}")
-    _refused(lambda: fit(labels * 0, lines.append), (ModelError,), "fit on clips of one class")
+    other = fit(labels, 8, lines.append) if drawn else None
+    moved = other is None or any(not np.array_equal(array, other.arrays[name]) for name, array in state.arrays.items())
+    _require(moved, "fit: another seed gives the same arrays")
+    _refused(lambda: fit(labels * 0, 7, lines.append), (ModelError,), "fit on clips of one class")
     return state
 
 
@@ -147,9 +154,9 @@ def _check_predict(model: Model, state: State, features: Features, count: int, n
     _require(scores.dtype == np.float64, f"predict: {scores.dtype}, not float64")
     _require(np.isfinite(scores).all(), "predict: scores that are not finite")
     for clip in (0, count - 1):
-        alone = model.predict(state, _taken(features, [clip]))
+        alone = model.predict(state, subset(features, np.array([clip])))
         _require(np.array_equal(alone[0], scores[clip]), f"predict: clip {clip} scores differently alone")
-    backwards = model.predict(state, _taken(features, range(count)[::-1]))
+    backwards = model.predict(state, subset(features, np.arange(count)[::-1]))
     _require(np.array_equal(backwards[::-1], scores), "predict: scores depend on the order of the clips")
     foreign = State({"foreign": np.zeros(1)}, state.meta)
     _refused(lambda: model.predict(foreign, features), (ModelError,), "predict of a foreign checkpoint")
@@ -162,9 +169,3 @@ def _check_predict(model: Model, state: State, features: Features, count: int, n
 
 def _arrays(features: Features) -> dict[str, np.ndarray]:
     return features if isinstance(features, dict) else {"": features}
-
-
-def _taken(features: Features, clips: Sequence[int]) -> Features:
-    if isinstance(features, dict):
-        return {key: array[list(clips)] for key, array in features.items()}
-    return np.asarray(features[list(clips)])

@@ -122,9 +122,9 @@ def settle(
     try:
         chosen = type(base).model_validate({**base.model_dump(), **given})
     except ValidationError as error:
-        first = error.errors()[0]
-        expected = first["msg"].removeprefix("Value error, ").lower()
-        raise ConfigError(f"{where}.train.{first['loc'][0]}", f"bad value {first['input']!r}", expected) from error
+        fault = error.errors()[0]
+        found = f"bad value {fault['input']!r}: {fault['msg'].removeprefix('Value error, ').lower()}"
+        raise ConfigError(f"{where}.train.{fault['loc'][0]}", found, f"a value that preset {preset} takes") from error
     weights = chosen.model_dump().get("class_weights")
     if n_classes is not None and isinstance(weights, tuple) and len(weights) != n_classes:
         whose = "" if "class_weights" in given else f" in preset {preset}"

@@ -68,15 +68,15 @@ def test_gradients_reach_every_parameter(preset):
 
 def test_the_fourth_layer_starts_random_or_from_the_trunk_and_may_keep_its_statistics():
     clean = aman.PRESETS["clean"]
-    own = resnet18.seeded(0).layer4.state_dict()
+    released = resnet18.seeded(0).layer4.state_dict()
     copied = aman.build(clean, 3).layer4.state_dict()
-    assert all(torch.equal(value, copied[name]) for name, value in own.items())
+    assert all(torch.equal(value, copied[name]) for name, value in released.items())
     random = aman.build(aman.PRESETS["published"], 3).layer4.state_dict()
-    assert not torch.equal(random["0.conv1.weight"], own["0.conv1.weight"])
+    assert not torch.equal(random["0.conv1.weight"], released["0.conv1.weight"])
     for norm in ("batch", "frozen"):
         net = aman.build(clean.model_copy(update={"layer4_norm": norm}), 3).train()
         net(torch.rand(2, 2, 2, 256, 2, 2))
-        moved = not torch.equal(net.layer4[0].bn1.running_mean, own["0.bn1.running_mean"])
+        moved = not torch.equal(net.layer4[0].bn1.running_mean, released["0.bn1.running_mean"])
         assert moved == (norm == "batch")
 
 
@@ -149,7 +149,6 @@ def test_the_small_trunk_sees_what_differs_from_the_onset_and_is_trained(clips):
     state = aman.fit(x[seen], labels[seen], groups[seen], 3, WHOLE, 0, lines.append)
     scores = aman.predict(state, x[~seen])
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
-    assert np.array_equal(aman.predict(state, x[~seen][3:4])[0], scores[3])
     assert state.meta["trunk"] == "trained in the fold"
     assert any(name.startswith("trunk.layer3") for name in state.arrays)
 
@@ -172,18 +171,7 @@ def test_learns_what_brightens(clips):
     state = aman.fit(x[seen], labels[seen], groups[seen], 3, chosen, 0, lines.append)
     scores = aman.predict(state, x[~seen])
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
-    assert np.array_equal(aman.predict(state, x[~seen][3:4])[0], scores[3])
     assert state.meta["trunk"] == "random, seed 0" and "trunk random, seed 0" in lines[-1]
-
-
-def test_the_same_seed_gives_the_same_bits():
-    x, labels = np.random.default_rng(0).random((6, 3, 2, 512), np.float32), np.arange(6) % 3
-    short = TINY.model_copy(update={"epochs": 3})
-    first, again, other = (
-        aman.fit(x, labels, np.array(list("aabbcc")), 3, short, s, lambda line: None) for s in (0, 0, 1)
-    )
-    assert all(np.array_equal(first.arrays[name], again.arrays[name]) for name in first.arrays)
-    assert not np.array_equal(first.arrays["out.weight"], other.arrays["out.weight"])
 
 
 def test_the_trained_layer_comes_back_from_a_checkpoint():

@@ -183,7 +183,3 @@ def test_learns_from_the_region_alone(clips):
     state = msmh.fit(train, labels[seen], groups[seen], 3, preset, 0, lambda line: None)
     scores = msmh.predict(state, test)
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
-    alone = msmh.predict(state, {name: value[4:5] for name, value in test.items()})
-    assert np.array_equal(alone[0], scores[4])
-    with pytest.raises(ModelError, match="one class only"):
-        msmh.fit(train, labels[seen] * 0, groups[seen], 3, preset, 0, print)

@@ -307,6 +307,12 @@ def test_recipe_overrides_the_preset():
         ("ststnet", "cleen", Recipe(), "a.preset: unknown preset 'cleen'.*one of clean, published.*mean 'clean'"),
         ("svm_flow", None, Recipe(epochs=3), "a.train.epochs: model svm_flow has no such setting"),
         ("ststnet", None, Recipe(class_weights=(1, 2)), "a.train.class_weights: 2 weights; expected 3"),
+        (
+            "dual_branch_msmh",
+            "smic",
+            Recipe(regions="predicted"),
+            "a.train.regions: bad value 'predicted': this preset",
+        ),
         ("dual_branch", "icip2024", Recipe(), None),
         ("dual_branch_msmh", "lie", Recipe(), "a.train.class_weights: 2 weights in preset lie; expected 3"),
         ("dual_branch_msmh", "lie", Recipe(class_weights="none"), None),

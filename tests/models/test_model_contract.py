@@ -85,6 +85,7 @@ def test_settings_of_the_recipe_are_fields_of_every_preset(name):
         assert set(card.settings) <= set(type(preset).model_fields)
 
 
+# Their networks are still in the files of their cards.
 LATER = {"ststnet", "mean"}
 
 

@@ -121,15 +121,9 @@ def bench_systems(
     as_json: Json = False,
 ) -> None:
     """Fold-epochs per second of every system at its published preset, in float32 and bf16, and the hours of a LOSO."""
-    from mer.bench.systems import PUBLISHED, as_dicts, render, run_system_bench
-    from mer.core.registry import lookup
-    from mer.models.registry import PRESETS
+    from mer.bench.systems import as_dicts, render, run_system_bench
 
-    named = [name.strip() for name in models.split(",")] if models else list(PUBLISHED)
-    for name in named:
-        lookup(dict.fromkeys(PUBLISHED, ""), name, "--models")
-        if preset:
-            lookup(dict.fromkeys(PRESETS[name], ""), preset, "--preset")
+    named = [name.strip() for name in models.split(",")] if models else None
     rows = run_system_bench(named, preset or None, clips, epochs, device, log=lambda line: typer.echo(line, err=True))
     typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
 
@@ -170,7 +164,7 @@ def check(
 @app.command()
 def models(as_json: Json = False) -> None:
     """Every recognition system and preset: parameters, inputs, source; docs/models.md says what each is."""
-    from mer.listing import entries, render
+    from mer.models.listing import entries, render
 
     rows = entries()
     typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render(rows))

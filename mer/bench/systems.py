@@ -18,21 +18,13 @@ from typing import Any
 import numpy as np
 
 from mer.bench.training import peak_mib
-from mer.core.registry import load
+from mer.core.registry import lookup
 from mer.core.seeds import derive_seed
-from mer.models.registry import CLASSES, MODELS
+from mer.models.registry import MODELS, model
+from mer.models.state import Features
 
 # The size of the composite of CASME II, SAMM and SMIC, and of its leave-one-subject-out protocol.
 CLIPS, FOLDS = 442, 68
-PUBLISHED: dict[str, str] = {
-    "ststnet": "published",
-    "mean": "published",
-    "dual_branch": "icip2024",
-    "dual_branch_msmh": "casme2",
-    "au_fusion": "released",
-    "aman": "published",
-}
-FACTORS = 10
 
 
 @dataclass(frozen=True)
@@ -66,39 +58,32 @@ class SystemRow:
     loso_hours: float
 
 
-def features(model: str, preset: Any, count: int) -> np.ndarray | dict[str, np.ndarray]:
+def systems() -> dict[str, str]:
+    """Return the systems that can be measured and the published preset of each."""
+    cards = {name: model(name, "bench") for name in MODELS}
+    return {name: card.published for name, card in cards.items() if card.published is not None}
+
+
+def features(name: str, preset: Any, count: int) -> Features:
     """Return `count` clips of noise as the model's `features` would stack them, float32."""
-    rng = np.random.default_rng(derive_seed(0, "bench systems", model))
-
-    def noise(*shape: int) -> np.ndarray:
-        return rng.random((count, *shape), dtype=np.float32)
-
-    if model in ("ststnet", "mean"):
-        side = 28 if model == "ststnet" else 42
-        return noise(3, side, side)
-    if model == "dual_branch":
-        return noise(3, preset.frames, preset.size, preset.size)
-    if model == "dual_branch_msmh":
-        clip = noise(3, preset.frames, preset.size, preset.size)
-        return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
-    if model == "au_fusion":
-        from mer.models.au_fusion import LENGTH, ROIS
-
-        alphas = np.tile(np.arange(1, FACTORS + 1, dtype=np.float32), (count, 1))
-        patches = noise(FACTORS, preset.flows, ROIS, 2, 7, 7)
-        return {"patches": patches, "alphas": alphas, "clip": noise(3, LENGTH, preset.size, preset.size)}
-    # The trunk's fourth-layer input: 256 maps at a sixteenth of the image.
-    seen = {"layer4": (256, preset.size // 16, preset.size // 16), "pooled": (512,)}
-    return noise(preset.frames, FACTORS, *seen.get(preset.variant, (3, preset.size, preset.size)))
+    rng = np.random.default_rng(derive_seed(0, "bench systems", name))
+    noise = model(name, "bench").noise
+    assert noise is not None, "a model with a published preset says what its noise is"
+    return noise(preset, lambda *shape: rng.random((count, *shape), dtype=np.float32))
 
 
 def run_system_bench(
-    models: Sequence[str], preset: str | None, count: int, epochs: int, device: str, log: Callable[[str], None]
+    names: Sequence[str] | None,
+    preset: str | None,
+    count: int,
+    epochs: int,
+    device: str,
+    log: Callable[[str], None],
 ) -> list[SystemRow]:
     """Train each model for some epochs in float32 and in bf16, each in a process of its own.
 
     Args:
-        models: names in `PUBLISHED`.
+        names: of `systems`; all when None.
         preset: of all of them; the published one of each when None.
         count: training clips.
         epochs: measured epochs, after one that is not counted.
@@ -106,33 +91,38 @@ def run_system_bench(
         log: takes one line per row.
 
     Raises:
-        ConfigError: `device` cannot be used here.
+        ConfigError: no such system, one without that preset, or `device` cannot be used here.
     """
     from mer.models.loop import place_of
 
+    published = systems()
+    for name in names or ():
+        lookup(published, name, "--models")
+        if preset is not None:
+            lookup(dict.fromkeys(model(name, "--models").presets, ""), preset, "--preset")
     place_of(device)
     rows: list[SystemRow] = []
-    for model in models:
-        chosen, slowest = preset or PUBLISHED[model], None
+    for name in names or published:
+        chosen, slowest = preset or published[name], None
         for precision in ("float32", "bf16"):
-            given = {"model": model, "preset": chosen, "precision": precision, "count": count}
+            given = {"name": name, "preset": chosen, "precision": precision, "count": count}
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 made = pool.apply(measure, kwds={**given, "epochs": epochs, "device": device})
             slowest = slowest or made["seconds"]
-            rows.append(_row(model, chosen, precision, count, made, slowest))
-            log(f"{model} {chosen} {precision}: {made['seconds']:.2f} s an epoch of {count} clips")
+            rows.append(_row(name, chosen, precision, count, made, slowest))
+            log(f"{name} {chosen} {precision}: {made['seconds']:.2f} s an epoch of {count} clips")
     return rows
 
 
-def _row(model: str, preset: str, precision: str, count: int, made: dict[str, Any], slowest: float) -> SystemRow:
+def _row(name: str, preset: str, precision: str, count: int, made: dict[str, Any], slowest: float) -> SystemRow:
     speed = count / made["seconds"]
     of_fold = speed / (CLIPS * (FOLDS - 1) / FOLDS)
     hours = FOLDS * made["budget"] / of_fold / 3600
     told = made["computed"], made["seconds"], speed, of_fold, slowest / made["seconds"], made["utilisation"]
-    return SystemRow(model, preset, precision, *told, made["mib"], hours)
+    return SystemRow(name, preset, precision, *told, made["mib"], hours)
 
 
-def measure(model: str, preset: str, precision: str, count: int, epochs: int, device: str) -> dict[str, Any]:
+def measure(name: str, preset: str, precision: str, count: int, epochs: int, device: str) -> dict[str, Any]:
     """Train in this process and return the median seconds of an epoch, and what else `SystemRow` needs."""
     import torch
 
@@ -140,9 +130,9 @@ def measure(model: str, preset: str, precision: str, count: int, epochs: int, de
     from mer.models.surroundings import surrounded
     from mer.training.session import Session
 
-    module = load(MODELS, model, "bench")
-    own = module.PRESETS[preset]
-    classes = CLASSES.get((model, preset), 3)
+    card = model(name, "bench")
+    whole = card.presets[preset].model_dump()["epochs"]
+    classes = card.classes_of(preset)
     labels, groups = np.arange(count) % classes, np.array([f"p{i % 8}" for i in range(count)])
     around = Session(precision=precision)  # type: ignore[arg-type]
     ends: list[float] = []
@@ -152,16 +142,16 @@ def measure(model: str, preset: str, precision: str, count: int, epochs: int, de
             torch.cuda.synchronize()
         ends.append(time.perf_counter())
 
-    chosen = own.model_copy(update={"epochs": epochs + 1})
-    data = features(model, chosen, count)
-    coded = {"units": [(1, 4)] * count} if "fit" in getattr(module, "UNITS", ()) else {}
+    chosen = card.presets[preset].model_copy(update={"epochs": epochs + 1})
+    data = features(name, chosen, count)
+    coded = {"units": [(1, 4)] * count} if "fit" in card.units else {}
     with surrounded(around), watching(watch), _Utilisation(device) as busy:
-        module.fit(data, labels, groups, classes, chosen, 0, lambda line: None, device, **coded)
+        card.fit(data, labels, groups, classes, chosen, 0, lambda line: None, device, **coded)
     mib = peak_mib(resource.RUSAGE_SELF)
     if device == "cuda":
         mib = torch.cuda.max_memory_allocated() / 2**20
     seconds = float(np.median(np.diff(ends)))
-    told = {"seconds": seconds, "computed": around.used, "budget": own.epochs, "mib": mib}
+    told = {"seconds": seconds, "computed": around.used, "budget": whole, "mib": mib}
     return {**told, "utilisation": busy.mean()}
 
 
@@ -169,7 +159,7 @@ class _Utilisation:
     """Ask the driver several times a second how busy the GPU is."""
 
     def __init__(self, device: str) -> None:
-        self._found: list[float] = []
+        self._shares: list[float] = []
         self._ended = Event()
         self._thread = Thread(target=self._ask) if device == "cuda" else None
 
@@ -187,11 +177,11 @@ class _Utilisation:
         query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
         while not self._ended.wait(0.3):
             told = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
-            self._found += [float(told[0])] if told else []
+            self._shares += [float(told[0])] if told else []
 
     def mean(self) -> float | None:
-        """Return the mean of what was found, per cent; None when nothing was."""
-        return float(np.mean(self._found)) if self._found else None
+        """Return the mean share, per cent; None when nothing was asked."""
+        return float(np.mean(self._shares)) if self._shares else None
 
 
 def as_dicts(rows: Sequence[SystemRow]) -> list[dict[str, Any]]:

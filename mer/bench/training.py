@@ -21,9 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from mer.core.registry import load
 from mer.core.seeds import derive_seed
-from mer.models.registry import MODELS
+from mer.models import registry
 
 CLASSES = ("negative", "positive", "surprise")
 SIDES = {"ststnet": 28, "mean": 42}
@@ -117,7 +116,7 @@ def peer(
     torch.set_num_threads(threads)
     images, labels, groups = clips(model, count)
     persons = sorted(set(groups.tolist()))[:folds]
-    settings = load(MODELS, model, "bench").PRESETS[PRESET].model_dump()
+    settings = registry.model(model, "bench").presets[PRESET].model_dump()
     train_folds(model, images, labels, groups, persons[:1], 1, settings, device)
     begun = time.perf_counter(), time.process_time()
     logits = train_folds(model, images, labels, groups, persons, epochs, settings, device)
@@ -161,7 +160,7 @@ def ours(model: str, folds: int, epochs: int, count: int, workers: int, device: 
         wall, cpu = time.perf_counter() - begun[0], _cpu() - begun[1]
         right = []
         for job, person in zip(jobs, persons, strict=True):
-            scores = common.module.predict(load_checkpoint(job.out)[0], images[groups == person])
+            scores = common.card.predict(load_checkpoint(job.out)[0], images[groups == person])
             right.append(scores.argmax(1) == labels[groups == person])
     mib = peak_mib(resource.RUSAGE_SELF) + min(workers, folds) * peak_mib(resource.RUSAGE_CHILDREN)
     return {"wall": wall, "cpu": cpu, "mib": mib, "accuracy": float(np.concatenate(right).mean())}

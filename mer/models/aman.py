@@ -25,29 +25,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional
 
 from mer.core.container import Clip
 from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
-from mer.models import loop
-from mer.models.dual_branch_augment import augmented
-from mer.models.dual_branch_clip import event
+from mer.models.clip_frames import event, standardised
+from mer.models.contract import Model
 from mer.models.flow_image import area_pool
-from mer.models.state import Features, State, class_weights
-from mer.networks import resnet18
+from mer.models.state import Features, State
 
-INPUTS: dict[str, tuple[str, ...]] = {"magnified": ("frames", "alphas")}
-LIBRARIES = ("numpy", "torch", "safetensors")
-WIDTH = 512
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from mer.models.aman_network import Network
 
 
 class Preset(Params):
@@ -59,7 +54,7 @@ class Preset(Params):
     view: Literal["frames", "change"] = "frames"
     trunk: str | None = None
     trunk_seed: int = 0
-    widths: tuple[int, ...] = resnet18.WIDTHS
+    widths: tuple[int, ...] = (64, 128, 256, 512)
     blocks: int = 2
     input_norm: Literal["imagenet", "none"] = "imagenet"
     layer4_init: Literal["random", "trunk"] = "random"
@@ -99,84 +94,20 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-class SetPooling(nn.Module):
-    """Mean of vectors weighted by a sigmoid score each: (..., N, D) → (..., D), whatever their order."""
-
-    def __init__(self, width: int = WIDTH) -> None:
-        super().__init__()
-        self.score = nn.Linear(width, 1)
-
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Return Σ a x / Σ a over the last axis but one."""
-        weights = torch.sigmoid(self.score(vectors))
-        return (weights * vectors).sum(dim=-2) / weights.sum(dim=-2)
-
-
-class Network(nn.Module):
-    """Maps (B, n, K, 256, h, w) of the trunk's third layer, vectors (B, n, K, D) or images → (B, n_classes) logits.
-
-    Args:
-        n_classes: C.
-        layer4: the fourth layer, trained; None for the variants that get vectors or images.
-        trunk: the whole trunk, trained, for images (B, n, K, 3, S, S).
-        width: D, of the vectors.
-        frozen_norm: the batch normalisation of the fourth layer keeps its statistics.
-    """
-
-    def __init__(
-        self,
-        n_classes: int,
-        layer4: nn.Module | None = None,
-        trunk: nn.Module | None = None,
-        width: int = WIDTH,
-        frozen_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        self.layer4, self.trunk = layer4, trunk
-        self.frozen_norm = frozen_norm
-        self.factors, self.frames = SetPooling(width), SetPooling(width)
-        self.out = nn.Linear(width, n_classes)
-
-    def train(self, mode: bool = True) -> Network:
-        """Set training mode as nn.Module does, but for frozen normalisation."""
-        super().train(mode)
-        if self.frozen_norm and self.layer4 is not None:
-            self.layer4.eval()
-        return self
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (B, n_classes) logits."""
-        # One call, so that batch normalisation sees all frames and factors at once.
-        if self.layer4 is not None:
-            x = self.layer4(x.flatten(0, 2)).mean(dim=(2, 3)).unflatten(0, x.shape[:3])
-        elif self.trunk is not None:
-            images = x.flatten(0, 2).contiguous(memory_format=torch.channels_last)
-            x = self.trunk(images).unflatten(0, x.shape[:3])
-        return self.out(self.frames(self.factors(x)))
-
-
-@lru_cache(maxsize=2)
-def trunk(name: str | None, seed: int) -> resnet18.ResNet18:
-    """Return the frozen trunk, read once per process.
-
-    Raises:
-        ModelError: the weight file cannot be used.
-    """
-    network = resnet18.seeded(seed) if name is None else resnet18.load(name)
-    return network.requires_grad_(False)
-
-
 def build(preset: Preset, n_classes: int) -> Network:
     """Return the trained part of a preset's network, fresh from torch's random state or the trunk's fourth layer.
 
     Raises:
         ModelError: the weight file cannot be used.
     """
+    from mer.models.aman_network import WIDTH, Network, trunk
+    from mer.networks import resnet18
+
     if preset.variant == "pooled":
         return Network(n_classes)
     if preset.variant == "whole":
-        own = resnet18.ResNet18(preset.widths, preset.blocks)
-        return Network(n_classes, trunk=own, width=preset.widths[-1])
+        whole = resnet18.ResNet18(preset.widths, preset.blocks)
+        return Network(n_classes, trunk=whole, width=preset.widths[-1])
     frozen = preset.layer4_norm == "frozen"
     if preset.layer4_init == "random":
         return Network(n_classes, resnet18.layer(256, WIDTH, 2), frozen_norm=frozen)
@@ -212,28 +143,29 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
     if offset <= onset:
         raise ClipError(clip.sample_id, f"offset {offset} does not follow onset {onset}", "at least one frame between")
     indices = frame_indices(onset, offset, preset.frames)
-    start = prepare(np.asarray(frames[:, onset]), preset) if preset.view == "change" else torch.zeros(())
-    views: dict[int, np.ndarray] = {}
-    with loop.reproducible(0, "cpu"), torch.no_grad():
-        for index in sorted(set(indices.tolist())):
-            views[index] = _seen(prepare(np.asarray(frames[:, index]), preset) - start, preset).numpy()
+    start = prepare(np.asarray(frames[:, onset]), preset) if preset.view == "change" else np.float32(0)
+    views = {index: prepare(np.asarray(frames[:, index]), preset) - start for index in set(indices.tolist())}
+    if preset.variant != "whole":
+        views = _through_trunk(views, preset)
     return np.stack([views[index] for index in indices.tolist()])
 
 
-def _seen(images: torch.Tensor, preset: Preset) -> torch.Tensor:
-    if preset.variant == "whole":
-        return images
+def _through_trunk(views: Mapping[int, np.ndarray], preset: Preset) -> dict[int, np.ndarray]:
+    import torch
+
+    from mer.models.aman_network import trunk
+    from mer.models.loop import reproducible
+
     network = trunk(preset.trunk, preset.trunk_seed)
-    return network(images) if preset.variant == "pooled" else network.maps(images)
+    through = network if preset.variant == "pooled" else network.maps
+    with reproducible(0, "cpu"), torch.no_grad():
+        return {index: through(torch.from_numpy(images)).numpy() for index, images in views.items()}
 
 
-def prepare(images: np.ndarray, preset: Preset) -> torch.Tensor:
+def prepare(images: np.ndarray, preset: Preset) -> np.ndarray:
     """Return (K, 3, S, S) float32 of (K, H, W, 3) uint8 RGB: averaged by area to the size, 0–1, perhaps normalised."""
-    small = torch.from_numpy((area_pool(images.transpose(0, 3, 1, 2), preset.size) / 255.0).astype(np.float32))
-    if preset.input_norm == "none":
-        return small
-    mean, deviation = (torch.tensor(v)[:, None, None] for v in (MEAN, DEVIATION))
-    return (small - mean) / deviation
+    small = np.asarray(area_pool(images.transpose(0, 3, 1, 2), preset.size) / 255.0, np.float32)
+    return small if preset.input_norm == "none" else standardised(small, axis=1)
 
 
 def fold_scale(x: np.ndarray, preset: Preset) -> np.ndarray:
@@ -261,50 +193,51 @@ def fit(
     log: Callable[[str], None],
     device: str = "cpu",
 ) -> State:
-    """Train for the preset's epochs; see `mer.models.registry` for the arguments.
+    """Train for the preset's epochs; see `mer.models.contract` for the arguments.
 
     Raises:
         ModelError: one class only, weights of another class set, or a loss that is no longer finite.
     """
-    loop.require_classes(labels)
+    import torch
+    from torch.nn import functional
+
+    from mer.models import loop
+    from mer.models.aman_network import turned
+    from mer.models.learner import Learner, learn, targets
+    from mer.networks import resnet18
+
     x = np.asarray(features)
     scale = fold_scale(x, preset)
+    whole = preset.variant == "whole"
+    origin = "trained in the fold" if whole else resnet18.record(preset.trunk, preset.trunk_seed)
     with loop.reproducible(derive_seed(seed, "aman"), device) as place:
+        y, weights = targets(labels, preset.class_weights, n_classes, place)
         network = build(preset, n_classes).to(place)
-        y = torch.from_numpy(labels.astype(np.int64)).to(place)
-        weights = torch.from_numpy(class_weights(preset.class_weights, labels, n_classes)).to(place, torch.float32)
 
         def loss(batch: torch.Tensor) -> torch.Tensor:
-            images = _view(x[batch.numpy()], scale)
-            logits = network((_turned(images) if preset.augment else images).to(place))
+            images = torch.from_numpy(scaled(x[batch.numpy()], scale))
+            logits = network((turned(images) if preset.augment else images).to(place))
             return loop.weighted_nll(functional.log_softmax(logits, dim=1), y[batch.to(place)], weights)
 
         optimiser = torch.optim.RMSprop(network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)
-        plan = loop.Plan(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
-        final = loop.train(network, loss, len(x), plan, optimiser, log, "aman")
-        told = loop.describe(_scores(network, x, scale, n_classes, place), labels)
-        arrays = {**loop.arrays_of(network), "scale": scale}
-    whole = preset.variant == "whole"
-    origin = "trained in the fold" if whole else resnet18.record(preset.trunk, preset.trunk_seed)
-    log(f"aman: trunk {origin}; loss {final:.4f}, {', '.join(f'{key} {value:.3f}' for key, value in told.items())}")
-    meta = {"n_classes": n_classes, "preset": preset.model_dump(mode="json"), "training_loss": final, **told}
-    return State(arrays, meta | {"trunk": origin})
+        schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
+        logits = _logits(network, x, scale, place)
+        learner = Learner("aman", network, loss, logits, optimiser, schedule, f"trunk {origin}; ")
+        state = learn(learner, labels, n_classes, preset, log)
+    return State(state.arrays | {"scale": scale}, state.meta | {"trunk": origin})
 
 
-def _view(x: np.ndarray, scale: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(((x - scale[0]) / scale[1]).astype(np.float32))
+def scaled(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return float32 of features less the first row of `fold_scale`, over the second."""
+    return np.asarray((x - scale[0]) / scale[1], np.float32)
 
 
-def _turned(images: torch.Tensor) -> torch.Tensor:
-    """Mirror and rotate clips (B, n, K, 3, S, S), all images of a clip alike."""
-    return augmented([images.flatten(1, 2)])[0].reshape(images.shape)
+def _logits(
+    network: nn.Module, x: np.ndarray, scale: np.ndarray, place: torch.device
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    from torch import from_numpy
 
-
-def _scores(network: Network, x: np.ndarray, scale: np.ndarray, n_classes: int, place: torch.device) -> np.ndarray:
-    def logits(batch: torch.Tensor) -> torch.Tensor:
-        return network(_view(x[batch.numpy()], scale).to(place))
-
-    return loop.scores(network, len(x), n_classes, logits)
+    return lambda batch: network(from_numpy(scaled(x[batch.numpy()], scale)).to(place))
 
 
 def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
@@ -313,10 +246,37 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
     Raises:
         ModelError: the checkpoint does not hold this network.
     """
+    from mer.models import loop
+
     preset = Preset.model_validate(state.meta["preset"])
     n_classes, x = int(state.meta["n_classes"]), np.asarray(features)
     with loop.reproducible(0, device) as place:
         # The checkpoint holds the fourth layer; the weight file is not needed to build it.
         network = build(preset.model_copy(update={"layer4_init": "random"}), n_classes).to(place)
         loop.restore(network, state)
-        return _scores(network, x, state.array("scale", (2, None)), n_classes, place)
+        scale = state.array("scale", (2, None))
+        return loop.scores(network, len(x), n_classes, _logits(network, x, scale, place))
+
+
+def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return features for the bench, at the ten factors of the source."""
+    # The trunk's fourth-layer input: 256 maps at a sixteenth of the image.
+    seen = {"layer4": (256, preset.size // 16, preset.size // 16), "pooled": (512,)}
+    return draw(preset.frames, 10, *seen.get(preset.variant, (3, preset.size, preset.size)))
+
+
+MODEL = Model(
+    presets=PRESETS,
+    inputs={"magnified": ("frames", "alphas")},
+    settings=("batch_size", "class_weights", "epochs", "learning_rate", "trunk", "weight_decay"),
+    source="AMAN, attention over magnification; ICASSP 2022",
+    libraries=("numpy", "torch", "safetensors"),
+    features=features,
+    fit=fit,
+    predict=predict,
+    build=build,
+    classes={"published": 5},
+    published="published",
+    noise=noise,
+    gpu=frozenset(PRESETS) - {"small"},
+)

@@ -22,26 +22,24 @@ Action units of training clips are given to `fit` as `units`; for a clip that no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
-from mer.models import loop
-from mer.models.au_fusion_network import AUS, ROIS, Network
-from mer.models.au_fusion_p3d import LENGTH
-from mer.models.dual_branch_clip import Frames, Sampler, positions, read
-from mer.models.state import Features, State, class_weights
+from mer.models.au_fusion_inputs import AUS, LENGTH, ROIS, factor_index, normalise_clip, unit_targets
+from mer.models.clip_frames import Frames, Sampler, positions, read
+from mer.models.contract import Model, Units
+from mer.models.state import Features, State
 
-INPUTS: dict[str, tuple[str, ...]] = {"motion": ("patches",), "clip": ("frames",)}
-LIBRARIES = ("numpy", "torch")
-UNITS = ("fit",)
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from mer.models.au_fusion_network import Network
 
 
 class Preset(Params):
@@ -87,33 +85,9 @@ PRESETS: dict[str, Preset] = {
 
 def build(preset: Preset, n_classes: int) -> Network:
     """Return the network of a preset with fresh weights from torch's random state."""
+    from mer.models.au_fusion_network import Network
+
     return Network(n_classes, preset.width, preset.blocks, preset.layers, preset.flows, preset.embedding)
-
-
-def unit_targets(annotated: Sequence[Sequence[int] | None]) -> np.ndarray:
-    """Return (N, 9) float32 targets in the order of `AUS`: 1 where a clip shows the unit, NaN rows where None.
-
-    Args:
-        annotated: action-unit numbers of each clip; None for a clip without annotation. Other units are ignored.
-    """
-    rows = [[np.nan] * len(AUS) if units is None else [float(au in set(units)) for au in AUS] for units in annotated]
-    return np.array(rows, np.float32).reshape(-1, len(AUS))
-
-
-def unit_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return the mean binary cross-entropy of (B, 9) over the targets that are not NaN; 0 when all are."""
-    known = ~torch.isnan(targets)
-    if not known.any():
-        return logits.sum() * 0
-    return functional.binary_cross_entropy_with_logits(logits[known], targets[known])
-
-
-def normalise_clip(clip: torch.Tensor, how: str) -> torch.Tensor:
-    """Return the clip that the network reads, of (B, 3, T, S, S) RGB in 0–1: `imagenet` or `raw` (BGR in 0–255)."""
-    if how == "raw":
-        return clip.flip(1) * 255.0
-    mean, deviation = (torch.tensor(v, device=clip.device)[None, :, None, None, None] for v in (MEAN, DEVIATION))
-    return (clip - mean) / deviation
 
 
 def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]:
@@ -137,24 +111,6 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]
     return {"patches": patches, "alphas": alphas, "clip": read(frames, at, preset.size)}
 
 
-def draw_factors(patches: np.ndarray, batch: np.ndarray, mode: str) -> np.ndarray:
-    """Return (B, P, 30, 2, 7, 7) with factors drawn from torch's random state.
-
-    Args:
-        patches: (N, A, P, 30, 2, 7, 7).
-        batch: (B,) indices of clips.
-        mode: `per_clip` one factor for all maps of a clip, `per_step` one for every map.
-    """
-    factors, maps = patches.shape[1:3]
-    drawn = torch.randint(factors, (len(batch), 1 if mode == "per_clip" else maps)).numpy()
-    return patches[batch[:, None], np.broadcast_to(drawn, (len(batch), maps)), np.arange(maps)[None]]
-
-
-def factor_index(alphas: np.ndarray, wanted: float) -> int:
-    """Return the index of the factor (A,) nearest to the one wanted for prediction."""
-    return int(np.abs(alphas - wanted).argmin())
-
-
 def fit(
     features: Features,
     labels: np.ndarray,
@@ -164,9 +120,9 @@ def fit(
     seed: int,
     log: Callable[[str], None],
     device: str = "cpu",
-    units: Sequence[Sequence[int] | None] | None = None,
+    units: Sequence[Units] | None = None,
 ) -> State:
-    """Train for the preset's epochs; see `mer.models.registry` for the arguments.
+    """Train for the preset's epochs; see `mer.models.contract` for the arguments.
 
     Args:
         units: annotated action-unit numbers of each training clip, None where nobody coded it.
@@ -174,55 +130,58 @@ def fit(
     Raises:
         ModelError: one class only, weights of another class set, or a loss that is no longer finite.
     """
+    import torch
+    from torch.nn import functional
+
+    from mer.models import loop
+    from mer.models.au_fusion_network import draw_factors, unit_loss
+    from mer.models.learner import Learner, learn, targets
+
     assert isinstance(features, dict)
-    loop.require_classes(labels)
-    targets = _targets(units, len(labels), preset.supervision, log)
+    wanted = torch.from_numpy(_wanted(units, len(labels), preset.supervision, log))
     with loop.reproducible(derive_seed(seed, "au_fusion"), device) as place:
+        y, weights = targets(labels, preset.class_weights, n_classes, place)
         network = build(preset, n_classes).to(place)
-        y = torch.from_numpy(labels.astype(np.int64))
-        weights = torch.from_numpy(class_weights(preset.class_weights, labels, n_classes)).to(place, torch.float32)
 
         def loss(batch: torch.Tensor) -> torch.Tensor:
             index = batch.numpy()
             patches = torch.from_numpy(draw_factors(features["patches"], index, preset.alpha_mode))
-            clip = normalise_clip(torch.from_numpy(features["clip"][index]), preset.clip_norm)
-            emotion, found = network(patches.to(place), clip.to(place))
-            value = loop.weighted_nll(functional.log_softmax(emotion, dim=1), y[batch].to(place), weights)
-            return value + unit_loss(found, targets[batch].to(place))
+            clip = torch.from_numpy(normalise_clip(features["clip"][index], preset.clip_norm))
+            emotion, named = network(patches.to(place), clip.to(place))
+            value = loop.weighted_nll(functional.log_softmax(emotion, dim=1), y[batch.to(place)], weights)
+            return value + unit_loss(named, wanted[batch].to(place))
 
         optimiser = torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
-        plan = loop.Plan(preset.epochs, preset.batch_size, 1, preset.rate_gamma, preset.rate_start)
-        final = loop.train(network, loss, len(labels), plan, optimiser, log, "au_fusion")
-        told = loop.describe(_scores(network, features, n_classes, preset, place), labels)
-        arrays = loop.arrays_of(network)
-    alpha = float(features["alphas"][0][factor_index(features["alphas"][0], preset.test_alpha)])
-    log(f"au_fusion: loss {final:.4f}, {', '.join(f'{key} {value:.3f}' for key, value in told.items())}")
-    meta = {"n_classes": n_classes, "preset": preset.model_dump(mode="json"), "training_loss": final, **told}
-    return State(arrays, meta | {"alpha": alpha})
+        schedule = loop.Schedule(preset.epochs, preset.batch_size, 1, preset.rate_gamma, preset.rate_start)
+        logits = _logits(network, features, preset, place)
+        learner = Learner("au_fusion", network, loss, logits, optimiser, schedule)
+        state = learn(learner, labels, n_classes, preset, log)
+    alphas = features["alphas"][0]
+    return State(state.arrays, state.meta | {"alpha": float(alphas[factor_index(alphas, preset.test_alpha)])})
 
 
-def _targets(
-    units: Sequence[Sequence[int] | None] | None, count: int, supervision: str, log: Callable[[str], None]
-) -> torch.Tensor:
-    empty = torch.full((count, len(AUS)), torch.nan)
+def _wanted(units: Sequence[Units] | None, count: int, supervision: str, log: Callable[[str], None]) -> np.ndarray:
     if supervision == "legacy_zero":
-        return torch.zeros_like(empty)
-    targets = empty if units is None or supervision == "none" else torch.from_numpy(unit_targets(units))
-    known = int((~torch.isnan(targets[:, 0])).sum())
+        return np.zeros((count, len(AUS)), np.float32)
+    targets = unit_targets([None] * count if units is None or supervision == "none" else units)
+    known = int((~np.isnan(targets[:, 0])).sum())
     log(f"au_fusion: action units of {known} of {count} training clips supervise the detector")
     return targets
 
 
-def _scores(
-    network: Network, x: Mapping[str, np.ndarray], n_classes: int, preset: Preset, place: torch.device
-) -> np.ndarray:
+def _logits(
+    network: nn.Module, x: Mapping[str, np.ndarray], preset: Preset, place: torch.device
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    from torch import from_numpy
+
     def logits(batch: torch.Tensor) -> torch.Tensor:
         index = int(batch)
         patches = x["patches"][index, factor_index(x["alphas"][index], preset.test_alpha)][None]
-        clip = normalise_clip(torch.from_numpy(x["clip"][index][None]), preset.clip_norm)
-        return network(torch.from_numpy(patches).to(place), clip.to(place))[0]
+        clip = normalise_clip(x["clip"][index][None], preset.clip_norm)
+        emotion: torch.Tensor = network(from_numpy(patches).to(place), from_numpy(clip).to(place))[0]
+        return emotion
 
-    return loop.scores(network, len(x["clip"]), n_classes, logits)
+    return logits
 
 
 def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
@@ -231,10 +190,37 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
     Raises:
         ModelError: the checkpoint does not hold this network.
     """
+    from mer.models import loop
+
     assert isinstance(features, dict)
     preset = Preset.model_validate(state.meta["preset"])
     n_classes = int(state.meta["n_classes"])
     with loop.reproducible(0, device) as place:
         network = build(preset, n_classes).to(place)
         loop.restore(network, state)
-        return _scores(network, features, n_classes, preset, place)
+        return loop.scores(network, len(features["clip"]), n_classes, _logits(network, features, preset, place))
+
+
+def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> Features:
+    """Return features for the bench, at the ten factors of the source."""
+    patches = draw(10, preset.flows, ROIS, 2, 7, 7)
+    alphas = np.tile(np.arange(1, 11, dtype=np.float32), (len(patches), 1))
+    return {"patches": patches, "alphas": alphas, "clip": draw(3, LENGTH, preset.size, preset.size)}
+
+
+MODEL = Model(
+    presets=PRESETS,
+    inputs={"motion": ("patches",), "clip": ("frames",)},
+    settings=("batch_size", "class_weights", "epochs", "learning_rate"),
+    source="AU detection and spatio-temporal fusion; Wang, Huang, Cai, Liu, ICASSP 2024, pp. 5595-5599",
+    libraries=("numpy", "torch"),
+    features=features,
+    fit=fit,
+    predict=predict,
+    build=build,
+    classes={"released": 4},
+    published="released",
+    noise=noise,
+    gpu=frozenset(PRESETS) - {"small"},
+    units=("fit",),
+)

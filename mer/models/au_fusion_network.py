@@ -1,6 +1,6 @@
 """Motion branch, action-unit graph and their fusion (specs/au-fusion.md §5): what `mer.models.au_fusion` is made of.
 
-Inputs: motion patches (B, 9, 30, 2, 7, 7) float32 (flow, ROI, u/v, row, column; ROI 0–9 brows, 10–29 mouth) and a clip
+Inputs: motion patches (B, 9, 30, 2, 7, 7) float32 (flow, ROI, u/v, row, column) and a clip
 (B, 3, 16, S, S) float32. Outputs: emotion logits (B, C) and action-unit logits (B, 9) in the order of `AUS`.
 """
 
@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from mer.models.au_fusion_inputs import AUS, BROW_AUS, BROW_ROIS, ROIS
 from mer.models.au_fusion_p3d import P3D
 
-AUS = (1, 2, 4, 10, 12, 14, 15, 17, 25)
-BROW_AUS = 3
-BROW_ROIS = 10
-ROIS = 30
 NODE = 160
 
 
@@ -150,3 +148,24 @@ class Network(nn.Module):
         upper = torch.einsum("bd,bnd->bn", brows, nodes[:, :BROW_AUS])
         lower = torch.einsum("bd,bnd->bn", mouth, nodes[:, BROW_AUS:])
         return self.out(self.norm(torch.cat([upper, lower], dim=1))), units
+
+
+def unit_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the mean binary cross-entropy of (B, 9) over the targets that are not NaN; 0 when all are."""
+    known = ~torch.isnan(targets)
+    if not known.any():
+        return logits.sum() * 0
+    return functional.binary_cross_entropy_with_logits(logits[known], targets[known])
+
+
+def draw_factors(patches: np.ndarray, batch: np.ndarray, mode: str) -> np.ndarray:
+    """Return (B, P, 30, 2, 7, 7) with factors drawn from torch's random state.
+
+    Args:
+        patches: (N, A, P, 30, 2, 7, 7).
+        batch: (B,) indices of clips.
+        mode: `per_clip` one factor for all maps of a clip, `per_step` one for every map.
+    """
+    factors, maps = patches.shape[1:3]
+    drawn = torch.randint(factors, (len(batch), 1 if mode == "per_clip" else maps)).numpy()
+    return patches[batch[:, None], np.broadcast_to(drawn, (len(batch), maps)), np.arange(maps)[None]]

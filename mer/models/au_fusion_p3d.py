@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mer.core.errors import ModelError
+from mer.models.au_fusion_inputs import LENGTH
 
-LENGTH = 16
 EXPANSION = 4
 
 
@@ -93,13 +93,15 @@ class P3D(nn.Module):
         self.halve = nn.MaxPool3d((2, 1, 1))
         inputs, index, layers = width, 0, []
         for depth, count in enumerate(blocks):
-            own = width * 2**depth
+            middle = width * 2**depth
             layer: list[nn.Module] = []
             for place in range(count):
                 stride = 2 if depth and place == 0 else 1
                 kind = "ABC"[index % 3]
-                layer.append(SplitBlock(inputs, own, stride, kind) if depth < 3 else PlaneBlock(inputs, own, stride))
-                inputs, index = own * EXPANSION, index + 1
+                layer.append(
+                    SplitBlock(inputs, middle, stride, kind) if depth < 3 else PlaneBlock(inputs, middle, stride)
+                )
+                inputs, index = middle * EXPANSION, index + 1
             layers.append(nn.Sequential(*layer))
         self.layers = nn.ModuleList(layers)
         self.dropout = nn.Dropout(dropout)

@@ -2,7 +2,8 @@
 
 A model is one file that ends in `MODEL = Model(...)`, and one line in `mer.models.registry`. The file is read whenever
 a configuration names the model, before any job starts, so it imports PyTorch, scikit-learn and OpenCV only inside
-functions, or keeps its network in a file beside it. `mer.testing.check_model` runs the contract tests on any such file.
+functions, or keeps its network in a file beside it. `mer.testing.models.check_model` runs the contract tests on any
+such card.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ Units = tuple[int, ...] | None
 class FeaturesOf(Protocol):
     """`features(clips, preset[, units])`: the network's view of one clip."""
 
-    def __call__(self, clips: Mapping[str, Clip], preset: Any, *units: Units) -> Features:
+    def __call__(self, clips: Mapping[str, Clip], preset: Any, *units: Any, **named: Any) -> Features:
         """Return float32 arrays of the same shape for every clip, from that clip alone.
 
         Args:
             clips: the clip in each of the model's inputs, by the input's name; arrays as in docs/architecture.md.
             preset: settings.
-            units: passed when the model's `units` names `features`: the clip's annotated action units, those of a
-                held-out clip only when the experiment says `regions: annotation`, else None.
+            units: passed when the model's `units` names `features`: the clip's annotated action units (`Units`), those
+                of a held-out clip only when the experiment says `regions: annotation`, else None.
+            named: none; a model may have defaults of its own.
 
         Raises:
             ClipError: this clip cannot be used; it is excluded with the reason.
@@ -55,7 +57,8 @@ class Fit(Protocol):
         seed: int,
         log: Callable[[str], None],
         device: str = "cpu",
-        **units: Sequence[Units],
+        *others: Any,
+        **units: Any,
     ) -> State:
         """Train on the clips given and return all that `predict` needs. Deterministic in its arguments.
 
@@ -68,7 +71,8 @@ class Fit(Protocol):
             seed: decides every random number.
             log: takes one line.
             device: `cpu` or `cuda`.
-            units: `units=[...]`, one entry per clip, when the model's `units` names `fit`.
+            others: none; a model may have defaults of its own.
+            units: `units=[...]`, one `Units` per clip, when the model's `units` names `fit`.
 
         Raises:
             ModelError: the training part has a single class, or the loss is no longer finite.
@@ -106,19 +110,20 @@ class Model:
     """The card of a model.
 
     Attributes:
-        presets: complete, named settings; the first is the default.
+        presets: complete, named settings, all of one class; the first is the default.
         inputs: each named input and the arrays that its product must have (docs/architecture.md).
-        settings: keys of `train` (`mer.training.recipe.Recipe`) that a configuration may override; fields of every
-            preset.
+        settings: keys of `train` (`mer.training.recipe.Recipe`) that an experiment may override, in alphabetical order;
+            fields of every preset that mean the same. With `epochs` among them the model is trained by
+            `mer.models.loop.train`.
         source: where the model comes from, one line.
         libraries: distributions whose versions belong in the checkpoint.
         features, fit, predict: see the protocols above.
-        parameters: `parameters(preset, n_classes)`, how many numbers one fold trains.
         build: `build(preset, n_classes)`, the network with its weights drawn; None for a model that is none.
+        parameters: `parameters(preset, n_classes)`, how many numbers one fold trains; None to count those of `build`.
         classes: number of classes that a preset was published for, where it is not three.
         published: the preset that `mer bench systems` times; None to leave the model out.
         noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape)`, which returns random
-            float32 of that shape behind the axis of clips.
+            float32 in 0–1 of that shape behind the axis of clips.
         gpu: presets whose training a GPU pays for; jobs of the others do not queue for one.
         units: which of `features` and `fit` take annotated action units.
         fit_together: trains several folds at once on a GPU; None where the model cannot.
@@ -132,8 +137,8 @@ class Model:
     features: FeaturesOf
     fit: Fit
     predict: Predict
-    parameters: Callable[[Any, int], int]
     build: Callable[[Any, int], nn.Module] | None = None
+    parameters: Callable[[Any, int], int] | None = None
     classes: Mapping[str, int] = field(default_factory=dict)
     published: str | None = None
     noise: Callable[[Any, Callable[..., np.ndarray]], Features] | None = None
@@ -145,3 +150,12 @@ class Model:
     def default(self) -> str:
         """The name of the first preset."""
         return next(iter(self.presets))
+
+    @property
+    def in_epochs(self) -> bool:
+        """Whether it is trained in epochs, by the loop that all networks share."""
+        return "epochs" in self.settings
+
+    def classes_of(self, preset: str) -> int:
+        """Return the number of classes that a preset was published for."""
+        return self.classes.get(preset, 3)

@@ -16,74 +16,36 @@ oracle, named so in checkpoint and tables; `predicted`, a detector of the fold (
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from pydantic import ValidationInfo, field_validator
-from torch import nn
-from torch.nn import functional
 
 from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
-from mer.models import loop
-from mer.models.dual_branch import Training, classifier, optimise, restored_scores, viewed
-from mer.models.dual_branch_blocks import ATTENTIONS, BlockAttention, Bottleneck, Stem, dense, recurrent, step_width
-from mer.models.dual_branch_clip import Frames, positions, read
+from mer.models.clip_frames import Frames, positions, read, viewed
+from mer.models.contract import Model, Units
 from mer.models.dual_branch_regions import (
     REGIONS,
     Detector,
-    Units,
     change_grid,
     predicted_regions,
     region_of,
     require_units,
 )
+from mer.models.dual_branch_settings import RegionPreset
 from mer.models.state import Features, State
 
-INPUTS: dict[str, tuple[str, ...]] = {"clip": ("frames",), "regions": ("patches", "names")}
-LIBRARIES = ("numpy", "torch")
-UNITS = ("features", "fit")
+if TYPE_CHECKING:
+    from mer.models.dual_branch_msmh_network import Network
+
 MOSAIC = ("eyebrows", "eyes", "cheeks", "mouth")
 
-
-class Preset(Training):
-    """Settings of the network; the defaults are the published CASME II variant."""
-
-    region: Literal["face", "eyes", "mouth", "eyebrows", "cheeks", "all_four", "none"] = "face"
-    regions: Literal["annotation", "predicted", "none"] = "none"
-    width: int = 32
-    trunk: int = 64
-    pool: int = 3
-    norm: bool = False
-    attention: Literal["eccbam", "eccbam_sum", "eccbam_figure", "cbam"] = "eccbam"
-    bottleneck: tuple[int, int] = (128, 64)
-    third_dropout: bool = False
-    gru: int = 512
-    divisors: tuple[int, ...] = (2, 4, 8, 16, 32, 64, 128, 256)
-    query_window: int | None = 10
-    causal_heads: int = 0
-    head: tuple[int, ...] = (128, 64)
-    head_dropout: float = 0.0
-    dropout_before_head: bool = False
-    sampler: Literal["span", "uniform", "first_n", "apex_window", "topk_diff"] = "topk_diff"
-    rate_step: int = 40
-
-    @field_validator("regions")
-    @classmethod
-    def _has_a_branch(cls, regions: str, info: ValidationInfo) -> str:
-        if regions != "none" and info.data.get("region") == "none":
-            raise ValueError("this preset has no region branch")
-        return regions
-
-
-_CLEAN = Preset(
+_CLEAN = RegionPreset(
     sampler="uniform", scaling="standard", norm=True, class_weights="balanced", augment=True, query_window=None
 )
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, RegionPreset] = {
     "small": _CLEAN.model_copy(
         update={
             "frames": 6,
@@ -103,12 +65,12 @@ PRESETS: dict[str, Preset] = {
         }
     ),
     "clean": _CLEAN,
-    "casme2": Preset(),
-    "samm": Preset(sampler="uniform", dropout=0.3),
-    "smic": Preset(region="none", frames=10, sampler="first_n", trunk=32, attention="eccbam_sum", dropout=0.3),
-    "casme3": Preset(pool=2, head_dropout=0.3, rate_step=20, epochs=100),
-    "casme2sq": Preset(pool=2, frames=8, rate_step=20, epochs=100, class_weights=(0.2, 0.3, 0.3, 0.2)),
-    "lie": Preset(
+    "casme2": RegionPreset(),
+    "samm": RegionPreset(sampler="uniform", dropout=0.3),
+    "smic": RegionPreset(region="none", frames=10, sampler="first_n", trunk=32, attention="eccbam_sum", dropout=0.3),
+    "casme3": RegionPreset(pool=2, head_dropout=0.3, rate_step=20, epochs=100),
+    "casme2sq": RegionPreset(pool=2, frames=8, rate_step=20, epochs=100, class_weights=(0.2, 0.3, 0.3, 0.2)),
+    "lie": RegionPreset(
         region="none",
         frames=16,
         trunk=32,
@@ -126,103 +88,14 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-class Head(nn.Module):
-    """One head of the attention pooling (§1.5): queries, keys and values of `width`, biases everywhere."""
-
-    def __init__(self, inputs: int, width: int) -> None:
-        super().__init__()
-        rule = nn.init.xavier_uniform_
-        self.query, self.key, self.value = (dense(inputs, width, rule) for _ in range(3))
-        self.out = dense(width, width, rule)
-        self.root = math.sqrt(width)
-
-    def forward(self, steps: torch.Tensor, window: int | None) -> torch.Tensor:
-        """Return (B, R, width): the values averaged with weights softmax_k max_q (q·k / √width)."""
-        score = self.query(steps) @ self.key(steps).transpose(1, 2) / self.root
-        weights = functional.softmax(largest(score, window), dim=-1)
-        return self.out(weights @ self.value(steps))
-
-
-def largest(score: torch.Tensor, window: int | None) -> torch.Tensor:
-    """Return the maximum over the query axis of (B, T, K), in blocks of `window` ('same' padding) or over all."""
-    length = score.shape[1]
-    if window is None or window >= length:
-        return score.amax(dim=1, keepdim=True)
-    lacking = -length % window
-    padded = functional.pad(score, (0, 0, lacking // 2, lacking - lacking // 2), value=-math.inf)
-    return padded.unflatten(1, (-1, window)).amax(dim=2)
-
-
-class MultiScaleAttention(nn.Module):
-    """MSMH: heads of width D / divisor side by side, (B, T, D) → (B, R, Σ widths); R is 1 with a global window."""
-
-    def __init__(self, inputs: int, divisors: tuple[int, ...], window: int | None) -> None:
-        super().__init__()
-        self.window = window
-        self.heads = nn.ModuleList(Head(inputs, inputs // divisor) for divisor in divisors)
-        self.width = sum(inputs // divisor for divisor in divisors)
-
-    def forward(self, steps: torch.Tensor) -> torch.Tensor:
-        """Return (B, R, width)."""
-        return torch.cat([head(steps, self.window) for head in self.heads], dim=-1)
-
-
-class CausalAttention(nn.Module):
-    """Standard attention whose heads are each as wide as the input; a step sees itself and earlier ones (§3.2)."""
-
-    def __init__(self, inputs: int, heads: int) -> None:
-        super().__init__()
-        rule = nn.init.xavier_uniform_
-        self.heads = heads
-        self.query, self.key, self.value = (dense(inputs, heads * inputs, rule) for _ in range(3))
-        self.out = dense(heads * inputs, inputs, rule)
-
-    def forward(self, steps: torch.Tensor) -> torch.Tensor:
-        """Return (B, T, D) of (B, T, D)."""
-        parts = [f(steps).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value)]
-        mixed = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], is_causal=True)
-        return self.out(mixed.transpose(1, 2).flatten(2))
-
-
-class Network(nn.Module):
-    """Two clips (B, 3, T, S, S) float32 RGB, scaled → log-probabilities (B, R, n_classes); R is 1 in all presets.
-
-    The second clip is the region; presets with `region: none` take one clip and give it to both branches.
-    """
-
-    def __init__(self, preset: Preset, n_classes: int) -> None:
-        super().__init__()
-        self.stem = Stem(preset.width, preset.trunk, preset.pool, preset.norm)
-        self.attention = BlockAttention(preset.trunk, ATTENTIONS[preset.attention])
-        inputs = step_width(preset.size, preset.pool, preset.trunk)
-        self.bottleneck = Bottleneck(inputs, preset.bottleneck, preset.dropout, preset.third_dropout)
-        self.gru = recurrent(preset.bottleneck[1], preset.gru)
-        self.pooling = MultiScaleAttention(preset.gru, preset.divisors, preset.query_window)
-        self.causal = CausalAttention(preset.gru, preset.causal_heads) if preset.causal_heads else None
-        width = self.pooling.width + (preset.gru if self.causal else 0)
-        self.before = nn.Dropout(preset.head_dropout if preset.dropout_before_head else 0.0)
-        self.head = classifier((width, *preset.head), n_classes, preset.head_dropout)
-
-    def forward(self, clip: torch.Tensor, region: torch.Tensor | None = None) -> torch.Tensor:
-        """Return (B, R, n_classes) log-probabilities."""
-        steps = self.attention(self.stem(clip, clip if region is None else region))
-        steps = self.gru(self.bottleneck(steps))[0]
-        pooled = self.pooling(steps)
-        if self.causal is not None:
-            pooled = torch.cat([pooled, largest(self.causal(steps), self.pooling.window)], dim=-1)
-        return functional.log_softmax(self.head(self.before(pooled)), dim=-1)
-
-    def penalised(self) -> list[torch.Tensor]:
-        """Return the kernels under the L2 penalty."""
-        return self.bottleneck.penalised() + self.attention.penalised()
-
-
-def build(preset: Preset, n_classes: int) -> Network:
+def build(preset: RegionPreset, n_classes: int) -> Network:
     """Return the network of a preset with fresh weights from torch's random state."""
+    from mer.models.dual_branch_msmh_network import Network
+
     return Network(preset, n_classes)
 
 
-def features(clips: Mapping[str, Clip], preset: Preset, units: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = None) -> dict[str, np.ndarray]:
     """Return `clip` and, unless the preset has no region, `region`: each (3, T, S, S) float32 as `dual_branch.viewed`.
 
     With `regions: predicted` there is `every`, (5, 3, T, S, S) of all regions, and `grids`, (5, 72) for the detector,
@@ -277,13 +150,13 @@ def fit(
     labels: np.ndarray,
     groups: np.ndarray,
     n_classes: int,
-    preset: Preset,
+    preset: RegionPreset,
     seed: int,
     log: Callable[[str], None],
     device: str = "cpu",
-    units: Units | None = None,
+    units: Sequence[Units] | None = None,
 ) -> State:
-    """Train for the preset's epochs; see `mer.models.registry` for the arguments.
+    """Train for the preset's epochs; see `mer.models.contract` for the arguments.
 
     Args:
         units: annotated action units of the training clips: `regions: predicted` trains its detector on them.
@@ -292,6 +165,9 @@ def fit(
         ModelError: one class only, weights of another class set, no annotated action units for a `regions` that needs
             them, or a loss that is no longer finite.
     """
+    from mer.models.dual_branch_network import optimise
+    from mer.models.loop import reproducible
+
     assert isinstance(features, dict)
     arrays: dict[str, np.ndarray] = {}
     meta: dict[str, object] = {"regions": preset.regions, "oracle": preset.regions == "annotation"}
@@ -304,8 +180,9 @@ def fit(
         log(f"dual_branch_msmh: of coded training clips {agreed:.3f} get their annotated region from other persons")
         features = chosen(features, regions)
         arrays, meta = detector.arrays(), meta | {"regions_agreed": agreed}
-    with loop.reproducible(derive_seed(seed, "dual_branch_msmh"), device) as place:
-        state = optimise(build(preset, n_classes).to(place), features, labels, n_classes, preset, log, place)
+    with reproducible(derive_seed(seed, "dual_branch_msmh"), device) as place:
+        network = build(preset, n_classes).to(place)
+        state = optimise(network, "dual_branch_msmh", features, labels, n_classes, preset, log, place)
     return State(state.arrays | arrays, state.meta | meta)
 
 
@@ -320,14 +197,41 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
     Raises:
         ModelError: the checkpoint does not hold this network.
     """
+    from mer.models.dual_branch_network import restored_scores
+    from mer.models.loop import reproducible
+
     assert isinstance(features, dict)
-    preset = Preset.model_validate(state.meta["preset"])
+    preset = RegionPreset.model_validate(state.meta["preset"])
     if preset.regions == "predicted":
         places = len(REGIONS)
         weights = state.array("detector.weights", (places - 1, None))
         centre, spread = (state.array(f"detector.{name}", (places, None)) for name in ("centre", "spread"))
-        found = Detector(weights, centre, spread).regions(features["grids"].astype(np.float64))
-        features = chosen(features, found)
-    with loop.reproducible(0, device) as place:
+        detector = Detector(weights, centre, spread)
+        features = chosen(features, detector.regions(features["grids"].astype(np.float64)))
+    with reproducible(0, device) as place:
         network = build(preset, int(state.meta["n_classes"])).to(place)
         return restored_scores(network, state, features, preset, place)
+
+
+def noise(preset: RegionPreset, draw: Callable[..., np.ndarray]) -> Features:
+    """Return features for the bench; the region is the clip mirrored."""
+    clip = draw(3, preset.frames, preset.size, preset.size)
+    return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
+
+
+MODEL = Model(
+    presets=PRESETS,
+    inputs={"clip": ("frames",), "regions": ("patches", "names")},
+    settings=("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "regions"),
+    source="its extension by action-unit regions and multi-scale multi-head attention; published code",
+    libraries=("numpy", "torch"),
+    features=features,
+    fit=fit,
+    predict=predict,
+    build=build,
+    classes={"casme2sq": 4, "lie": 2},
+    published="casme2",
+    noise=noise,
+    gpu=frozenset(PRESETS) - {"small"},
+    units=("features", "fit"),
+)

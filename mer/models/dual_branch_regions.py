@@ -15,6 +15,7 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
+from mer.models.contract import Units
 from mer.models.flow_image import area_pool
 from mer.models.grouping import deal_groups
 from mer.stages.rois.regions import TABLES, first_match
@@ -26,15 +27,14 @@ GRID = 6
 RIDGE = 10.0
 STEPS = 25
 PARTS = 3
-Units = Sequence[Sequence[int] | None]
 
 
-def region_of(units: Sequence[int] | None) -> int:
+def region_of(units: Units) -> int:
     """Return the index in `REGIONS` of the region that a clip's action units choose; the face when nobody coded it."""
     return REGIONS.index(first_match(units or ()))
 
 
-def region_targets(units: Units) -> np.ndarray:
+def region_targets(units: Sequence[Units]) -> np.ndarray:
     """Return (N, 4) float64: 1 where a clip shows an action unit of a region, 0 where not, NaN rows where None.
 
     The columns are the regions of `REGIONS` but the face.
@@ -44,7 +44,7 @@ def region_targets(units: Units) -> np.ndarray:
     return np.array(rows, np.float64).reshape(len(units), len(wanted))
 
 
-def require_units(units: Units | None, regions: str) -> Units:
+def require_units(units: Sequence[Units] | None, regions: str) -> Sequence[Units]:
     """Return the annotated action units of the training clips.
 
     Raises:
@@ -114,7 +114,7 @@ def _regress(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def predicted_regions(
-    grids: np.ndarray, units: Units, groups: np.ndarray, seed: int
+    grids: np.ndarray, units: Sequence[Units], groups: np.ndarray, seed: int
 ) -> tuple[Detector, np.ndarray, float]:
     """Return the detector, the regions (N,) of the training clips, and how often these are the annotated ones.
 

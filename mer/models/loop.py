@@ -42,7 +42,7 @@ _WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """How long and how fast is trained.
 
     The learning rate is multiplied by `gamma` after every `step` epochs, from epoch `start` (0-based) on. It depends on
@@ -128,16 +128,6 @@ def epoch_done(epoch: int, epochs: int, network: nn.Module) -> None:
         watcher(epoch, epochs, network)
 
 
-def require_classes(labels: np.ndarray) -> None:
-    """Refuse a training part from which nothing can be told apart.
-
-    Raises:
-        ModelError: `labels` (N,) name a single class.
-    """
-    if len(np.unique(labels)) < 2:
-        raise ModelError("training part", "clips of one class only", "at least two classes", "choose another protocol")
-
-
 def batches(count: int, size: int, shuffle: bool = True) -> list[torch.Tensor]:
     """Return the indices 0 … count-1, in a random order unless not to be shuffled, cut into batches.
 
@@ -153,7 +143,7 @@ def train(
     network: nn.Module,
     loss: Callable[[torch.Tensor], Loss],
     count: int,
-    plan: Plan,
+    schedule: Schedule,
     optimiser: Optimiser,
     log: Log,
     name: str,
@@ -161,7 +151,7 @@ def train(
     generators: Sequence[np.random.Generator] = (),
     rounded: str | None = None,
 ) -> float:
-    """Train for the epochs of `plan` and return the mean loss of the last one.
+    """Train for the epochs of `schedule` and return the mean loss of the last one.
 
     Precision, gradient clipping, resuming and logs come from `mer.models.surroundings.current()`.
 
@@ -170,7 +160,7 @@ def train(
         loss: scalar loss of a batch, given the (B,) int64 indices of its clips. Augmentation belongs in here, so that
             it never touches a clip that is predicted.
         count: number of training clips.
-        plan: the budget.
+        schedule: the budget.
         optimiser: over the network's parameters; its learning rates are the initial ones.
         log: takes one line about ten times.
         name: of the model, for the lines.
@@ -189,26 +179,28 @@ def train(
         log(f"{name}: computes in {kind} on {place.type}")
     if kind == "bf16" and rounded is None:
         channels_last(network)
-    part = Part(name, network, optimiser, plan.epochs, generators)
+    part = Part(name, network, optimiser, schedule.epochs, generators)
     rates = [group["lr"] for group in optimiser.param_groups]
     network.train()
     done, mean = around.begin(part)
     if done:
         log(f"{name}: continues after epoch {done}")
-    for epoch in range(done, plan.epochs):
+    for epoch in range(done, schedule.epochs):
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * plan.rate(epoch)
-        with _memory(plan.batch_size):
+            group["lr"] = rate * schedule.rate(epoch)
+        with _memory(schedule.batch_size):
             context = computing("float32" if rounded else kind, place)
-            mean = _epoch(part, loss, batches(count, plan.batch_size, plan.shuffle), around.gradient_clip, context)
+            mean = _epoch(
+                part, loss, batches(count, schedule.batch_size, schedule.shuffle), around.gradient_clip, context
+            )
         if not np.isfinite(mean):
             raise ModelError(
                 "training", f"loss {mean} in epoch {epoch + 1}", "a finite loss", "lower the learning rate"
             )
-        epoch_done(epoch + 1, plan.epochs, network)
+        epoch_done(epoch + 1, schedule.epochs, network)
         around.after(part, epoch + 1, mean)
-        if (epoch + 1) % max(1, plan.epochs // 10) == 0:
-            log(f"{name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}")
+        if (epoch + 1) % max(1, schedule.epochs // 10) == 0:
+            log(f"{name}: epoch {epoch + 1}/{schedule.epochs}, loss {mean:.4f}")
     return mean
 
 

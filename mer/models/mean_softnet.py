@@ -33,16 +33,15 @@ from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models import loop
 from mer.models.adam import adam
+from mer.models.contract import Model
 from mer.models.conv_norm_pool import Batch, Prepared, dropout_mask
 from mer.models.flow_image import flow_image
 from mer.models.mean_softnet_networks import SIDE, WINDOW, Recognition, penalty
-from mer.models.state import Features, State, class_weights
+from mer.models.state import Features, State, class_weights, require_classes
 from mer.models.together import Adam, Share, Tensors, described, normalised, train_together
 from mer.motion.brow_mouth import minmax
 from mer.motion.brow_mouth import region_boxes as boxes
 
-INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain", "landmarks")}
-LIBRARIES = ("numba", "numpy", "torch")
 # What dropout hides in a batch, in the order in which it is drawn: after the trunk, and before the last layer.
 MASKS = (((14, 14, 14), 0.3), ((392,), 0.2))
 
@@ -122,12 +121,12 @@ def fit(
     log: Callable[[str], None],
     device: str = "cpu",
 ) -> State:
-    """Train trunk and recognition head for the preset's epochs; see `mer.models.registry` for the arguments.
+    """Train trunk and recognition head for the preset's epochs; see `mer.models.contract` for the arguments.
 
     Raises:
         ModelError: one class only, weights of another class set, or a loss that is no longer finite.
     """
-    loop.require_classes(labels)
+    require_classes(labels)
     x = np.asarray(features)
     scale = fold_scale(x, preset.scaling)
     with loop.reproducible(derive_seed(seed, "mean"), device) as place:
@@ -149,7 +148,7 @@ def fit(
             return value
 
         optimiser = adam(network.parameters(), place, preset.learning_rate, eps=1e-7)
-        plan = loop.Plan(preset.epochs, preset.batch_size)
+        plan = loop.Schedule(preset.epochs, preset.batch_size)
         final = loop.train(network, loss, len(x), plan, optimiser, log, "mean", rounded=images.computes)
         told = loop.describe(loop.outputs(network, data), labels)
         arrays = {**loop.arrays_of(network), "scale": scale}
@@ -218,7 +217,7 @@ def fit_together(
         ModelError: as `fit`.
     """
     for share in shares:
-        loop.require_classes(share.labels)
+        require_classes(share.labels)
     x = np.asarray(features)
     scales = [fold_scale(x[share.clips], preset.scaling) for share in shares]
     own = [dataclasses.replace(share, seed=derive_seed(share.seed, "mean")) for share in shares]
@@ -227,7 +226,7 @@ def fit_together(
         data = torch.from_numpy(x).to(place)
         factors = torch.from_numpy(np.stack(weights)).to(place, torch.float32)
         divisors = torch.from_numpy(np.stack(scales)).to(place, torch.float32)[..., None, None]
-        plan, adam = loop.Plan(preset.epochs, preset.batch_size), Adam(preset.learning_rate, eps=1e-7)
+        plan, adam = loop.Schedule(preset.epochs, preset.batch_size), Adam(preset.learning_rate, eps=1e-7)
         member = _Member(n_classes, preset)
         arrays, losses = train_together(member, data, own, divisors, factors, plan, adam, 0.01, log, "mean")
         network = build(preset, n_classes).to(place).eval()
@@ -253,3 +252,32 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
         loop.restore(network, state)
         data = torch.from_numpy((x / scale[:, None, None]).astype(np.float32)).to(place)
         return loop.scores(network, len(x), n_classes, lambda i: network(data[i.to(place)]))
+
+
+def parameters(preset: Preset, n_classes: int) -> int:
+    """Return what the source counts: the running statistics too."""
+    with torch.device("meta"):
+        return loop.parameter_count(build(preset, n_classes), running=True)
+
+
+def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return features for the bench."""
+    return draw(3, SIDE, SIDE)
+
+
+MODEL = Model(
+    presets=PRESETS,
+    inputs={"motion": ("flow", "strain", "landmarks")},
+    settings=("batch_size", "class_weights", "epochs", "learning_rate"),
+    source="MEAN; Liong, See, Chan, Signal Processing: Image Communication 110 (2023) 116875",
+    libraries=("numba", "numpy", "torch"),
+    features=features,
+    fit=fit,
+    predict=predict,
+    build=build,
+    parameters=parameters,
+    published="published",
+    noise=noise,
+    gpu=frozenset({"clean", "published"}),
+    fit_together=fit_together,
+)

@@ -35,6 +35,16 @@ class State:
         return value
 
 
+def require_classes(labels: np.ndarray) -> None:
+    """Refuse a training part from which nothing can be told apart.
+
+    Raises:
+        ModelError: `labels` (N,) name a single class.
+    """
+    if len(np.unique(labels)) < 2:
+        raise ModelError("training part", "clips of one class only", "at least two classes", "choose another protocol")
+
+
 def class_weights(kind: str | tuple[float, ...], labels: np.ndarray, n_classes: int) -> np.ndarray:
     """Return (n_classes,) float64 weights of a loss, mean 1 over the clips when balanced.
 
@@ -54,5 +64,5 @@ def class_weights(kind: str | tuple[float, ...], labels: np.ndarray, n_classes: 
         present = counts > 0
         return np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
     if len(kind) != n_classes:
-        raise ModelError("recipe.class_weights", f"{len(kind)} weights", f"one for each of the {n_classes} classes")
+        raise ModelError("class_weights", f"{len(kind)} weights", f"one for each of the {n_classes} classes")
     return np.asarray(kind, dtype=float)

@@ -32,13 +32,12 @@ from mer.core.seeds import derive_seed
 from mer.models import loop
 from mer.models.adam import adam
 from mer.models.compiled_step import StepLoss, entropy
+from mer.models.contract import Model
 from mer.models.conv_norm_pool import Batch, Prepared, Streams, Window, dropout_mask
 from mer.models.flow_image import flow_image
-from mer.models.state import Features, State, class_weights
+from mer.models.state import Features, State, class_weights, require_classes
 from mer.models.together import Adam, Share, Tensors, described, normalised, train_together
 
-INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain")}
-LIBRARIES = ("numba", "numpy", "torch")
 SIDE = 28
 FILTERS = (3, 5, 8)
 WINDOW = Window(kernel=3, padding=2, pool=3, pool_padding=1)
@@ -160,12 +159,12 @@ def fit(
     log: Callable[[str], None],
     device: str = "cpu",
 ) -> State:
-    """Train for the preset's epochs; see `mer.models.registry` for the arguments.
+    """Train for the preset's epochs; see `mer.models.contract` for the arguments.
 
     Raises:
         ModelError: the training part has a single class, or the loss is no longer finite.
     """
-    loop.require_classes(labels)
+    require_classes(labels)
     weight = class_weights(preset.class_weights, labels, n_classes)
     with loop.reproducible(derive_seed(seed, "ststnet"), device) as place:
         network = Network(n_classes, preset.dropout).to(place)
@@ -184,7 +183,7 @@ def fit(
             return value
 
         optimiser = adam(network.parameters(), place, preset.learning_rate, weight_decay=preset.weight_decay)
-        plan = loop.Plan(preset.epochs, preset.batch_size, shuffle=preset.shuffle)
+        plan = loop.Schedule(preset.epochs, preset.batch_size, shuffle=preset.shuffle)
         final = loop.train(network, loss, len(images), plan, optimiser, log, "ststnet", rounded=x.computes)
         told = loop.describe(loop.outputs(network, images), labels)
         arrays = loop.arrays_of(network)
@@ -247,13 +246,13 @@ def fit_together(
         ModelError: as `fit`.
     """
     for share in shares:
-        loop.require_classes(share.labels)
+        require_classes(share.labels)
     own = [dataclasses.replace(share, seed=derive_seed(share.seed, "ststnet")) for share in shares]
     weights = [class_weights(preset.class_weights, share.labels, n_classes) for share in shares]
     with loop.reproducible(0, device) as place:
         x = torch.from_numpy(np.asarray(features)).to(place)
         factors = torch.from_numpy(np.stack(weights)).to(place, torch.float32)
-        plan = loop.Plan(preset.epochs, preset.batch_size, shuffle=preset.shuffle)
+        plan = loop.Schedule(preset.epochs, preset.batch_size, shuffle=preset.shuffle)
         adam = Adam(preset.learning_rate, decay=preset.weight_decay)
         ones = torch.ones(len(shares), 1, 1, 1, device=place)
         member = _Member(n_classes, preset.dropout)
@@ -280,3 +279,29 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
         # Clip by clip: a convolution may round differently in a larger batch.
         logits = torch.cat([net(image[None]) for image in x]) if len(x) else torch.zeros(0, n_classes)
         return functional.softmax(logits.double(), dim=1).cpu().numpy()
+
+
+def build(preset: Preset, n_classes: int) -> nn.Module:
+    """Return the network of a preset with fresh weights from torch's random state."""
+    return Network(n_classes, preset.dropout)
+
+
+def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return features for the bench."""
+    return draw(3, SIDE, SIDE)
+
+
+MODEL = Model(
+    presets=PRESETS,
+    inputs={"motion": ("flow", "strain")},
+    settings=("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "shuffle", "weight_decay"),
+    source="STSTNet; Liong, Gan, See, Khor, Huang, FG 2019",
+    libraries=("numba", "numpy", "torch"),
+    features=features,
+    fit=fit,
+    predict=predict,
+    build=build,
+    published="published",
+    noise=noise,
+    fit_together=fit_together,
+)

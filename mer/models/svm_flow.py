@@ -16,19 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import combinations
+from math import comb
 from typing import Literal
 
 import numpy as np
 
 from mer.core.container import Clip
-from mer.core.errors import ModelError
 from mer.core.params import Params
+from mer.models.contract import Model
 from mer.models.flow_image import area_pool, flow_image
 from mer.models.grouping import deal_groups
-from mer.models.state import Features, State, class_weights
+from mer.models.state import Features, State, class_weights, require_classes
 
-INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain")}
-LIBRARIES = ("numpy", "scikit-learn")
 SIDE, CELLS, CHANNELS = 28, 7, 3
 WIDTH = CHANNELS * CELLS**2
 
@@ -154,16 +153,29 @@ def fit(
     log: Callable[[str], None],
     device: str = "cpu",
 ) -> State:
-    """Choose C inside the training part, then train on all of it; see `mer.models.registry` for the arguments.
+    """Choose C inside the training part, then train on all of it; see `mer.models.contract` for the arguments.
 
     Raises:
         ModelError: the training part has a single class.
     """
     x = np.asarray(features)
-    if len(np.unique(labels)) < 2:
-        raise ModelError("training part", "clips of one class only", "at least two classes", "choose another protocol")
+    require_classes(labels)
     cost, scores = choose_cost(x, labels, groups, n_classes, preset, seed)
     reason = f"inner macro F1 {scores}" if scores else "no inner split: one person or one C"
     log(f"svm_flow: C = {cost:g} ({reason})")
     state = train_machine(x, labels, n_classes, cost, preset)
     return State(state.arrays, {**state.meta, "inner_macro_f1": scores})
+
+
+MODEL = Model(
+    presets=PRESETS,
+    inputs={"motion": ("flow", "strain")},
+    settings=("c_grid", "class_weights", "inner_folds"),
+    source="baseline of this project: linear SVM on 147 pooled flow values",
+    libraries=("numpy", "scikit-learn"),
+    features=features,
+    fit=fit,
+    predict=predict,
+    # One machine for every pair of classes: a weight for each value, and an offset.
+    parameters=lambda preset, n_classes: comb(n_classes, 2) * (WIDTH + 1),
+)

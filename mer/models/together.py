@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from mer.core.errors import ModelError
-from mer.models.loop import Log, Plan, batches, describe, outputs, restore
+from mer.models.loop import Log, Schedule, batches, describe, outputs, restore
 from mer.models.state import State
 
 Tensors = dict[str, torch.Tensor]
@@ -102,7 +102,7 @@ def train_together(
     shares: Sequence[Share],
     scales: torch.Tensor,
     factors: torch.Tensor,
-    plan: Plan,
+    plan: Schedule,
     adam: Adam,
     momentum: float,
     log: Log,
@@ -171,7 +171,7 @@ def _own_state(stack: _Stack, fold: int, draw: Callable[[], list[torch.Tensor]])
     return drawn
 
 
-def _epoch_batches(stack: _Stack, shares: Sequence[Share], plan: Plan) -> list[list[torch.Tensor]]:
+def _epoch_batches(stack: _Stack, shares: Sequence[Share], plan: Schedule) -> list[list[torch.Tensor]]:
     return [
         _own_state(stack, k, lambda share=share: batches(len(share.clips), plan.batch_size, plan.shuffle))  # type: ignore[misc]
         for k, share in enumerate(shares)

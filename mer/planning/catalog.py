@@ -21,7 +21,7 @@ from mer.planning.config import Config, DatasetBlock, Variant
 from mer.simulate.contract import Layout
 from mer.simulate.registry import layout
 from mer.training.folds import Fold, Selection, make_folds, select
-from mer.training.recipe import check
+from mer.training.recipe import settle
 
 
 def read_dataset(block: DatasetBlock, root: Path) -> Reading:
@@ -151,7 +151,8 @@ class Catalog:
             rows = {name: self.reading(name).samples for name in block.data}
             datasets = {row.dataset for samples in rows.values() for row in samples}
             classes = classes_for(block.view, datasets)
-            check(block.model, block.preset, block.train, len(classes), f"experiments.{experiment}.train")
+            where = f"config.yaml: experiments.{experiment}"
+            settle(block.model, block.preset, block.train, where, len(classes))
             self._selections[experiment] = select(rows, block.view, classes)
         return self._selections[experiment]
 

@@ -20,12 +20,12 @@ from mer.core.params import Params
 from mer.core.registry import load, nearest
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import reader
-from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
+from mer.models.registry import model
 from mer.planning.spotting_checks import check_spotting, check_units
 from mer.simulate.params import SimulateParams
 from mer.spotting.settings import SpottingBlock
 from mer.stages.registry import METHODS, STAGES
-from mer.training.recipe import Recipe, keys_of
+from mer.training.recipe import Recipe, settle
 from mer.weights.locate import locate
 
 M = TypeVar("M", bound=BaseModel)
@@ -294,22 +294,13 @@ def _check_dataset(name: str, block: DatasetBlock, variants: Mapping[str, Varian
 
 def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Mapping[str, Variant], where: str) -> None:
     path = f"{where}: experiments.{name}"
-    if block.model not in MODELS:
-        raise ConfigError(
-            f"{path}.model", f"unknown model {block.model!r}", "a registered model", nearest(block.model, MODELS)
-        )
-    if block.preset is not None and block.preset not in PRESETS[block.model]:
-        raise ConfigError(
-            f"{path}.preset", f"unknown preset {block.preset!r}", f"one of {', '.join(PRESETS[block.model])}"
-        )
-    for key in block.train.model_fields_set - set(keys_of(block.model)):
-        remedy = nearest(key, keys_of(block.model))
-        raise ConfigError(f"{path}.train.{key}", f"model {block.model} has no such setting", "one of its own", remedy)
+    settle(block.model, block.preset, block.train, path)
+    card = model(block.model, path)
     if block.train.trunk is not None:
         locate(block.train.trunk)
     if block.view not in VIEWS:
         raise ConfigError(f"{path}.view", f"unknown view {block.view!r}", "a label view", nearest(block.view, VIEWS))
-    if block.diagnose.oracle_epoch and "epochs" not in SETTINGS[block.model]:
+    if block.diagnose.oracle_epoch and not card.in_epochs:
         raise ConfigError(f"{path}.diagnose.oracle_epoch", f"model {block.model} has no epochs", "a network")
     for dataset in block.data:
         if dataset not in top.datasets:
@@ -317,15 +308,15 @@ def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Map
     if len({top.datasets[name].simulate is None for name in block.data}) > 1:
         # A simulated person has the name of a real one, and would be held out, or resampled, as if it were that one.
         raise ConfigError(f"{path}.data", "mixes simulated and licensed databases", "one kind", "make two experiments")
-    if set(block.inputs) != set(INPUTS[block.model]):
-        expected = f"{', '.join(INPUTS[block.model])} for model {block.model}"
+    if set(block.inputs) != set(card.inputs):
+        expected = f"{', '.join(card.inputs)} for model {block.model}"
         raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
     for key, product in block.inputs.items():
         _product(f"{path}.inputs.{key}", product, variants)
-        lacking = set(INPUTS[block.model][key]) - arrays_of(variants[product])
+        lacking = set(card.inputs[key]) - arrays_of(variants[product])
         if lacking:
             found = f"{product} has no {', '.join(sorted(lacking))}"
-            needs = f"a product with {', '.join(INPUTS[block.model][key])}"
+            needs = f"a product with {', '.join(card.inputs[key])}"
             raise ConfigError(f"{path}.inputs.{key}", found, needs, "name a flow product")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from mer.core.container import file_digest
 from mer.core.sample import dumps_index
 from mer.datasets.registry import READERS
-from mer.models.registry import MODELS, PRESETS
+from mer.models.registry import MODELS, model
 from mer.planning.catalog import Catalog
 from mer.planning.config import Variant
 from mer.provenance import PACKAGE, code_digest
@@ -23,9 +23,6 @@ from mer.runner import stage_digest
 from mer.simulate.names import LAYOUTS
 from mer.training.folds import Fold
 from mer.weights.locate import describe, used
-
-# Models so small that a GPU does not pay: their jobs do not queue for one.
-CPU_MODELS = {"svm_flow", "ststnet"}
 
 
 def as_text(value: Mapping[str, object] | Sequence[object]) -> str:
@@ -107,7 +104,7 @@ def split_block(catalog: Catalog, experiment: str) -> str:
 def preset(catalog: Catalog, experiment: str) -> str:
     """Return the preset of an experiment: the model's first when none is named."""
     block = catalog.config.experiments[experiment]
-    return block.preset or PRESETS[block.model][0]
+    return block.preset or model(block.model, experiment).default
 
 
 def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
@@ -151,8 +148,8 @@ def epochs_block(catalog: Catalog, experiment: str) -> str:
 
 def epochs_code(catalog: Catalog, experiment: str) -> str:
     """Return the digest of an experiment's model and of the code that runs the oracle-epoch diagnostic."""
-    model = MODELS[catalog.config.experiments[experiment].model]
-    return code_digest("mer.training.epochs", "mer.training.predict", model)
+    module = MODELS[catalog.config.experiments[experiment].model]
+    return code_digest("mer.training.epochs", "mer.training.predict", module)
 
 
 def fit_code(catalog: Catalog, experiment: str) -> str:
@@ -189,8 +186,8 @@ def fit_threads(catalog: Catalog, experiment: str, folds: int) -> int:
 
 def gpu(catalog: Catalog, experiment: str) -> int:
     """Return how many GPUs a fit job asks for: none for a small model or preset, so that such jobs run side by side."""
-    cheap = catalog.config.experiments[experiment].model in CPU_MODELS or preset(catalog, experiment) == "small"
-    return 0 if cheap else 1
+    card = model(catalog.config.experiments[experiment].model, experiment)
+    return int(preset(catalog, experiment) in card.gpu)
 
 
 def score_block(catalog: Catalog, experiment: str) -> str:

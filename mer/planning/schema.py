@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from mer.core.registry import load
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import READERS, reader
-from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
+from mer.models.registry import MODELS, model
 from mer.planning.config import DEFAULT_SOURCE, DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.simulate.params import SimulateParams
 from mer.stages.registry import METHODS
@@ -112,8 +112,9 @@ def _sections() -> Iterator[str]:
     yield "| model | presets (the first is the default) | inputs | settings that `train` may override |"
     yield "|---|---|---|---|"
     for name in MODELS:
-        cells = (", ".join(PRESETS[name]), ", ".join(INPUTS[name]), ", ".join(SETTINGS[name]))
-        yield f"| `{name}` | {cells[0]} | {cells[1]} | {cells[2]} |"
+        card = model(name, "model")
+        cells = (", ".join(names) for names in (card.presets, card.inputs, card.settings))
+        yield f"| `{name}` | {' | '.join(cells)} |"
     yield "\n| view | classes, in the order of every table |\n|---|---|"
     for name, view in VIEWS.items():
         yield f"| `{name}` | {', '.join(view.classes)} |"

@@ -125,7 +125,8 @@ def train_head(
 
         learned = [p for p in network.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(learned, lr=recipe.learning_rate, eps=1e-7)
-        loop.train(network, loss, len(x), loop.Plan(recipe.head_epochs, recipe.batch_size), optimiser, log, "naming")
+        schedule = loop.Schedule(recipe.head_epochs, recipe.batch_size)
+        loop.train(network, loss, len(x), schedule, optimiser, log, "naming")
         arrays = {**loop.arrays_of(network), "scale": scale}
     return State(arrays, {"n_classes": n_classes})
 

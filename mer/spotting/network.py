@@ -114,7 +114,7 @@ def train(
         # SOFTNet's own plain descent learns nothing in its ten epochs when values are in pixels.
         kind = torch.optim.SGD if model == "softnet" and protocol == "ref" else torch.optim.Adam
         optimiser = kind(network.parameters(), lr=recipe.learning_rate)
-        plan = loop.Plan(recipe.epochs, recipe.batch_size)
+        plan = loop.Schedule(recipe.epochs, recipe.batch_size)
         final = loop.train(network, loss, len(x), plan, optimiser, log, model)
         arrays = {**loop.arrays_of(network), "scale": scale}
     return State(arrays, {"model": model, "protocol": protocol, "training_loss": final})

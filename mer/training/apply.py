@@ -19,9 +19,8 @@ import numpy as np
 
 from mer import __version__
 from mer.core.errors import ModelError
-from mer.core.registry import load
-from mer.models.registry import MODELS
-from mer.models.state import State
+from mer.models.contract import Model
+from mer.models.registry import MODELS, model
 from mer.runner import StageSpec, run_subject, stage_digest
 from mer.stages.registry import METHODS
 from mer.training.checkpoint import load_checkpoint
@@ -145,10 +144,10 @@ def apply(
     """
     answers = [Answer(clip) for clip in clips]
     products, told = _products(experiment, clips, root, work, log)
-    module = load(MODELS, experiment.meta["model"], "model")
+    card = model(experiment.meta["model"], "model")
     rows = [Row(clip.name, "new", "", "new", "", SOURCE, clip.units) for clip in clips]
-    preset = _preset(module, experiment.meta)
-    data = gather(rows, {name: {SOURCE: path} for name, path in products.items()}, module, preset, allow_empty=True)
+    preset = type(card.presets[experiment.meta["preset"]]).model_validate(experiment.meta["settings"])
+    data = gather(rows, {name: {SOURCE: path} for name, path in products.items()}, card, preset, allow_empty=True)
     _like_training(data, experiment.meta["inputs"])
     by_name = {answer.clip.name: answer for answer in answers}
     for row, reason in data.excluded:
@@ -156,7 +155,7 @@ def apply(
     for answer in answers:
         answer.events = told.get(answer.clip.name, {})
     if data.rows:
-        scores = np.stack([_scores(path, module, data, device) for path in experiment.paths])
+        scores = np.stack([_scores(path, card, data, device) for path in experiment.paths])
         votes = scores.argmax(axis=2)
         for i, row in enumerate(data.rows):
             mean = scores[:, i].mean(axis=0)
@@ -165,16 +164,9 @@ def apply(
     return answers
 
 
-def _preset(module: Any, meta: Mapping[str, Any]) -> Any:
-    shape = type(module.PRESETS[meta["preset"]])
-    return shape.model_validate(meta["settings"])
-
-
-def _scores(path: Path, module: Any, data: Gathered, device: str) -> np.ndarray:
+def _scores(path: Path, card: Model, data: Gathered, device: str) -> np.ndarray:
     state, _ = load_checkpoint(path)
-    assert isinstance(state, State)
-    scores: np.ndarray = module.predict(state, data.features, device)
-    return scores
+    return card.predict(state, data.features, device)
 
 
 def _like_training(data: Gathered, trained: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ def share(own: Plan, jobs: Sequence[FoldJob], containers: Containers) -> Shared:
             if union.setdefault(row.key, row) != row:
                 found = f"clip {row.sample_id} differs from that of another fold"
                 raise ModelError(job.train_table, found, "one label for a clip", "write the fold's tables again")
-    return Shared(gather(list(union.values()), containers, own.module, own.settings), tuple(tables))
+    return Shared(gather(list(union.values()), containers, own.card, own.settings), tuple(tables))
 
 
 def fit_folds(
@@ -94,7 +94,7 @@ def fit_folds(
     shared = share(own, jobs, containers)
     recipe = own.recipe
     plain = recipe.inner is None and not recipe.gradient_clip and recipe.precision != "bf16"
-    if own.device == "cuda" and hasattr(own.module, "fit_together") and plain:
+    if own.device == "cuda" and own.card.fit_together is not None and plain:
         fit_on_gpu(own, jobs, shared, log)
     elif own.device != "cuda" and workers > 1 and len(jobs) > 1:
         from mer.training.workers import fit_in_processes
@@ -111,7 +111,8 @@ def fit_on_gpu(own: Plan, jobs: Sequence[FoldJob], shared: Shared, log: Callable
 
     from mer.models.together import Share
 
-    waiting, width = list(range(len(jobs))), len(jobs)
+    together, waiting, width = own.card.fit_together, list(range(len(jobs))), len(jobs)
+    assert together is not None
     while waiting:
         taken = waiting[:width]
         trials = [Trial(own, jobs[k].fold, shared.data, log(jobs[k].fold)) for k in taken]
@@ -120,9 +121,7 @@ def fit_on_gpu(own: Plan, jobs: Sequence[FoldJob], shared: Shared, log: Callable
         parts = [Share(own_clips, trial.labels[own_clips], trial.seed) for trial, own_clips in pairs]
         say = log(jobs[taken[0]].fold)
         try:
-            states = own.module.fit_together(
-                shared.data.features, parts, len(own.classes), own.settings, say, own.device
-            )
+            states = together(shared.data.features, parts, len(own.classes), own.settings, say, own.device)
         except torch.OutOfMemoryError:
             if width == 1:
                 raise ModelError("training", "no memory for one fold", remedy="set a smaller batch_size") from None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import ConfigError, ModelError
-from mer.models.registry import SETTINGS
+from mer.models import registry
 from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
 from mer.training.fit import fit_fold
@@ -46,7 +46,7 @@ def fit_epochs(
         ConfigError: the model has no epochs.
         ModelError: as `fit_fold`.
     """
-    if "epochs" not in SETTINGS[model]:
+    if not registry.model(model, "model").in_epochs:
         raise ConfigError("diagnose.oracle_epoch", f"model {model} is not trained in epochs", "a network", "remove it")
     from mer.models import loop
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,14 @@ from mer import __version__
 from mer.core.container import file_digest
 from mer.core.errors import ModelError
 from mer.core.params import Params
-from mer.core.registry import load
 from mer.core.seeds import derive_seed
-from mer.models.registry import MODELS, SETTINGS
+from mer.models import registry
+from mer.models.contract import Model
 from mer.models.state import Features, State
 from mer.provenance import code_digest
 from mer.training.checkpoint import save_checkpoint
 from mer.training.gather import Containers, Gathered, gather, subset
-from mer.training.recipe import Recipe, check, settings
+from mer.training.recipe import Recipe, settle
 from mer.training.tables import Row, read_table
 
 # So close to 1 that all but a few in a hundred clips got the same class (specs/dual-branch.md §9, D22).
@@ -51,9 +50,9 @@ class Plan:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def module(self) -> ModuleType:
+    def card(self) -> Model:
         """The model."""
-        return load(MODELS, self.model, "model")
+        return registry.model(self.model, "model")
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,8 @@ def plan(
     where: str,
     origin: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Return the checked plan of an experiment; raises `ConfigError` as `mer.training.recipe.check`."""
-    preset = check(model, preset, recipe, len(classes), where)
-    module = load(MODELS, model, where)
-    chosen = settings(module.PRESETS[preset], recipe, where)
+    """Return the checked plan of an experiment; raises `ConfigError` as `mer.training.recipe.settle`."""
+    preset, chosen = settle(model, preset, recipe, where, len(classes))
     return Plan(model, preset, recipe, chosen, tuple(classes), seed, device, origin or {})
 
 
@@ -144,7 +141,7 @@ def fit_fold(
     paths = (None if path is None else Path(path) for path in (resume, board))
     job = FoldJob(fold, tuple(held_out), Path(train_table), Path(out), *paths)
     rows = training_rows(job, own.classes)
-    data = gather(rows, containers, own.module, own.settings)
+    data = gather(rows, containers, own.card, own.settings)
     train_fold(own, job, data, log, progress, every)
 
 
@@ -180,7 +177,7 @@ def train_fold(
     for name in sorted(set(own.classes) - {row.label for row in data.rows}):
         log(f"fold {job.fold}: no training clip of class {name}")
     trial = Trial(own, job.fold, data, log)
-    if "epochs" in SETTINGS[own.model]:
+    if own.card.in_epochs:
         # Only what is trained in epochs needs torch.
         from mer.training.loops import fit_in_epochs
 
@@ -204,7 +201,7 @@ def write(
     used = state.meta.get("classes_used")
     if used is not None and used < COLLAPSED:
         log(f"warning: fold {job.fold}: the network has collapsed, its training clips get {used:.2f} classes")
-    metadata = _record(data, own.classes, own.module.LIBRARIES, job.train_table)
+    metadata = _record(data, own.classes, own.card.libraries, job.train_table)
     metadata |= {"model": own.model, "preset": own.preset, "recipe": own.recipe.overrides()}
     metadata |= {"settings": own.settings.model_dump(), "seed": own.seed, "device": own.device, **extra}
     metadata |= {"fold": job.fold, "held_out": sorted(job.held_out), "origin": dict(own.origin)}
@@ -237,29 +234,27 @@ class Trial:
 
     def fit(self, chosen: Params, clips: np.ndarray | None = None) -> State:
         """Train the model on all clips, or on those with the given indices."""
-        module, rows = self.own.module, self.data.rows
+        card, rows = self.own.card, self.data.rows
         taken = np.arange(len(rows)) if clips is None else clips
         features = self.data.features if clips is None else subset(self.data.features, clips)
         coded = {}
-        if "fit" in getattr(module, "UNITS", ()):
+        if "fit" in card.units:
             coded = {"units": [rows[i].unit_numbers for i in taken]}
         labels, groups = self.labels[taken], self.groups[taken]
         n_classes, device = len(self.own.classes), self.own.device
-        state: State = module.fit(features, labels, groups, n_classes, chosen, self.seed, self.log, device, **coded)
-        return state
+        return card.fit(features, labels, groups, n_classes, chosen, self.seed, self.log, device, **coded)
 
     def scores(self, state: State, clips: np.ndarray) -> np.ndarray:
         """Return (N, C) scores of some clips of the training part."""
-        scores: np.ndarray = self.own.module.predict(state, subset(self.data.features, clips), self.own.device)
-        return scores
+        return self.own.card.predict(state, subset(self.data.features, clips), self.own.device)
 
     def digest(self) -> str:
         """Return what decides the result, as one number: settings, seed, clips, features, device, code."""
         recipe, chosen = self.own.recipe.model_dump(mode="json"), self.own.settings.model_dump(mode="json")
         named = [self.own.model, self.own.preset, recipe, chosen, self.own.classes, self.seed, self.own.device]
-        versions = {name: version(name) for name in self.own.module.LIBRARIES}
+        versions = {name: version(name) for name in self.own.card.libraries}
         rows = [(*row.key, row.group, row.label, row.units) for row in self.data.rows]
-        code = code_digest("mer.training.fit", "mer.training.loops", MODELS[self.own.model])
+        code = code_digest("mer.training.fit", "mer.training.loops", registry.MODELS[self.own.model])
         digest = hashlib.sha256(json.dumps([named, rows, versions, code], default=str).encode())
         for array in _arrays(self.data.features):
             digest.update(np.ascontiguousarray(array).data)

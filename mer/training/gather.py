@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from mer.core.container import Clip, Container, file_digest
 from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
+from mer.models.contract import Model
 from mer.models.state import Features
 from mer.training.tables import Row
 
@@ -36,14 +36,14 @@ class Gathered:
 
 
 def gather(
-    rows: Sequence[Row], containers: Containers, model: ModuleType, preset: Params, allow_empty: bool = False
+    rows: Sequence[Row], containers: Containers, model: Model, preset: Params, allow_empty: bool = False
 ) -> Gathered:
     """Compute the features of every clip of `rows`.
 
     Args:
         rows: clips of one part of a fold, in any order; they are taken in the order of (dataset, sample_id).
         containers: `{input: {source: path}}`; only the sources of `rows` are opened.
-        model: a model module (mer.models.registry).
+        model: its card.
         preset: one of its presets, perhaps with overrides.
         allow_empty: accept that no clip is usable (a held-out subject whose clips all failed).
 
@@ -52,9 +52,9 @@ def gather(
             usable clip (unless allowed), or features that are not finite or differ in shape.
         ContainerError: a container is missing, unfinished, or lacks a clip without saying why.
     """
-    if set(containers) != set(model.INPUTS):
+    if set(containers) != set(model.inputs):
         found = f"inputs {', '.join(sorted(containers)) or 'none'}"
-        raise ModelError(model.__name__, found, ", ".join(sorted(model.INPUTS)))
+        raise ModelError("features", found, ", ".join(sorted(model.inputs)))
     kept: list[tuple[Row, Features]] = []
     excluded: list[tuple[Row, str]] = []
     inputs: dict[str, dict[str, Any]] = {name: {} for name in sorted(containers)}
@@ -100,13 +100,13 @@ def _failure(boxes: Mapping[str, Container], row: Row) -> str:
     return "; ".join(reasons)
 
 
-def _features(boxes: Mapping[str, Container], row: Row, model: ModuleType, preset: Params) -> Features | ClipError:
+def _features(boxes: Mapping[str, Container], row: Row, model: Model, preset: Params) -> Features | ClipError:
     clips: dict[str, Clip] = {name: box.clip(row.sample_id) for name, box in boxes.items()}
     for name, clip in clips.items():
-        for array in model.INPUTS[name]:
-            clip.lazy(array)
+        for needed in model.inputs[name]:
+            clip.lazy(needed)
     try:
-        if "features" in getattr(model, "UNITS", ()):
+        if "features" in model.units:
             value = model.features(clips, preset, row.unit_numbers)
         else:
             value = model.features(clips, preset)

@@ -12,13 +12,13 @@ import numpy as np
 
 from mer.core.atomic import write_text
 from mer.core.errors import ModelError
-from mer.core.registry import load
-from mer.models.registry import MODELS
+from mer.models import registry
+from mer.models.contract import Model
 from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint
 from mer.training.columns import EPOCH_COLUMNS, EXCLUDED_COLUMNS, PREDICTION_COLUMNS
 from mer.training.gather import Containers, Gathered, gather
-from mer.training.recipe import Recipe, check, settings
+from mer.training.recipe import Recipe, settle
 from mer.training.tables import Row, read_table
 
 
@@ -61,8 +61,8 @@ def predict_fold(
         ContainerError, StorageError: as `gather` and `mer.core.atomic.write_text`.
     """
     state, meta = load_checkpoint(checkpoint)
-    module, data = _open(checkpoint, meta, test_table, containers, model, preset, fold, seed, recipe or Recipe())
-    scores = module.predict(state, data.features, device) if data.rows else np.zeros((0, len(meta["classes"])))
+    card, data = _open(checkpoint, meta, test_table, containers, model, preset, fold, seed, recipe or Recipe())
+    scores = card.predict(state, data.features, device) if data.rows else np.zeros((0, len(meta["classes"])))
     _write(out, excluded, data, scores, meta)
 
 
@@ -99,10 +99,10 @@ def predict_epochs(
     state, meta = load_checkpoint(checkpoint)
     if not meta.get("epochs"):
         raise ModelError(checkpoint, "holds no epochs", "a file of the diagnostic", "run the diagnostic's fit step")
-    module, data = _open(checkpoint, meta, test_table, containers, model, preset, fold, seed, recipe or Recipe())
+    card, data = _open(checkpoint, meta, test_table, containers, model, preset, fold, seed, recipe or Recipe())
     lines: list[list[object]] = []
     for epoch in meta["epochs"] if data.rows else ():
-        scores = module.predict(of_epoch(state, epoch), data.features, device)
+        scores = card.predict(of_epoch(state, epoch), data.features, device)
         names = [meta["classes"][best] for best in scores.argmax(axis=1)]
         lines += [[*_head(row, meta), epoch, name] for row, name in zip(data.rows, names, strict=True)]
     write_text(out, _csv(EPOCH_COLUMNS, lines))
@@ -126,11 +126,9 @@ def _open(
     fold: str,
     seed: int,
     recipe: Recipe,
-) -> tuple[Any, Gathered]:
+) -> tuple[Model, Gathered]:
     """Check that a checkpoint is the one wanted and has not seen the table's persons; read the clips."""
-    preset = check(model, preset, recipe, len(meta["classes"]), f"fold {fold}")
-    module = load(MODELS, model, f"fold {fold}")
-    chosen = settings(module.PRESETS[preset], recipe, f"fold {fold}")
+    preset, chosen = settle(model, preset, recipe, f"fold {fold}", len(meta["classes"]))
     wanted = {"model": model, "preset": preset, "fold": fold, "seed": seed}
     # Through JSON, as the checkpoint's own: a tuple comes back as a list.
     wanted["settings"] = chosen.model_dump(mode="json")
@@ -141,11 +139,12 @@ def _open(
     seen = sorted({row.group for row in rows} & set(meta["train_groups"]))
     if seen:
         raise ModelError(checkpoint, f"was trained on {seen[0]}, a subject of {test_table}", "held-out subjects only")
-    return module, _gather(rows, containers, module, chosen, meta["inputs"])
+    card = registry.model(model, f"fold {fold}")
+    return card, _gather(rows, containers, card, chosen, meta["inputs"])
 
 
-def _gather(rows: Sequence[Row], containers: Containers, module: Any, preset: Any, trained: dict[str, Any]) -> Gathered:
-    data = gather(rows, containers, module, preset, allow_empty=True)
+def _gather(rows: Sequence[Row], containers: Containers, card: Model, preset: Any, trained: dict[str, Any]) -> Gathered:
+    data = gather(rows, containers, card, preset, allow_empty=True)
     for name, product in data.inputs.items():
         for key in ("stage", "parameters"):
             if product and product[key] != trained[name][key]:

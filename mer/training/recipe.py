@@ -1,4 +1,4 @@
-"""Overrides of a model's preset, checked without importing the model.
+"""Overrides of a model's preset: the `train` block of an experiment, and the one check of it.
 
 Every key is optional; what is left out comes from the preset. A key that the model does not have is an error, so that
 no setting is silently ignored.
@@ -12,8 +12,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from mer.core.errors import ConfigError
 from mer.core.params import Params
-from mer.core.registry import lookup, nearest
-from mer.models.registry import MODELS, PRESETS, SETTINGS
+from mer.core.registry import nearest
+from mer.models.contract import Model
+from mer.models.registry import model
 
 # Keys of the training loop, not of a preset: every model that is trained in epochs has them.
 LOOP_KEYS = ("gradient_clip", "inner", "precision")
@@ -82,44 +83,52 @@ class Recipe(Params):
         return {name: value for name, value in self.model_dump().items() if value is not None}
 
 
-def keys_of(model: str) -> tuple[str, ...]:
-    """Return the keys that a recipe of `model` may have: its own settings, and those of the loop that trains it."""
-    own = SETTINGS[model]
-    return (*own, *LOOP_KEYS) if "epochs" in own else own
+def keys_of(card: Model) -> tuple[str, ...]:
+    """Return the keys that a recipe of the model may have: its own settings, and those of the loop that trains it."""
+    return (*card.settings, *LOOP_KEYS) if card.in_epochs else card.settings
 
 
-def check(model: str, preset: str | None, recipe: Recipe, n_classes: int, where: str) -> str:
-    """Check the names and keys of an experiment; return its preset, the model's first when `preset` is None.
+def settle(
+    name: str, preset: str | None, recipe: Recipe, where: str, n_classes: int | None = None
+) -> tuple[str, Params]:
+    """Check an experiment's model, preset and recipe, and put the recipe's overrides in place.
 
-    Raises:
-        ConfigError: unknown model or preset, a key that the model does not have, or class weights that do not fit
-            `n_classes`; `where` is the path of the experiment in the configuration.
-    """
-    lookup(MODELS, model, f"{where}.model")
-    names = PRESETS[model]
-    if preset is not None and preset not in names:
-        found = f"unknown preset {preset!r} of {model}"
-        raise ConfigError(f"{where}.preset", found, "a preset of the model", nearest(preset, names))
-    for key, value in recipe.overrides().items():
-        if key not in keys_of(model):
-            found = f"{model} has no setting {key!r}"
-            raise ConfigError(f"{where}.recipe.{key}", found, "a setting of the model", nearest(key, keys_of(model)))
-        if key == "class_weights" and not isinstance(value, str) and len(value) != n_classes:
-            raise ConfigError(f"{where}.recipe.{key}", f"{len(value)} weights", f"{n_classes}, one for each class")
-    return names[0] if preset is None else preset
+    Args:
+        name: of the model.
+        preset: of one of its presets; its first when None.
+        recipe: overrides.
+        where: path of the experiment in the configuration, or what stands for one, for messages.
+        n_classes: size of the class set; None while it is not known, then the class weights are not counted.
 
-
-def settings(preset: Params, recipe: Recipe, where: str) -> Params:
-    """Return the preset with the recipe's overrides in place.
+    Returns:
+        the name of the preset and the settings, an object of the preset's class.
 
     Raises:
-        ConfigError: an override is not a field of the preset, or has a value that it refuses.
+        ConfigError: unknown model or preset, a key that the model does not have, a value that its presets refuse, or
+            class weights, the recipe's or the preset's, that do not fit the class set.
     """
+    card = model(name, f"{where}.model")
+    preset = card.default if preset is None else preset
+    if preset not in card.presets:
+        expected = f"one of {', '.join(card.presets)}"
+        raise ConfigError(f"{where}.preset", f"unknown preset {preset!r}", expected, nearest(preset, card.presets))
+    overrides = recipe.overrides()
+    for key in overrides:
+        if key not in keys_of(card):
+            found, remedy = f"model {name} has no such setting", nearest(key, keys_of(card))
+            raise ConfigError(f"{where}.train.{key}", found, "one of its own", remedy)
+    given = {key: value for key, value in overrides.items() if key not in LOOP_KEYS}
+    base = card.presets[preset]
     try:
-        own = {name: value for name, value in recipe.overrides().items() if name not in LOOP_KEYS}
-        return type(preset).model_validate({**preset.model_dump(), **own})
+        chosen = type(base).model_validate({**base.model_dump(), **given})
     except ValidationError as error:
-        first = error.errors()[0]
+        fault = error.errors()[0]
+        found = f"bad value {fault['input']!r}: {fault['msg'].removeprefix('Value error, ').lower()}"
+        raise ConfigError(f"{where}.train.{fault['loc'][0]}", found, f"a value that preset {preset} takes") from error
+    weights = chosen.model_dump().get("class_weights")
+    if n_classes is not None and isinstance(weights, tuple) and len(weights) != n_classes:
+        whose = "" if "class_weights" in given else f" in preset {preset}"
         raise ConfigError(
-            f"{where}.recipe.{first['loc'][0]}", first["msg"].lower(), "a setting of the model"
-        ) from error
+            f"{where}.train.class_weights", f"{len(weights)} weights{whose}", f"{n_classes}, one for each class"
+        )
+    return preset, chosen

@@ -9,32 +9,31 @@ from typer.testing import CliRunner
 from mer.bench import systems
 from mer.cli import app
 from mer.core.errors import ConfigError
-from mer.core.registry import load
-from mer.models.registry import MODELS, PRESETS
+from mer.models.registry import MODELS, model
 
 
 def test_every_network_has_a_published_preset():
-    assert set(systems.PUBLISHED) == set(MODELS) - {"svm_flow"}
-    assert all(preset in PRESETS[model] for model, preset in systems.PUBLISHED.items())
+    assert set(systems.systems()) == set(MODELS) - {"svm_flow"}
+    assert all(preset in model(name, "test").presets for name, preset in systems.systems().items())
 
 
-@pytest.mark.parametrize("model", sorted(systems.PUBLISHED))
-def test_it_trains_every_system(model):
-    preset = "clean" if model == "ststnet" else "small"
-    made = systems.measure(model, preset, "float32", 8, 1, "cpu")
+@pytest.mark.parametrize("name", sorted(systems.systems()))
+def test_it_trains_every_system(name):
+    preset = "clean" if name == "ststnet" else "small"
+    made = systems.measure(name, preset, "float32", 8, 1, "cpu")
     assert made["seconds"] > 0 and made["mib"] > 0 and made["utilisation"] is None
-    assert made["computed"] == "float32" and made["budget"] == load(MODELS, model, "test").PRESETS[preset].epochs
+    assert made["computed"] == "float32" and made["budget"] == model(name, "test").presets[preset].epochs
 
 
-@pytest.mark.parametrize("model", sorted(systems.PUBLISHED))
-def test_clips_of_the_published_presets(model):
-    made = systems.features(model, load(MODELS, model, "test").PRESETS[systems.PUBLISHED[model]], 2)
+@pytest.mark.parametrize("name", sorted(systems.systems()))
+def test_clips_of_the_published_presets(name):
+    made = systems.features(name, model(name, "test").presets[systems.systems()[name]], 2)
     arrays = made.values() if isinstance(made, dict) else [made]
     assert all(len(array) == 2 and array.dtype == np.float32 for array in arrays)
 
 
 def test_the_command_projects_the_hours(in_this_process):
-    def measured(model, preset, precision, count, epochs, device):
+    def measured(name, preset, precision, count, epochs, device):
         seconds = 4.0 if precision == "float32" else 1.0
         return {"seconds": seconds, "computed": precision, "budget": 50, "mib": 10.0, "utilisation": 50.0}
 

@@ -9,6 +9,7 @@ import yaml
 
 from mer.core.errors import ConfigError
 from mer.planning import schema
+from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +128,13 @@ def test_every_mistake_names_its_key(edits, message):
     with pytest.raises(ConfigError, match=message) as caught:
         parse(changed(**edits))
     assert "\n" not in str(caught.value)
+
+
+def test_class_weights_are_counted_once_the_classes_are_known():
+    config = parse(changed(experiments__ststnet__train={"class_weights": [1, 2]}))
+    expected = r"^config\.yaml: experiments\.ststnet\.train\.class_weights: 2 weights; expected 3, one for each class$"
+    with pytest.raises(ConfigError, match=expected):
+        Catalog(config).selection("ststnet")
 
 
 def test_the_editor_schema_is_in_step_with_the_code():

@@ -6,20 +6,16 @@ import torch
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError, ModelError
-from mer.models import aman, loop
+from mer.models import aman, aman_network
+from mer.models.clip_frames import DEVIATION, MEAN
 from mer.networks import resnet18
 
 TINY = aman.PRESETS["pooled"].model_copy(update={"size": 32, "frames": 3})
 WHOLE = aman.PRESETS["small"].model_copy(update={"size": 32, "frames": 3, "widths": (4, 8, 16), "epochs": 12})
 
 
-@pytest.mark.parametrize(("classes", "count"), [(5, 8397319), (3, 8396293)])
-def test_published_parameter_counts(classes, count):
-    assert loop.parameter_count(aman.build(aman.PRESETS["published"], classes)) == count
-
-
 def test_equal_scores_give_the_mean_and_one_high_score_its_vector():
-    pool, x = aman.SetPooling(4), torch.randn(2, 5, 4)
+    pool, x = aman_network.SetPooling(4), torch.randn(2, 5, 4)
     torch.nn.init.zeros_(pool.score.weight)
     assert torch.allclose(pool(x), x.mean(1), atol=1e-6)
     with torch.no_grad():
@@ -72,15 +68,15 @@ def test_gradients_reach_every_parameter(preset):
 
 def test_the_fourth_layer_starts_random_or_from_the_trunk_and_may_keep_its_statistics():
     clean = aman.PRESETS["clean"]
-    own = resnet18.seeded(0).layer4.state_dict()
+    released = resnet18.seeded(0).layer4.state_dict()
     copied = aman.build(clean, 3).layer4.state_dict()
-    assert all(torch.equal(value, copied[name]) for name, value in own.items())
+    assert all(torch.equal(value, copied[name]) for name, value in released.items())
     random = aman.build(aman.PRESETS["published"], 3).layer4.state_dict()
-    assert not torch.equal(random["0.conv1.weight"], own["0.conv1.weight"])
+    assert not torch.equal(random["0.conv1.weight"], released["0.conv1.weight"])
     for norm in ("batch", "frozen"):
         net = aman.build(clean.model_copy(update={"layer4_norm": norm}), 3).train()
         net(torch.rand(2, 2, 2, 256, 2, 2))
-        moved = not torch.equal(net.layer4[0].bn1.running_mean, own["0.bn1.running_mean"])
+        moved = not torch.equal(net.layer4[0].bn1.running_mean, released["0.bn1.running_mean"])
         assert moved == (norm == "batch")
 
 
@@ -119,7 +115,7 @@ def test_features_are_of_the_frames_after_the_onset(clips):
     x = aman.features(clips[0][0], TINY)
     assert x.shape == (3, 2, 512) and x.dtype == np.float32
     images = torch.from_numpy(clip.read("frames")[:, 4].astype(np.float32) / 255).permute(0, 3, 1, 2)
-    centred = (images - torch.tensor(aman.MEAN)[:, None, None]) / torch.tensor(aman.DEVIATION)[:, None, None]
+    centred = (images - torch.from_numpy(MEAN)[:, None, None]) / torch.from_numpy(DEVIATION)[:, None, None]
     with torch.no_grad():
         expected = resnet18.seeded(0)(centred).numpy()
     assert x[2] == pytest.approx(expected, abs=1e-4)
@@ -153,7 +149,6 @@ def test_the_small_trunk_sees_what_differs_from_the_onset_and_is_trained(clips):
     state = aman.fit(x[seen], labels[seen], groups[seen], 3, WHOLE, 0, lines.append)
     scores = aman.predict(state, x[~seen])
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
-    assert np.array_equal(aman.predict(state, x[~seen][3:4])[0], scores[3])
     assert state.meta["trunk"] == "trained in the fold"
     assert any(name.startswith("trunk.layer3") for name in state.arrays)
 
@@ -161,7 +156,7 @@ def test_the_small_trunk_sees_what_differs_from_the_onset_and_is_trained(clips):
 def test_turning_treats_all_images_of_a_clip_alike():
     torch.manual_seed(1)
     images = torch.rand(6, 1, 1, 3, 16, 16).expand(6, 2, 3, 3, 16, 16).contiguous()
-    turned = aman._turned(images)
+    turned = aman_network.turned(images)
     assert turned.shape == images.shape and not torch.allclose(turned, images)
     assert torch.equal(turned, turned[:, :1, :1].expand_as(turned))
 
@@ -176,18 +171,7 @@ def test_learns_what_brightens(clips):
     state = aman.fit(x[seen], labels[seen], groups[seen], 3, chosen, 0, lines.append)
     scores = aman.predict(state, x[~seen])
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
-    assert np.array_equal(aman.predict(state, x[~seen][3:4])[0], scores[3])
     assert state.meta["trunk"] == "random, seed 0" and "trunk random, seed 0" in lines[-1]
-
-
-def test_the_same_seed_gives_the_same_bits():
-    x, labels = np.random.default_rng(0).random((6, 3, 2, 512), np.float32), np.arange(6) % 3
-    short = TINY.model_copy(update={"epochs": 3})
-    first, again, other = (
-        aman.fit(x, labels, np.array(list("aabbcc")), 3, short, s, lambda line: None) for s in (0, 0, 1)
-    )
-    assert all(np.array_equal(first.arrays[name], again.arrays[name]) for name in first.arrays)
-    assert not np.array_equal(first.arrays["out.weight"], other.arrays["out.weight"])
 
 
 def test_the_trained_layer_comes_back_from_a_checkpoint():

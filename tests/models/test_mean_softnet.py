@@ -106,7 +106,7 @@ def test_spotting_learns_from_windows():
     x[1::2, 2, 20:26, 15:27] += 0.9
     net = networks.Spotting()
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-3)
-    plan = loop.Plan(30, 16)
+    plan = loop.Schedule(30, 16)
     loop.train(
         net, lambda i: networks.spotting_loss(net, x[i], targets[i]), 32, plan, optimiser, lambda line: None, "spot"
     )

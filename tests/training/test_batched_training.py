@@ -119,7 +119,7 @@ def test_fewer_folds_at_once_when_memory_is_short(world, tmp_path, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return [State({"a": np.zeros(1)}) for _ in shares]
 
-    monkeypatch.setattr(ststnet, "fit_together", short)
+    monkeypatch.setattr(ststnet, "MODEL", dataclasses.replace(ststnet.MODEL, fit_together=short))
     batched.fit_on_gpu(own, jobs, share(own, jobs, containers), lambda fold: lines.append)
     assert tried == [5, 2, 2, 1] and all(job.out.is_file() for job in jobs)
     assert lines[0] == "no memory for 5 folds at once; 2 from here on"
@@ -127,7 +127,7 @@ def test_fewer_folds_at_once_when_memory_is_short(world, tmp_path, monkeypatch):
     def none(*arguments):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(ststnet, "fit_together", none)
+    monkeypatch.setattr(ststnet, "MODEL", dataclasses.replace(ststnet.MODEL, fit_together=none))
     with pytest.raises(ModelError, match="no memory for one fold; set a smaller batch_size"):
         batched.fit_on_gpu(own, jobs, share(own, jobs, containers), silent)
 

@@ -15,7 +15,7 @@ from mer.training.checkpoint import load_checkpoint
 from mer.training.fit import fit_fold
 from mer.training.folds import loso
 from mer.training.predict import predict_fold
-from mer.training.recipe import Recipe, check, settings
+from mer.training.recipe import Recipe, settle
 from mer.training.tables import permute_labels, write_table
 
 CLASSES = ("negative", "positive", "surprise")
@@ -294,28 +294,45 @@ def test_containers_made_differently_are_refused(make_world, tmp_path):
 
 
 def test_recipe_overrides_the_preset():
-    from mer.models.ststnet import PRESETS
-
-    chosen = settings(PRESETS["published"], Recipe(epochs=5, class_weights=(1, 2, 3)), "experiments.a")
+    recipe = Recipe(epochs=5, class_weights=(1, 2, 3))
+    preset, chosen = settle("ststnet", "published", recipe, "experiments.a", 3)
+    assert preset == "published"
     assert (chosen.epochs, chosen.class_weights, chosen.batch_size) == (5, (1.0, 2.0, 3.0), 256)
 
 
 @pytest.mark.parametrize(
     ("model", "preset", "recipe", "message"),
     [
-        ("ststnett", None, Recipe(), "experiments.a.model: unknown name 'ststnett'.*did you mean 'ststnet'"),
-        ("ststnet", "cleen", Recipe(), "unknown preset 'cleen' of ststnet.*did you mean 'clean'"),
-        ("svm_flow", None, Recipe(epochs=3), "recipe.epochs: svm_flow has no setting 'epochs'"),
-        ("ststnet", None, Recipe(class_weights=(1, 2)), "2 weights; expected 3"),
+        ("ststnett", None, Recipe(), "experiments.a.model: unknown model 'ststnett'.*did you mean 'ststnet'"),
+        ("ststnet", "cleen", Recipe(), "a.preset: unknown preset 'cleen'.*one of clean, published.*mean 'clean'"),
+        ("svm_flow", None, Recipe(epochs=3), "a.train.epochs: model svm_flow has no such setting"),
+        ("ststnet", None, Recipe(class_weights=(1, 2)), "a.train.class_weights: 2 weights; expected 3"),
+        (
+            "dual_branch_msmh",
+            "smic",
+            Recipe(regions="predicted"),
+            "a.train.regions: bad value 'predicted': this preset",
+        ),
+        ("dual_branch", "icip2024", Recipe(), None),
+        ("dual_branch_msmh", "lie", Recipe(), "a.train.class_weights: 2 weights in preset lie; expected 3"),
+        ("dual_branch_msmh", "lie", Recipe(class_weights="none"), None),
     ],
 )
 def test_recipe_mistakes(model, preset, recipe, message):
-    with pytest.raises(ConfigError, match=message):
-        check(model, preset, recipe, 3, "experiments.a")
+    if message is None:
+        settle(model, preset, recipe, "experiments.a", 3)
+        return
+    with pytest.raises(ConfigError, match=message) as caught:
+        settle(model, preset, recipe, "experiments.a", 3)
+    assert "\n" not in str(caught.value)
+
+
+def test_class_weights_are_not_counted_before_the_classes_are_known():
+    assert settle("ststnet", None, Recipe(class_weights=(1, 2)), "a")[1].class_weights == (1, 2)
 
 
 def test_default_preset_is_the_first():
-    assert check("ststnet", None, Recipe(), 3, "experiments.a") == "clean"
+    assert settle("ststnet", None, Recipe(), "experiments.a")[0] == "clean"
 
 
 @pytest.mark.parametrize("bad", [{"epochs": 0}, {"learning_rate": -1}, {"learning_rate": float("nan")}, {"epoch": 3}])

@@ -1,5 +1,7 @@
 """The number of epochs chosen on persons of the training part only."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -10,7 +12,7 @@ from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint
 from mer.training.fit import fit_fold
 from mer.training.inner import choose, splits, tried
-from mer.training.recipe import Inner, Recipe, check
+from mer.training.recipe import Inner, Recipe, settle
 
 CLASSES = ("negative", "positive", "surprise")
 
@@ -81,22 +83,22 @@ def test_folds_or_share(values):
 
 def test_only_what_is_trained_in_epochs_has_the_keys_of_the_loop():
     for key, value in (("precision", "bf16"), ("gradient_clip", 1.0), ("inner", Inner(folds=2))):
-        assert check("mean", None, Recipe(**{key: value}), 3, "e") == "small"
-        with pytest.raises(ConfigError, match=f"svm_flow has no setting '{key}'"):
-            check("svm_flow", None, Recipe(**{key: value}), 3, "e")
+        assert settle("mean", None, Recipe(**{key: value}), "e", 3)[0] == "small"
+        with pytest.raises(ConfigError, match=f"train.{key}: model svm_flow has no such setting"):
+            settle("svm_flow", None, Recipe(**{key: value}), "e", 3)
 
 
 def test_a_fold_is_trained_for_as_many_epochs_as_its_inner_subjects_chose(world, tmp_path, monkeypatch):
     fold = world.folds()[1]
     train, _ = world.tables(fold)
     recipe = Recipe(epochs=4, batch_size=16, inner=Inner(folds=2, steps=2))
-    seen, own = [], ststnet.fit
+    seen, fit_plainly = [], ststnet.fit
 
     def watched(features, labels, groups, n_classes, preset, *rest):
         seen.append((preset.epochs, frozenset(groups.tolist())))
-        return own(features, labels, groups, n_classes, preset, *rest)
+        return fit_plainly(features, labels, groups, n_classes, preset, *rest)
 
-    monkeypatch.setattr(ststnet, "fit", watched)
+    monkeypatch.setattr(ststnet, "MODEL", dataclasses.replace(ststnet.MODEL, fit=watched))
 
     def fit(out, recipe, log=quiet, **options):
         named = {"classes": CLASSES, "fold": fold.name, "held_out": fold.held_out, "seed": 0, "log": log}

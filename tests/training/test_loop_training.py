@@ -36,7 +36,7 @@ def run(around=None, epochs=3, wrap=lambda loss: loss, rate=0.05, **options):
     network, loss = problem()
     optimiser = torch.optim.SGD(network.parameters(), lr=rate)
     with loop.reproducible(1, "cpu"), surrounded(around or Surroundings()):
-        mean = loop.train(network, wrap(loss), 20, loop.Plan(epochs, 6, **options), optimiser, quiet, "net")
+        mean = loop.train(network, wrap(loss), 20, loop.Schedule(epochs, 6, **options), optimiser, quiet, "net")
     return mean, loop.arrays_of(network)
 
 

@@ -126,7 +126,7 @@ def train(folder, epochs, slow):
                 time.sleep(0.05)
             session.after = late
         with surrounded(session):
-            plan = loop.Plan(epochs, 5, 3, 0.5)
+            plan = loop.Schedule(epochs, 5, 3, 0.5)
             loop.train(network, loss, 24, plan, optimiser, lambda line: None, "net", generators=[rng])
         return loop.arrays_of(network)
 
@@ -196,7 +196,9 @@ def test_longer_trainings_continue_shorter_ones(tmp_path):
             x, y = torch.randn(12, 3), torch.arange(12) % 2
             loss = lambda batch: nn.functional.cross_entropy(network(x[batch]), y[batch])  # noqa: E731
             optimiser = torch.optim.Adam(network.parameters())
-            return loop.train(network, loss, 12, loop.Plan(epochs, 5), optimiser, quiet, "net"), loop.arrays_of(network)
+            return loop.train(network, loss, 12, loop.Schedule(epochs, 5), optimiser, quiet, "net"), loop.arrays_of(
+                network
+            )
 
     session = Session(carries=True, log=quiet)
     for epochs in (2, 5):

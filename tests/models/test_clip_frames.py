@@ -8,7 +8,7 @@ from torch import nn
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError, ConfigError, ModelError
 from mer.models import loop
-from mer.models.dual_branch_clip import Frames, positions, read
+from mer.models.clip_frames import Frames, positions, read
 
 
 def clip_of(path, frames, **events):
@@ -97,11 +97,11 @@ def test_batches_hold_every_clip_once_and_none_alone():
 
 
 def test_rates_fall_as_published():
-    dual = loop.Plan(200, 8, step=40, gamma=0.9)
+    dual = loop.Schedule(200, 8, step=40, gamma=0.9)
     assert [dual.rate(e) for e in (0, 39, 40, 199)] == pytest.approx([1, 1, 0.9, 0.6561])
-    fusion = loop.Plan(100, 16, step=1, gamma=0.987, start=40)
+    fusion = loop.Schedule(100, 16, step=1, gamma=0.987, start=40)
     assert [fusion.rate(e) for e in (0, 40, 41, 99)] == pytest.approx([1, 1, 0.987, 0.462], abs=1e-3)
-    assert loop.Plan(5, 1).rate(4) == 1
+    assert loop.Schedule(5, 1).rate(4) == 1
 
 
 def test_training_applies_the_rate_of_each_epoch():
@@ -109,7 +109,7 @@ def test_training_applies_the_rate_of_each_epoch():
     nn.init.zeros_(weight.weight)
     optimiser = torch.optim.SGD(weight.parameters(), lr=1.0)
     # The gradient is 1 throughout, so each of the two steps of an epoch goes down by the rate: 2 · (1 + 1/2 + 1/4).
-    loop.train(weight, lambda batch: weight.weight.sum(), 4, loop.Plan(3, 2, 1, 0.5), optimiser, print, "line")
+    loop.train(weight, lambda batch: weight.weight.sum(), 4, loop.Schedule(3, 2, 1, 0.5), optimiser, print, "line")
     assert weight.weight.item() == pytest.approx(-3.5)
 
 

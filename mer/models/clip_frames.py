@@ -16,6 +16,8 @@ from mer.models.flow_image import area_pool
 
 Sampler = Literal["span", "uniform", "first_n", "apex_window", "topk_diff"]
 GREY = np.array([0.299, 0.587, 0.114])
+#: Mean and deviation of ImageNet's red, green and blue in 0–1, which networks trained on it expect removed.
+MEAN, DEVIATION = (np.array(v, np.float32) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
 
 class Frames:
@@ -115,3 +117,15 @@ def read(frames: Frames, at: np.ndarray, size: int) -> np.ndarray:
     low, part = np.floor(at).astype(int), at - np.floor(at)
     mixed = [(1 - p) * images[i] + (p * images[i + 1] if p else 0) for i, p in zip(low, part, strict=True)]
     return np.asarray(np.stack(mixed, axis=1) / 255.0, np.float32)
+
+
+def standardised(images: np.ndarray, axis: int) -> np.ndarray:
+    """Return float32 RGB in 0–1, the colours along `axis`, less ImageNet's mean and over its deviation."""
+    shape = [1] * images.ndim
+    shape[axis] = 3
+    return (images - MEAN.reshape(shape)) / DEVIATION.reshape(shape)
+
+
+def viewed(clip: np.ndarray, view: str) -> np.ndarray:
+    """Return a clip (3, T, S, S) as it is (`frames`), or less its first frame (`change`), which takes the face away."""
+    return clip if view == "frames" else clip - clip[:, :1]

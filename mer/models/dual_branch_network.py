@@ -1,0 +1,160 @@
+"""The dual-branch network (specs/dual-branch.md §2), and how both dual-branch networks are trained and applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer.models import loop
+from mer.models.augment import augmented
+from mer.models.dual_branch_blocks import (
+    ATTENTIONS,
+    SLOPE,
+    BlockAttention,
+    Bottleneck,
+    Stem,
+    dense,
+    recurrent,
+    step_width,
+)
+from mer.models.dual_branch_settings import Preset
+from mer.models.learner import Learner, learn, targets
+from mer.models.state import State
+
+
+class Steps(nn.Module):
+    """What both networks have before their heads: stem, attention, bottleneck of every time step, and GRU.
+
+    Args:
+        preset: settings.
+        third: the third layer of the bottleneck drops values too.
+    """
+
+    def __init__(self, preset: Preset, third: bool) -> None:
+        super().__init__()
+        self.stem = Stem(preset.width, preset.trunk, preset.pool, preset.norm)
+        self.attention = BlockAttention(preset.trunk, ATTENTIONS[preset.attention])
+        inputs = step_width(preset.size, preset.pool, preset.trunk)
+        self.bottleneck = Bottleneck(inputs, preset.bottleneck, preset.dropout, third)
+        self.gru = recurrent(preset.bottleneck[1], preset.gru)
+
+    def steps(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Return (B, T', gru) of the clips of the two branches, (B, 3, T, S, S) float32 RGB, scaled."""
+        made: torch.Tensor = self.gru(self.bottleneck(self.attention(self.stem(first, second))))[0]
+        return made
+
+    def penalised(self) -> list[torch.Tensor]:
+        """Return the kernels under the L2 penalty."""
+        return self.bottleneck.penalised() + self.attention.penalised()
+
+
+class Network(Steps):
+    """Clips (B, 3, T, S, S) float32 RGB, scaled → log-probabilities (B, T', n_classes) of every step."""
+
+    def __init__(self, preset: Preset, n_classes: int) -> None:
+        super().__init__(preset, third=True)
+        self.head = classifier((preset.gru, *preset.head), n_classes)
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        """Return (B, T', n_classes) log-probabilities."""
+        return functional.log_softmax(self.head(self.steps(clip, clip)), dim=-1)
+
+
+def classifier(widths: tuple[int, ...], n_classes: int, dropout: float = 0.0) -> nn.Sequential:
+    """Return dense layers with leaky ReLU, dropout after each, and a last one with a Glorot kernel."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [dense(inputs, outputs), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)]
+    return nn.Sequential(*layers, dense(widths[-1], n_classes, nn.init.xavier_uniform_))
+
+
+def read_out(log_probabilities: torch.Tensor, readout: str) -> torch.Tensor:
+    """Return (B, C) of per-step log-probabilities (B, T, C): the `first` step, the `last`, or their `mean`."""
+    if readout == "mean":
+        return log_probabilities.mean(dim=1)
+    return log_probabilities[:, 0 if readout == "first" else -1]
+
+
+def step_loss(log_probabilities: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the weighted cross-entropy of (B, T, C) against the clips' labels (B,), mean over clips and steps."""
+    steps = log_probabilities.shape[1]
+    return loop.weighted_nll(log_probabilities.flatten(0, 1), labels.repeat_interleave(steps), weights)
+
+
+def scale_of(x: np.ndarray, scaling: str) -> np.ndarray:
+    """Return (2,) float64 centre and divisor of training clips (N, ...) for `scale`.
+
+    `source` divides by the largest centred value, as published; `standard` by the standard deviation.
+    """
+    centre = x.mean(dtype=np.float64)
+    spread = x.max() - centre if scaling == "source" else x.std(dtype=np.float64)
+    return np.array([centre, max(float(spread), 1e-6)])
+
+
+def scale(x: torch.Tensor, factors: np.ndarray) -> torch.Tensor:
+    """Return (x - centre) / divisor."""
+    return (x - float(factors[0])) / float(factors[1])
+
+
+def optimise(
+    network: Steps,
+    name: str,
+    x: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    n_classes: int,
+    preset: Preset,
+    log: loop.Log,
+    place: torch.device,
+) -> State:
+    """Train a dual-branch network whose inputs are the arrays of `x`, in order, each scaled by its own statistics."""
+    y, weights = targets(labels, preset.class_weights, n_classes, place)
+    clips = Scaled(x, {key: scale_of(value, preset.scaling) for key, value in x.items()}, place)
+    penalised = network.penalised()
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        value = step_loss(network(*clips.inputs(batch, preset.augment)), y[batch.to(place)], weights)
+        return value + loop.l2_penalty(penalised, preset.l2)
+
+    optimiser = torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7)
+    schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
+    learner = Learner(name, network, loss, clips.logits(network, preset), optimiser, schedule)
+    state = learn(learner, labels, n_classes, preset, log)
+    return State(state.arrays | {f"scale.{key}": value for key, value in clips.factors.items()}, state.meta)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Clips (N, 3, T, S, S) of each input, and the centre and divisor (2,) that scale them."""
+
+    arrays: Mapping[str, np.ndarray]
+    factors: Mapping[str, np.ndarray]
+    place: torch.device
+
+    def inputs(self, batch: torch.Tensor, augment: bool = False) -> list[torch.Tensor]:
+        """Return the scaled clips with the indices (B,), perhaps turned, on the device."""
+        clips = [scale(torch.from_numpy(x[batch.numpy()]), self.factors[name]) for name, x in self.arrays.items()]
+        clips = augmented(clips) if augment else clips
+        # Channels last: half the time of a training step on a CPU.
+        return [clip.to(self.place, memory_format=torch.channels_last_3d) for clip in clips]
+
+    def logits(self, network: nn.Module, preset: Preset) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return the function that gives the (B, C) logits of the clips with the indices (B,)."""
+        return lambda batch: read_out(network(*self.inputs(batch)), preset.readout)
+
+
+def restored_scores(
+    network: Steps, state: State, x: Mapping[str, np.ndarray], preset: Preset, place: torch.device
+) -> np.ndarray:
+    """Fill the network from a checkpoint and return the probabilities (N, C) of clips."""
+    loop.restore(network, state)
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    clips = Scaled(x, {name: state.array(f"scale.{name}", (2,)) for name in x}, place)
+    count = len(next(iter(x.values())))
+    return loop.scores(network, count, int(state.meta["n_classes"]), clips.logits(network, preset))

@@ -1,0 +1,67 @@
+"""What `mer models` prints: every system and preset with its size, its inputs and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mer.core.params import Params
+from mer.core.texttable import text_table
+from mer.models.contract import Model
+from mer.models.registry import MODELS, model
+
+COLUMNS = ("model", "preset", "parameters", "inputs", "source")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One preset. `parameters` counts what a fold trains, and running statistics where the source counts them.
+
+    `classes` is the number of classes of the count: the published one, else three. `inputs` names the arrays that each
+    input's product must have.
+    """
+
+    model: str
+    preset: str
+    parameters: int
+    classes: int
+    inputs: dict[str, list[str]]
+    source: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
+        return asdict(self)
+
+
+def entries() -> list[Entry]:
+    """Return every model and preset in the order of the registry; builds each network once."""
+    return [entry(name, preset) for name in MODELS for preset in model(name, "model").presets]
+
+
+def entry(name: str, preset: str) -> Entry:
+    """Return what is listed of one preset."""
+    card = model(name, "model")
+    classes = card.classes_of(preset)
+    inputs = {key: list(arrays) for key, arrays in card.inputs.items()}
+    return Entry(name, preset, parameters(card, card.presets[preset], classes), classes, inputs, card.source)
+
+
+def parameters(card: Model, preset: Params, classes: int) -> int:
+    """Return how many numbers one fold of a preset trains."""
+    if card.parameters is not None:
+        return card.parameters(preset, classes)
+    import torch
+
+    from mer.models.loop import parameter_count
+
+    assert card.build is not None, "a model without `parameters` has a network"
+    # Without values: nothing is drawn or filled.
+    with torch.device("meta"):
+        return parameter_count(card.build(preset, classes))
+
+
+def render(rows: Sequence[Entry]) -> str:
+    """Return entries as aligned text."""
+    cells = [(row.model, row.preset, f"{row.parameters:,}", ", ".join(row.inputs), row.source) for row in rows]
+    return text_table(COLUMNS, cells, right={"parameters"}, wrapped={"source"}, width=160)

@@ -58,7 +58,7 @@ def parameters(model: str, preset: str, classes: int) -> int:
     chosen = module.PRESETS[preset]
     # Without values: nothing is drawn or filled.
     with torch.device("meta"):
-        network = module.Network(classes, chosen.dropout) if model == "ststnet" else module.build(chosen, classes)
+        network = module.build(chosen, classes)
     return parameter_count(network, running=model == "mean")
 
 

@@ -11,6 +11,7 @@ from mer.core.container import Clip, Container, ContainerWriter
 from mer.core.errors import ConfigError, ModelError
 from mer.core.registry import load
 from mer.models import ststnet, svm_flow
+from mer.models.ststnet_network import Ststnet
 from mer.models.flow_image import area_pool, area_weights, flow_image
 from mer.models.grouping import deal_groups
 from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
@@ -213,12 +214,12 @@ def test_svm_inner_part_with_one_class_names_it():
 
 @pytest.mark.parametrize(("classes", "expected"), [(3, 1683), (5, 2485)])
 def test_ststnet_parameters_golden(classes, expected):
-    assert sum(p.numel() for p in ststnet.Network(classes).parameters()) == expected
+    assert sum(p.numel() for p in Ststnet(classes).parameters()) == expected
 
 
 def test_ststnet_is_three_parallel_streams():
     torch.manual_seed(0)
-    net = ststnet.Network(3).eval()
+    net = Ststnet(3).eval()
     conv, norm = net.streams[0], net.streams[2]
     with torch.no_grad():
         norm.running_mean.normal_()
@@ -282,7 +283,7 @@ def test_ststnet_foreign_arrays():
     x = np.zeros((1, 3, 28, 28), np.float32)
     with pytest.raises(ModelError, match=r"has no array 'streams\.0\.weight'"):
         ststnet.predict(State({"a": np.zeros(1)}, {"n_classes": 3}), x)
-    arrays = {name: value.numpy() for name, value in ststnet.Network(4).state_dict().items()}
+    arrays = {name: value.numpy() for name, value in Ststnet(4).state_dict().items()}
     with pytest.raises(ModelError, match=r"head.weight has shape \(4, 400\); expected \(3, 400\)"):
         ststnet.predict(State(arrays, {"n_classes": 3}), x)
 

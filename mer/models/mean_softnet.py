@@ -18,9 +18,9 @@ that was trained to spot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -29,14 +29,11 @@ from mer.core.errors import ClipError
 from mer.core.params import Params
 from mer.models.contract import Model
 from mer.models.flow_image import flow_image
-from mer.models.state import Features, State
+from mer.models.shallow import Lesson, Shallow
 
 if TYPE_CHECKING:
     from mer.models.mean_softnet_network import Recognition
-    from mer.models.shallow import Lesson
 
-INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain", "landmarks")}
-LIBRARIES = ("numba", "numpy", "torch")
 SIDE = 42
 
 
@@ -114,91 +111,40 @@ def fold_scale(x: np.ndarray, scaling: str) -> np.ndarray:
     return np.where(root > 0, root, 1.0)
 
 
-def _lesson(preset: Preset) -> Lesson:
-    from mer.models.loop import Plan
-    from mer.models.mean_softnet_network import penalties
-    from mer.models.objective import CrossEntropy
-    from mer.models.shallow import Lesson
-
+def lesson(preset: Preset) -> Lesson:
+    """Return how a preset trains; its penalties are those of `mer.models.mean_softnet_network.penalty`."""
     return Lesson(
-        name="mean",
-        build=lambda n_classes: build(preset, n_classes),
-        loss=CrossEntropy(over="clips", penalties=penalties(preset.stream_l2, preset.head_l2)),
-        plan=Plan(preset.epochs, preset.batch_size),
+        epochs=preset.epochs,
+        batch_size=preset.batch_size,
         rate=preset.learning_rate,
         eps=1e-7,
-        decay=0.0,
-        weights=preset.class_weights,
+        class_weights=preset.class_weights,
+        over="clips",
+        penalties={f"trunk.convs.{i}.weight": preset.stream_l2 for i in range(3)}
+        | {"recog.conv.weight": preset.head_l2},
         scale=partial(fold_scale, scaling=preset.scaling),
     )
 
 
-def fit(
-    features: Features,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    n_classes: int,
-    preset: Preset,
-    seed: int,
-    log: Callable[[str], None],
-    device: str = "cpu",
-) -> State:
-    """Train trunk and recognition head for the preset's epochs; see `mer.models.contract.Fit`."""
-    from mer.models import shallow
-
-    return shallow.fit(_lesson(preset), features, labels, n_classes, seed, log, device)
-
-
-def fit_together(
-    features: Features,
-    shares: Sequence[Any],
-    n_classes: int,
-    preset: Preset,
-    log: Callable[[str], None],
-    device: str = "cpu",
-) -> list[State]:
-    """Train several folds at once; see `mer.models.shallow.fit_together`."""
-    from mer.models import shallow
-
-    return shallow.fit_together(_lesson(preset), features, shares, n_classes, log, device)
-
-
-def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
-    """Return (N, C) float64 probabilities.
-
-    Raises:
-        ModelError: the checkpoint does not hold this network.
-    """
-    from mer.models import shallow
-    from mer.models.mean_softnet_network import Recognition
-
-    return shallow.predict(Recognition, state, features, device, scaled=True)
-
-
-def parameters(preset: Preset, n_classes: int) -> int:
-    """Return how many numbers one fold trains, and running statistics, which the source counts."""
-    import torch
-
-    from mer.models.loop import parameter_count
-
-    # Without values: nothing is drawn or filled.
-    with torch.device("meta"):
-        return parameter_count(build(preset, n_classes), running=True)
-
+SHALLOW = Shallow("mean", build, lesson, running=True)
 
 MODEL = Model(
     presets=PRESETS,
-    inputs=INPUTS,
+    inputs={"motion": ("flow", "strain", "landmarks")},
     settings=("batch_size", "class_weights", "epochs", "learning_rate"),
     source="MEAN; Liong, See, Chan, Signal Processing: Image Communication 110 (2023) 116875",
-    libraries=LIBRARIES,
+    libraries=("numba", "numpy", "torch"),
     features=features,
-    fit=fit,
-    predict=predict,
-    parameters=parameters,
+    fit=SHALLOW.fit,
+    predict=partial(SHALLOW.predict, PRESETS["clean"]),
+    parameters=SHALLOW.parameters,
     build=build,
     published="published",
     noise=lambda preset, draw: draw(3, SIDE, SIDE),
     gpu=frozenset(PRESETS) - {"small"},
-    fit_together=fit_together,
+    fit_together=SHALLOW.fit_together,
 )
+
+# What `mer.models.registry` names.
+INPUTS, LIBRARIES, fit, predict = MODEL.inputs, MODEL.libraries, MODEL.fit, MODEL.predict
+fit_together = MODEL.fit_together

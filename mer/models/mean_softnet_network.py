@@ -145,11 +145,6 @@ def spotting_loss(network: SoftNet | Spotting, scores: torch.Tensor, targets: to
     return error if isinstance(network, SoftNet) else error + penalty(network.trunk, network.spot)
 
 
-def penalties(stream: float, last: float) -> dict[str, float]:
-    """Return λ of `penalty` by the name of the kernel in `Recognition`."""
-    return {**{f"trunk.convs.{i}.weight": stream for i in range(3)}, "recog.conv.weight": last}
-
-
 def penalty(trunk: Trunk, head: Head, stream: float = STREAM_L2, last: float = HEAD_L2) -> torch.Tensor:
     """Return λ Σ w² over the kernels that are being trained: `stream` for the three streams, `last` for the head's."""
     value = l2_penalty([head.conv.weight], last)

@@ -16,8 +16,9 @@ The weights after the last epoch are the result; no epoch is chosen on anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -25,14 +26,11 @@ from mer.core.container import Clip
 from mer.core.params import Params
 from mer.models.contract import Model
 from mer.models.flow_image import flow_image
-from mer.models.state import Features, State
+from mer.models.shallow import Lesson, Shallow
 
 if TYPE_CHECKING:
-    from mer.models.shallow import Lesson
     from mer.models.ststnet_network import Ststnet
 
-INPUTS: dict[str, tuple[str, ...]] = {"motion": ("flow", "strain")}
-LIBRARIES = ("numba", "numpy", "torch")
 SIDE = 28
 
 
@@ -100,88 +98,37 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
     return scale_image(flow_image(clips, SIDE), preset.scaling)
 
 
-def _lesson(preset: Preset) -> Lesson:
-    from mer.models.loop import Plan
-    from mer.models.objective import CrossEntropy
-    from mer.models.shallow import Lesson
-
+def lesson(preset: Preset) -> Lesson:
+    """Return how a preset trains."""
     return Lesson(
-        name="ststnet",
-        build=lambda n_classes: build(preset, n_classes),
-        loss=CrossEntropy(over="weights"),
-        plan=Plan(preset.epochs, preset.batch_size, shuffle=preset.shuffle),
+        epochs=preset.epochs,
+        batch_size=preset.batch_size,
+        shuffle=preset.shuffle,
         rate=preset.learning_rate,
-        eps=1e-8,
         decay=preset.weight_decay,
-        weights=preset.class_weights,
+        class_weights=preset.class_weights,
+        over="weights",
     )
 
 
-def fit(
-    features: Features,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    n_classes: int,
-    preset: Preset,
-    seed: int,
-    log: Callable[[str], None],
-    device: str = "cpu",
-) -> State:
-    """Train for the preset's epochs; see `mer.models.contract.Fit`."""
-    from mer.models import shallow
-
-    return shallow.fit(_lesson(preset), features, labels, n_classes, seed, log, device)
-
-
-def fit_together(
-    features: Features,
-    shares: Sequence[Any],
-    n_classes: int,
-    preset: Preset,
-    log: Callable[[str], None],
-    device: str = "cpu",
-) -> list[State]:
-    """Train several folds at once; see `mer.models.shallow.fit_together`."""
-    from mer.models import shallow
-
-    return shallow.fit_together(_lesson(preset), features, shares, n_classes, log, device)
-
-
-def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
-    """Return (N, C) float64 probabilities.
-
-    Raises:
-        ModelError: the checkpoint does not hold this network.
-    """
-    from mer.models import shallow
-    from mer.models.ststnet_network import Ststnet
-
-    return shallow.predict(Ststnet, state, features, device, scaled=False)
-
-
-def parameters(preset: Preset, n_classes: int) -> int:
-    """Return how many numbers one fold trains."""
-    import torch
-
-    from mer.models.loop import parameter_count
-
-    # Without values: nothing is drawn or filled.
-    with torch.device("meta"):
-        return parameter_count(build(preset, n_classes))
-
+SHALLOW = Shallow("ststnet", build, lesson)
 
 MODEL = Model(
     presets=PRESETS,
-    inputs=INPUTS,
+    inputs={"motion": ("flow", "strain")},
     settings=("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "shuffle", "weight_decay"),
     source="STSTNet; Liong, Gan, See, Khor, Huang, FG 2019",
-    libraries=LIBRARIES,
+    libraries=("numba", "numpy", "torch"),
     features=features,
-    fit=fit,
-    predict=predict,
-    parameters=parameters,
+    fit=SHALLOW.fit,
+    predict=partial(SHALLOW.predict, PRESETS["clean"]),
+    parameters=SHALLOW.parameters,
     build=build,
     published="published",
     noise=lambda preset, draw: draw(3, SIDE, SIDE),
-    fit_together=fit_together,
+    fit_together=SHALLOW.fit_together,
 )
+
+# What `mer.models.registry` names.
+INPUTS, LIBRARIES, fit, predict = MODEL.inputs, MODEL.libraries, MODEL.fit, MODEL.predict
+fit_together = MODEL.fit_together

@@ -1,4 +1,4 @@
-"""The compiled layers and steps of shallow networks against the layers of torch that they stand for."""
+"""The compiled training of shallow networks against the plain network and autograd."""
 
 import copy
 import os
@@ -8,163 +8,251 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn import functional
 
 from mer.core.errors import ModelError
-from mer.models import conv_norm_pool as layers_module
-from mer.models import loop, mean_softnet, ststnet
-from mer.models.conv_norm_pool import Batch, Prepared, Window, conv_norm_pool, conv_pool, dropout_mask
-from mer.models.mean_softnet_networks import WINDOW, Recognition, penalty
-from mer.models.planes import WHOLE, aligned
+from mer.models import mean_softnet, step, ststnet
+from mer.models.batch_layers import BatchNorm2d, Dropout, dropout_mask
+from mer.models.compiled.pattern import read
+from mer.models.compiled.planes import WHOLE, OutOfRangeError, aligned
+from mer.models.compiled.training import Compiled, StepLoss, compiled_training
+from mer.models.mean_softnet_network import Recognition, SoftNet, Spotting, Trunk, spotting_loss
+from mer.models.objective import CrossEntropy, Labelled
+from mer.models.ststnet_network import Ststnet
+
+LOSSES = (CrossEntropy("weights"), CrossEntropy("clips"))
 
 
-def layers(channels, filters, window, streams=1):
-    """Return convolutions and norms with scales of both signs."""
-    torch.manual_seed(3)
-    convs = [nn.Conv2d(channels, filters, window.kernel, padding=window.padding) for _ in range(streams)]
-    norms = [nn.BatchNorm2d(filters, momentum=0.2) for _ in range(streams)]
-    for norm in norms:
-        nn.init.normal_(norm.weight)
-        nn.init.normal_(norm.bias)
-    return convs, norms
+class Streams(nn.Module):
+    """A network of the kind that is compiled: streams of 3×3 or 5×5 kernels, perhaps a second layer, a linear one."""
+
+    def __init__(self, widths, side, kernel=5, padding=2, pool_padding=0, second=0, average=1, dropouts=(0.3, 0.2)):
+        super().__init__()
+        channels = 3 if kernel == 3 else 1
+        self.convs = nn.ModuleList(nn.Conv2d(channels, width, kernel, padding=padding) for width in widths)
+        self.norms = nn.ModuleList(BatchNorm2d(width, momentum=0.2) for width in widths)
+        self.relu, self.pool, self.dropout = nn.ReLU(), nn.MaxPool2d(3, padding=pool_padding), Dropout(dropouts[0])
+        side, width = (side + 2 * padding - kernel + 1 + 2 * pool_padding) // 3, sum(widths)
+        self.second = None
+        if second:
+            layers = nn.Conv2d(width, second, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), Dropout(dropouts[1])
+            self.second, side, width = nn.Sequential(*layers), side // 2, second
+        self.average = nn.AvgPool2d(average)
+        self.head = nn.Linear(width * (side // average) ** 2, 3)
+
+    def forward(self, x):
+        layers = list(zip(self.convs, self.norms, strict=True))
+        seen = [x] if len(layers) == 1 else [x[:, i : i + 1] for i in range(len(layers))]
+        parts = [self.pool(norm(self.relu(conv(one)))) for one, (conv, norm) in zip(seen, layers, strict=True)]
+        joined = self.dropout(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
+        joined = joined if self.second is None else self.second(joined)
+        joined = joined if self.average.kernel_size == 1 else self.average(joined)
+        return self.head(joined.flatten(1))
 
 
-def exact(x, convs, norms, window):
-    """Return the layers of torch in float64, copied, and what they make."""
-    convs, norms = copy.deepcopy(([conv.double() for conv in convs], [norm.double() for norm in norms]))
-    parts = [x.double()] if len(convs) == 1 else x.double().split(1, dim=1)
-    made = [norm(conv(part).relu()) for part, conv, norm in zip(parts, convs, norms, strict=True)]
-    return (*convs, *norms), functional.max_pool2d(torch.cat(made, dim=1), window.pool, padding=window.pool_padding)
+def near(result, expected, tolerance):
+    result, expected = result.detach().double(), expected.detach().double()
+    assert (result - expected).abs().max() <= tolerance * max(1e-3, float(expected.abs().max()))
 
 
-def gradients(result, own, weight):
-    return torch.autograd.grad((result * weight.to(result.dtype)).sum(), own)
+def eighths(network):
+    """Fill a network with multiples of 1/8, and scales of both signs: sums are exact, and equal values stay equal."""
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                for each in layer.parameters():
+                    each.copy_(torch.randint_like(each, -8, 9) / 8)
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.weight.copy_(torch.randn_like(layer.weight))
+                layer.bias.copy_(torch.randn_like(layer.bias))
+    return network
 
 
-def near(found, expected, tolerance):
-    found, expected = found.detach().double(), expected.detach().double()
-    assert (found - expected).abs().max() <= tolerance * max(1e-3, float(expected.abs().max()))
+def labelled(loss, network, count):
+    return Labelled(loss, network, np.arange(count) % 3, np.array([0.5, 1.0, 2.0]))
 
 
-@pytest.mark.parametrize(
-    ("channels", "filters", "streams", "side", "window"),
-    [
-        (3, 16, 1, 28, Window(3, 2, 3, 1)),
-        (1, 3, 3, 42, Window(5, 2, 3)),
-        (1, 4, 3, 21, Window(5, 2, 3)),
-        (3, 5, 1, 13, Window(3, 1, 3)),
-    ],
-)
-def test_first_layers_are_those_of_torch(channels, filters, streams, side, window):
-    convs, norms = layers(channels, filters, window, streams)
-    x = torch.randn(6, channels * streams, side, side) * 2 + 1
-    expected_layers, expected = exact(x, copy.deepcopy(convs), copy.deepcopy(norms), window)
-    made = conv_norm_pool(x, convs, norms, window)
-    assert made.shape == expected.shape and made.dtype == torch.float32
-    near(made, expected, 1e-5)
-    weight = torch.randn_like(made)
-    own = [parameter for layer in (*convs, *norms) for parameter in layer.parameters()]
-    reference = [parameter for layer in expected_layers for parameter in layer.parameters()]
-    for found, wanted in zip(gradients(made, own, weight), gradients(expected, reference, weight), strict=True):
-        near(found, wanted, 5e-5)
-    for norm, wanted in zip(norms, expected_layers[len(convs) :], strict=True):
-        near(norm.running_mean, wanted.running_mean, 1e-6)
-        near(norm.running_var, wanted.running_var, 1e-6)
-        assert norm.num_batches_tracked == 1
+def both(network, x, objective_of, batch, exact=False):
+    """Return the compiled loss of a batch and the plain one, gradients given, and the two networks."""
+    twin = copy.deepcopy(network)
+    x_twin = x
+    if exact:
+        twin, x_twin = twin.double(), x.double()
+    compiled = compiled_training(network, x, objective_of(network))
+    assert isinstance(compiled, Compiled)
+    plain = step.Plain(twin.train(), x_twin, objective_of(twin))
+    losses = []
+    for training in (compiled, plain):
+        torch.manual_seed(7)
+        value = training.loss(batch)
+        value.backward()
+        losses.append(value)
+    return losses, network, twin
 
 
-@pytest.mark.parametrize(("channels", "filters", "side", "count"), [(14, 8, 14, 5), (14, 8, 14, 35), (1, 3, 9, 4)])
-def test_second_layers_are_those_of_torch(channels, filters, side, count):
-    torch.manual_seed(5)
-    conv, window = nn.Conv2d(channels, filters, 5, padding=2), Window(5, 2, 2)
-    x = torch.randn(count, channels, side, side, requires_grad=True)
-    expected = functional.max_pool2d(conv(x).relu(), 2)
-    made = conv_pool(x, conv, window)
-    near(made, expected, 1e-6)
-    weight = torch.randn_like(expected)
-    own = [x, *conv.parameters()]
-    for found, wanted in zip(gradients(made, own, weight), gradients(expected, own, weight), strict=True):
-        near(found, wanted, 2e-6)
+def agree(losses, network, twin, tolerance=2e-5):
+    result, expected = losses
+    assert result.detach().item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
+    pairs = list(zip(network.named_parameters(), twin.parameters(), strict=True))
+    assert all(weight.grad is not None for (_, weight), _ in pairs)
+    # Of all weights together: what batch normalisation makes of a kernel's own gradient is a difference of large sums.
+    near(*(torch.cat([one.grad.double().flatten() for one in ones]) for ones in _columns(pairs)), tolerance)
+    for value, wanted in zip(network.buffers(), twin.buffers(), strict=True):
+        near(value, wanted, 1e-5)
+
+
+def _columns(pairs):
+    return [weight for (_, weight), _ in pairs], [wanted for _, wanted in pairs]
 
 
 @settings(max_examples=30, deadline=None)
 @given(
-    side=st.integers(8, 24),
+    side=st.integers(9, 24),
     kernel=st.sampled_from([3, 5]),
     more=st.integers(0, 1),
     pool_padding=st.integers(0, 1),
-    widths=st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    widths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    second=st.integers(0, 9),
+    average=st.integers(1, 2),
     count=st.integers(2, 40),
     seed=st.integers(0, 99),
+    loss=st.sampled_from(LOSSES),
 )
-def test_sizes_filters_and_ties_of_any_kind(side, kernel, more, pool_padding, widths, count, seed):
+@example(20, 5, 0, 0, [3, 3, 8], 8, 1, 35, 0, LOSSES[1])
+@example(28, 3, 1, 1, [16], 0, 2, 40, 0, LOSSES[0])
+def test_a_compiled_step_is_that_of_the_plain_network(
+    side, kernel, more, pool_padding, widths, second, average, count, seed, loss
+):
     torch.manual_seed(seed)
-    padding = kernel // 2 + more
-    window = Window(kernel, padding, 3, pool_padding)
     widths, channels = (widths[:1], 3) if kernel == 3 else (widths, len(widths))
-    convs = [nn.Conv2d(channels // len(widths), width, kernel, padding=padding) for width in widths]
-    norms = [nn.BatchNorm2d(width) for width in widths]
-    for conv, norm in zip(convs, norms, strict=True):
-        nn.init.normal_(norm.weight)
-        with torch.no_grad():
-            for each in conv.parameters():
-                # Eighths: sums are exact, and values that ought to be equal are.
-                each.copy_(torch.randint_like(each, -8, 9) / 8)
-    # Few distinct values: constant regions, where every value of a window is the largest and the first one counts.
-    x = torch.randint(-1, 2, (count, channels, side, side)).float()
-    x[:, :, : side // 2] = 1
-    expected_layers, expected = exact(x, copy.deepcopy(convs), copy.deepcopy(norms), window)
-    made = conv_norm_pool(Prepared(x, window).batch(torch.arange(count)), convs, norms, window)
-    assert made.shape == expected.shape
-    near(made, expected, 1e-4)
-    weight = torch.randn_like(made)
-    own = [parameter for layer in (*convs, *norms) for parameter in layer.parameters()]
-    reference = [parameter for layer in expected_layers for parameter in layer.parameters()]
-    found, wanted = (
-        torch.cat([each.double().flatten() for each in gradients(*given, weight)])
-        for given in ((made, own), (expected, reference))
-    )
-    near(found, wanted, 1e-4)
+    padding = kernel // 2 + more
+    sides = (side + 2 * padding - kernel + 1 + 2 * pool_padding) // 3
+    average = average if (sides // 2 if second else sides) % average == 0 else 1
+    network = Streams(widths, side, kernel, padding, pool_padding, second, average)
+    x = torch.randn(count + 3, channels, side, side)
+    if not second:
+        # Few distinct values: constant regions, where every value of a window is the largest and the first one counts.
+        network, x = eighths(network), torch.randint(-1, 2, x.shape).float()
+        x[:, :, : side // 2] = 1
+    losses, *networks = both(network, x, lambda one: labelled(loss, one, count + 3), torch.randperm(count + 3)[:count])
+    assert isinstance(losses[0], StepLoss)
+    agree(losses, *networks, tolerance=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ststnet", "mean"])
+def test_the_step_of_a_model_is_that_of_its_plain_network(name):
+    torch.manual_seed(6)
+    model, side = {"ststnet": (ststnet, 28), "mean": (mean_softnet, 42)}[name]
+    preset = model.PRESETS["published"]
+    network, loss = model.build(preset, 3), model.lesson(preset).plan()[1]
+    x, batch = torch.randn(40, 3, side, side), torch.randperm(40)[:24]
+    losses, *networks = both(network, x, lambda one: labelled(loss, one, 40), batch)
+    assert isinstance(losses[0], StepLoss)
+    agree(losses, *networks)
+    losses, *networks = both(model.build(preset, 3), x, lambda one: labelled(loss, one, 40), batch, exact=True)
+    agree(losses, *networks)
+
+
+@pytest.mark.parametrize(
+    "build", [Spotting, lambda: Recognition(3, Trunk(), "reference"), lambda: Recognition(3, Trunk(), "fixed")]
+)
+def test_layers_are_compiled_where_not_the_whole_network_can_be(build):
+    torch.manual_seed(6)
+    network, x = build(), torch.randn(40, 3, 42, 42)
+
+    def squares(one):
+        weights = torch.linspace(-1, 1, 40)
+        if isinstance(one, Spotting):
+            return lambda output, clips: spotting_loss(one, output, weights[clips])
+        return lambda output, clips: (output.sum(dim=1) - weights[clips]).square().mean()
+
+    losses, network, twin = both(network, x, squares, torch.randperm(40)[:24])
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-5)
+    learned = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    assert [name for name, weight in network.named_parameters() if weight.grad is not None] == learned
+    for name in learned:
+        near(network.get_parameter(name).grad, twin.get_parameter(name).grad, 5e-5)
+    for name, value in network.named_buffers():
+        near(value, twin.get_buffer(name), 1e-6)
 
 
 def test_of_equal_values_the_first_gets_the_gradient():
-    conv, window = nn.Conv2d(1, 4, 5, padding=2), Window(5, 2, 2)
-    x = torch.ones(1, 1, 8, 8, requires_grad=True)
-    expected = torch.autograd.grad(functional.max_pool2d(conv(x).relu(), 2).sum(), x)[0]
-    found = torch.autograd.grad(conv_pool(x, conv, window).sum(), x)[0]
-    near(found, expected, 1e-6)
+    torch.manual_seed(1)
+    network = Streams([4], 12, second=3, dropouts=(0.0, 0.0))
+    agree(*both(network, torch.ones(5, 1, 12, 12), lambda one: labelled(LOSSES[0], one, 5), torch.arange(5)))
 
 
-def test_what_nothing_is_compiled_for_is_refused():
-    convs, norms = layers(2, 4, Window(3, 1, 3))
-    with pytest.raises(ValueError, match="no first layers are compiled"):
-        conv_norm_pool(torch.randn(2, 2, 9, 9), convs, norms, Window(3, 1, 3))
-    with pytest.raises(ValueError, match="no second layers are compiled"):
-        conv_pool(torch.randn(2, 2, 9, 9), nn.Conv2d(2, 4, 3, padding=1), Window(3, 1, 2))
-    with pytest.raises(ValueError, match="images of 400 by 28 pixels are too large"):
-        Prepared(torch.zeros(1, 3, 400, 28), Window(3, 2, 3, 1))
+class Head(nn.Module):
+    """Some layers, then a linear one."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers, self.head = nn.Sequential(*layers), nn.LazyLinear(3)
+
+    def forward(self, x):
+        return self.head(self.layers(x).flatten(1))
+
+
+def chain(conv=None, norm=None, pool=None):
+    conv = conv or nn.Conv2d(3, 4, 3, padding=1)
+    return conv, nn.ReLU(), norm or BatchNorm2d(4), pool or nn.MaxPool2d(3), Dropout(0.3)
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        (chain(nn.Conv2d(3, 4, 5, padding=2)), "no layers are compiled for"),
+        (chain(nn.Conv2d(3, 4, 3, stride=2)), "no layers are compiled for Conv2d"),
+        (chain(nn.Conv2d(3, 4, 3, bias=False)), "no layers are compiled for Conv2d"),
+        (chain(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")), "no layers are compiled for Conv2d"),
+        (chain(norm=BatchNorm2d(4, affine=False)), "no layers are compiled for BatchNorm2d"),
+        (chain(pool=nn.MaxPool2d(2)), "no layers are compiled for"),
+        (chain(pool=nn.MaxPool2d(3, stride=2)), "no layers are compiled for MaxPool2d"),
+        (chain(pool=nn.AvgPool2d(3)), "AvgPool2d where MaxPool2d is compiled"),
+        (chain()[:-1], "no dropout behind compiled layers"),
+        (chain()[:2] + chain()[3:], "ReLU where BatchNorm2d is compiled"),
+    ],
+)
+def test_what_is_out_of_range_is_left_to_torch(layers, told):
+    network, x = Head(*layers), torch.randn(4, 3, 13, 13)
+    network(x)
+    with pytest.raises(OutOfRangeError, match=told):
+        read(network, x)
+    assert compiled_training(network, x, labelled(LOSSES[0], network, 4)) is None
+    training = step.training(network, x, labelled(LOSSES[0], network, 4))
+    assert isinstance(training, step.Plain) and training.rounded is None
+    training.loss(torch.arange(4)).backward()
+
+
+def test_networks_without_such_layers_and_large_images_are_left_to_torch():
+    assert compiled_training(SoftNet(), torch.zeros(2, 3, 42, 42), labelled(LOSSES[0], SoftNet(), 2)) is None
+    network = Head(*chain())
+    with pytest.raises(OutOfRangeError, match="images of 400 by 28 pixels are too large"):
+        network(x := torch.zeros(2, 3, 400, 28))
+        read(network, x)
+
+
+def test_images_elsewhere_than_on_a_cpu_are_left_to_torch():
+    network, x = Ststnet(3), torch.zeros(2, 3, 28, 28, device="meta")
+    training = step.training(network.to("meta"), x, labelled(LOSSES[0], network, 2))
+    assert isinstance(training, step.Plain) and isinstance(training.adam(1e-3, 1e-8, 0.0), torch.optim.Adam)
 
 
 def test_constant_images_have_no_motion_and_no_variance():
-    window = Window(3, 2, 3, 1)
-    convs, norms = layers(3, 4, window)
-    made = conv_norm_pool(torch.zeros(4, 3, 28, 28), convs, norms, window)
-    assert torch.isfinite(made).all()
+    network = Ststnet(3)
+    training = step.training(network, torch.zeros(4, 3, 28, 28), labelled(LOSSES[0], network, 4))
+    assert torch.isfinite(training.loss(torch.arange(4)).detach())
 
 
-def test_a_nan_reaches_the_result():
-    window = Window(3, 2, 3, 1)
-    convs, norms = layers(3, 4, window)
+@pytest.mark.parametrize("place", ["images", "trunk.convs.0.weight", "recog.conv.bias"])
+def test_a_nan_reaches_the_loss(place):
+    network, x = Recognition(3), torch.randn(6, 3, 42, 42)
     with torch.no_grad():
-        convs[0].weight[0, 0, 0, 0] = torch.nan
-    assert torch.isnan(conv_norm_pool(torch.randn(4, 3, 28, 28), convs, norms, window)[:, 0]).all()
-    second = nn.Conv2d(14, 8, 5, padding=2)
-    with torch.no_grad():
-        second.bias[2] = torch.nan
-    assert torch.isnan(conv_pool(torch.randn(2, 14, 14, 14), second, Window(5, 2, 2))[:, 2]).all()
+        (x if place == "images" else network.get_parameter(place)).view(-1)[5 % len(x)] = torch.nan
+    training = step.training(network, x, labelled(LOSSES[1], network, 6))
+    assert torch.isnan(training.loss(torch.arange(6)).detach())
 
 
 @pytest.mark.parametrize(("module", "side"), [(ststnet, 28), (mean_softnet, 42)])
@@ -174,76 +262,6 @@ def test_a_nan_ends_the_training(module, side):
     preset = module.PRESETS["clean"].model_copy(update={"epochs": 2})
     with pytest.raises(ModelError, match="training: loss nan in epoch 1; expected a finite loss"):
         module.fit(x, np.arange(24) % 3, np.arange(24), 3, preset, 0, lambda line: None)
-
-
-def test_prepared_batches_are_the_images_asked_for():
-    window, x = Window(3, 1, 3), torch.randn(9, 3, 8, 8)
-    convs, norms = layers(3, 4, window)
-    order = torch.tensor([7, 0, 7])
-    taken = conv_norm_pool(Prepared(x, window).batch(order), *copy.deepcopy((convs, norms)), window)
-    assert torch.equal(taken, conv_norm_pool(x[order], convs, norms, window))
-
-
-def test_the_layers_drop_what_the_mask_drops():
-    window, x = Window(3, 2, 3, 1), torch.randn(5, 3, 28, 28)
-    convs, norms = layers(3, 4, window)
-    kept = conv_norm_pool(x, *copy.deepcopy((convs, norms)), window)
-    torch.manual_seed(9)
-    dropped = conv_norm_pool(x, convs, norms, window, 0.4)
-    torch.manual_seed(9)
-    near(dropped, kept * dropout_mask(tuple(kept.shape), 0.4, kept.device), 1e-6)
-    conv, y = nn.Conv2d(4, 4, 5, padding=2), torch.randn(5, 4, 8, 8, requires_grad=True)
-    torch.manual_seed(9)
-    made = conv_pool(y, conv, Window(5, 2, 2), 0.4)
-    torch.manual_seed(9)
-    expected = functional.max_pool2d(conv(y).relu(), 2)
-    expected = expected * dropout_mask(tuple(expected.shape), 0.4, y.device)
-    near(made, expected, 1e-6)
-    found, wanted = (torch.autograd.grad(value.square().sum(), y)[0] for value in (made, expected))
-    near(found, wanted, 1e-5)
-
-
-def data(model, side, count=40):
-    rng = np.random.default_rng(4)
-    torch.manual_seed(6)
-    network = ststnet.Network(3) if model == "ststnet" else Recognition(3)
-    return network.train(), torch.randn(count, 3, side, side), rng.integers(0, 3, count), np.array([0.5, 1.0, 2.0])
-
-
-@pytest.mark.parametrize("model", ["ststnet", "mean"])
-def test_a_step_without_a_graph_is_the_step_with_one(model):
-    network, x, labels, factors = data(model, 28 if model == "ststnet" else 42)
-    prepared = Prepared(x, ststnet.WINDOW if model == "ststnet" else WINDOW)
-    order = torch.randperm(40)[:24]
-    held, weights = torch.from_numpy(labels)[order], torch.tensor(factors, dtype=torch.float32)
-    twin = copy.deepcopy(network)
-    torch.manual_seed(7)
-    if model == "ststnet":
-        expected = nn.CrossEntropyLoss(weights)(twin(x[order]), held)
-        torch.manual_seed(7)
-        made = network.compiled_loss(labels, factors)(prepared.batch(order))
-    else:
-        expected = loop.weighted_nll(functional.log_softmax(twin(x[order]), dim=1), held, weights)
-        expected = expected + penalty(twin.trunk, twin.recog, 1e-3, 0.1)
-        torch.manual_seed(7)
-        made = network.compiled_loss(labels, factors, 1e-3, 0.1)(prepared.batch(order))
-    assert made.detach().item() == pytest.approx(expected.item(), rel=1e-6)
-    made.backward()
-    expected.backward()
-    for (name, found), wanted in zip(network.named_parameters(), twin.parameters(), strict=True):
-        assert found.grad is not None, name
-        near(found.grad, wanted.grad, 2e-5)
-    for found, wanted in zip(network.buffers(), twin.buffers(), strict=True):
-        near(found, wanted, 1e-6)
-
-
-def test_images_elsewhere_than_on_a_cpu_go_through_the_layers_of_torch():
-    window, x = Window(3, 2, 3, 1), torch.randn(6, 3, 28, 28)
-    convs, norms = layers(3, 4, window)
-    plain = layers_module._plain(x, *copy.deepcopy((convs, norms)), window, 0.0)
-    near(conv_norm_pool(x, convs, norms, window), plain, 1e-5)
-    away = Prepared(x.to("meta"), window)
-    assert away.computes is None and not isinstance(away.batch(torch.tensor([1])), Batch)
 
 
 def test_aligned_rows_begin_where_a_cache_line_does():

@@ -11,11 +11,11 @@ from mer.core.container import Clip, Container, ContainerWriter
 from mer.core.errors import ConfigError, ModelError
 from mer.core.registry import load
 from mer.models import ststnet, svm_flow
-from mer.models.ststnet_network import Ststnet
 from mer.models.flow_image import area_pool, area_weights, flow_image
 from mer.models.grouping import deal_groups
 from mer.models.registry import INPUTS, MODELS, PRESETS, SETTINGS
 from mer.models.state import State, class_weights
+from mer.models.ststnet_network import Ststnet
 
 CENTRES = ((8, 8), (8, 20), (20, 14))
 

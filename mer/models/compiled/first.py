@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
+from mer.models.batch_layers import dice
 from mer.models.compiled import unrolled
 from mer.models.compiled.jit import compiled, part, written
 from mer.models.compiled.planes import (
@@ -30,7 +31,6 @@ from mer.models.compiled.planes import (
     inside,
     to_windows,
 )
-from mer.models.batch_layers import dice
 
 
 class Filters(NamedTuple):

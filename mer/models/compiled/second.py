@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
+from mer.models.batch_layers import dice
 from mer.models.compiled import unrolled
 from mer.models.compiled.first import Dice, factor_of
 from mer.models.compiled.jit import compiled, part, written
 from mer.models.compiled.planes import POSITIONS, ROW, Window, clips_of, flat, sizes_of, table, to_windows
-from mer.models.batch_layers import dice
 
 # Channels of the input, at most; a vector of that many is one step.
 WIDE = 16

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import nn
 
-from mer.models.compiled.training import compiled_training
-from mer.models.loop import Loss
+from mer.models.compiled.training import Compiled, compiled_training
 from mer.models.objective import Objective
 from mer.models.surroundings import Optimiser
 
 
-class Training(Protocol):
-    """How a network is trained on given images.
-
-    `rounded` is the precision that the loss itself computes in, None where `mer.models.loop.train` decides it.
-    """
-
-    @property
-    def rounded(self) -> str | None:
-        """See the class."""
-
-    def loss(self, indices: torch.Tensor) -> Loss:
-        """Return the loss of the clips `indices` (B,) int64, drawing dropout from torch's random state."""
-
-    def adam(self, rate: float, eps: float, decay: float) -> Optimiser:
-        """Return Adam over the network's weights."""
-
-
 @dataclass(frozen=True)
 class Plain:
-    """A training in PyTorch; see `Training`."""
+    """A training in PyTorch.
+
+    Attributes:
+        network, images, objective: as `training` was given them.
+        rounded: the precision that the loss itself computes in; None: `mer.models.loop.train` decides it.
+    """
 
     network: nn.Module
     images: torch.Tensor
@@ -41,16 +27,16 @@ class Plain:
     rounded: str | None = None
 
     def loss(self, indices: torch.Tensor) -> torch.Tensor:
-        """See `Training.loss`."""
+        """Return the loss of the clips `indices` (B,) int64, drawing dropout from torch's random state."""
         return self.objective(self.network(self.images[indices.to(self.images.device)]), indices)
 
     def adam(self, rate: float, eps: float, decay: float) -> Optimiser:
-        """See `Training.adam`."""
+        """Return Adam over the network's weights."""
         weights, fused = list(self.network.parameters()), self.images.device.type != "cpu"
         return torch.optim.Adam(weights, lr=rate, eps=eps, weight_decay=decay, fused=fused)
 
 
-def training(network: nn.Module, images: torch.Tensor, objective: Objective) -> Training:
+def training(network: nn.Module, images: torch.Tensor, objective: Objective) -> Compiled | Plain:
     """Return how a network in training mode learns from images.
 
     Args:

@@ -1,9 +1,12 @@
 """The compiled training of shallow networks against the plain network and autograd."""
 
+import ast
 import copy
+import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mer.core.errors import ModelError
-from mer.models import mean_softnet, step, ststnet
+from mer.models import compiled, mean_softnet, step, ststnet
 from mer.models.batch_layers import BatchNorm2d, Dropout, dropout_mask
 from mer.models.compiled.pattern import read
 from mer.models.compiled.planes import WHOLE, OutOfRangeError, aligned
@@ -22,25 +25,30 @@ from mer.models.mean_softnet_network import Recognition, SoftNet, Spotting, Trun
 from mer.models.objective import CrossEntropy, Labelled
 from mer.models.ststnet_network import Ststnet
 
+ENTRY = ("Compiled", "compiled_training")
 LOSSES = (CrossEntropy("weights"), CrossEntropy("clips"))
+
+
+def pooled_sides(sides, kernel, padding, pool_padding):
+    return [(side + 2 * padding - kernel + 1 + 2 * pool_padding) // 3 for side in sides]
 
 
 class Streams(nn.Module):
     """A network of the kind that is compiled: streams of 3×3 or 5×5 kernels, perhaps a second layer, a linear one."""
 
-    def __init__(self, widths, side, kernel=5, padding=2, pool_padding=0, second=0, average=1, dropouts=(0.3, 0.2)):
+    def __init__(self, widths, sides, kernel=5, padding=2, pool_padding=0, second=0, average=1, dropouts=(0.3, 0.2)):
         super().__init__()
         channels = 3 if kernel == 3 else 1
         self.convs = nn.ModuleList(nn.Conv2d(channels, width, kernel, padding=padding) for width in widths)
         self.norms = nn.ModuleList(BatchNorm2d(width, momentum=0.2) for width in widths)
         self.relu, self.pool, self.dropout = nn.ReLU(), nn.MaxPool2d(3, padding=pool_padding), Dropout(dropouts[0])
-        side, width = (side + 2 * padding - kernel + 1 + 2 * pool_padding) // 3, sum(widths)
+        sides, width = pooled_sides(sides, kernel, padding, pool_padding), sum(widths)
         self.second = None
         if second:
             layers = nn.Conv2d(width, second, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), Dropout(dropouts[1])
-            self.second, side, width = nn.Sequential(*layers), side // 2, second
+            self.second, sides, width = nn.Sequential(*layers), [side // 2 for side in sides], second
         self.average = nn.AvgPool2d(average)
-        self.head = nn.Linear(width * (side // average) ** 2, 3)
+        self.head = nn.Linear(width * math.prod(side // average for side in sides), 3)
 
     def forward(self, x):
         layers = list(zip(self.convs, self.norms, strict=True))
@@ -80,11 +88,11 @@ def both(network, x, objective_of, batch, exact=False):
     x_twin = x
     if exact:
         twin, x_twin = twin.double(), x.double()
-    compiled = compiled_training(network, x, objective_of(network))
-    assert isinstance(compiled, Compiled)
+    made = compiled_training(network, x, objective_of(network))
+    assert isinstance(made, Compiled)
     plain = step.Plain(twin.train(), x_twin, objective_of(twin))
     losses = []
-    for training in (compiled, plain):
+    for training in (made, plain):
         torch.manual_seed(7)
         value = training.loss(batch)
         value.backward()
@@ -109,7 +117,7 @@ def _columns(pairs):
 
 @settings(max_examples=30, deadline=None)
 @given(
-    side=st.integers(9, 24),
+    sides=st.tuples(st.integers(9, 24), st.integers(9, 24)),
     kernel=st.sampled_from([3, 5]),
     more=st.integers(0, 1),
     pool_padding=st.integers(0, 1),
@@ -120,22 +128,22 @@ def _columns(pairs):
     seed=st.integers(0, 99),
     loss=st.sampled_from(LOSSES),
 )
-@example(20, 5, 0, 0, [3, 3, 8], 8, 1, 35, 0, LOSSES[1])
-@example(28, 3, 1, 1, [16], 0, 2, 40, 0, LOSSES[0])
+@example((20, 20), 5, 0, 0, [3, 3, 8], 8, 1, 35, 0, LOSSES[1])
+@example((28, 28), 3, 1, 1, [16], 0, 2, 40, 0, LOSSES[0])
 def test_a_compiled_step_is_that_of_the_plain_network(
-    side, kernel, more, pool_padding, widths, second, average, count, seed, loss
+    sides, kernel, more, pool_padding, widths, second, average, count, seed, loss
 ):
     torch.manual_seed(seed)
     widths, channels = (widths[:1], 3) if kernel == 3 else (widths, len(widths))
     padding = kernel // 2 + more
-    sides = (side + 2 * padding - kernel + 1 + 2 * pool_padding) // 3
-    average = average if (sides // 2 if second else sides) % average == 0 else 1
-    network = Streams(widths, side, kernel, padding, pool_padding, second, average)
-    x = torch.randn(count + 3, channels, side, side)
+    pooled = pooled_sides(sides, kernel, padding, pool_padding)
+    average = average if all((side // 2 if second else side) % average == 0 for side in pooled) else 1
+    network = Streams(widths, sides, kernel, padding, pool_padding, second, average)
+    x = torch.randn(count + 3, channels, *sides)
     if not second:
         # Few distinct values: constant regions, where every value of a window is the largest and the first one counts.
         network, x = eighths(network), torch.randint(-1, 2, x.shape).float()
-        x[:, :, : side // 2] = 1
+        x[:, :, : sides[0] // 2] = 1
     losses, *networks = both(network, x, lambda one: labelled(loss, one, count + 3), torch.randperm(count + 3)[:count])
     assert isinstance(losses[0], StepLoss)
     agree(losses, *networks, tolerance=1e-3)
@@ -180,7 +188,7 @@ def test_layers_are_compiled_where_not_the_whole_network_can_be(build):
 
 def test_of_equal_values_the_first_gets_the_gradient():
     torch.manual_seed(1)
-    network = Streams([4], 12, second=3, dropouts=(0.0, 0.0))
+    network = Streams([4], (12, 12), second=3, dropouts=(0.0, 0.0))
     agree(*both(network, torch.ones(5, 1, 12, 12), lambda one: labelled(LOSSES[0], one, 5), torch.arange(5)))
 
 
@@ -262,6 +270,20 @@ def test_a_nan_ends_the_training(module, side):
     preset = module.PRESETS["clean"].model_copy(update={"epochs": 2})
     with pytest.raises(ModelError, match="training: loss nan in epoch 1; expected a finite loss"):
         module.fit(x, np.arange(24) % 3, np.arange(24), 3, preset, 0, lambda line: None)
+
+
+def test_nothing_outside_imports_its_parts():
+    package = Path(str(compiled.__file__)).parent
+    for file in sorted(package.parents[1].rglob("*.py")):
+        if package in file.parents:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [f"{node.module}.{alias.name}" for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            inner = {name for name in names if name.startswith("mer.models.compiled")}
+            allowed = {"mer.models.compiled.training", *(f"mer.models.compiled.training.{n}" for n in ENTRY)}
+            assert inner <= allowed, f"{file}: {inner - allowed}"
 
 
 def test_aligned_rows_begin_where_a_cache_line_does():

@@ -9,8 +9,7 @@ and dropout. Layers that are not in training mode stay as they are.
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx, nn
@@ -24,15 +23,14 @@ from mer.models.compiled.second import WIDE, WINDOW, Second
 Layer = First | Second
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What was found in a network.
 
     Attributes:
         graph: the network with compiled layers where there are some, parameters shared.
         first: of the images, None where they are not compiled.
-        whole: all layers of the network in their order, where they are compiled first layers, perhaps a compiled second
-            layer, and a linear one; else None.
+        whole: all layers in their order, where they are compiled first ones, perhaps a compiled second, and a linear
+            one; else None.
     """
 
     graph: fx.GraphModule
@@ -91,31 +89,28 @@ def read(network: nn.Module, images: torch.Tensor) -> Reading:
     layers: dict[fx.Node, Layer] = {}
     reasons = []
     for node in list(graph.graph.nodes):
-        if node.op == "call_module" and isinstance(graph.get_submodule(node.target), Dropout):
-            for kind in (_first, _second):
-                try:
-                    source, layer = kind(graph, node)
-                except OutOfRangeError as reason:
-                    reasons.append(str(reason))
-                    continue
-                layers[_replace(graph, node, source, layer)] = layer
-                break
+        if node.op != "call_module" or not isinstance(graph.get_submodule(node.target), Dropout):
+            continue
+        for kind in (_first, _second):
+            try:
+                source, layer = kind(graph, node)
+            except OutOfRangeError as reason:
+                reasons.append(str(reason))
+                continue
+            name = f"compiled_{node.name}"
+            graph.add_submodule(name, CompiledLayer(layer))
+            with graph.graph.inserting_after(node):
+                made = graph.graph.call_module(name, (source,))
+            made.meta.update(node.meta)
+            node.replace_all_uses_with(made)
+            layers[made] = layer
+            break
     if not layers:
         raise OutOfRangeError("; ".join(reasons) or "no dropout behind compiled layers")
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    firsts = [layer for layer in layers.values() if isinstance(layer, First)]
-    return Reading(graph, firsts[0] if firsts else None, _whole(graph, layers))
-
-
-def _replace(graph: fx.GraphModule, node: fx.Node, source: fx.Node, layer: Layer) -> fx.Node:
-    name = f"compiled_{node.name}"
-    graph.add_submodule(name, CompiledLayer(layer))
-    with graph.graph.inserting_after(node):
-        made = graph.graph.call_module(name, (source,))
-    made.meta.update(node.meta)
-    node.replace_all_uses_with(made)
-    return made
+    first = next((layer for layer in layers.values() if isinstance(layer, First)), None)
+    return Reading(graph, first, _whole(graph, layers))
 
 
 def _back(graph: fx.GraphModule, node: Any, *kinds: type[nn.Module]) -> tuple[Any, list[Any]]:
@@ -138,13 +133,13 @@ def _require(*conditions: bool, told: object) -> None:
 
 
 def _window(conv: nn.Conv2d, pool: nn.MaxPool2d) -> Window:
-    kernel, padding, steps = {*conv.kernel_size}, {*conv.padding}, {*conv.stride, *conv.dilation, conv.groups}
-    plain = conv.padding_mode == "zeros" and conv.bias is not None and conv.weight.dtype == torch.float32
-    _require(len(kernel) == len(padding) == 1, steps == {1}, plain, told=conv)
-    sides = pool.kernel_size, pool.padding
-    square = all(isinstance(side, int) for side in sides) and pool.stride == pool.kernel_size
-    _require(square, pool.dilation == 1, not pool.ceil_mode, told=pool)
-    return Window(*kernel, *padding, *sides)  # type: ignore[arg-type]
+    _require(conv.stride == conv.dilation == (1, 1), conv.groups == 1, conv.padding_mode == "zeros", told=conv)
+    _require(conv.bias is not None, conv.weight.dtype == torch.float32, told=conv)
+    sides = {conv.kernel_size[0], conv.kernel_size[1]}, {conv.padding[0], conv.padding[1]}
+    _require(all(len(each) == 1 for each in sides), told=conv)
+    square = isinstance(pool.kernel_size, int) and isinstance(pool.padding, int)
+    _require(square, pool.stride == pool.kernel_size, pool.dilation == 1, not pool.ceil_mode, told=pool)
+    return Window(conv.kernel_size[0], conv.padding[0], pool.kernel_size, pool.padding)  # type: ignore[arg-type]
 
 
 def _first(graph: fx.GraphModule, node: fx.Node) -> tuple[fx.Node, First]:
@@ -155,16 +150,17 @@ def _first(graph: fx.GraphModule, node: fx.Node) -> tuple[fx.Node, First]:
     pools, norms, _, convs = zip(*streams, strict=True)
     images = next(each for each in graph.graph.nodes if each.op == "placeholder")
     for i, source in enumerate(read_from):
-        one = source is images and len(streams) == 1
         channel = (images, (slice(None, None, None), slice(i, i + 1, None)))
-        _require(one or (source.target is operator.getitem and source.args == channel), told=f"what reads {source}")
-    windows, kernels = {_window(*pair) for pair in zip(convs, pools, strict=True)}, {conv.in_channels for conv in convs}
-    window = min(windows)
-    sees = window.kernel, *kernels
-    _require(len(windows) == 1, sees == (5, 1) or (sees == (3, 3) and len(convs) == 1), window.pool == 3, told=convs)
+        alone = source is images and len(streams) == 1
+        _require(alone or (source.target is operator.getitem and source.args == channel), told=f"what reads {source}")
+    windows = {_window(*pair) for pair in zip(convs, pools, strict=True)}
+    window, sees = min(windows), {conv.in_channels for conv in convs}
+    kernels = (window.kernel, sees) == (5, {1}) or (window.kernel, sees, len(convs)) == (3, {3}, 1)
+    wide = window.kernel // 2 <= window.padding <= window.kernel // 2 + 1
+    _require(len(windows) == 1, kernels, wide, window.pool == 3, told=convs)
     for norm in norms:
         _require(norm.affine, norm.momentum is not None, norm.running_mean is not None, norm.training, told=norm)
-    _require(len({norm.eps for norm in norms}) == 1, told=norms)
+    _require(len({norm.eps for norm in norms}) == 1, drop.training, told=norms)
     sizes_of(window, *images.meta["shape"][2:])
     return images, First(convs, norms, window, drop.share)
 

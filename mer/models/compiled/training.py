@@ -43,7 +43,7 @@ class StepLoss:
 
 
 class Compiled:
-    """A training whose layers are compiled, as many of them as can be; see `mer.models.step.Training`.
+    """A training whose layers are compiled, as many of them as can be; otherwise as `mer.models.step.Plain`.
 
     Where the whole network is, and the objective a cross-entropy, no graph is kept: for networks so small that takes
     longer than their arithmetic.

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from mer.core.errors import ModelError
+from mer.models.batch_layers import dropout_mask, mask_shapes, padded
 from mer.models.loop import Log, Schedule, batches, describe, outputs, restore
+from mer.models.objective import CrossEntropy
 from mer.models.state import State
 
 Tensors = dict[str, torch.Tensor]
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
@@ -36,26 +39,6 @@ class Share:
     clips: np.ndarray
     labels: np.ndarray
     seed: int
-
-
-class Member(Protocol):
-    """One network, written so that several can be computed at once."""
-
-    def build(self) -> nn.Module:
-        """Return a network with fresh weights from torch's random state."""
-
-    def masks(self, count: int) -> list[torch.Tensor]:
-        """Draw the dropout masks of a batch of `count` clips, in the order in which the network draws them."""
-
-    def forward(
-        self, weights: Tensors, x: torch.Tensor, present: torch.Tensor, masks: Sequence[torch.Tensor]
-    ) -> tuple[torch.Tensor, Tensors]:
-        """Return (B, C) logits of x (B, ...) and the batch's statistics by buffer name; absent clips count nowhere."""
-
-    def loss(
-        self, weights: Tensors, logits: torch.Tensor, labels: torch.Tensor, factors: torch.Tensor, present: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the scalar loss over the clips that are present; `factors` (C,) weigh the classes."""
 
 
 @dataclass(frozen=True)
@@ -87,38 +70,65 @@ class Adam:
 
 @dataclass
 class _Stack:
-    """Weights, buffers and random states of all folds."""
+    """Weights, buffers and random states of all folds; `network` is any of them, for its forward pass."""
 
+    network: nn.Module
     weights: Tensors
     buffers: Tensors
     moments: Tensors
     counts: torch.Tensor
     states: list[torch.Tensor]
+    masks: list[tuple[tuple[int, ...], float]]
+
+    def drawn(self, fold: int, draw: Callable[[], Drawn]) -> Drawn:
+        """Draw with the random state of one fold."""
+        torch.set_rng_state(self.states[fold])
+        result = draw()
+        self.states[fold] = torch.get_rng_state()
+        return result
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The next batch of every fold, filled up to the largest.
+
+    Attributes:
+        images: (F, B, ...).
+        labels: (F, B) int64.
+        present: (F, B) 1, and 0 where a place is filled up.
+        masks: of dropout, (F, B, ...) each, in the order in which the network drops.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    present: torch.Tensor
+    masks: tuple[torch.Tensor, ...]
 
 
 def train_together(
-    member: Member,
+    build: Callable[[], nn.Module],
     x: torch.Tensor,
     shares: Sequence[Share],
     scales: torch.Tensor,
     factors: torch.Tensor,
+    loss: CrossEntropy,
     plan: Schedule,
     adam: Adam,
-    momentum: float,
     log: Log,
     name: str,
 ) -> tuple[list[dict[str, np.ndarray]], list[float]]:
     """Train one network per share and return their arrays by name, and the mean loss of each one's last epoch.
 
     Args:
-        member: the network.
+        build: returns a network with fresh weights from torch's random state, whose batch normalisation and dropout are
+            those of `mer.models.batch_layers`.
         x: (N, ...) float32 features of all clips, where the training runs.
         shares: what each fold has of them, and its seed (already derived for this model).
         scales: (F, ...) divisors of each fold's clips, from its own training clips.
         factors: (F, C) weights of the classes in each fold's loss.
+        loss: of a batch.
         plan: the budget, the same for all.
         adam: the optimiser.
-        momentum: of the running statistics.
         log: takes one line about ten times.
         name: of the model, for the lines.
 
@@ -126,15 +136,18 @@ def train_together(
         ModelError: the loss of a fold is no longer finite.
     """
     with torch.random.fork_rng([]):
-        stack = _stacked(member, shares, x.device)
+        stack = _stacked(build, shares, x)
         means = torch.full((len(shares),), torch.nan, dtype=torch.float64)
         for epoch in range(plan.epochs):
-            steps = _epoch_batches(stack, shares, plan)
+            orders = [
+                stack.drawn(fold, lambda share=share: batches(len(share.clips), plan.batch_size, plan.shuffle))  # type: ignore[misc]
+                for fold, share in enumerate(shares)
+            ]
             totals = torch.zeros(len(shares), dtype=torch.float64, device=x.device)
-            for number in range(max(map(len, steps))):
-                taken = [own[number] if number < len(own) else own[0][:0] for own in steps]
-                inputs = _batch(member, stack, x, shares, scales, taken)
-                totals += _step(member, stack, inputs, factors, adam, momentum, adam.rate * plan.rate(epoch))
+            for number in range(max(map(len, orders))):
+                taken = [order[number] if number < len(order) else order[0][:0] for order in orders]
+                next_ones = _next_batches(stack, x, shares, scales, taken)
+                totals += _step(stack, next_ones, factors, loss, adam, adam.rate * plan.rate(epoch))
             means = totals.cpu() / torch.tensor([len(share.clips) for share in shares])
             if not torch.isfinite(means).all():
                 found = f"loss {float(means[~torch.isfinite(means)][0])} in epoch {epoch + 1}"
@@ -146,96 +159,67 @@ def train_together(
     return [{key: np.array(value[k]) for key, value in arrays.items()} for k in range(len(shares))], means.tolist()
 
 
-def _stacked(member: Member, shares: Sequence[Share], place: torch.device) -> _Stack:
+def _stacked(build: Callable[[], nn.Module], shares: Sequence[Share], x: torch.Tensor) -> _Stack:
     networks, states = [], []
     for share in shares:
         torch.manual_seed(share.seed)
-        networks.append(member.build())
+        networks.append(build())
         states.append(torch.get_rng_state())
-    columns = [dict(network.named_parameters()) for network in networks]
-    weights = {key: torch.stack([own[key].detach() for own in columns]).to(place) for key in columns[0]}
-    kept = [dict(network.named_buffers()) for network in networks]
-    buffers = {key: torch.stack([own[key] for own in kept]).to(place) for key in kept[0]}
+    masks = mask_shapes(networks[0], tuple(x.shape[1:]))
+    weights, buffers = torch.func.stack_module_state([network.to(x.device).train() for network in networks])
     kinds = ("first", "second")
     moments = {f"{kind}.{key}": torch.zeros_like(value) for key, value in weights.items() for kind in kinds}
-    for value in weights.values():
-        value.requires_grad_()
-    return _Stack(weights, buffers, moments, torch.zeros(len(shares), device=place), states)
+    counts = torch.zeros(len(shares), device=x.device)
+    return _Stack(networks[0], weights, buffers, moments, counts, states, masks)
 
 
-def _own_state(stack: _Stack, fold: int, draw: Callable[[], list[torch.Tensor]]) -> list[torch.Tensor]:
-    """Draw with the random state of one fold."""
-    torch.set_rng_state(stack.states[fold])
-    drawn = draw()
-    stack.states[fold] = torch.get_rng_state()
-    return drawn
-
-
-def _epoch_batches(stack: _Stack, shares: Sequence[Share], plan: Schedule) -> list[list[torch.Tensor]]:
-    return [
-        _own_state(stack, k, lambda share=share: batches(len(share.clips), plan.batch_size, plan.shuffle))  # type: ignore[misc]
-        for k, share in enumerate(shares)
-    ]
-
-
-def _batch(
-    member: Member,
-    stack: _Stack,
-    x: torch.Tensor,
-    shares: Sequence[Share],
-    scales: torch.Tensor,
-    taken: Sequence[torch.Tensor],
-) -> tuple[torch.Tensor, ...]:
-    """Return x (F, B, ...), labels (F, B), present (F, B) and the masks, padded to the largest batch.
+def _next_batches(
+    stack: _Stack, x: torch.Tensor, shares: Sequence[Share], scales: torch.Tensor, taken: Sequence[torch.Tensor]
+) -> Batches:
+    """Return the batches `taken` of every fold.
 
     A place that is left over holds a clip of the same fold, so that nothing of another fold's is even multiplied by 0.
     """
     width = max(len(batch) for batch in taken)
     rows = torch.zeros(len(taken), width, dtype=torch.int64)
     labels, present = torch.zeros_like(rows), torch.zeros(len(taken), width)
-    masks: list[list[torch.Tensor]] = []
+    masks = [torch.zeros(len(taken), width, *shape) for shape, _ in stack.masks]
     for k, (batch, share) in enumerate(zip(taken, shares, strict=True)):
-        padded = torch.cat([batch, torch.zeros(width - len(batch), dtype=torch.int64)])
-        rows[k] = torch.from_numpy(share.clips)[padded]
-        labels[k] = torch.from_numpy(share.labels)[padded]
+        filled = torch.cat([batch, torch.zeros(width - len(batch), dtype=torch.int64)])
+        rows[k] = torch.from_numpy(share.clips)[filled]
+        labels[k] = torch.from_numpy(share.labels)[filled]
         present[k, : len(batch)] = 1
-        drawn = _own_state(stack, k, lambda batch=batch: member.masks(len(batch)) if len(batch) else [])  # type: ignore[misc]
-        drawn = drawn or [mask[:0] for mask in member.masks(1)]
-        masks.append([torch.cat([mask, mask.new_zeros(width - len(batch), *mask.shape[1:])]) for mask in drawn])
-    joined = [torch.stack(column).to(x.device) for column in zip(*masks, strict=True)]
+        if len(batch):
+            drawn = stack.drawn(k, lambda batch=batch: _draw(stack.masks, len(batch)))  # type: ignore[misc]
+            for mask, values in zip(masks, drawn, strict=True):
+                mask[k, : len(batch)] = values
     images = x[rows.to(x.device)] / scales[(slice(None), None)]
-    return images, labels.to(x.device), present.to(x.device), *joined
+    away = tuple(mask.to(x.device) for mask in masks)
+    return Batches(images, labels.to(x.device), present.to(x.device), away)
+
+
+def _draw(masks: Sequence[tuple[tuple[int, ...], float]], count: int) -> list[torch.Tensor]:
+    return [dropout_mask((count, *shape), share, torch.device("cpu")) for shape, share in masks]
 
 
 def _step(
-    member: Member,
-    stack: _Stack,
-    inputs: tuple[torch.Tensor, ...],
-    factors: torch.Tensor,
-    adam: Adam,
-    momentum: float,
-    rate: float,
+    stack: _Stack, taken: Batches, factors: torch.Tensor, loss: CrossEntropy, adam: Adam, rate: float
 ) -> torch.Tensor:
     """Take one step of every fold that has a batch; return its loss times its clips, (F,) float64."""
 
-    def one(weights: Tensors, factor: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, present: torch.Tensor,
-            *masks: torch.Tensor) -> tuple[torch.Tensor, Tensors]:  # fmt: skip
-        logits, statistics = member.forward(weights, images, present, masks)
-        return member.loss(weights, logits, labels, factor, present), statistics
+    def one(weights: Tensors, buffers: Tensors, factor: torch.Tensor, images: torch.Tensor, labels: torch.Tensor,
+            present: torch.Tensor, *masks: torch.Tensor) -> torch.Tensor:  # fmt: skip
+        with padded(present, masks):
+            logits = torch.func.functional_call(stack.network, {**weights, **buffers}, (images,))
+        return loss.value(logits, labels, factor, weights, present)
 
-    losses, statistics = torch.func.vmap(one)(stack.weights, factors, *inputs)
-    counts = inputs[2].sum(1)
+    inputs = taken.images, taken.labels, taken.present, *taken.masks
+    losses = torch.func.vmap(one)(stack.weights, stack.buffers, factors, *inputs)
+    counts = taken.present.sum(1)
     active = counts > 0
     torch.where(active, losses, torch.zeros_like(losses)).sum().backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         adam.step(stack.weights, stack.moments, stack.counts, active, rate)
-        for key, value in statistics.items():
-            shape = (-1,) + (1,) * (value.dim() - 1)
-            old = stack.buffers[key]
-            old.copy_(torch.where(active.view(shape), old.lerp(value, momentum), old))
-        for key, value in stack.buffers.items():
-            if key.endswith("num_batches_tracked"):
-                value += active
     return torch.where(active, losses.detach().double() * counts, torch.zeros_like(losses, dtype=torch.float64))
 
 
@@ -254,20 +238,3 @@ def described(
     """
     restore(network, State(held))
     return {"n_classes": n_classes, "training_loss": loss, **describe(outputs(network, images), share.labels)}
-
-
-def normalised(
-    active: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, present: torch.Tensor, eps: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Normalise (B, C, H, W) by the statistics of the clips that are present.
-
-    Returns:
-        the normalised values, and mean and unbiased variance (C,) for the running statistics.
-    """
-    weight = present[:, None, None, None]
-    count = (present.sum() * active.shape[2] * active.shape[3]).clamp(min=1)
-    mean = (active * weight).sum((0, 2, 3)) / count
-    centred = active - mean[:, None, None]
-    variance = (centred.square() * weight).sum((0, 2, 3)) / count
-    made = centred * (scale * torch.rsqrt(variance + eps))[:, None, None] + shift[:, None, None]
-    return made, mean, variance * (count / (count - 1).clamp(min=1))

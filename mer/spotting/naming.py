@@ -21,8 +21,9 @@ from mer.core.errors import ClipError, ModelError
 from mer.core.registry import load
 from mer.core.seeds import derive_seed
 from mer.models import loop
-from mer.models.mean_softnet_networks import Recognition, Spotting, penalty
+from mer.models.mean_softnet_network import Recognition, Spotting, penalty
 from mer.models.state import State, class_weights
+from mer.models.step import training
 from mer.motion.grey import grey
 from mer.spotting.network import Log
 from mer.spotting.settings import SpotRecipe
@@ -118,15 +119,15 @@ def train_head(
         weights = torch.from_numpy(class_weights(kind, y, n_classes)).to(place, torch.float32)
         l2 = (1e-3, 0.1) if protocol == "ref" else (1e-3, HEAD_L2)
 
-        def loss(batch: torch.Tensor) -> torch.Tensor:
-            batch = batch.to(place)
-            value = loop.weighted_nll(functional.log_softmax(network(data[batch]), dim=1), wanted[batch], weights)
+        def objective(logits: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
+            value = loop.weighted_nll(functional.log_softmax(logits, dim=1), wanted[clips.to(place)], weights)
             return value + penalty(network.trunk, network.recog, *l2)
 
         learned = [p for p in network.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(learned, lr=recipe.learning_rate, eps=1e-7)
+        step = training(network, data, objective)
         schedule = loop.Schedule(recipe.head_epochs, recipe.batch_size)
-        loop.train(network, loss, len(x), schedule, optimiser, log, "naming")
+        loop.train(network, step.loss, len(x), schedule, optimiser, log, "naming", rounded=step.rounded)
         arrays = {**loop.arrays_of(network), "scale": scale}
     return State(arrays, {"n_classes": n_classes})
 

@@ -10,8 +10,9 @@ import torch
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.models import loop
-from mer.models.mean_softnet_networks import SoftNet, Spotting, spotting_loss
+from mer.models.mean_softnet_network import SoftNet, Spotting, spotting_loss
 from mer.models.state import State
+from mer.models.step import training
 from mer.spotting.context import energies
 from mer.spotting.data import Recording, at, blocks
 from mer.spotting.labels import balance_mean, balance_softnet, centred_labels, half_length, pseudo_labels
@@ -107,15 +108,15 @@ def train(
         data = torch.from_numpy(x / scale[:, None, None]).to(place)
         wanted = torch.from_numpy(y).to(place)
 
-        def loss(batch: torch.Tensor) -> torch.Tensor:
-            batch = batch.to(place)
-            return spotting_loss(network, data[batch], wanted[batch])
+        def objective(scores: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
+            return spotting_loss(network, scores, wanted[clips.to(place)])
 
         # SOFTNet's own plain descent learns nothing in its ten epochs when values are in pixels.
         kind = torch.optim.SGD if model == "softnet" and protocol == "ref" else torch.optim.Adam
         optimiser = kind(network.parameters(), lr=recipe.learning_rate)
-        plan = loop.Schedule(recipe.epochs, recipe.batch_size)
-        final = loop.train(network, loss, len(x), plan, optimiser, log, model)
+        schedule = loop.Schedule(recipe.epochs, recipe.batch_size)
+        step = training(network, data, objective)
+        final = loop.train(network, step.loss, len(x), schedule, optimiser, log, model, rounded=step.rounded)
         arrays = {**loop.arrays_of(network), "scale": scale}
     return State(arrays, {"model": model, "protocol": protocol, "training_loss": final})
 

@@ -121,7 +121,7 @@ def _described(path, named):
     import torch
 
     from mer.models import loop
-    from mer.models.mean_softnet_networks import Recognition
+    from mer.models.mean_softnet_network import Recognition
 
     state, meta = load_checkpoint(path)
     arrays = dict(state.arrays)

@@ -9,17 +9,23 @@ import torch
 from typer.testing import CliRunner
 
 from mer.bench import training
-from mer.bench.training_peer import PlainMean, PlainStstnet, train_folds
+from mer.bench.training_peer import plain, train_folds
 from mer.cli import app
-from mer.models import loop, mean_softnet, ststnet
+from mer.models.batch_layers import Dropout
+from mer.models.mean_softnet_network import Recognition
+from mer.models.ststnet_network import Ststnet
 
 
-def test_the_peer_has_the_networks_of_the_models():
-    for plain, own in (
-        (PlainStstnet(3, 0.5), ststnet.Network(3)),
-        (PlainMean(3), mean_softnet.build(mean_softnet.PRESETS["clean"], 3)),
-    ):
-        assert loop.parameter_count(plain, running=True) == loop.parameter_count(own, running=True)
+def test_the_peer_has_the_networks_of_the_models_with_nothing_of_ours_in_them():
+    for build in (lambda: Ststnet(3, 0.5), lambda: Recognition(3)):
+        torch.manual_seed(0)
+        network = build()
+        torch.manual_seed(0)
+        peer = plain(build())
+        assert all(torch.equal(value, network.state_dict()[name]) for name, value in peer.state_dict().items())
+        dropouts = [layer.share for layer in network.modules() if isinstance(layer, Dropout)]
+        assert [layer.p for layer in peer.modules() if isinstance(layer, torch.nn.Dropout)] == dropouts != []
+        assert not any(isinstance(layer, Dropout) for layer in peer.modules())
 
 
 @pytest.mark.parametrize("model", sorted(training.SIDES))

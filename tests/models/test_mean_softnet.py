@@ -7,7 +7,8 @@ import torch
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError, ModelError
 from mer.models import loop, mean_softnet
-from mer.models import mean_softnet_networks as networks
+from mer.models import mean_softnet_network as networks
+from mer.motion.brow_mouth import minmax, region_boxes
 
 
 def test_published_parameter_counts():
@@ -93,10 +94,10 @@ def test_spotting_losses():
     soft = networks.SoftNet()
     torch.nn.init.zeros_(soft.spot.weight)
     torch.nn.init.constant_(soft.spot.bias, 0.25)
-    assert networks.spotting_loss(soft, x, targets).item() == pytest.approx((0.75**2 + 0.25**2) / 2)
+    assert networks.spotting_loss(soft, soft(x), targets).item() == pytest.approx((0.75**2 + 0.25**2) / 2)
     mean = networks.Spotting().eval()
     plain = (mean(x) - targets).square().mean().item()
-    extra = networks.spotting_loss(mean, x, targets).item() - plain
+    extra = networks.spotting_loss(mean, mean(x), targets).item() - plain
     assert extra == pytest.approx(networks.penalty(mean.trunk, mean.spot).item(), rel=1e-5)
 
 
@@ -108,7 +109,13 @@ def test_spotting_learns_from_windows():
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-3)
     plan = loop.Schedule(30, 16)
     loop.train(
-        net, lambda i: networks.spotting_loss(net, x[i], targets[i]), 32, plan, optimiser, lambda line: None, "spot"
+        net,
+        lambda i: networks.spotting_loss(net, net(x[i]), targets[i]),
+        32,
+        plan,
+        optimiser,
+        lambda line: None,
+        "spot",
     )
     # Running statistics move by a hundredth per batch; batch statistics are those of training.
     with torch.no_grad():
@@ -135,12 +142,12 @@ def landmarks(size=128):
 
 
 def test_boxes_golden():
-    assert mean_softnet.boxes(landmarks(), 128, 128).tolist() == [[18, 26, 112, 74], [38, 78, 92, 116]]
+    assert region_boxes(landmarks(), 128, 128).tolist() == [[18, 26, 112, 74], [38, 78, 92, 116]]
     # The margin grows with the picture.
-    assert mean_softnet.boxes(landmarks(256), 256, 256).tolist() == [[36, 52, 224, 148], [76, 156, 184, 232]]
+    assert region_boxes(landmarks(256), 256, 256).tolist() == [[36, 52, 224, 148], [76, 156, 184, 232]]
     high = landmarks()
     high[:, 1] -= 30
-    assert mean_softnet.boxes(high, 128, 128)[0].tolist() == [18, 0, 112, 44]
+    assert region_boxes(high, 128, 128)[0].tolist() == [18, 0, 112, 44]
 
 
 def test_regions_are_stacked_brows_above_mouth():
@@ -159,7 +166,7 @@ def test_regions_are_stacked_brows_above_mouth():
 def test_minmax_sees_the_whole_face():
     image = np.zeros((3, 128, 128))
     image[0, 0, 0], image[0, 5, 5], image[1] = 4.0, -1.0, 7.0
-    scaled = mean_softnet.minmax(image)
+    scaled = minmax(image)
     assert scaled[0].min() == 0 and scaled[0].max() == 1 and scaled[0, 64, 64] == pytest.approx(0.2)
     assert (scaled[1] == 0).all()
 
@@ -194,18 +201,20 @@ def test_learns_where_the_face_moves(data, preset):
     x = np.stack([mean_softnet.features(clip, chosen) for clip in clips])
     assert x.shape == (72, 3, 42, 42) and x.dtype == np.float32
     seen = ~np.isin(groups, ["p4", "p5"])
-    state = mean_softnet.fit(x[seen], labels[seen], groups[seen], 3, chosen, 0, lambda line: None)
-    scores = mean_softnet.predict(state, x[~seen])
+    state = mean_softnet.MODEL.fit(x[seen], labels[seen], groups[seen], 3, chosen, 0, lambda line: None)
+    scores = mean_softnet.MODEL.predict(state, x[~seen])
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
-    assert np.array_equal(mean_softnet.predict(state, x[~seen][5:6])[0], scores[5])
-    assert mean_softnet.predict(state, x[:0]).shape == (0, 3)
+    assert np.array_equal(mean_softnet.MODEL.predict(state, x[~seen][5:6])[0], scores[5])
+    assert mean_softnet.MODEL.predict(state, x[:0]).shape == (0, 3)
 
 
 def test_the_same_seed_gives_the_same_bits(data):
     clips, labels, groups = data
     chosen = mean_softnet.PRESETS["small"].model_copy(update={"epochs": 2})
     x = np.stack([mean_softnet.features(clip, chosen) for clip in clips])
-    first, again, other = (mean_softnet.fit(x, labels, groups, 3, chosen, s, lambda line: None) for s in (0, 0, 1))
+    first, again, other = (
+        mean_softnet.MODEL.fit(x, labels, groups, 3, chosen, s, lambda line: None) for s in (0, 0, 1)
+    )
     assert all(np.array_equal(first.arrays[name], again.arrays[name]) for name in first.arrays)
     assert not np.array_equal(first.arrays["recog.out.weight"], other.arrays["recog.out.weight"])
 
@@ -228,4 +237,4 @@ def test_refusals(data, tmp_path):
         mean_softnet.features(write_motion(tmp_path / "b.h5", [np.zeros((2, 64, 64))], away)[0], preset)
     x = np.zeros((6, 3, 42, 42), np.float32)
     with pytest.raises(ModelError, match="one class only"):
-        mean_softnet.fit(x, np.zeros(6, np.int64), groups[:6], 3, preset, 0, print)
+        mean_softnet.MODEL.fit(x, np.zeros(6, np.int64), groups[:6], 3, preset, 0, print)

@@ -18,6 +18,7 @@ from mer.models.flow_image import area_pool, area_weights, flow_image
 from mer.models.grouping import deal_groups
 from mer.models.registry import MODELS, model
 from mer.models.state import State, class_weights
+from mer.models.ststnet_network import Ststnet
 from mer.testing.models import check_model
 
 CENTRES = ((8, 8), (8, 20), (20, 14))
@@ -85,11 +86,7 @@ def test_settings_of_the_recipe_are_fields_of_every_preset(name):
         assert set(card.settings) <= set(type(preset).model_fields)
 
 
-# Their networks are still in the files of their cards.
-LATER = {"ststnet", "mean"}
-
-
-@pytest.mark.parametrize("name", sorted(set(MODELS) - LATER))
+@pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_card_is_read_without_the_libraries_that_train(name):
     code = f"import sys, {MODELS[name]}\nprint([m for m in ('torch', 'sklearn', 'cv2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -227,12 +224,12 @@ TINY = ststnet.PRESETS["clean"].model_copy(update={"epochs": 3})
 
 @pytest.mark.parametrize(("classes", "expected"), [(3, 1683), (5, 2485)])
 def test_ststnet_parameters_golden(classes, expected):
-    assert sum(p.numel() for p in ststnet.Network(classes).parameters()) == expected
+    assert sum(p.numel() for p in Ststnet(classes).parameters()) == expected
 
 
 def test_ststnet_is_three_parallel_streams():
     torch.manual_seed(0)
-    net = ststnet.Network(3).eval()
+    net = Ststnet(3).eval()
     conv, norm = net.streams[0], net.streams[2]
     with torch.no_grad():
         norm.running_mean.normal_()
@@ -267,10 +264,10 @@ def test_ststnet_leaves_the_callers_random_state_alone(data):
     x = np.stack([ststnet.features(clip, TINY) for clip in clips])
     torch.manual_seed(3)
     before, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    first = ststnet.fit(x, labels, groups, 3, TINY, 1, print)
+    first = ststnet.MODEL.fit(x, labels, groups, 3, TINY, 1, print)
     assert torch.equal(before, torch.random.get_rng_state()) and torch.get_num_threads() == threads
     assert not torch.are_deterministic_algorithms_enabled()
-    other = ststnet.fit(x, labels, groups, 3, TINY, 2, print)
+    other = ststnet.MODEL.fit(x, labels, groups, 3, TINY, 2, print)
     assert not np.array_equal(first.arrays["head.weight"], other.arrays["head.weight"])
 
 
@@ -279,25 +276,25 @@ def test_ststnet_divergence_and_device_are_clear(data):
     y, groups = np.arange(12) % 3, np.array([f"p{i}" for i in range(12)])
     wild = TINY.model_copy(update={"learning_rate": 1e30, "epochs": 20})
     with pytest.raises(ModelError, match=r"loss .* in epoch .* lower the learning rate"):
-        ststnet.fit(x, y, groups, 3, wild, 0, print)
+        ststnet.MODEL.fit(x, y, groups, 3, wild, 0, print)
     with pytest.raises(ConfigError, match="unknown device 'gpu0x'"):
-        ststnet.fit(x, y, groups, 3, TINY, 0, print, "gpu0x")
+        ststnet.MODEL.fit(x, y, groups, 3, TINY, 0, print, "gpu0x")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
 def test_ststnet_without_cuda():
     x = np.zeros((1, 3, 28, 28), np.float32)
     with pytest.raises(ConfigError, match="no CUDA device is available"):
-        ststnet.predict(State({}, {"n_classes": 3}), x, "cuda")
+        ststnet.MODEL.predict(State({}, {"n_classes": 3}), x, "cuda")
 
 
 def test_ststnet_foreign_arrays():
     x = np.zeros((1, 3, 28, 28), np.float32)
     with pytest.raises(ModelError, match=r"has no array 'streams\.0\.weight'"):
-        ststnet.predict(State({"a": np.zeros(1)}, {"n_classes": 3}), x)
-    arrays = {name: value.numpy() for name, value in ststnet.Network(4).state_dict().items()}
+        ststnet.MODEL.predict(State({"a": np.zeros(1)}, {"n_classes": 3}), x)
+    arrays = {name: value.numpy() for name, value in Ststnet(4).state_dict().items()}
     with pytest.raises(ModelError, match=r"head.weight has shape \(4, 400\); expected \(3, 400\)"):
-        ststnet.predict(State(arrays, {"n_classes": 3}), x)
+        ststnet.MODEL.predict(State(arrays, {"n_classes": 3}), x)
 
 
 def test_bad_flow_shape(tmp_path):

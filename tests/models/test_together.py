@@ -1,11 +1,14 @@
 """Several folds at once give each what it gets alone, and none sees what it holds out."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from mer.core.errors import ModelError
 from mer.models import mean_softnet, ststnet
+from mer.models.batch_layers import BatchNorm2d, Dropout, dropout_mask, padded
 from mer.models.together import Adam, Share
 
 MODELS = {"ststnet": (ststnet, 28), "mean": (mean_softnet, 42)}
@@ -79,6 +82,27 @@ def test_a_fold_of_one_class_is_refused(name):
     part = Share(np.arange(12), np.zeros(12, np.int64), 0)
     with pytest.raises(ModelError, match="one class only"):
         module.fit_together(x, [part], 3, small(module), quiet)
+
+
+def test_layers_are_those_of_torch_and_absent_clips_count_nowhere():
+    torch.manual_seed(0)
+    x, present = torch.randn(7, 3, 5, 6) + 1, torch.tensor([1.0, 1, 1, 1, 0, 0, 0])
+    ours, torchs = BatchNorm2d(3, momentum=0.2), torch.nn.BatchNorm2d(3, momentum=0.2)
+    with torch.no_grad():
+        for layer in (ours, torchs):
+            layer.weight.copy_(torch.tensor([1.0, -2, 0.5]))
+    assert torch.equal(ours(x), torchs(x)) and torch.equal(ours.running_var, torchs.running_var)
+    mask = dropout_mask((7, 3, 5, 6), 0.4, x.device)
+    with padded(present, [mask]):
+        made, dropped = ours(x), Dropout(0.4)(x)
+    assert torch.allclose(made[:4], torchs(x[:4]), atol=1e-6) and torch.equal(dropped, x * mask)
+    for (name, value), wanted in zip(ours.named_buffers(), torchs.buffers(), strict=True):
+        assert torch.allclose(value, wanted, atol=1e-6), name
+    before = copy.deepcopy(ours.state_dict())
+    with padded(torch.zeros(7), []):
+        ours(x)
+    assert all(torch.equal(value, before[name]) for name, value in ours.state_dict().items())
+    assert torch.equal(Dropout(0.4).eval()(x), x) and torch.equal(ours.eval()(x), ours(x))
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])

@@ -103,7 +103,7 @@ def test_together_is_alone_within_rounding(world, tmp_path):
         state, meta = load_checkpoint(job.out)
         alone(world, job, own, tmp_path / "alone.safetensors")
         expected, told = load_checkpoint(tmp_path / "alone.safetensors")
-        scores = [ststnet.predict(one, data.data.features) for one in (state, expected)]
+        scores = [ststnet.MODEL.predict(one, data.data.features) for one in (state, expected)]
         assert scores[0] == pytest.approx(scores[1], abs=1e-4)
         differing = {key for key in meta if meta[key] != told[key]}
         assert differing <= {"state"}

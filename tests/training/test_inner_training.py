@@ -92,7 +92,7 @@ def test_a_fold_is_trained_for_as_many_epochs_as_its_inner_subjects_chose(world,
     fold = world.folds()[1]
     train, _ = world.tables(fold)
     recipe = Recipe(epochs=4, batch_size=16, inner=Inner(folds=2, steps=2))
-    seen, fit_plainly = [], ststnet.fit
+    seen, fit_plainly = [], ststnet.MODEL.fit
 
     def watched(features, labels, groups, n_classes, preset, *rest):
         seen.append((preset.epochs, frozenset(groups.tolist())))

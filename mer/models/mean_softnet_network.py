@@ -6,21 +6,15 @@ MEAN spots, and recognises with a second head on the trunk that spotting trained
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mer.models.compiled_step import StepLoss, entropy
-from mer.models.conv_norm_pool import Batch, Second, Streams, Window, conv_norm_pool, conv_pool
+from mer.models.batch_layers import BatchNorm2d, Dropout
 from mer.models.loop import l2_penalty
 
-SIDE = 42
-WINDOW = Window(kernel=5, padding=2, pool=3)
-HEAD = Window(kernel=5, padding=2, pool=2)
 STREAM_L2 = 1e-3
 HEAD_L2 = 0.1
 
@@ -52,23 +46,20 @@ class SoftNet(nn.Module):
 class Trunk(nn.Module):
     """The three streams of MEAN (§5.2): convolution, ReLU, then batch normalisation, pooling and dropout.
 
-    (B, 3, 42, 42), or in training a batch of `mer.models.conv_norm_pool.Prepared` → (B, 14, 14, 14).
+    (B, 3, 42, 42) → (B, 14, 14, 14).
     """
 
     def __init__(self, dropout: float = 0.3) -> None:
         super().__init__()
-        sides = {"kernel_size": WINDOW.kernel, "padding": WINDOW.padding}
-        self.convs = nn.ModuleList(nn.Conv2d(1, filters, **sides) for filters in (3, 3, 8))  # type: ignore[arg-type]
-        self.norms = nn.ModuleList(nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01) for filters in (3, 3, 8))
-        self.dropout = dropout
+        self.convs = nn.ModuleList(nn.Conv2d(1, filters, 5, padding=2) for filters in (3, 3, 8))
+        self.norms = nn.ModuleList(BatchNorm2d(filters, eps=1e-3, momentum=0.01) for filters in (3, 3, 8))
+        self.relu, self.pool, self.dropout = nn.ReLU(), nn.MaxPool2d(3), Dropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, 14, 14, 14)."""
-        if not self.training:
-            layers = zip(x.split(1, dim=1), self.convs, self.norms, strict=True)
-            parts = [functional.max_pool2d(norm(conv(one).relu()), WINDOW.pool) for one, conv, norm in layers]
-            return torch.cat(parts, dim=1)
-        return conv_norm_pool(x, self.convs, self.norms, WINDOW, self.dropout)  # type: ignore[arg-type]
+        layers = enumerate(zip(self.convs, self.norms, strict=True))
+        parts = [self.pool(norm(self.relu(conv(x[:, i : i + 1])))) for i, (conv, norm) in layers]
+        return self.dropout(torch.cat(parts, dim=1))
 
 
 class Head(nn.Module):
@@ -77,14 +68,12 @@ class Head(nn.Module):
     def __init__(self, outputs: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.conv = nn.Conv2d(14, 8, 5, padding=2)
-        self.dropout = dropout
+        self.relu, self.pool, self.dropout = nn.ReLU(), nn.MaxPool2d(2), Dropout(dropout)
         self.out = nn.Linear(392, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, outputs)."""
-        if not self.training:
-            return self.out(functional.max_pool2d(self.conv(x).relu(), HEAD.pool).flatten(1))
-        return self.out(conv_pool(x, self.conv, HEAD, self.dropout).flatten(1))
+        return self.out(self.dropout(self.pool(self.relu(self.conv(x)))).flatten(1))
 
 
 class Spotting(nn.Module):
@@ -133,41 +122,8 @@ class Recognition(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (B, n_classes) logits of what `Trunk` takes."""
+        """Return (B, n_classes) logits."""
         return self.recog(self.trunk(x))
-
-    def compiled_loss(
-        self, labels: np.ndarray, factors: np.ndarray, stream_l2: float, head_l2: float
-    ) -> Callable[[Batch], StepLoss]:
-        """Return the loss of a training step of trunk and head on a CPU: `weighted_nll` and `penalty` without a graph.
-
-        Args:
-            labels: (N,) int64 of all clips of the `mer.models.conv_norm_pool.Prepared` that batches come from.
-            factors: (n_classes,) weights of the classes.
-            stream_l2, head_l2: see `penalty`.
-        """
-        trunk, head = self.trunk, self.recog
-        streams = Streams(list(trunk.convs), list(trunk.norms), WINDOW, trunk.dropout)  # type: ignore[arg-type]
-        second = Second(head.conv, HEAD, head.dropout)
-        parameters = [*streams.parameters, *head.conv.parameters(), *head.out.parameters()]
-
-        def compute(batch: Batch) -> StepLoss:
-            joined, to_streams = streams.forward(batch)
-            pooled, to_second = second.forward(joined)
-            weight, bias = (head.out.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
-            flat = pooled.reshape(len(batch), -1)
-            classes = labels[batch.clips]
-            loss, d_pooled, d_out, d_bias = entropy(flat, weight, bias, classes, factors[classes], len(batch))
-            d_joined, *d_second = to_second(d_pooled)
-            gradients = [*to_streams(d_joined), *d_second, d_out, d_bias]
-            rates = {**{2 * i: stream_l2 for i in range(len(streams.convs))}, len(streams.parameters): head_l2}
-            for i, rate in rates.items():
-                kernel = parameters[i].detach().numpy()
-                loss += rate * float(np.square(kernel).sum())
-                gradients[i] += 2 * rate * kernel
-            return StepLoss(loss, parameters, gradients)
-
-        return compute
 
 
 class Joint(nn.Module):
@@ -183,9 +139,9 @@ class Joint(nn.Module):
         return self.spot(shared)[:, 0], self.recog(shared)
 
 
-def spotting_loss(network: SoftNet | Spotting, x: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def spotting_loss(network: SoftNet | Spotting, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return the mean squared error against 0/1 targets (B,), and for MEAN the L2 penalty of its four convolutions."""
-    error = functional.mse_loss(network(x), targets)
+    error = functional.mse_loss(scores, targets)
     return error if isinstance(network, SoftNet) else error + penalty(network.trunk, network.spot)
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mer.models.planes import compiled
-from mer.models.surroundings import Optimiser
+from mer.models.compiled.jit import compiled
 
 BETAS = (0.9, 0.999)
 _KEPT = ("exp_avg", "exp_avg_sq")
@@ -69,30 +68,21 @@ class Adam:
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, flat in self._kept.items() if self._steps else ():
             for number, part in enumerate(self._parts(flat)):
-                own = state.setdefault(number, {"step": torch.tensor(float(self._steps))})
-                own[name] = torch.from_numpy(part.reshape(self._weights[number].shape).copy())
+                kept = state.setdefault(number, {"step": torch.tensor(float(self._steps))})
+                kept[name] = torch.from_numpy(part.reshape(self._weights[number].shape).copy())
         group = {**self.param_groups[0], "params": list(range(len(self._weights)))}
         return {"state": state, "param_groups": [group]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
         self.param_groups[0].update({**state_dict["param_groups"][0], "params": self._weights})
-        for number, own in state_dict["state"].items():
-            self._steps = int(own["step"])
+        for number, kept in state_dict["state"].items():
+            self._steps = int(kept["step"])
             for name, flat in self._kept.items():
-                self._parts(flat)[number][:] = own[name].numpy().ravel()
+                self._parts(flat)[number][:] = kept[name].numpy().ravel()
 
 
 def _slope(weight: torch.Tensor) -> np.ndarray:
     if weight.grad is None:
         raise ValueError(f"a weight of shape {tuple(weight.shape)} has no gradient")
     return weight.grad.numpy()
-
-
-def adam(
-    weights: Iterable[torch.Tensor], place: torch.device, lr: float, *, eps: float = 1e-8, weight_decay: float = 0.0
-) -> Optimiser:
-    """Return Adam for a small network: `Adam` on a CPU, torch's elsewhere."""
-    if place.type == "cpu":
-        return Adam(weights, lr, eps=eps, weight_decay=weight_decay)
-    return torch.optim.Adam(list(weights), lr=lr, eps=eps, weight_decay=weight_decay, fused=True)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from mer.models.adam import Adam, adam
+from mer.models.compiled.adam import Adam
 
 
 def weights():
@@ -13,9 +13,9 @@ def weights():
     return [torch.nn.Parameter(torch.randn(shape)) for shape in ((4, 3, 5, 5), (4,), (3, 64), (1,))]
 
 
-def give(own, step):
+def give(parameters, step):
     torch.manual_seed(step)
-    for weight in own:
+    for weight in parameters:
         weight.grad = torch.randn_like(weight) * 10.0 ** torch.randint(-6, 2, ()).item()
 
 
@@ -73,8 +73,3 @@ def test_a_weight_without_a_gradient_is_not_passed_over():
     own[1].grad = None
     with pytest.raises(ValueError, match=r"shape \(4,\) has no gradient"):
         Adam(own, 1e-3).step()
-
-
-def test_another_device_has_the_one_of_torch():
-    assert isinstance(adam(weights(), torch.device("cpu"), 1e-3), Adam)
-    assert isinstance(adam(weights(), torch.device("meta"), 1e-3), torch.optim.Adam)

@@ -266,7 +266,7 @@ def predict(
     out: Annotated[Path, typer.Option("--output", help="The table to write.")] = Path("predictions.csv"),
 ) -> None:
     """Name the expressions in new clips with a trained experiment: the mean of its models, one per fold and seed."""
-    from mer.training.command import run_predict
+    from mer.training.predict_new import run_predict
 
     run_predict(model, clips, out, lambda line: typer.echo(line, err=True))
 

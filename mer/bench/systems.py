@@ -138,7 +138,7 @@ def measure(model: str, preset: str, precision: str, count: int, epochs: int, de
 
     from mer.models.loop import watching
     from mer.models.surroundings import surrounded
-    from mer.training.session import Session
+    from mer.training.fit_session import Session
 
     module = load(MODELS, model, "bench")
     own = module.PRESETS[preset]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mer.models.surroundings import Part, Precision, Surroundings
 from mer.training import resume
-from mer.training.boards import Bar, Board
+from mer.training.progress import Bar, Board
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Session(Surroundings):
         board: curves of the training.
         bar: progress on a terminal.
         carried: state to start from instead of a file, and where the last state is left: how a training is made
-            longer without being repeated (`mer.training.inner`). Used only when `carries`.
+            longer without being repeated (`mer.training.epoch_choice`). Used only when `carries`.
     """
 
     precision: Precision = "float32"
@@ -56,7 +56,7 @@ class Session(Surroundings):
             snapshot = resume.read(self.file, self.digest, self._call, self.log)
         if snapshot is None or snapshot.done > part.epochs:
             return 0, float("nan")
-        resume.apply(part, snapshot)
+        resume.restore(part, snapshot)
         return snapshot.done, float(snapshot.values["loss"])
 
     def after(self, part: Part, done: int, loss: float) -> None:

@@ -1,0 +1,98 @@
+"""What every fold of a recognition experiment has in common, and what tells one fold from another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mer.core.params import Params
+from mer.core.registry import load
+from mer.models.registry import MODELS
+from mer.training.recipe import Recipe, check, settings
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run of an experiment.
+
+    Attributes:
+        model: name in `mer.models.registry.MODELS`.
+        preset: name of one of its presets.
+        recipe: overrides of the preset.
+        settings: the preset with the overrides in place.
+        classes: the fixed class set, in the order of the scores.
+        seed: of the run.
+        device: `cpu` or `cuda`.
+        origin: what `mer predict` needs to apply the model to a new clip (`mer.planning.keys.origin`).
+        keep_every: of how many epochs the weights of one are kept, for the diagnostic of `mer.training.oracle_epochs`.
+    """
+
+    model: str
+    preset: str
+    recipe: Recipe
+    settings: Params
+    classes: tuple[str, ...]
+    seed: int
+    device: str = "cpu"
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    keep_every: int = 1
+
+    @property
+    def module(self) -> ModuleType:
+        """The model."""
+        return load(MODELS, self.model, "model")
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """One fold to train, of any task.
+
+    Attributes:
+        fold: its name; with the seed it decides every random number.
+        held_out: groups that must not be in the table.
+        train_table: the training rows, written by the task.
+        out: the checkpoint, `.safetensors`.
+        resume: where the state is kept while training, so that a killed job goes on; None for nowhere.
+        board: folder of TensorBoard event files; None for none.
+    """
+
+    fold: str
+    held_out: tuple[str, ...]
+    train_table: Path
+    out: Path
+    resume: Path | None = None
+    board: Path | None = None
+
+    @property
+    def state_files(self) -> tuple[Path, ...]:
+        """What an interrupted job leaves: the state of its training, and the choice of epochs; none without `resume`."""
+        return (self.resume, self.resume.with_suffix(".inner.json")) if self.resume is not None else ()
+
+
+def checked(
+    model: str,
+    preset: str | None,
+    recipe: Recipe,
+    classes: Sequence[str],
+    seed: int,
+    where: str = "experiment",
+    **options: Any,
+) -> Experiment:
+    """Return an experiment after checking it; `options` are its other attributes.
+
+    Raises:
+        ConfigError: as `mer.training.recipe.check` and `settings`.
+    """
+    preset = check(model, preset, recipe, len(classes), where)
+    chosen = settings(load(MODELS, model, where).PRESETS[preset], recipe, where)
+    return Experiment(model, preset, recipe, chosen, tuple(classes), seed, **options)
+
+
+def from_block(block: Mapping[str, Any], seed: int, device: str) -> Experiment:
+    """Return the experiment that a job's parameters describe (`mer.planning.experiments`); raises as `checked`."""
+    recipe = Recipe.model_validate(block["train"])
+    options = {"device": device, "origin": block["origin"], "keep_every": block.get("keep_every", 1)}
+    return checked(block["model"], block["preset"], recipe, block["classes"], seed, **options)

@@ -12,15 +12,9 @@ from mer.core.errors import ConfigError
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.keys import as_text, preset
-from mer.planning.spotting import SpotPlan
+from mer.planning.recognition import PlannedRecognition
+from mer.planning.spotting import PlannedSpotting
 from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs, SpottingInputs, sources_of
-
-
-def prediction_files(catalog: Catalog, experiment: str, name: str = "predictions.csv") -> list[Path]:
-    """Return a file of every seed and fold of an experiment."""
-    base = catalog.config.results / "experiments" / experiment
-    seeds = catalog.config.experiments[experiment].seeds
-    return [base / f"seed{seed}" / fold.name / name for seed in seeds for fold in catalog.folds(experiment)]
 
 
 def report_inputs(catalog: Catalog, raw: Mapping[str, Any]) -> ReportInputs:
@@ -37,7 +31,7 @@ def report_inputs(catalog: Catalog, raw: Mapping[str, Any]) -> ReportInputs:
     experiments = {
         name: ExperimentInputs(
             metrics=config.results / "experiments" / name / "metrics.json",
-            predictions=prediction_files(catalog, name),
+            predictions=PlannedRecognition(catalog, name).files("predictions.csv"),
             model=block.model,
             preset=preset(catalog, name),
             view=block.view,
@@ -60,8 +54,8 @@ def report_inputs(catalog: Catalog, raw: Mapping[str, Any]) -> ReportInputs:
 
 
 def _spotting(catalog: Catalog, name: str) -> SpottingInputs:
-    plan = SpotPlan(catalog, name)
-    return SpottingInputs(plan.folder(), plan.block.seeds[0], [fold.name for fold in plan.folds()])
+    plan = PlannedSpotting(catalog, name)
+    return SpottingInputs(plan.folder, plan.block.seeds[0], [fold.name for fold in plan.folds])
 
 
 def read_configs(paths: Sequence[Path]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mer.metrics.spotting import match
 from mer.report.charts import WIDTH
 from mer.report.markup import Markup, counted, folded, join, table, tag
 from mer.spotting.curves import Curve, read_curves
-from mer.spotting.tables import Interval, read_table, require_rows
+from mer.spotting.interval_files import Interval, read_table, require_rows
 
 HEIGHT, LEFT = 96.0, 8.0
 POINTS = 700

@@ -15,7 +15,9 @@ from mer.core.errors import ClipError, DatasetError, ModelError
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
+from mer.planning.recognition import PlannedRecognition
 from mer.runner import StageSpec, run_subject
+from mer.training.experiment import FoldJob, from_block
 from mer.training.fit import fit_fold
 from mer.training.new_clips import estimate_apex, find_clips
 from mer.training.predict import predict_fold
@@ -74,23 +76,18 @@ class World:
         return self.root / "results" / "experiments" / experiment
 
     def train(self):
-        for name, block in self.catalog.config.experiments.items():
-            classes = self.catalog.selection(name).classes
-            for fold in self.catalog.folds(name)[:2]:
+        for name in self.catalog.config.experiments:
+            plan = PlannedRecognition(self.catalog, name)
+            experiment = from_block(json.loads(plan.fit_block()), 0, "cpu")
+            for fold in plan.folds[:2]:
                 base = self.folder(name) / "seed0" / fold.name
                 train, test = base / "train.csv", base / "test.csv"
                 write_table(train, fold.train)
                 write_table(test, fold.test)
-                fit_fold(
-                    block.model, None, block.train, train, self.catalog.input_containers(name, fold.train_sources),
-                    base / "model.safetensors", classes=classes, fold=fold.name, held_out=fold.held_out, seed=0,
-                    log=lambda line: None, origin=keys.origin(self.catalog, name),
-                )  # fmt: skip
-                predict_fold(
-                    base / "model.safetensors", test, self.catalog.input_containers(name, fold.test_sources),
-                    base / "predictions.csv", base / "excluded.csv", model=block.model, preset=None, fold=fold.name,
-                    seed=0, recipe=block.train,
-                )  # fmt: skip
+                job = FoldJob(fold.name, fold.held_out, train, base / "model.safetensors")
+                fit_fold(experiment, job, plan.containers(fold.train_sources), lambda line: None)
+                outs = (base / "predictions.csv", base / "excluded.csv")
+                predict_fold(experiment, fold.name, job.out, test, plan.containers(fold.test_sources), outs)
 
     def index(self, path, samples, events=("onset", "apex", "offset")):
         with path.open("w", newline="") as handle:

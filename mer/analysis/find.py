@@ -14,8 +14,8 @@ from mer.analysis.models import Models
 from mer.analysis.parts import CLIP, DOUBTS, Part
 from mer.core.container import Clip, Container
 from mer.core.errors import ClipError, MediaError
-from mer.spotting.recordings import blocks
 from mer.spotting.naming_head import Pairs
+from mer.spotting.recordings import blocks
 
 WEAK = 0.5  # quality below which an interval is called doubtful
 NEAR_CUT = 2  # frames by which the landmarks' filter carries a cut to either side

@@ -1,8 +1,8 @@
 """`mer bench training`: leave-one-subject-out training against a plain loop, one fold at a time.
 
 The peer (`mer.bench.training_peer`) trains one fold after the other in float32 with a `DataLoader`. Measured against it
-are the folds of `mer.training.many_folds` in processes of one thread, from train tables to checkpoints, the start of the
-processes included. Clips are noise with a faint pattern of their class, as large and as many as those of the
+are the folds of `mer.training.many_folds` in processes of one thread, from train tables to checkpoints, the start of
+the processes included. Clips are noise with a faint pattern of their class, as large and as many as those of the
 composite of CASME II, SAMM and SMIC; both sides have the same budget, batches and losses.
 """
 

@@ -28,9 +28,9 @@ from mer.spotting.evaluate import prediction_rows, read_lines, truth_rows
 from mer.spotting.experiment import SpottingExperiment, crops_of
 from mer.spotting.fit import fit_fold
 from mer.spotting.predict import predict_fold
+from mer.spotting.recording_tables import Video, videos, write_videos
 from mer.spotting.score_intervals import score
 from mer.spotting.settings import SpotRecipe
-from mer.spotting.recording_tables import Video, videos, write_videos
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
 from mer.training.experiment import FoldJob
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mer.core.csvfile import read_csv
 from mer.core.sample import Sample, read_index
 from mer.report.inputs import DatasetInputs
 from mer.report.markup import Markup, counted, folded, join, missing, table, tag
 from mer.report.pictures import label_of
-from mer.core.csvfile import read_csv
 
 EXCLUSION_COLUMNS = ("sample_id", "subject", "stage", "reason")
 PROBLEM_COLUMNS = ("rule", "severity", "file", "row", "message")

@@ -169,9 +169,11 @@ def _one(
 ) -> tuple[Curve, list[Spotted]]:
     score = spotter.curve(kind, spotter.scorers[kind].along(recording), recording.fps)
     decoded = spotter.spot(kind, score, len(recording.numbers), recording.distance)
-    numbers = recording.numbers
-    smoothed, start = smoothed_curve(spotter, kind, score, recording.distance)
-    curve = Curve(recording.video.sample_id, kind, numbers[start : start + len(smoothed)], smoothed, decoded.threshold)
+    smoothed, start = decoded.smoothed, recording.distance // 2
+    if spotter.protocol == "ref":
+        smoothed, start = window_mean(score, int(spotter.kinds[kind]["decoding"]["half"]))[: len(score)], 0
+    numbers = recording.numbers[start : start + len(smoothed)]
+    curve = Curve(recording.video.sample_id, kind, numbers, smoothed, decoded.threshold)
     intervals = _intervals(recording, kind, decoded)
     if spotter.classes:
         intervals = _named(spotter, kind, recording, decoded, intervals, crops)
@@ -191,15 +193,6 @@ def _intervals(recording: Recording, kind: str, decoded: Decoded) -> list[Spotte
     return rows
 
 
-def smoothed_curve(spotter: Spotter, kind: str, score: np.ndarray, distance: int) -> tuple[np.ndarray, int]:
-    """Return the curve that the threshold is compared with, and the frame index of its first value."""
-    told = spotter.kinds[kind]["decoding"]
-    if spotter.protocol == "fixed":
-        return window_mean(score, int(told["window"]), "present"), distance // 2
-    smoothed = window_mean(score, int(told["half"]))[: len(score)]
-    return smoothed, 0
-
-
 def _file_numbers(numbers: np.ndarray, indices: Sequence[int]) -> list[float]:
     """Return the file numbers of frame indices; beyond the ends, which `ref` allows, counted on by ones."""
     last = len(numbers) - 1
@@ -215,10 +208,11 @@ def _named(
     crops: Mapping[str, str | Path],
 ) -> list[Spotted]:
     pairs, namer = Pairs(spotter.parameters(kind)), spotter.namers[kind]
+    firsts, peaks = decoded.intervals[:, 0].tolist(), decoded.peaks.tolist()
     named = []
     with Container(crops[recording.video.source]) as box:
         clip = box.clip(recording.video.sample_id)
-        for interval, (first, _), peak in zip(intervals, decoded.intervals.tolist(), decoded.peaks.tolist(), strict=True):
+        for interval, first, peak in zip(intervals, firsts, peaks, strict=True):
             if spotter.protocol == "ref":
                 half = int(spotter.kinds[kind]["decoding"]["half"])
                 part = recording.features[max(0, peak - half) : max(1, peak)].astype(np.float32)

@@ -68,7 +68,7 @@ class FoldJob:
 
     @property
     def state_files(self) -> tuple[Path, ...]:
-        """What an interrupted job leaves: the state of its training, and the choice of epochs; none without `resume`."""
+        """What an interrupted job leaves: the state of its training, and the choice of epochs; none if not `resume`."""
         return (self.resume, self.resume.with_suffix(".inner.json")) if self.resume is not None else ()
 
 

@@ -32,7 +32,6 @@ def fit_fold(
     job: FoldJob,
     containers: Containers,
     log: Callable[[str], None] = print,
-    progress: bool = False,
     every: float = 60.0,
 ) -> None:
     """Train on the clips of the job's train table and write its checkpoint.
@@ -42,7 +41,6 @@ def fit_fold(
         job: the fold.
         containers: `{input: {source: path}}`; nothing else is opened.
         log: takes one line at a time.
-        progress: show a bar on standard error when that is a terminal.
         every: seconds between two writings of the job's resume file.
 
     Raises:
@@ -51,7 +49,7 @@ def fit_fold(
         ContainerError, StorageError: as their readers and writers.
     """
     rows = training_rows(job.train_table, job.held_out, experiment.classes)
-    train_fold(experiment, job, gather(rows, containers, experiment.module, experiment.settings), log, progress, every)
+    train_fold(experiment, job, gather(rows, containers, experiment.module, experiment.settings), log, every)
 
 
 def train_fold(
@@ -59,7 +57,6 @@ def train_fold(
     job: FoldJob,
     data: Gathered,
     log: Callable[[str], None],
-    progress: bool = False,
     every: float = 60.0,
 ) -> None:
     """Train on gathered clips, all of them training clips of the fold, and write the checkpoint; as `fit_fold`."""
@@ -72,7 +69,7 @@ def train_fold(
         # Only what is trained in epochs needs torch.
         from mer.training.fit_in_epochs import fit_in_epochs
 
-        state, extra = fit_in_epochs(trial, job, progress, every)
+        state, extra = fit_in_epochs(trial, job, every)
     else:
         state, extra = trial.fit(experiment.settings), {}
     write_fold(experiment, job, data, state, extra, log)

@@ -15,11 +15,11 @@ from mer.models.surroundings import surrounded
 from mer.training.epoch_choice import Choice, choose, splits
 from mer.training.experiment import FoldJob
 from mer.training.fit_session import Session
-from mer.training.progress import Bar, Board
+from mer.training.tensorboard import Board
 from mer.training.trial import Trial
 
 
-def fit_in_epochs(trial: Trial, job: FoldJob, progress: bool, every: float) -> tuple[State, dict[str, Any]]:
+def fit_in_epochs(trial: Trial, job: FoldJob, every: float) -> tuple[State, dict[str, Any]]:
     """Return the trained state, and for the checkpoint's metadata the precision and the choice of epochs."""
     recipe, settings = trial.experiment.recipe, trial.experiment.settings
     digest = trial.digest() if job.resume is not None else ""
@@ -31,7 +31,6 @@ def fit_in_epochs(trial: Trial, job: FoldJob, progress: bool, every: float) -> t
     session = _session(trial, file=job.resume, digest=digest, every=every)
     try:
         session.board = Board(job.board) if job.board is not None else None
-        session.bar = Bar() if progress else None
         with surrounded(session):
             state = trial.fit(settings)
     finally:

@@ -60,9 +60,7 @@ def fit_folds(
             train_fold(experiment, job, shared.part(number), log(job.fold), every=every)
 
 
-def fit_on_gpu(
-    experiment: Experiment, jobs: Sequence[FoldJob], shared: SharedClips, log: Callable[[str], Log]
-) -> None:
+def fit_on_gpu(experiment: Experiment, jobs: Sequence[FoldJob], shared: SharedClips, log: Callable[[str], Log]) -> None:
     """Train folds at once, as many as the memory of the device holds: half of them when it does not hold all."""
     import torch
 

@@ -2,8 +2,8 @@
 
 Many public codes score the held-out subject after every epoch and keep its best one (specs/peers.md §2.3,
 specs/dual-branch.md §6.2-6.4). To say what that rule is worth here, a job of its own trains a fold once more with the
-same seed and keeps the weights of some epochs (`mer.training.oracle_epochs`). They meet the held-out clips only in the predict
-job of the diagnostic, whose result no model sees and no score but this one reads.
+same seed and keeps the weights of some epochs (`mer.training.oracle_epochs`). They meet the held-out clips only in the
+predict job of the diagnostic, whose result no model sees and no score but this one reads.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from mer.core.atomic import write_json, write_text
 from mer.metrics import bootstrap, chance
 from mer.metrics.recognition import evaluate
 from mer.training import collapse, oracle_score
+from mer.training.fold_tables import read_table
 from mer.training.predictions import Predictions, read_predictions
 from mer.training.score_tables import confusion_csv, latex_table, per_subject_csv
-from mer.training.fold_tables import read_table
 
 Labels = Literal["true", "permuted"]
 Inputs = Mapping[str, Sequence[str | Path]]

@@ -3,11 +3,11 @@
 A task is a set of steps, each a function in a module of its own, so that a step's code digest covers what it runs and
 no more. The workflow makes its rules from the steps, and its scripts call the functions:
 
-    table(path, rows)                                         writes the rows of one part of a fold
-    experiment(block, seed, device)                           reads what the folds have in common from a job's parameters
-    fit(experiment, jobs, containers, workers=, log=)         writes the checkpoint of every `FoldJob`
+    table(path, rows)                                    writes the rows of one part of a fold
+    experiment(block, seed, device)                      what the folds have in common, from a job's parameters
+    fit(experiment, jobs, containers, workers=, log=)    writes the checkpoint of every `FoldJob`
     predict(experiment, fold, checkpoint, table, containers, outs, log=)    writes `outs` of the held-out rows
-    score(inputs, outs, **block)                              scores every fold and seed; returns lines for the log
+    score(inputs, outs, **block)                         scores every fold and seed; returns lines for the log
 
 Rows have `group` (the person), `source` (`<configured dataset>/<subject key>`) and `sample_id`, and so have the columns
 of their tables. `containers` is `{input: {source: path}}` of the rows' sources and of no other. `fit` refuses a table

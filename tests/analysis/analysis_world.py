@@ -11,8 +11,8 @@ from mer.models.state import State
 from mer.motion.grey import grey
 from mer.spotting.experiment import SpottingExperiment
 from mer.spotting.fit import fit_fold
-from mer.spotting.settings import SpotRecipe
 from mer.spotting.recording_tables import Event, Video, write_videos
+from mer.spotting.settings import SpotRecipe
 from mer.stages.align import dlib68
 from mer.stages.spot import clean
 from mer.training.checkpoint import load_checkpoint, save_checkpoint

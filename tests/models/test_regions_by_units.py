@@ -12,10 +12,10 @@ from mer.models import dual_branch_msmh as msmh
 from mer.models import dual_branch_regions as regions
 from mer.training.experiment import FoldJob, checked
 from mer.training.fit import fit_fold
+from mer.training.fold_tables import Row, read_table, write_table
 from mer.training.folds import make_folds, select
 from mer.training.recipe import Recipe
 from mer.training.score import score_experiment
-from mer.training.fold_tables import Row, read_table, write_table
 
 CLASSES = ("negative", "positive", "surprise")
 TINY = msmh.PRESETS["small"].model_copy(

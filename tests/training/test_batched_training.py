@@ -12,7 +12,7 @@ import torch
 from mer.core.errors import ConfigError, ModelError
 from mer.models import ststnet
 from mer.models.state import State
-from mer.training import many_folds, progress
+from mer.training import many_folds, tensorboard
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
 from mer.training.experiment import checked
 from mer.training.fit import COLLAPSED, fit_fold, write_fold
@@ -217,13 +217,13 @@ def test_curves_are_written_when_asked_and_change_nothing(world, tmp_path, monke
 
 
 def test_curves_are_off_unless_asked(monkeypatch):
-    monkeypatch.delenv(progress.SWITCH, raising=False)
-    assert progress.folder_beside("logs/fold.log") is None
-    monkeypatch.setenv(progress.SWITCH, "1")
-    assert progress.folder_beside("logs/fold.log") == Path("logs/fold.board")
-    monkeypatch.setenv(progress.SWITCH, "yes")
+    monkeypatch.delenv(tensorboard.SWITCH, raising=False)
+    assert tensorboard.folder_beside("logs/fold.log") is None
+    monkeypatch.setenv(tensorboard.SWITCH, "1")
+    assert tensorboard.folder_beside("logs/fold.log") == Path("logs/fold.board")
+    monkeypatch.setenv(tensorboard.SWITCH, "yes")
     with pytest.raises(ConfigError, match="MER_TENSORBOARD: is 'yes'; expected 1"):
-        progress.folder_beside("logs/fold.log")
+        tensorboard.folder_beside("logs/fold.log")
 
 
 def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path):

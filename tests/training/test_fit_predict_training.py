@@ -14,10 +14,10 @@ from mer.metrics.recognition import confusion, uf1
 from mer.training.checkpoint import load_checkpoint
 from mer.training.experiment import checked
 from mer.training.fit import fit_fold
+from mer.training.fold_tables import permute_labels, write_table
 from mer.training.folds import loso
 from mer.training.predict import predict_fold
 from mer.training.recipe import Recipe, check, settings
-from mer.training.fold_tables import permute_labels, write_table
 
 CLASSES = ("negative", "positive", "surprise")
 QUICK = {"svm_flow": Recipe(), "ststnet": Recipe(epochs=3)}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mer.core.errors import ConfigError, DatasetError, ModelError
 from mer.core.sample import Sample
-from mer.training.folds import holdout_database, kfold, loso, notes, select
 from mer.training.fold_tables import Row, permute_labels, read_table, write_table
+from mer.training.folds import holdout_database, kfold, loso, notes, select
 
 CLASSES = ("negative", "positive", "surprise")
 

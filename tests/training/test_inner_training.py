@@ -8,9 +8,9 @@ from mer.core.errors import ConfigError, ModelError
 from mer.models import ststnet
 from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint
+from mer.training.epoch_choice import choose, splits, tried
 from mer.training.experiment import checked
 from mer.training.fit import fit_fold
-from mer.training.epoch_choice import choose, splits, tried
 from mer.training.recipe import Inner, Recipe, check
 
 CLASSES = ("negative", "positive", "surprise")

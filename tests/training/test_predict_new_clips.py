@@ -19,10 +19,10 @@ from mer.planning.recognition import PlannedRecognition
 from mer.runner import StageSpec, run_subject
 from mer.training.experiment import FoldJob, from_block
 from mer.training.fit import fit_fold
+from mer.training.fold_tables import write_table
 from mer.training.new_clips import estimate_apex, find_clips
 from mer.training.predict import predict_fold
 from mer.training.predict_new import open_ensemble, predict_clips, run_predict, table
-from mer.training.fold_tables import write_table
 
 CONFIG = {
     "datasets": {

@@ -9,11 +9,11 @@ from mer.core.errors import DatasetError
 from mer.training.checkpoint import load_checkpoint
 from mer.training.experiment import FoldJob, checked
 from mer.training.fit import fit_fold
+from mer.training.fold_tables import write_table
 from mer.training.folds import make_folds
 from mer.training.predict import predict_fold
 from mer.training.recipe import Recipe
 from mer.training.score import score_experiment
-from mer.training.fold_tables import write_table
 
 CLASSES = ("negative", "positive", "surprise")
 FAMILIES = {

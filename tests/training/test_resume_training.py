@@ -19,8 +19,8 @@ from mer.training import resume
 from mer.training.checkpoint import load_checkpoint
 from mer.training.experiment import checked
 from mer.training.fit import fit_fold
-from mer.training.recipe import Recipe
 from mer.training.fit_session import Session
+from mer.training.recipe import Recipe
 
 CLASSES = ("negative", "positive", "surprise")
 RECIPE = Recipe(epochs=4, batch_size=16)

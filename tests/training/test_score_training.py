@@ -9,9 +9,9 @@ import pytest
 
 from mer.core.errors import ModelError
 from mer.training.compare import compare
+from mer.training.fold_tables import Row, write_table
 from mer.training.predictions import read_predictions
 from mer.training.score import score, score_experiment
-from mer.training.fold_tables import Row, write_table
 
 CLASSES = ("negative", "positive", "surprise")
 # The published log of specs/peers.md §3.1, rows = truth.

@@ -12,7 +12,7 @@ def main(snakemake):
     from mer.training.device import choose_device
     from mer.training.experiment import FoldJob
     from mer.training.fold_tables import sources
-    from mer.training.progress import folder_beside
+    from mer.training.tensorboard import folder_beside
     from mer.training.task import function
 
     with job(snakemake.log[0]) as say:

@@ -131,7 +131,8 @@ def peer(
 def ours(model: str, folds: int, epochs: int, count: int, workers: int, device: str = "cpu") -> dict[str, float]:
     """Train with `mer.training` from this process: in processes on a CPU, folds together on a GPU."""
     from mer.training.checkpoint import load_checkpoint
-    from mer.training.experiment import FoldJob, checked
+    from mer.training.experiment import checked
+    from mer.training.fold_job import FoldJob
     from mer.training.fold_processes import fit_in_processes
     from mer.training.fold_tables import Row, training_rows, write_table
     from mer.training.gather import Gathered

@@ -32,7 +32,7 @@ from mer.spotting.recording_tables import Video, videos, write_videos
 from mer.spotting.score_intervals import score
 from mer.spotting.settings import SpotRecipe
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
-from mer.training.experiment import FoldJob
+from mer.training.fold_job import FoldJob
 
 Log = Callable[[str], None]
 

@@ -17,7 +17,8 @@ from mer.core.container import file_digest
 from mer.models.registry import SETTINGS
 from mer.models.state import State
 from mer.training.checkpoint import fold_metadata, save_checkpoint
-from mer.training.experiment import Experiment, FoldJob
+from mer.training.experiment import Experiment
+from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import training_rows
 from mer.training.gather import Gathered, gather
 from mer.training.products import Containers

@@ -13,8 +13,8 @@ from mer.core.params import Params
 from mer.models.state import State
 from mer.models.surroundings import surrounded
 from mer.training.epoch_choice import Choice, choose, splits
-from mer.training.experiment import FoldJob
 from mer.training.fit_session import Session
+from mer.training.fold_job import FoldJob
 from mer.training.tensorboard import Board
 from mer.training.trial import Trial
 

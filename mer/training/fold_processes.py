@@ -23,8 +23,9 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.core.process import short_lived
-from mer.training.experiment import Experiment, FoldJob
+from mer.training.experiment import Experiment
 from mer.training.fit import train_fold
+from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import Row
 from mer.training.gather import Gathered, by_name, from_names
 from mer.training.shared_clips import SharedClips

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mer.core.errors import ModelError
-from mer.training.experiment import Experiment, FoldJob
+from mer.training.experiment import Experiment
 from mer.training.fit import train_fold, write_fold
+from mer.training.fold_job import FoldJob
 from mer.training.fold_processes import fit_in_processes
 from mer.training.gather import Gathered
 from mer.training.products import Containers

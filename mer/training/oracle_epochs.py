@@ -18,8 +18,9 @@ from mer.core.errors import ConfigError, ModelError
 from mer.models.registry import SETTINGS
 from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
-from mer.training.experiment import Experiment, FoldJob
+from mer.training.experiment import Experiment
 from mer.training.fit import fit_fold
+from mer.training.fold_job import FoldJob
 from mer.training.predict import head, held_out_clips
 from mer.training.prediction_columns import EPOCH_COLUMNS
 from mer.training.products import Containers

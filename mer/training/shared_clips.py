@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import ModelError
-from mer.training.experiment import Experiment, FoldJob
+from mer.training.experiment import Experiment
+from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import Row, training_rows
 from mer.training.gather import Gathered, gather, subset
 from mer.training.products import Containers

@@ -16,7 +16,7 @@ from mer.spotting.settings import SpotRecipe
 from mer.stages.align import dlib68
 from mer.stages.spot import clean
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
-from mer.training.experiment import FoldJob
+from mer.training.fold_job import FoldJob
 
 FPS = 30
 SIZE = 64

@@ -16,7 +16,7 @@ from mer.spotting.predict import predict_fold
 from mer.spotting.recording_tables import read_videos, write_videos
 from mer.spotting.recordings import Opened
 from mer.spotting.settings import SpotRecipe
-from mer.training.experiment import FoldJob
+from mer.training.fold_job import FoldJob
 
 RECIPE = SpotRecipe(epochs=6, learning_rate=3e-3, inner=2)
 FIXED = SpottingExperiment("mean", "fixed", RECIPE)

@@ -8,7 +8,7 @@ import pytest
 
 from mer.core.container import ContainerWriter
 from mer.core.sample import Sample, subject_key
-from mer.training.experiment import FoldJob
+from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import write_table
 from mer.training.folds import Selection, loso, select
 

@@ -17,8 +17,9 @@ from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.recognition import PlannedRecognition
 from mer.runner import StageSpec, run_subject
-from mer.training.experiment import FoldJob, from_block
+from mer.training.experiment import from_block
 from mer.training.fit import fit_fold
+from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import write_table
 from mer.training.new_clips import estimate_apex, find_clips
 from mer.training.predict import predict_fold

@@ -7,8 +7,9 @@ import pytest
 
 from mer.core.errors import DatasetError
 from mer.training.checkpoint import load_checkpoint
-from mer.training.experiment import FoldJob, checked
+from mer.training.experiment import checked
 from mer.training.fit import fit_fold
+from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import write_table
 from mer.training.folds import make_folds
 from mer.training.predict import predict_fold

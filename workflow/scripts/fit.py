@@ -10,7 +10,7 @@ def main(snakemake):
     from mer.planning.config import parse
     from mer.planning.experiments import TASKS, planned
     from mer.training.device import choose_device
-    from mer.training.experiment import FoldJob
+    from mer.training.fold_job import FoldJob
     from mer.training.fold_tables import sources
     from mer.training.tensorboard import folder_beside
     from mer.training.task import function

@@ -140,9 +140,16 @@ def predict_fold(
         ModelError: the checkpoint is of another run, saw a person of the table, or features made with other parameters.
     """
     spotter = Spotter(checkpoint, experiment.device)
-    wanted = {"model": f"spotting {experiment.model}", "preset": experiment.protocol, "fold": fold}
-    wanted |= {"seed": experiment.seed, "settings": experiment.recipe.model_dump(), "classes": list(experiment.classes)}
-    require_trained_as(spotter.meta, wanted, checkpoint)
+    require_trained_as(
+        spotter.meta,
+        checkpoint,
+        model=f"spotting {experiment.model}",
+        preset=experiment.protocol,
+        fold=fold,
+        seed=experiment.seed,
+        settings=experiment.recipe.model_dump(),
+        classes=list(experiment.classes),
+    )
     videos = read_videos(test_table)
     require_unseen((video.group for video in videos), spotter.meta, checkpoint, test_table)
     lines: list[str] = []

@@ -98,7 +98,7 @@ def read_videos(path: str | Path) -> list[Video]:
     """
     videos: dict[tuple[str, str], Video] = {}
     for row in read_csv(path, COLUMNS, remedy="run the split step"):
-        video = Video(*(row[name] for name in HEAD))
+        video = Video(**{name: row[name] for name in HEAD})  # type: ignore[arg-type]
         video = videos.setdefault(video.key, video)
         try:
             if row["kind"]:

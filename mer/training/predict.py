@@ -71,10 +71,16 @@ def held_out_clips(
     containers: Containers,
 ) -> Gathered:
     """Check that a checkpoint is the one wanted and has not seen the table's persons; read the clips."""
-    wanted = {"model": experiment.model, "preset": experiment.preset, "fold": fold, "seed": experiment.seed}
-    # Through JSON, as the checkpoint's: a tuple comes back as a list.
-    wanted["settings"] = experiment.settings.model_dump(mode="json")
-    require_trained_as(meta, wanted, checkpoint)
+    require_trained_as(
+        meta,
+        checkpoint,
+        model=experiment.model,
+        preset=experiment.preset,
+        fold=fold,
+        seed=experiment.seed,
+        # Through JSON, as the checkpoint's: a tuple comes back as a list.
+        settings=experiment.settings.model_dump(mode="json"),
+    )
     rows = read_table(test_table)
     require_unseen((row.group for row in rows), meta, checkpoint, test_table)
     data = gather(rows, containers, experiment.module, experiment.settings, allow_empty=True)

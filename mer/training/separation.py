@@ -50,7 +50,7 @@ def require_unseen(groups: Iterable[str], meta: Mapping[str, Any], checkpoint: s
         raise ModelError(checkpoint, f"was trained on {seen[0]}, a subject of {table}", "held-out subjects only")
 
 
-def require_trained_as(meta: Mapping[str, Any], wanted: Mapping[str, Any], checkpoint: str | Path) -> None:
+def require_trained_as(meta: Mapping[str, Any], checkpoint: str | Path, **wanted: Any) -> None:
     """Refuse a checkpoint whose metadata have other values than `wanted`, as JSON holds them; raises `ModelError`."""
     for key, value in wanted.items():
         if meta[key] != value:

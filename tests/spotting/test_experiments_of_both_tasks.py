@@ -86,7 +86,7 @@ def test_crops_are_read_only_where_the_network_names(plans):
 
 def test_a_checkpoint_of_another_run_is_one_line():
     with pytest.raises(ModelError, match=r"m: trained with seed 0; expected seed 1; run the fit step again"):
-        require_trained_as({"model": "a", "seed": 0}, {"model": "a", "seed": 1}, "m")
+        require_trained_as({"model": "a", "seed": 0}, "m", model="a", seed=1)
 
 
 @pytest.mark.parametrize(

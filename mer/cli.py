@@ -246,7 +246,7 @@ def score_spotting(
 ) -> None:
     """Score anyone's spotted intervals: TP, FP, FN, F1, AP, recognition of what was spotted, STRS."""
     from mer.core.registry import lookup
-    from mer.spotting.command import run_score
+    from mer.spotting.score_files import run_score
 
     lookup({"one-to-one": "", "greedy": ""}, matching, "--matching")
     typer.echo(run_score(truth, prediction, classes, matching, fps, as_json, megc))
@@ -259,7 +259,7 @@ def predict(
     out: Annotated[Path, typer.Option("--output", help="The table to write.")] = Path("predictions.csv"),
 ) -> None:
     """Name the expressions in new clips with a trained experiment: the mean of its models, one per fold and seed."""
-    from mer.training.command import run_predict
+    from mer.training.predict_new import run_predict
 
     run_predict(model, clips, out, lambda line: typer.echo(line, err=True))
 

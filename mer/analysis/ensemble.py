@@ -20,7 +20,7 @@ from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError, ModelError
 from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_mean, decode_softnet, window_mean
 from mer.spotting.predict import Spotter
-from mer.spotting.truth import read_videos
+from mer.spotting.recording_tables import read_videos
 from mer.weights.locate import locate
 
 BUNDLED = "spotter_small"

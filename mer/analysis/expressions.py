@@ -13,8 +13,8 @@ from mer.analysis.ensemble import Ensemble
 from mer.analysis.parts import DOUBTS
 from mer.analysis.track import Track
 from mer.core.errors import ClipError, MediaError
-from mer.spotting.data import blocks
-from mer.spotting.naming import Pairs
+from mer.spotting.naming_head import Pairs
+from mer.spotting.recordings import blocks
 
 WEAK = 0.5  # quality below which an interval is called doubtful
 NEAR_CUT = 2  # frames by which the landmarks' filter carries a cut to either side

@@ -128,7 +128,7 @@ def measure(name: str, preset: str, precision: str, count: int, epochs: int, dev
 
     from mer.models.loop import watching
     from mer.models.surroundings import surrounded
-    from mer.training.session import Session
+    from mer.training.fit_session import Session
 
     card = model(name, "bench")
     whole = card.presets[preset].model_dump()["epochs"]

@@ -1,8 +1,8 @@
 """`mer bench training`: leave-one-subject-out training against a plain loop, one fold at a time.
 
 The peer (`mer.bench.training_peer`) trains one fold after the other in float32 with a `DataLoader`. Measured against it
-are the folds of `mer.training.batched` in processes of one thread, from train tables to checkpoints, the start of the
-processes included. Clips are noise with a faint pattern of their class, as large and as many as those of the
+are the folds of `mer.training.many_folds` in processes of one thread, from train tables to checkpoints, the start of
+the processes included. Clips are noise with a faint pattern of their class, as large and as many as those of the
 composite of CASME II, SAMM and SMIC; both sides have the same budget, batches and losses.
 """
 
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,8 @@ def run_training_bench(
     for name, task, options in methods:
         given = {"model": model, "folds": folds, "epochs": epochs, "count": count, "workers": workers, **options}
         given["device"] = device
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            made.append(pool.apply(task, kwds=given))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            made.append(pool.submit(task, **given).result())
         log(f"{name}: {made[-1]['wall']:.1f} s, {made[-1]['cpu']:.1f} CPU-s")
     single, best = made[0]["cpu"], min(one["wall"] for one in made[:-1])
     return [
@@ -128,13 +129,15 @@ def peer(
 
 def ours(model: str, folds: int, epochs: int, count: int, workers: int, device: str = "cpu") -> dict[str, float]:
     """Train with `mer.training` from this process: in processes on a CPU, folds together on a GPU."""
-    from mer.training.batched import Shared, fit_on_gpu
     from mer.training.checkpoint import load_checkpoint
-    from mer.training.fit import FoldJob, plan, training_rows
+    from mer.training.experiment import checked
+    from mer.training.fold_job import FoldJob
+    from mer.training.fold_processes import fit_in_processes
+    from mer.training.fold_tables import Row, training_rows, write_table
     from mer.training.gather import Gathered
+    from mer.training.many_folds import fit_on_gpu
     from mer.training.recipe import Recipe
-    from mer.training.tables import Row, write_table
-    from mer.training.workers import fit_in_processes
+    from mer.training.shared_clips import SharedClips
 
     images, labels, groups = clips(model, count)
     rows = [
@@ -149,10 +152,10 @@ def ours(model: str, folds: int, epochs: int, count: int, workers: int, device: 
             write_table(own / "train.csv", [row for row in rows if row.group != person])
             jobs.append(FoldJob(own.name, (person,), own / "train.csv", own / "model.safetensors"))
         recipe = Recipe(epochs=epochs)
-        common = plan(model, PRESET, recipe, CLASSES, 0, device, "bench")
+        common = checked(model, PRESET, recipe, CLASSES, 0, device=device)
         begun = time.perf_counter(), _cpu()
-        tables = tuple(tuple(training_rows(job, CLASSES)) for job in jobs)
-        shared = Shared(Gathered(rows, images, []), tables)
+        tables = tuple(tuple(training_rows(job.train_table, job.held_out, CLASSES)) for job in jobs)
+        shared = SharedClips(Gathered(rows, images, []), tables)
         if device == "cuda":
             fit_on_gpu(common, jobs, shared, lambda fold: _quiet)
         else:

@@ -112,7 +112,7 @@ def reproducible(seed: int, device: str) -> Iterator[torch.device]:
 def watching(watcher: Watcher) -> Iterator[None]:
     """Call `watcher(epoch, epochs, network)` after every epoch trained in the block; it must change nothing.
 
-    The diagnostic of `mer.training.oracle` keeps weights in it. Training itself neither knows nor depends on it.
+    The diagnostic of `mer.training.oracle_epochs` keeps weights in it. Training itself neither knows nor depends on it.
     """
     token = _WATCHER.set(watcher)
     try:

@@ -48,7 +48,7 @@ class Part:
 
 
 class Surroundings:
-    """Defaults; `mer.training.session` overrides them.
+    """Defaults; `mer.training.fit_session` overrides them.
 
     Attributes:
         precision: what the training may compute in (`mer.models.precision`).

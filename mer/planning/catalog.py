@@ -7,7 +7,6 @@ imported here, because every Snakemake process runs it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -164,22 +163,3 @@ class Catalog:
             seed, oracle = self.config.seed, block.train.regions == "annotation"
             self._folds[experiment] = make_folds(rows, block.protocol, block.folds, block.labels, seed, oracle)
         return self._folds[experiment]
-
-    def fold(self, experiment: str, name: str) -> Fold:
-        """Return one fold by its name."""
-        return next(fold for fold in self.folds(experiment) if fold.name == name)
-
-    def fold_products(self, experiment: str, fold: str, held_out: bool) -> list[Path]:
-        """Return the containers of the held-out subjects of a fold, or of all the others."""
-        chosen = self.fold(experiment, fold)
-        sources = chosen.test_sources if held_out else chosen.train_sources
-        paths = self.input_containers(experiment, sources)
-        return [path for products in paths.values() for path in products.values()]
-
-    def input_containers(self, experiment: str, sources: Sequence[str]) -> dict[str, dict[str, Path]]:
-        """Return `{input name: {"dataset/subject": container}}` of an experiment for the given sources."""
-        pairs = [(source, *source.split("/", 1)) for source in sources]
-        return {
-            name: {source: self.product(dataset, product, subject) for source, dataset, subject in pairs}
-            for name, product in self.config.experiments[experiment].inputs.items()
-        }

@@ -21,7 +21,7 @@ from mer.core.registry import load, nearest
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import reader
 from mer.models.registry import model
-from mer.planning.spotting_checks import check_spotting, check_units
+from mer.planning.spotting_checks import Named, check_spotting, check_units
 from mer.simulate.params import SimulateParams
 from mer.spotting.settings import SpottingBlock
 from mer.stages.registry import METHODS, STAGES
@@ -198,9 +198,11 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
     config = Config(
         top.results, top.seed, top.datasets, variants, top.experiments, top.spotting, top.bootstrap, top.report
     )
-    check_units(config, where)
+    stages = {key: variant.stage for key, variant in variants.items()}
+    named = Named(top.datasets, stages, top.experiments, config.unit)
+    check_units(named, where)
     for name, spotting in top.spotting.items():
-        check_spotting(name, spotting, config, where)
+        check_spotting(name, spotting, named, where)
     return config
 
 

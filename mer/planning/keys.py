@@ -1,28 +1,26 @@
 """What each rule depends on besides its input files, as canonical JSON text and code digests.
 
 A rule's parameters hold exactly its own block of the configuration: changing one thing re-runs what depends on it and
-nothing else (design §4).
+nothing else (docs/architecture.md, What runs again).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mer.core.container import file_digest
 from mer.core.sample import dumps_index
 from mer.datasets.registry import READERS
-from mer.models.registry import MODELS, model
+from mer.models.registry import model
 from mer.planning.catalog import Catalog
 from mer.planning.config import Variant
 from mer.provenance import PACKAGE, code_digest
 from mer.runner import stage_digest
 from mer.simulate.names import LAYOUTS
-from mer.training.folds import Fold
-from mer.weights.locate import describe, used
+from mer.weights.locate import used
 
 
 def as_text(value: Mapping[str, object] | Sequence[object]) -> str:
@@ -88,19 +86,6 @@ def stage_code(variant: Variant) -> str:
     return with_files(code, *weights) if weights else code
 
 
-def split_block(catalog: Catalog, experiment: str) -> str:
-    """Return what the fold tables of an experiment depend on."""
-    block = catalog.config.experiments[experiment]
-    kept = {name: getattr(block, name) for name in ("data", "view", "protocol", "labels")}
-    names = [fold.name for fold in catalog.folds(experiment)]
-    drawn = {"folds": block.folds} if block.protocol == "kfold" else {}
-    if block.protocol == "kfold" or block.labels == "permuted":
-        drawn["seed"] = catalog.config.seed
-    if block.train.regions == "annotation":
-        drawn["oracle"] = 1
-    return as_text({**kept, **drawn, "names": names})
-
-
 def preset(catalog: Catalog, experiment: str) -> str:
     """Return the preset of an experiment: the model's first when none is named."""
     block = catalog.config.experiments[experiment]
@@ -124,83 +109,10 @@ def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
     return {"chains": chains, "view": block.view, "labels": block.labels, "simulated": simulated, "data": block.data}
 
 
-def fit_block(catalog: Catalog, experiment: str) -> str:
-    """Return what a fit depends on besides its inputs."""
-    block = catalog.config.experiments[experiment]
-    recipe = block.train.model_dump(mode="json", exclude_none=True)
-    classes = list(catalog.selection(experiment).classes)
-    named = {"model": block.model, "preset": preset(catalog, experiment), "train": recipe, "classes": classes}
-    if block.train.trunk is not None:
-        named["trunk"] = describe(block.train.trunk)
-    return as_text({**named, "origin": origin(catalog, experiment)})
-
-
-def model_code(catalog: Catalog, experiment: str) -> str:
-    """Return the digest of an experiment's model and of the code that trains and applies it."""
-    return code_digest("mer.training.fit", "mer.training.predict", MODELS[catalog.config.experiments[experiment].model])
-
-
-def epochs_block(catalog: Catalog, experiment: str) -> str:
-    """Return what the oracle-epoch diagnostic's fit depends on besides its inputs."""
-    every = catalog.config.experiments[experiment].diagnose.oracle_epoch
-    return as_text({"fit": fit_block(catalog, experiment), "every": every})
-
-
-def epochs_code(catalog: Catalog, experiment: str) -> str:
-    """Return the digest of an experiment's model and of the code that runs the oracle-epoch diagnostic."""
-    module = MODELS[catalog.config.experiments[experiment].model]
-    return code_digest("mer.training.epochs", "mer.training.predict", module)
-
-
-def fit_code(catalog: Catalog, experiment: str) -> str:
-    """Return the digest of an experiment's model and of the code that trains one fold or several."""
-    return script("fit", code_digest("mer.training.batched", MODELS[catalog.config.experiments[experiment].model]))
-
-
-def one_by_one(catalog: Catalog) -> str:
-    """Return the pattern of the experiments whose folds are trained in a job each; one that nothing matches if none."""
-    names = [name for name, block in catalog.config.experiments.items() if block.folds_per_job == 1]
-    return "|".join(re.escape(name) for name in names) or "(?!)"
-
-
-def fold_batches(catalog: Catalog) -> list[tuple[str, int, list[Fold]]]:
-    """Return experiment, number and folds of every job that trains several folds."""
-    batches = []
-    for name, block in catalog.config.experiments.items():
-        folds, size = catalog.folds(name), block.folds_per_job
-        starts = range(0, len(folds), size) if size > 1 else ()
-        batches += [(name, start // size, folds[start : start + size]) for start in starts]
-    return batches
-
-
-def batch_products(catalog: Catalog, experiment: str, folds: Sequence[Fold]) -> list[Path]:
-    """Return the containers of every training subject of some folds."""
-    paths = {path for fold in folds for path in catalog.fold_products(experiment, fold.name, held_out=False)}
-    return sorted(paths)
-
-
-def fit_threads(catalog: Catalog, experiment: str, folds: int) -> int:
-    """Return how many cores a job of several folds asks for: one for each fold, or one beside a GPU."""
-    return 1 if gpu(catalog, experiment) else folds
-
-
 def gpu(catalog: Catalog, experiment: str) -> int:
     """Return how many GPUs a fit job asks for: none for a small model or preset, so that such jobs run side by side."""
     card = model(catalog.config.experiments[experiment].model, experiment)
     return int(preset(catalog, experiment) in card.gpu)
-
-
-def score_block(catalog: Catalog, experiment: str) -> str:
-    """Return what a score depends on besides the predictions."""
-    block = catalog.config.experiments[experiment]
-    values = {
-        "classes": list(catalog.selection(experiment).classes),
-        "labels": block.labels,
-        "simulated": all(catalog.config.datasets[name].simulate is not None for name in block.data),
-        "bootstrap": catalog.config.bootstrap,
-        "seed": catalog.config.seed,
-    }
-    return as_text(values)
 
 
 def report_code() -> str:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mer.planning.catalog import Catalog
 from mer.planning.config import Config
 from mer.planning.keys import as_text, preset
-from mer.planning.spotting import SpotPlan
+from mer.planning.recognition import PlannedRecognition
+from mer.planning.spotting import PlannedSpotting
 from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs, SpottingInputs
-
-
-def prediction_files(catalog: Catalog, experiment: str, name: str = "predictions.csv") -> list[Path]:
-    """Return a file of every seed and fold of an experiment."""
-    base = catalog.config.results / "experiments" / experiment
-    seeds = catalog.config.experiments[experiment].seeds
-    return [base / f"seed{seed}" / fold.name / name for seed in seeds for fold in catalog.folds(experiment)]
 
 
 def report_inputs(catalog: Catalog, configuration: Mapping[str, Any]) -> ReportInputs:
@@ -62,7 +55,7 @@ def _experiment(catalog: Catalog, name: str) -> ExperimentInputs:
     }
     return ExperimentInputs(
         metrics=catalog.config.results / "experiments" / name / "metrics.json",
-        predictions=prediction_files(catalog, name),
+        predictions=PlannedRecognition(catalog, name).files("predictions.csv"),
         model=block.model,
         preset=preset(catalog, name),
         view=block.view,
@@ -74,5 +67,5 @@ def _experiment(catalog: Catalog, name: str) -> ExperimentInputs:
 
 
 def _spotting(catalog: Catalog, name: str) -> SpottingInputs:
-    plan = SpotPlan(catalog, name)
-    return SpottingInputs(plan.folder(), plan.block.seeds[0], [fold.name for fold in plan.folds()])
+    plan = PlannedSpotting(catalog, name)
+    return SpottingInputs(plan.folder, plan.block.seeds[0], [fold.name for fold in plan.folds])

@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 from mer.core.errors import ConfigError
 from mer.core.registry import nearest
 from mer.datasets.labels import VIEWS
 from mer.spotting.settings import SpottingBlock
 
-if TYPE_CHECKING:
-    from mer.planning.config import Config
+
+class Experiment(Protocol):
+    """What is looked at of the block of a recognition experiment."""
+
+    @property
+    def protocol(self) -> str:
+        """What is held out."""
+
+    @property
+    def data(self) -> list[str]:
+        """Its datasets."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The product of each of its inputs."""
 
 
-def check_units(config: Config, where: str) -> None:
+@dataclass(frozen=True)
+class Named:
+    """What a configuration names: datasets, the stage of every product, experiments, and what a product's clips are."""
+
+    datasets: Collection[str]
+    stages: Mapping[str, str]
+    experiments: Mapping[str, Experiment]
+    unit: Callable[[str], str]
+
+
+def check_units(named: Named, where: str) -> None:
     """Refuse a recognition experiment whose input is made from whole recordings; raises `ConfigError`."""
-    for name, experiment in config.experiments.items():
+    for name, experiment in named.experiments.items():
         for key, product in experiment.inputs.items():
-            if config.unit(product) == "recordings":
+            if named.unit(product) == "recordings":
                 path = f"{where}: experiments.{name}.inputs.{key}"
                 raise ConfigError(path, f"{product} holds whole recordings", "single expressions", "see align.clips")
 
 
-def check_spotting(name: str, block: SpottingBlock, config: Config, where: str) -> None:
+def check_spotting(name: str, block: SpottingBlock, named: Named, where: str) -> None:
     """Refuse a spotting experiment that cannot run.
 
     Raises:
@@ -31,37 +56,34 @@ def check_spotting(name: str, block: SpottingBlock, config: Config, where: str) 
     """
     path = f"{where}: spotting.{name}"
     for dataset in block.data:
-        if dataset not in config.datasets:
-            remedy = nearest(dataset, config.datasets)
+        if dataset not in named.datasets:
+            remedy = nearest(dataset, named.datasets)
             raise ConfigError(f"{path}.data", f"no dataset {dataset!r}", "a dataset", remedy)
     for kind, product in block.features.items():
-        if product not in config.variants:
-            remedy = nearest(product, config.variants)
-            raise ConfigError(f"{path}.features.{kind}", f"no product {product!r}", "spot/<variant>", remedy)
-        if config.variants[product].stage != "spot":
-            raise ConfigError(f"{path}.features.{kind}", f"{product} holds no spotting features", "spot/<variant>")
-        if config.unit(product) != "recordings":
+        key = f"{path}.features.{kind}"
+        if product not in named.stages:
+            raise ConfigError(key, f"no product {product!r}", "spot/<variant>", nearest(product, named.stages))
+        if named.stages[product] != "spot":
+            raise ConfigError(key, f"{product} holds no spotting features", "spot/<variant>")
+        if named.unit(product) != "recordings":
             found = f"{product} is made from single expressions"
-            raise ConfigError(
-                f"{path}.features.{kind}", found, "whole recordings", "set clips: recordings in its align"
-            )
+            raise ConfigError(key, found, "whole recordings", "set clips: recordings in its align")
     if block.view not in VIEWS:
         raise ConfigError(f"{path}.view", f"unknown view {block.view!r}", "a label view", nearest(block.view, VIEWS))
     if block.recognise == "own" and block.model == "softnet":
         raise ConfigError(f"{path}.recognise", "SOFTNet has no second head", "none or an experiment", "set it")
     if block.recognise not in ("own", "none"):
-        _check_second(f"{path}.recognise", block, config)
+        _check_naming(f"{path}.recognise", block, named.experiments)
 
 
-def _check_second(path: str, block: SpottingBlock, config: Config) -> None:
-    known = ["own", "none", *config.experiments]
-    if block.recognise not in config.experiments:
-        raise ConfigError(path, f"no experiment {block.recognise!r}", "own, none or an experiment",
-                          nearest(block.recognise, known))  # fmt: skip
-    second = config.experiments[block.recognise]
-    if second.protocol != "loso":
-        raise ConfigError(path, f"{block.recognise} has the protocol {second.protocol}", "loso", "so that its models "
-                          "did not see the person")  # fmt: skip
-    lacking = sorted(set(block.data) - set(second.data))
+def _check_naming(path: str, block: SpottingBlock, experiments: Mapping[str, Experiment]) -> None:
+    name = block.recognise
+    if name not in experiments:
+        remedy = nearest(name, ["own", "none", *experiments])
+        raise ConfigError(path, f"no experiment {name!r}", "own, none or an experiment", remedy)
+    if experiments[name].protocol != "loso":
+        found = f"{name} has the protocol {experiments[name].protocol}"
+        raise ConfigError(path, found, "loso", "so that its models did not see the person")
+    lacking = sorted(set(block.data) - set(experiments[name].data))
     if lacking:
-        raise ConfigError(path, f"{block.recognise} is not trained on {lacking[0]}", "an experiment on the same data")
+        raise ConfigError(path, f"{name} is not trained on {lacking[0]}", "an experiment on the same data")

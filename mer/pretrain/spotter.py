@@ -23,19 +23,22 @@ from mer.datasets.registry import reader
 from mer.runner import StageSpec, run_subject
 from mer.simulate.params import SimulateParams
 from mer.simulate.registry import layout
-from mer.spotting.collect import prediction_rows, read_lines, truth_rows
-from mer.spotting.fit import Spec, fit_fold
+from mer.spotting.evaluate import prediction_rows, read_lines, truth_rows
+from mer.spotting.experiment import SpottingExperiment, crops_of
+from mer.spotting.fit import fit_fold
 from mer.spotting.predict import predict_fold
-from mer.spotting.score import score
+from mer.spotting.recording_tables import Video, videos, write_videos
+from mer.spotting.score_intervals import score
 from mer.spotting.settings import SpotRecipe
-from mer.spotting.truth import Video, videos, write_videos
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
+from mer.training.fold_job import FoldJob
 
 Log = Callable[[str], None]
 
 FPS = 30.0
 VIEW = "emotion_3"
 KINDS = ("micro",)
+FOLD = "spotter"
 _SMALL = {"width": 320, "height": 240, "talk": 0.25, "turn": 0.2, "blink": 0.4}
 _DENSE = {**_SMALL, "subjects": 2, "clips": 24, "seconds": 9.0}
 #: Simulated databases by name: the parameters of each, and which of its people take part.
@@ -109,21 +112,28 @@ def fit(people: Sequence[Person], held_out: Sequence[str], out: Path, seed: int,
     """Train on some people and write the checkpoint `out`; its tables lie beside it."""
     table = out.with_suffix(".train.csv")
     write_videos(table, [video for person in people for video in person.videos])
-    classes = classes_for(VIEW, {"casme_sq"})
+    job = FoldJob(FOLD, tuple(held_out), table, out)
+    fit_fold(experiment(seed, recipe), job, containers(people), log)
+
+
+def experiment(seed: int, recipe: SpotRecipe) -> SpottingExperiment:
+    """Return what is trained."""
+    return SpottingExperiment("mean", "fixed", recipe, tuple(classes_for(VIEW, {"casme_sq"})), seed=seed)
+
+
+def containers(people: Sequence[Person]) -> dict[str, dict[str, Path]]:
+    """Return the features and the crops of people, as a fit reads them."""
     features = {kind: {p.source: p.features for p in people} for kind in KINDS}
-    aligned = {kind: {p.source: p.aligned for p in people} for kind in KINDS}
-    spec = Spec("mean", "fixed", recipe, tuple(classes))
-    fit_fold(spec, table, features, aligned, out, fold="spotter", held_out=held_out, seed=seed, log=log)
+    return features | {crops_of(kind): {p.source: p.aligned for p in people} for kind in KINDS}
 
 
-def score_held_out(model: Path, people: Sequence[Person], log: Log) -> dict[str, Any]:
+def score_held_out(model: Path, people: Sequence[Person], seed: int, recipe: SpotRecipe, log: Log) -> dict[str, Any]:
     """Return what a model spots in the recordings of people whom it never saw, against their truth."""
     table, out = model.with_suffix(".test.csv"), model.with_suffix(".jsonl")
     every = [video for person in people for video in person.videos]
     write_videos(table, every)
-    features = {kind: {p.source: p.features for p in people} for kind in KINDS}
-    aligned = {kind: {p.source: p.aligned for p in people} for kind in KINDS}
-    predict_fold(model, table, features, aligned, out, out.with_suffix(".npz"), out.with_suffix(".excluded"), log=log)
+    outs = (out, out.with_suffix(".npz"), out.with_suffix(".excluded"))
+    predict_fold(experiment(seed, recipe), FOLD, model, table, containers(people), outs, log)
     found = prediction_rows(read_lines([out]))
     truth = truth_rows(every, KINDS)
     return {
@@ -159,7 +169,7 @@ def run(out: Path, work: Path, seed: int, recipe: SpotRecipe = RECIPE, log: Log 
     outside = [person for person in people if person.key in HELD_OUT]
     partial = work / "partial.safetensors"
     fit(inside, [person.videos[0].group for person in outside], partial, seed, recipe, log)
-    scores = score_held_out(partial, outside, log)
+    scores = score_held_out(partial, outside, seed, recipe, log)
     write_json(work / "scores.json", scores)
     log(json.dumps({name: scores[name] for name in ("tp", "fp", "fn", "f1_spotting", "f1_analysis", "by_type")}))
     whole = work / "whole.safetensors"

@@ -14,7 +14,7 @@ from mer.metrics.spotting import match
 from mer.report.charts import WIDTH, Chart, Scale, score_scale
 from mer.report.inputs import SpottingInputs
 from mer.spotting.curves import Curve, read_curves
-from mer.spotting.tables import Interval, read_table, require_rows
+from mer.spotting.interval_files import Interval, read_table, require_rows
 
 HEIGHT, LEFT = 96.0, 8.0
 SCORES = ("f1_spotting", "ap_50_95", "f1_analysis", "uf1", "strs")

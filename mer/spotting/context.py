@@ -97,7 +97,7 @@ def fit(x: np.ndarray, y: np.ndarray, steps: int, seed: int) -> State:
         optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3, weight_decay=3e-3)
         network.train()
         for _ in range(steps):
-            batch = np.concatenate([rng.choice(own, count) for own, count in zip(places, BATCH, strict=True)])
+            batch = np.concatenate([rng.choice(place, count) for place, count in zip(places, BATCH, strict=True)])
             logits = network(data[batch])
             value = functional.binary_cross_entropy_with_logits(logits, wanted[batch].expand_as(logits))
             optimiser.zero_grad(set_to_none=True)
@@ -124,8 +124,8 @@ class Context:
         """Return the mean probability (P,) float64 of the traces (P, 7) of one recording."""
         with torch.no_grad():
             logits = self.network(_scaled(contexts(traces, fps, kind), self.mean, self.spread))
-        found: np.ndarray = torch.sigmoid(logits.double()).mean(dim=0).numpy()
-        return found
+        probability: np.ndarray = torch.sigmoid(logits.double()).mean(dim=0).numpy()
+        return probability
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ def held_out_curves(
     """
     curves: dict[int, Any] = {}
     for part in sorted(set(parts)):
-        inside = [one for one, own in zip(recordings, parts, strict=True) if own != part]
+        inside = [one for one, its_part in zip(recordings, parts, strict=True) if its_part != part]
         context = Context(fit_traced(inside, kind, steps, derive_seed(seed, "part", part)))
-        for k, (one, own) in enumerate(zip(recordings, parts, strict=True)):
-            if own == part:
+        for k, (one, its_part) in enumerate(zip(recordings, parts, strict=True)):
+            if its_part == part:
                 curves[k] = context.along(one.traces, one.fps, kind)
     return [curves[k] for k in range(len(recordings))]

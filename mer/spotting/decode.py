@@ -16,7 +16,7 @@ P = 0.55
 
 @dataclass(frozen=True)
 class Decoded:
-    """What decoding found in one video.
+    """What decoding gives for one video.
 
     Args:
         smoothed: (N,) float64 window means; `threshold` is on their scale.
@@ -157,8 +157,8 @@ def _peaks(smoothed: np.ndarray, threshold: float, distance: int, ends: bool = F
     # A maximum at the very first or last position is no peak to find_peaks; with `ends` a step down beside it makes
     # it one.
     floor = [smoothed.min() - 1.0] if ends else []
-    found = find_peaks(np.concatenate([floor, smoothed, floor]), height=threshold, distance=max(1, distance))[0]
-    return np.asarray(found - len(floor), np.int64)
+    peaks = find_peaks(np.concatenate([floor, smoothed, floor]), height=threshold, distance=max(1, distance))[0]
+    return np.asarray(peaks - len(floor), np.int64)
 
 
 def _intervals(smoothed: np.ndarray, threshold: float, peaks: np.ndarray, half: int) -> Decoded:

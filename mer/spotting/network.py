@@ -10,13 +10,14 @@ import torch
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.models import loop
+from mer.models.grouping import deal_groups
 from mer.models.mean_softnet_network import SoftNet, Spotting, spotting_loss
 from mer.models.state import State
 from mer.models.step import training
 from mer.spotting.context import energies
-from mer.spotting.data import Recording, at, blocks
+from mer.spotting.experiment import SpottingExperiment
 from mer.spotting.labels import balance_mean, balance_softnet, centred_labels, half_length, pseudo_labels
-from mer.spotting.settings import SpotRecipe
+from mer.spotting.recordings import Recording, at, blocks
 
 Log = Callable[[str], None]
 
@@ -32,20 +33,19 @@ def half_of(recordings: Sequence[Recording], kind: str) -> int:
     Raises:
         ModelError: there is none.
     """
-    found = [recording.intervals(kind)[:, [0, 2]] for recording in recordings]
-    spans = np.concatenate([np.zeros((0, 2), np.int64), *found])
+    spans = np.concatenate([np.zeros((0, 2), np.int64), *(one.intervals(kind)[:, [0, 2]] for one in recordings)])
     if not len(spans):
         raise ModelError("training part", f"no {kind}-expression", "at least one", "choose another protocol or kind")
     return half_length(spans)
 
 
-def targets(recording: Recording, kind: str, model: str, protocol: str, half: int) -> np.ndarray:
+def targets(recording: Recording, kind: str, experiment: SpottingExperiment, half: int) -> np.ndarray:
     """Return the 0/1 target (P,) float32 of every position of a recording."""
-    if protocol == "fixed":
+    if experiment.protocol == "fixed":
         return fixed_targets(recording, kind)
     spans = recording.intervals(kind)[:, [0, 2]]
-    window = half if model == "mean" else recording.distance
-    return pseudo_labels(recording.positions, spans, window, late=model == "softnet")
+    softnet = experiment.model == "softnet"
+    return pseudo_labels(recording.positions, spans, recording.distance if softnet else half, late=softnet)
 
 
 def fixed_targets(recording: Recording, kind: str) -> np.ndarray:
@@ -54,28 +54,28 @@ def fixed_targets(recording: Recording, kind: str) -> np.ndarray:
 
 
 def gather(
-    recordings: Sequence[Recording], kind: str, model: str, protocol: str, recipe: SpotRecipe, seed: int
+    recordings: Sequence[Recording], kind: str, experiment: SpottingExperiment, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the balanced training positions: features (N, 3, 42, 42) float32 and targets (N,) float32.
 
     Raises:
         ModelError: no position is part of an expression.
     """
-    half = half_of(recordings, kind)
-    labels = [targets(recording, kind, model, protocol, half) for recording in recordings]
+    half, recipe = half_of(recordings, kind), experiment.recipe
+    labels = [targets(recording, kind, experiment, half) for recording in recordings]
     joined = np.concatenate(labels)
     if not joined.any():
         raise ModelError("training part", f"no position within a {kind}-expression", "at least one")
     rng = np.random.default_rng(derive_seed(seed, "balance"))
-    kept = balance_softnet(joined, rng) if model == "softnet" else balance_mean(joined, rng, recipe.ratio)
+    kept = balance_softnet(joined, rng) if experiment.model == "softnet" else balance_mean(joined, rng, recipe.ratio)
     if len(kept) > recipe.most:
         kept = np.sort(rng.choice(kept, recipe.most, replace=False))
     first = np.concatenate([[0], np.cumsum([len(part) for part in labels])])
     parts = []
     for k, recording in enumerate(recordings):
-        own = kept[(kept >= first[k]) & (kept < first[k + 1])] - first[k]
-        if len(own):
-            parts.append(at(recording.features, own))
+        positions = kept[(kept >= first[k]) & (kept < first[k + 1])] - first[k]
+        if len(positions):
+            parts.append(at(recording.features, positions))
     return np.concatenate(parts), joined[kept]
 
 
@@ -87,23 +87,19 @@ def scale_of(x: np.ndarray, protocol: str) -> np.ndarray:
     return np.where(root > 0, root, 1.0).astype(np.float32)
 
 
-def train(
-    x: np.ndarray, y: np.ndarray, model: str, protocol: str, recipe: SpotRecipe, seed: int, log: Log, device: str
-) -> State:
+def train(x: np.ndarray, y: np.ndarray, experiment: SpottingExperiment, seed: int, log: Log) -> State:
     """Train the network and return its state: weights and `scale`.
 
     Args:
         x: (N, 3, 42, 42) float32 features as stored.
         y: (N,) float32 targets.
-        model: `mean` or `softnet`.
-        protocol: `fixed` or `ref`.
-        recipe: budget and step size.
+        experiment: network, protocol, budget and device.
         seed: decides weights and batches.
         log: takes one line at a time.
-        device: `cpu` or `cuda`.
     """
+    model, protocol, recipe = experiment.model, experiment.protocol, experiment.recipe
     scale = scale_of(x, protocol)
-    with loop.reproducible(derive_seed(seed, "spotting"), device) as place:
+    with loop.reproducible(derive_seed(seed, "spotting"), experiment.device) as place:
         network = build(model).to(place)
         data = torch.from_numpy(x / scale[:, None, None]).to(place)
         wanted = torch.from_numpy(y).to(place)
@@ -132,8 +128,7 @@ class Scorer:
         self.network = build(str(state.meta["model"])).to(device).eval()
         self.scale = state.array("scale", (3,)).astype(np.float32)[:, None, None]
         self.device = device
-        own = State({k: v for k, v in state.arrays.items() if k != "scale"}, state.meta)
-        loop.restore(self.network, own)
+        loop.restore(self.network, State({k: v for k, v in state.arrays.items() if k != "scale"}, state.meta))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return (N,) float64 scores of features (N, 3, 42, 42)."""
@@ -154,8 +149,6 @@ def parts_of(
     recordings: Sequence[Recording], count: int, seed: int
 ) -> Iterator[tuple[list[Recording], list[Recording]]]:
     """Yield (train, held out) for inner parts of whole persons, about `count` of them, each person held out once."""
-    from mer.models.grouping import deal_groups
-
     groups = [recording.video.group for recording in recordings]
     count = min(count, len(set(groups)))
     dealt = deal_groups(groups, count, derive_seed(seed, "inner"))

@@ -17,18 +17,20 @@ from mer.models.state import State
 from mer.spotting.calibrate import Scored, decode
 from mer.spotting.context import Context
 from mer.spotting.curves import Curve, write_curves
-from mer.spotting.data import Opened, Recording
 from mer.spotting.decode import Decoded, decode_mean, decode_softnet, window_mean
-from mer.spotting.fit import Containers, decoding_of
-from mer.spotting.naming import Namer, Pairs, name_majority, name_pair
+from mer.spotting.experiment import SpottingExperiment, crops_of
+from mer.spotting.fit import decoding_of
+from mer.spotting.naming_head import Namer, Pairs, name_majority, name_pair
 from mer.spotting.network import Log, Scorer
-from mer.spotting.tables import Interval
-from mer.spotting.truth import Video, read_videos
+from mer.spotting.recording_tables import Video, read_videos
+from mer.spotting.recordings import Opened, Recording
 from mer.training.checkpoint import load_checkpoint
+from mer.training.products import Containers
+from mer.training.separation import require_same_products, require_trained_as, require_unseen
 
 
 @dataclass(frozen=True)
-class Found:
+class Spotted:
     """One spotted interval, in file numbers; `scores` are class probabilities by name, None if unnamed."""
 
     video: Video
@@ -41,12 +43,13 @@ class Found:
     emotion: str = ""
     scores: Mapping[str, float] | None = None
 
-    def row(self) -> Interval:
-        """Return it as a row of the STRS columns."""
-        return Interval(
-            self.video.subject, self.video.sample_id, self.onset, self.offset, self.emotion or "others", self.kind,
-            self.confidence,
-        )  # fmt: skip
+    def line(self) -> str:
+        """Return it as one line of JSON."""
+        video = {name: getattr(self.video, name) for name in ("sample_id", "dataset", "subject", "group")}
+        values = {name: getattr(self, name) for name in ("kind", "onset", "apex", "offset", "emotion")}
+        numbers = {"confidence": round(self.confidence, 6), "quality": round(self.quality, 4)}
+        scores = {name: round(value, 6) for name, value in (self.scores or {}).items()}
+        return json.dumps({**video, **values, **numbers, "scores": scores}, ensure_ascii=False)
 
 
 class Spotter:
@@ -102,105 +105,99 @@ class Spotter:
             return decode(Scored(score, np.zeros((0, 2), int), length, distance), decoding_of(told))
         half, p = int(told["decoding"]["half"]), float(told["decoding"]["p"])
         if told["state"]["model"] == "softnet":
-            found = decode_softnet(score, half, p)
-            return Decoded(found.smoothed, found.threshold, found.peaks + half, found.intervals + half, found.heights)
+            trimmed = decode_softnet(score, half, p)
+            return replace(trimmed, peaks=trimmed.peaks + half, intervals=trimmed.intervals + half)
         return decode_mean(score, half, p)
 
 
 def _part(state: State, prefix: str, meta: Mapping[str, Any]) -> State:
-    own = {name.removeprefix(prefix): value for name, value in state.arrays.items() if name.startswith(prefix)}
-    return State(own, dict(meta))
+    named = {name.removeprefix(prefix): value for name, value in state.arrays.items() if name.startswith(prefix)}
+    return State(named, dict(meta))
 
 
 def predict_fold(
+    experiment: SpottingExperiment,
+    fold: str,
     checkpoint: str | Path,
     test_table: str | Path,
-    features: Mapping[str, Containers],
-    aligned: Mapping[str, Containers],
-    out: str | Path,
-    curves: str | Path,
-    excluded: str | Path,
-    *,
-    device: str = "cpu",
+    containers: Containers,
+    outs: Sequence[str | Path],
     log: Log = print,
 ) -> None:
     """Write what one fold spots: intervals (JSON lines), score curves (npz) and recordings left out (JSON lines).
 
     Args:
-        checkpoint: of the fold.
+        experiment: what the checkpoint must have been trained as.
+        fold: that it must have been trained for.
+        checkpoint: written by `mer.spotting.fit.fit_fold`.
         test_table: held-out recordings; their annotations are not used, but to tell which recordings `ref` evaluates.
-        features: `{kind: {source: container}}`.
-        aligned: crops that the features were made from; used when the checkpoint names intervals.
-        out: one JSON object per interval.
-        curves: smoothed scores by recording and kind.
-        excluded: one JSON object per recording without a result.
-        device: `cpu` or `cuda`.
+        containers: as for the fit, of the held-out persons.
+        outs: one JSON object per interval; smoothed scores by recording and kind; one object per recording without a
+            result.
         log: takes one line at a time.
 
     Raises:
-        ModelError: the checkpoint saw a person of the table, or features made with other parameters.
+        ModelError: the checkpoint is of another run, saw a person of the table, or features made with other parameters.
     """
-    spotter = Spotter(checkpoint, device)
+    spotter = Spotter(checkpoint, experiment.device)
+    require_trained_as(
+        spotter.meta,
+        checkpoint,
+        model=f"spotting {experiment.model}",
+        preset=experiment.protocol,
+        fold=fold,
+        seed=experiment.seed,
+        settings=experiment.recipe.model_dump(),
+        classes=list(experiment.classes),
+    )
     videos = read_videos(test_table)
-    seen = sorted({video.group for video in videos} & set(spotter.meta["train_groups"]))
-    if seen:
-        raise ModelError(checkpoint, f"was trained on {seen[0]}, a subject of {test_table}", "held-out subjects only")
+    require_unseen((video.group for video in videos), spotter.meta, checkpoint, test_table)
     lines: list[str] = []
     lost: list[str] = []
-    found_curves: list[Curve] = []
+    curves: list[Curve] = []
     for kind in sorted(spotter.kinds):
         # The published evaluation knows which recordings hold an expression (D1).
-        wanted = [video for video in videos if spotter.protocol == "fixed" or video.of_kind(kind)]
-        with Opened(wanted, features[kind]) as opened:
-            _same(opened, spotter, kind)
+        judged = [video for video in videos if spotter.protocol == "fixed" or video.of_kind(kind)]
+        with Opened(judged, kind, containers) as opened:
+            require_same_products({kind: opened.made}, spotter.meta["inputs"], "run the spot stage again")
             lost += [json.dumps({"video": v.sample_id, "kind": kind, "reason": why}) for v, why in opened.excluded]
             for recording in opened.recordings:
-                curve, intervals = _one(spotter, kind, recording, aligned.get(kind, {}))
-                found_curves.append(curve)
-                lines += [as_line(found) for found in intervals]
+                curve, intervals = _one(spotter, kind, recording, containers.get(crops_of(kind), {}))
+                curves.append(curve)
+                lines += [interval.line() for interval in intervals]
                 log(f"{recording.video.sample_id} {kind}: {len(intervals)} intervals")
-    write_text(out, "".join(f"{line}\n" for line in lines))
-    write_text(excluded, "".join(f"{line}\n" for line in lost))
-    write_curves(curves, found_curves)
+    write_text(outs[0], "".join(f"{line}\n" for line in lines))
+    write_text(outs[2], "".join(f"{line}\n" for line in lost))
+    write_curves(outs[1], curves)
 
 
-def _same(opened: Opened, spotter: Spotter, kind: str) -> None:
-    if opened.parameters is not None and opened.parameters != spotter.parameters(kind):
-        found = f"parameters {opened.parameters} differ from those of the training part"
-        raise ModelError(f"features of {kind}", found, f"{spotter.parameters(kind)}", "run the spot stage again")
-
-
-def _one(spotter: Spotter, kind: str, recording: Recording, aligned: Containers) -> tuple[Curve, list[Found]]:
+def _one(
+    spotter: Spotter, kind: str, recording: Recording, crops: Mapping[str, str | Path]
+) -> tuple[Curve, list[Spotted]]:
     score = spotter.curve(kind, spotter.scorers[kind].along(recording), recording.fps)
-    found = spotter.spot(kind, score, len(recording.numbers), recording.distance)
-    numbers = recording.numbers
-    smoothed, start = smoothed_curve(spotter, kind, score, recording.distance)
-    curve = Curve(recording.video.sample_id, kind, numbers[start : start + len(smoothed)], smoothed, found.threshold)
-    intervals = _intervals(recording, kind, found)
+    decoded = spotter.spot(kind, score, len(recording.numbers), recording.distance)
+    smoothed, start = decoded.smoothed, recording.distance // 2
+    if spotter.protocol == "ref":
+        smoothed, start = window_mean(score, int(spotter.kinds[kind]["decoding"]["half"]))[: len(score)], 0
+    numbers = recording.numbers[start : start + len(smoothed)]
+    curve = Curve(recording.video.sample_id, kind, numbers, smoothed, decoded.threshold)
+    intervals = _intervals(recording, kind, decoded)
     if spotter.classes:
-        intervals = _named(spotter, kind, recording, found, intervals, aligned)
+        intervals = _named(spotter, kind, recording, decoded, intervals, crops)
     if spotter.protocol == "ref" and not intervals:
         # The published decoder answers [0, 0] where it finds nothing (D9).
-        intervals = [Found(recording.video, kind, 0, 0, 0, 0.0, 1.0)]
+        intervals = [Spotted(recording.video, kind, 0, 0, 0, 0.0, 1.0)]
     return curve, intervals
 
 
-def _intervals(recording: Recording, kind: str, found: Decoded) -> list[Found]:
+def _intervals(recording: Recording, kind: str, decoded: Decoded) -> list[Spotted]:
     rows = []
-    for (first, last), peak, height in zip(found.intervals.tolist(), found.peaks.tolist(), found.heights, strict=True):
+    spans, peaks = decoded.intervals.tolist(), decoded.peaks.tolist()
+    for (first, last), peak, height in zip(spans, peaks, decoded.heights, strict=True):
         onset, apex, offset = (int(number) for number in _file_numbers(recording.numbers, [first, peak, last]))
         quality = float(recording.quality[max(0, first) : max(1, last + 1)].min(initial=1.0))
-        rows.append(Found(recording.video, kind, onset, apex, offset, float(height), quality))
+        rows.append(Spotted(recording.video, kind, onset, apex, offset, float(height), quality))
     return rows
-
-
-def smoothed_curve(spotter: Spotter, kind: str, score: np.ndarray, distance: int) -> tuple[np.ndarray, int]:
-    """Return the curve that the threshold is compared with, and the frame index of its first value."""
-    told = spotter.kinds[kind]["decoding"]
-    if spotter.protocol == "fixed":
-        return window_mean(score, int(told["window"]), "present"), distance // 2
-    smoothed = window_mean(score, int(told["half"]))[: len(score)]
-    return smoothed, 0
 
 
 def _file_numbers(numbers: np.ndarray, indices: Sequence[int]) -> list[float]:
@@ -210,13 +207,19 @@ def _file_numbers(numbers: np.ndarray, indices: Sequence[int]) -> list[float]:
 
 
 def _named(
-    spotter: Spotter, kind: str, recording: Recording, found: Decoded, intervals: list[Found], aligned: Containers
-) -> list[Found]:
+    spotter: Spotter,
+    kind: str,
+    recording: Recording,
+    decoded: Decoded,
+    intervals: list[Spotted],
+    crops: Mapping[str, str | Path],
+) -> list[Spotted]:
     pairs, namer = Pairs(spotter.parameters(kind)), spotter.namers[kind]
+    firsts, peaks = decoded.intervals[:, 0].tolist(), decoded.peaks.tolist()
     named = []
-    with Container(aligned[recording.video.source]) as box:
+    with Container(crops[recording.video.source]) as box:
         clip = box.clip(recording.video.sample_id)
-        for interval, (first, _), peak in zip(intervals, found.intervals.tolist(), found.peaks.tolist(), strict=True):
+        for interval, first, peak in zip(intervals, firsts, peaks, strict=True):
             if spotter.protocol == "ref":
                 half = int(spotter.kinds[kind]["decoding"]["half"])
                 part = recording.features[max(0, peak - half) : max(1, peak)].astype(np.float32)
@@ -230,12 +233,3 @@ def _named(
             scores = dict(zip(spotter.classes, map(float, probabilities), strict=True))
             named.append(replace(interval, emotion=max(scores, key=lambda name: scores[name]), scores=scores))
     return named
-
-
-def as_line(found: Found) -> str:
-    """Return an interval as one line of JSON."""
-    video = {name: getattr(found.video, name) for name in ("sample_id", "dataset", "subject", "group")}
-    values = {name: getattr(found, name) for name in ("kind", "onset", "apex", "offset", "emotion")}
-    numbers = {"confidence": round(found.confidence, 6), "quality": round(found.quality, 4)}
-    scores = {name: round(value, 6) for name, value in (found.scores or {}).items()}
-    return json.dumps({**video, **values, **numbers, "scores": scores}, ensure_ascii=False)

@@ -6,6 +6,7 @@ Nothing is unpickled. The file is read whole, so that a truncated or foreign fil
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from safetensors.numpy import save
 from mer.core.atomic import atomic_path
 from mer.core.errors import ModelError
 from mer.models.state import State
+from mer.training.fold_job import FoldJob
+from mer.training.separation import TableRow
 
 KEY = "mer"
 FORMAT = 1
@@ -38,6 +41,26 @@ def save_checkpoint(path: str | Path, state: State, metadata: dict[str, Any]) ->
         temporary.write_bytes(save(arrays, metadata={KEY: text}))
 
 
+def fold_metadata(job: FoldJob, rows: Iterable[TableRow], classes: Iterable[str], seed: int) -> dict[str, Any]:
+    """Return what the checkpoint of a fold says of it, whatever the task."""
+    return {
+        "classes": list(classes),
+        "seed": seed,
+        "fold": job.fold,
+        "held_out": sorted(job.held_out),
+        "train_groups": sorted({row.group for row in rows}),
+    }
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """Return the metadata of a checkpoint without reading its arrays.
+
+    Raises:
+        ModelError: the file is missing or not a checkpoint of mer.
+    """
+    return _read(path, with_arrays=False)[1]
+
+
 def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
     """Read what `save_checkpoint` wrote.
 
@@ -46,17 +69,23 @@ def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
     """
     if not Path(path).is_file():
         raise ModelError(path, "checkpoint not found", remedy="run the fit step")
-    try:
-        with safe_open(str(path), framework="numpy") as handle:
-            header = handle.metadata() or {}
-            # keys() is the only listing that safetensors offers; the handle itself is not iterable.
-            arrays = {name: handle.get_tensor(name) for name in list(handle.keys())}
-        metadata = json.loads(header[KEY])
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(path, "not a checkpoint of mer", "a file written by the fit step", "train again") from error
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+    arrays, metadata = _read(path, with_arrays=True)
+    if metadata.get("format") != FORMAT:
         raise ModelError(path, "a checkpoint of another format", f"format {FORMAT}", "train again")
     lacking = [name for name in FIELDS if name not in metadata]
     if lacking:
         raise ModelError(path, f"its metadata lacks {', '.join(lacking)}", ", ".join(FIELDS), "train again")
     return State(arrays, metadata["state"]), metadata
+
+
+def _read(path: str | Path, with_arrays: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    try:
+        with safe_open(str(path), framework="numpy") as handle:
+            metadata = json.loads((handle.metadata() or {})[KEY])
+            # keys() is the only listing that safetensors offers; the handle itself is not iterable.
+            arrays = {name: handle.get_tensor(name) for name in list(handle.keys())} if with_arrays else {}
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(path, "not a checkpoint of mer", "a file written by the fit step", "train again") from error
+    if not isinstance(metadata, dict):
+        raise ModelError(path, "not a checkpoint of mer", "a file written by the fit step", "train again")
+    return arrays, metadata

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-def choose(gpus: int, log: Callable[[str], None]) -> str:
+def choose_device(gpus: int, log: Callable[[str], None]) -> str:
     """Return `cuda` when the job has a GPU and PyTorch can use one, `cpu` otherwise; the log says which and why."""
     if not gpus:
         log("device: cpu (the job asked for no GPU)")

@@ -10,13 +10,17 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from mer.core.errors import ConfigError, DatasetError
 from mer.core.sample import Sample, subject_key
 from mer.core.seeds import derive_seed
 from mer.datasets.labels import class_of, view_of
 from mer.models.grouping import deal_groups
-from mer.training.tables import Row, permute_labels, sorted_rows
+from mer.training.fold_tables import Row, permute_labels, sorted_rows
+from mer.training.separation import TableRow
+
+R = TypeVar("R", bound=TableRow)
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,13 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Fold:
-    """One split. `notes` say what a reader of its result must know (a class missing from the training part)."""
+class Fold(Generic[R]):
+    """One split of the rows of any task: clips, or whole recordings."""
 
     name: str
     held_out: tuple[str, ...]
-    train: tuple[Row, ...]
-    test: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
+    train: tuple[R, ...]
+    test: tuple[R, ...]
 
     @property
     def train_sources(self) -> tuple[str, ...]:
@@ -47,6 +50,12 @@ class Fold:
     def test_sources(self) -> tuple[str, ...]:
         """Sorted `<dataset>/<subject key>` of the containers that prediction opens."""
         return tuple(sorted({row.source for row in self.test}))
+
+
+def notes(fold: Fold[Row]) -> tuple[str, ...]:
+    """Return what a reader of the fold's result must know: classes that are missing from the training part."""
+    lacking = sorted({row.label for row in fold.test} - {row.label for row in fold.train})
+    return tuple(f"fold {fold.name}: no training clip of class {label}" for label in lacking)
 
 
 def select(indexes: Mapping[str, Iterable[Sample]], view: str, classes: Sequence[str]) -> Selection:
@@ -101,7 +110,7 @@ def _check(rows: Sequence[Row], view: str, classes: Sequence[str]) -> None:
         raise DatasetError(f"experiment, {view}", found, "clips of every class", "change the classes or the datasets")
 
 
-def _groups(rows: Sequence[Row], parts: int, where: str) -> dict[str, str]:
+def _groups(rows: Sequence[TableRow], parts: int, where: str) -> dict[str, str]:
     """Return the fold-safe name of each sorted group after checking that there are at least `parts`."""
     keys = {row.group: row.source.rpartition("/")[2] for row in rows}
     if len(keys) < parts:
@@ -112,16 +121,14 @@ def _groups(rows: Sequence[Row], parts: int, where: str) -> dict[str, str]:
     return dict(sorted(keys.items()))
 
 
-def _fold(name: str, held_out: Iterable[str], rows: Sequence[Row]) -> Fold:
+def _fold(name: str, held_out: Iterable[str], rows: Sequence[R]) -> Fold[R]:
     held = set(held_out)
     train = tuple(row for row in rows if row.group not in held)
     test = tuple(row for row in rows if row.group in held)
-    lacking = sorted({row.label for row in rows} - {row.label for row in train})
-    notes = tuple(f"fold {name}: no training clip of class {label}" for label in lacking)
-    return Fold(name, tuple(sorted(held)), train, test, notes)
+    return Fold(name, tuple(sorted(held)), train, test)
 
 
-def loso(rows: Iterable[Row]) -> list[Fold]:
+def loso(rows: Iterable[R]) -> list[Fold[R]]:
     """Return one fold per person, sorted by group; a fold is named by the person's `subject_key`.
 
     Raises:
@@ -133,7 +140,7 @@ def loso(rows: Iterable[Row]) -> list[Fold]:
     return [_fold(key, (group,), ordered) for group, key in groups.items()]
 
 
-def kfold(rows: Iterable[Row], k: int, seed: int) -> list[Fold]:
+def kfold(rows: Iterable[R], k: int, seed: int) -> list[Fold[R]]:
     """Return `k` folds of whole persons, `part1` … `part<k>`, of about equal numbers of clips.
 
     Args:
@@ -154,7 +161,7 @@ def kfold(rows: Iterable[Row], k: int, seed: int) -> list[Fold]:
     return [_fold(f"part{p + 1}", [g for g in groups if parts[g] == p], ordered) for p in range(k)]
 
 
-def holdout_database(rows: Iterable[Row]) -> list[Fold]:
+def holdout_database(rows: Iterable[R]) -> list[Fold[R]]:
     """Return one fold per database family, sorted: trained on all the others, tested on all of its subjects.
 
     Releases of the same people (SAMM and SAMM Long Videos, the SMIC cameras) are one family: nobody is on both sides.
@@ -173,8 +180,10 @@ def holdout_database(rows: Iterable[Row]) -> list[Fold]:
     return [_fold(name, groups, ordered) for name, groups in sorted(families.items())]
 
 
-def make_folds(rows: Iterable[Row], protocol: str, k: int, labels: str, seed: int, oracle: bool = False) -> list[Fold]:
-    """Return the folds of a protocol: `loso`, `kfold` or `database`.
+def make_folds(
+    rows: Iterable[Row], protocol: str, k: int, labels: str, seed: int, oracle: bool = False
+) -> list[Fold[Row]]:
+    """Return the folds of recognition under a protocol: `loso`, `kfold` or `database`.
 
     Args:
         rows: the selected clips.
@@ -194,5 +203,5 @@ def make_folds(rows: Iterable[Row], protocol: str, k: int, labels: str, seed: in
     return folds if oracle else [_blinded(fold) for fold in folds]
 
 
-def _blinded(fold: Fold) -> Fold:
+def _blinded(fold: Fold[Row]) -> Fold[Row]:
     return dataclasses.replace(fold, test=tuple(dataclasses.replace(row, units="") for row in fold.test))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,8 @@ from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.models.contract import Model
 from mer.models.state import Features
-from mer.training.tables import Row
-
-Containers = Mapping[str, Mapping[str, str | Path]]
+from mer.training.fold_tables import Row
+from mer.training.products import Containers, Product
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,13 @@ def gather(
         raise ModelError("features", found, ", ".join(sorted(model.inputs)))
     kept: list[tuple[Row, Features]] = []
     excluded: list[tuple[Row, str]] = []
-    inputs: dict[str, dict[str, Any]] = {name: {} for name in sorted(containers)}
+    products = {name: Product(name, containers) for name in sorted(containers)}
+    digests: dict[str, dict[str, str]] = {name: {} for name in products}
     for source, members in groupby(sorted(rows, key=lambda row: (row.source, row.key)), key=lambda row: row.source):
         with ExitStack() as stack:
-            boxes = {name: stack.enter_context(Container(_path(containers, name, source))) for name in inputs}
+            boxes = {name: stack.enter_context(product.open(source)) for name, product in products.items()}
             for name, box in boxes.items():
-                _note(inputs[name], box, source)
+                digests[name][source] = file_digest(box.path)
             for row in members:
                 reason = _failure(boxes, row)
                 value = None if reason else _features(boxes, row, model, preset)
@@ -77,22 +76,8 @@ def gather(
         raise ModelError("features", found, "at least one clip", "see the report of the stages")
     kept.sort(key=lambda pair: pair[0].key)
     excluded.sort(key=lambda pair: pair[0].key)
+    inputs = {name: {**one.made, "digests": digests[name]} if one.made else {} for name, one in products.items()}
     return Gathered([row for row, _ in kept], _stack(kept) if kept else np.zeros(0), excluded, inputs)
-
-
-def _path(containers: Containers, name: str, source: str) -> str | Path:
-    if source not in containers[name]:
-        raise ModelError(f"input {name}", f"no container for {source}", "one for every subject of the table")
-    return containers[name][source]
-
-
-def _note(known: dict[str, Any], box: Container, source: str) -> None:
-    found = {"stage": str(box.attributes["stage"]), "parameters": box.parameters()}
-    for key, value in found.items():
-        if known.setdefault(key, value) != value:
-            message = f"made with another {key} than the other subjects"
-            raise ModelError(box.path, message, f"{known[key]}", "run that stage again for every subject")
-    known.setdefault("digests", {})[source] = file_digest(box.path)
 
 
 def _failure(boxes: Mapping[str, Container], row: Row) -> str:
@@ -103,8 +88,8 @@ def _failure(boxes: Mapping[str, Container], row: Row) -> str:
 def _features(boxes: Mapping[str, Container], row: Row, model: Model, preset: Params) -> Features | ClipError:
     clips: dict[str, Clip] = {name: box.clip(row.sample_id) for name, box in boxes.items()}
     for name, clip in clips.items():
-        for needed in model.inputs[name]:
-            clip.lazy(needed)
+        for array in model.inputs[name]:
+            clip.lazy(array)
     try:
         if "features" in model.units:
             value = model.features(clips, preset, row.unit_numbers)
@@ -112,32 +97,35 @@ def _features(boxes: Mapping[str, Container], row: Row, model: Model, preset: Pa
             value = model.features(clips, preset)
     except ClipError as error:
         return error
-    for array in _arrays(value).values():
-        if not np.isfinite(array).all():
+    for numbers in by_name(value).values():
+        if not np.isfinite(numbers).all():
             found = f"features of clip {row.sample_id} of {row.dataset} are not finite"
-            raise ModelError(
-                next(iter(boxes.values())).path, found, "finite numbers", "run the stage of the input again"
-            )
+            where = next(iter(boxes.values())).path
+            raise ModelError(where, found, "finite numbers", "run the stage of the input again")
     return value
 
 
 def subset(features: Features, clips: np.ndarray) -> Features:
     """Return copies of the features of the clips with the given indices (M,) int, in that order."""
-    if isinstance(features, dict):
-        return {name: array[clips] for name, array in features.items()}
-    return np.asarray(features[clips])
+    return from_names({name: np.array(array[clips]) for name, array in by_name(features).items()})
 
 
-def _arrays(value: Features) -> dict[str, np.ndarray]:
-    return value if isinstance(value, dict) else {"": value}
+def by_name(features: Features) -> dict[str, np.ndarray]:
+    """Return the arrays by name; a single array, of a model with one kind of features, is named ''."""
+    return features if isinstance(features, dict) else {"": features}
+
+
+def from_names(arrays: dict[str, np.ndarray]) -> Features:
+    """Return what `by_name` was given."""
+    return arrays[""] if list(arrays) == [""] else arrays
 
 
 def _stack(kept: Sequence[tuple[Row, Features]]) -> Features:
-    first = _arrays(kept[0][1])
+    first = by_name(kept[0][1])
     for row, value in kept:
-        shapes = {name: array.shape for name, array in _arrays(value).items()}
+        shapes = {name: array.shape for name, array in by_name(value).items()}
         expected = {name: array.shape for name, array in first.items()}
         if shapes != expected:
             raise ModelError(f"{row.dataset} clip {row.sample_id}", f"features {shapes}", f"{expected}, as other clips")
-    stacked = {name: np.stack([_arrays(value)[name] for _, value in kept]) for name in first}
-    return stacked if isinstance(kept[0][1], dict) else stacked[""]
+    stacked = {name: np.stack([by_name(value)[name] for _, value in kept]) for name in first}
+    return from_names(stacked)

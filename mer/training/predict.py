@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mer.core.atomic import write_text
-from mer.core.errors import ModelError
-from mer.models import registry
-from mer.models.contract import Model
-from mer.models.state import State
+from mer.core.csvfile import write_csv
 from mer.training.checkpoint import load_checkpoint
-from mer.training.columns import EPOCH_COLUMNS, EXCLUDED_COLUMNS, PREDICTION_COLUMNS
-from mer.training.gather import Containers, Gathered, gather
-from mer.training.recipe import Recipe, settle
-from mer.training.tables import Row, read_table
+from mer.training.experiment import Experiment
+from mer.training.fold_tables import Row, read_table
+from mer.training.gather import Gathered, gather
+from mer.training.prediction_columns import EXCLUDED_COLUMNS, PREDICTION_COLUMNS
+from mer.training.products import Containers
+from mer.training.separation import require_same_products, require_trained_as, require_unseen
 
 
 def predict_fold(
+    experiment: Experiment,
+    fold: str,
     checkpoint: str | Path,
     test_table: str | Path,
     containers: Containers,
-    out: str | Path,
-    excluded: str | Path,
-    *,
-    model: str,
-    preset: str | None,
-    fold: str,
-    seed: int,
-    recipe: Recipe | None = None,
-    device: str = "cpu",
+    outs: Sequence[str | Path],
+    log: Callable[[str], None] = print,
 ) -> None:
     """Write `predictions.csv` and `excluded.csv` of one fold; every clip of the table is in exactly one of them.
 
@@ -42,135 +33,61 @@ def predict_fold(
     largest score (ties: the first). Exclusions have `EXCLUDED_COLUMNS`.
 
     Args:
+        experiment: what the checkpoint must have been trained as.
+        fold: that it must have been trained for.
         checkpoint: written by `mer.training.fit.fit_fold`.
         test_table: the held-out clips.
         containers: `{input: {source: path}}` of the held-out persons.
-        out: predictions, CSV.
-        excluded: clips without a prediction, CSV.
-        model: model that the checkpoint must hold.
-        preset: preset that it must have been trained with; the model's first when None.
-        fold: fold that it must have been trained for.
-        seed: seed that it must have been trained with.
-        recipe: overrides that it must have been trained with.
-        device: `cpu` or `cuda`.
+        outs: predictions, and clips without one; CSV.
+        log: takes one line.
 
     Raises:
-        ConfigError: unknown model, preset or setting.
         ModelError: the checkpoint is of another model, preset, recipe, fold or seed, was trained on a person of the
             table, or on inputs made with other parameters.
         ContainerError, StorageError: as `gather` and `mer.core.atomic.write_text`.
     """
     state, meta = load_checkpoint(checkpoint)
-    card, data = _open(checkpoint, meta, test_table, containers, model, preset, fold, seed, recipe or Recipe())
-    scores = card.predict(state, data.features, device) if data.rows else np.zeros((0, len(meta["classes"])))
-    _write(out, excluded, data, scores, meta)
+    data = held_out_clips(experiment, fold, checkpoint, meta, test_table, containers)
+    classes: list[str] = meta["classes"]
+    scores = np.zeros((0, len(classes)))
+    if data.rows:
+        scores = experiment.card.predict(state, data.features, experiment.device)
+    best = scores.argmax(axis=1)
+    lines = [
+        [*head(row, meta), classes[best[i]], *(format(score, ".9g") for score in scores[i])]
+        for i, row in enumerate(data.rows)
+    ]
+    write_csv(outs[1], EXCLUDED_COLUMNS, [[*head(row, meta), reason] for row, reason in data.excluded])
+    write_csv(outs[0], [*PREDICTION_COLUMNS, *(f"score_{name}" for name in classes)], lines)
+    log(f"predicted {len(data.rows)} clips of fold {fold}, {len(data.excluded)} left out")
 
 
-def predict_epochs(
-    checkpoint: str | Path,
-    test_table: str | Path,
-    containers: Containers,
-    out: str | Path,
-    *,
-    model: str,
-    preset: str | None,
+def held_out_clips(
+    experiment: Experiment,
     fold: str,
-    seed: int,
-    recipe: Recipe | None = None,
-    device: str = "cpu",
-) -> None:
-    """Write what the weights of every kept epoch say of the held-out clips: a diagnostic, never a result.
-
-    Args:
-        checkpoint: written by `mer.training.epochs.fit_epochs`.
-        test_table: the held-out clips.
-        containers: of the held-out persons.
-        out: CSV with `EPOCH_COLUMNS`.
-        model: as `predict_fold`, and so are the others.
-        preset: as `predict_fold`.
-        fold: as `predict_fold`.
-        seed: as `predict_fold`.
-        recipe: as `predict_fold`.
-        device: `cpu` or `cuda`.
-
-    Raises:
-        ModelError: as `predict_fold`, or the file holds no epochs.
-    """
-    state, meta = load_checkpoint(checkpoint)
-    if not meta.get("epochs"):
-        raise ModelError(checkpoint, "holds no epochs", "a file of the diagnostic", "run the diagnostic's fit step")
-    card, data = _open(checkpoint, meta, test_table, containers, model, preset, fold, seed, recipe or Recipe())
-    lines: list[list[object]] = []
-    for epoch in meta["epochs"] if data.rows else ():
-        scores = card.predict(of_epoch(state, epoch), data.features, device)
-        names = [meta["classes"][best] for best in scores.argmax(axis=1)]
-        lines += [[*_head(row, meta), epoch, name] for row, name in zip(data.rows, names, strict=True)]
-    write_text(out, _csv(EPOCH_COLUMNS, lines))
-
-
-def of_epoch(state: State, epoch: int) -> State:
-    """Return the state after one epoch: what the model adds to its weights, and the weights of that epoch."""
-    final, own = "final/", f"epoch{epoch}/"
-    arrays = {key.removeprefix(final): value for key, value in state.arrays.items() if key.startswith(final)}
-    arrays |= {key.removeprefix(own): value for key, value in state.arrays.items() if key.startswith(own)}
-    return State(arrays, state.meta)
-
-
-def _open(
     checkpoint: str | Path,
     meta: dict[str, Any],
     test_table: str | Path,
     containers: Containers,
-    model: str,
-    preset: str | None,
-    fold: str,
-    seed: int,
-    recipe: Recipe,
-) -> tuple[Model, Gathered]:
+) -> Gathered:
     """Check that a checkpoint is the one wanted and has not seen the table's persons; read the clips."""
-    preset, chosen = settle(model, preset, recipe, f"fold {fold}", len(meta["classes"]))
-    wanted = {"model": model, "preset": preset, "fold": fold, "seed": seed}
-    # Through JSON, as the checkpoint's own: a tuple comes back as a list.
-    wanted["settings"] = chosen.model_dump(mode="json")
-    for key, value in wanted.items():
-        if meta[key] != value:
-            raise ModelError(checkpoint, f"trained with {key} {meta[key]}", f"{key} {value}", "run the fit step again")
+    require_trained_as(
+        meta,
+        checkpoint,
+        model=experiment.model,
+        preset=experiment.preset,
+        fold=fold,
+        seed=experiment.seed,
+        # Through JSON, as the checkpoint's: a tuple comes back as a list.
+        settings=experiment.settings.model_dump(mode="json"),
+    )
     rows = read_table(test_table)
-    seen = sorted({row.group for row in rows} & set(meta["train_groups"]))
-    if seen:
-        raise ModelError(checkpoint, f"was trained on {seen[0]}, a subject of {test_table}", "held-out subjects only")
-    card = registry.model(model, f"fold {fold}")
-    return card, _gather(rows, containers, card, chosen, meta["inputs"])
-
-
-def _gather(rows: Sequence[Row], containers: Containers, card: Model, preset: Any, trained: dict[str, Any]) -> Gathered:
-    data = gather(rows, containers, card, preset, allow_empty=True)
-    for name, product in data.inputs.items():
-        for key in ("stage", "parameters"):
-            if product and product[key] != trained[name][key]:
-                found = f"{key} {product[key]} differ from those of the training part"
-                raise ModelError(f"input {name}", found, f"{trained[name][key]}", "run that stage again")
+    require_unseen((row.group for row in rows), meta, checkpoint, test_table)
+    data = gather(rows, containers, experiment.card, experiment.settings, allow_empty=True)
+    require_same_products(data.inputs, meta["inputs"], "run that stage again")
     return data
 
 
-def _write(out: str | Path, excluded: str | Path, data: Gathered, scores: np.ndarray, meta: dict[str, Any]) -> None:
-    classes = meta["classes"]
-    best = scores.argmax(axis=1)
-    lines = [
-        [*_head(row, meta), classes[best[i]], *(format(score, ".9g") for score in scores[i])]
-        for i, row in enumerate(data.rows)
-    ]
-    write_text(excluded, _csv(EXCLUDED_COLUMNS, [[*_head(row, meta), reason] for row, reason in data.excluded]))
-    write_text(out, _csv([*PREDICTION_COLUMNS, *(f"score_{name}" for name in classes)], lines))
-
-
-def _head(row: Row, meta: dict[str, Any]) -> list[object]:
+def head(row: Row, meta: dict[str, Any]) -> list[object]:
+    """Return the first cells of a line of predictions, as in `PREDICTION_COLUMNS`."""
     return [row.sample_id, row.dataset, row.subject, row.group, meta["fold"], meta["seed"], row.label]
-
-
-def _csv(columns: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(lines)
-    return buffer.getvalue()

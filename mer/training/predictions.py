@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mer.core.csvfile import read_csv
 from mer.core.errors import ModelError
-from mer.training.columns import EXCLUDED_COLUMNS, PREDICTION_COLUMNS
-from mer.training.tables import Row, read_csv, read_table
+from mer.training.fold_tables import Row, read_table
+from mer.training.prediction_columns import EXCLUDED_COLUMNS, PREDICTION_COLUMNS
 
 Key = tuple[str, str]
 
@@ -55,26 +56,29 @@ class Predictions:
         )
 
 
-def _by_seed(paths: Sequence[str | Path], columns: Sequence[str]) -> dict[int, dict[Key, dict[str, str]]]:
-    found: dict[int, dict[Key, dict[str, str]]] = {}
+Cells = dict[Key, dict[str, str]]
+
+
+def _by_seed(paths: Sequence[str | Path], columns: Sequence[str]) -> dict[int, Cells]:
+    seeds: dict[int, Cells] = {}
     for path in sorted(map(str, paths)):
         for number, cells in enumerate(read_csv(path, columns), start=2):
             key = (cells["dataset"], cells["sample_id"])
             try:
-                own = found.setdefault(int(cells["seed"]), {})
+                clips = seeds.setdefault(int(cells["seed"]), {})
             except ValueError:
                 raise ModelError(f"{path} line {number}", f"seed {cells['seed']!r}", "a whole number") from None
-            if key in own:
-                found_text = f"clip {key[1]} of {key[0]} occurs a second time with seed {cells['seed']}"
-                raise ModelError(f"{path} line {number}", found_text, "every clip once per seed")
-            own[key] = cells
-    return found
+            if key in clips:
+                found = f"clip {key[1]} of {key[0]} occurs a second time with seed {cells['seed']}"
+                raise ModelError(f"{path} line {number}", found, "every clip once per seed")
+            clips[key] = cells
+    return seeds
 
 
 def read_predictions(
     predictions: Sequence[str | Path],
     excluded: Sequence[str | Path],
-    test_tables: Sequence[str | Path],
+    tests: Sequence[str | Path],
     classes: Sequence[str],
 ) -> Predictions:
     """Read an experiment whole.
@@ -82,14 +86,14 @@ def read_predictions(
     Args:
         predictions: `predictions.csv` of every fold and seed, in any order.
         excluded: `excluded.csv` of the same.
-        test_tables: the test table of every fold: what must have been predicted.
+        tests: the test table of every fold: what must have been predicted.
         classes: the fixed class set.
 
     Raises:
         ModelError: a clip is missing, double, unexpected or differently labelled; a seed lacks clips; an unknown
             class; a clip excluded with one seed and predicted with another; or nothing is left to score.
     """
-    expected = {row.key: row for path in sorted(map(str, test_tables)) for row in read_table(path)}
+    expected = {row.key: row for path in sorted(map(str, tests)) for row in read_table(path)}
     given = _by_seed(predictions, PREDICTION_COLUMNS)
     left_out = _by_seed(excluded, EXCLUDED_COLUMNS)
     if not given:
@@ -101,21 +105,8 @@ def read_predictions(
         _complete(seed, given.get(seed, {}), left_out.get(seed, {}), expected)
         if sorted(given.get(seed, {})) != keys:
             raise ModelError("predictions", f"seeds {seeds[0]} and {seed} exclude different clips", "the same clips")
-    first = given[seeds[0]]
-    codes = {name: i for i, name in enumerate(classes)}
-    predicted = [[_code(codes, given[seed][key]["prediction"], key) for key in keys] for seed in seeds]
-    return Predictions(
-        keys=keys,
-        subjects=[expected[key].subject for key in keys],
-        groups=[expected[key].group for key in keys],
-        folds=[first[key]["fold"] for key in keys],
-        classes=tuple(classes),
-        truth=np.array([_code(codes, expected[key].label, key) for key in keys], dtype=np.int64),
-        seeds=seeds,
-        predicted=np.array(predicted, dtype=np.int64).reshape(len(seeds), len(keys)),
-        excluded=reasons,
-        excluded_labels={key: expected[key].label for key in reasons},
-    )
+    lost = {key: expected[key].label for key in reasons}
+    return _aligned(given, seeds, keys, classes, reasons, lost)
 
 
 def read_scored(predictions: Sequence[str | Path], classes: Sequence[str], where: object) -> Predictions:
@@ -134,8 +125,21 @@ def read_scored(predictions: Sequence[str | Path], classes: Sequence[str], where
     keys = sorted(given[seeds[0]]) if seeds else []
     if not keys or any(sorted(given[seed]) != keys for seed in seeds):
         raise ModelError(where, "no prediction, or not every seed has every clip", "a whole run", "run the folds again")
+    return _aligned(given, seeds, keys, classes)
+
+
+def _aligned(
+    given: Mapping[int, Cells],
+    seeds: list[int],
+    keys: list[Key],
+    classes: Sequence[str],
+    excluded: dict[Key, str] | None = None,
+    excluded_labels: dict[Key, str] | None = None,
+) -> Predictions:
+    """Return the predictions of `keys` by every seed; each seed has every one of them."""
     codes = {name: i for i, name in enumerate(classes)}
-    first = given[seeds[0]]
+    first = given[seeds[0]] if keys else {}
+    predicted = [[_code(codes, given[seed][key]["prediction"], key) for key in keys] for seed in seeds]
     return Predictions(
         keys=keys,
         subjects=[first[key]["subject"] for key in keys],
@@ -144,15 +148,13 @@ def read_scored(predictions: Sequence[str | Path], classes: Sequence[str], where
         classes=tuple(classes),
         truth=np.array([_code(codes, first[key]["label"], key) for key in keys], dtype=np.int64),
         seeds=seeds,
-        predicted=np.array([[_code(codes, given[s][key]["prediction"], key) for key in keys] for s in seeds], np.int64),
-        excluded={},
-        excluded_labels={},
+        predicted=np.array(predicted, dtype=np.int64).reshape(len(seeds), len(keys)),
+        excluded=excluded or {},
+        excluded_labels=excluded_labels or {},
     )
 
 
-def _complete(
-    seed: int, given: dict[Key, dict[str, str]], left_out: dict[Key, dict[str, str]], expected: dict[Key, Row]
-) -> None:
+def _complete(seed: int, given: Cells, left_out: Cells, expected: dict[Key, Row]) -> None:
     both = given.keys() & left_out.keys()
     missing = expected.keys() - given.keys() - left_out.keys()
     extra = (given.keys() | left_out.keys()) - expected.keys()

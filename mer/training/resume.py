@@ -55,11 +55,10 @@ def capture(part: Part, done: int, loss: float) -> Snapshot:
     return Snapshot({name: one.detach().cpu().clone(memory_format=plain) for name, one in tensors.items()}, values)
 
 
-def apply(part: Part, snapshot: Snapshot) -> None:
+def restore(part: Part, snapshot: Snapshot) -> None:
     """Put a captured state back into a training that was built in the same way."""
     tensors = snapshot.tensors
-    own = part.network.state_dict()
-    part.network.load_state_dict({name: tensors[f"network.{name}"] for name in own})
+    part.network.load_state_dict({name: tensors[f"network.{name}"] for name in part.network.state_dict()})
     optimiser = part.optimiser.state_dict()
     weights = [weight for group in part.optimiser.param_groups for weight in group["params"]]
     optimiser["state"] = {index: {} for index in range(len(weights))}
@@ -110,11 +109,11 @@ def read(path: Path, digest: str, call: int, log: Callable[[str], None]) -> Snap
             header = json.loads((handle.metadata() or {})[KEY])
             # keys() is the only listing that safetensors offers; the handle itself is not iterable.
             tensors = {name: handle.get_tensor(name) for name in list(handle.keys())}
-        found, number = header.pop("digest"), header.pop("call")
+        written_for, number = header.pop("digest"), header.pop("call")
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError):
         log(f"{path}: not a resume file of mer; training starts from the beginning")
         return None
-    if found != digest:
+    if written_for != digest:
         log(f"{path}: of other settings, data or code; training starts from the beginning")
         return None
     return Snapshot(tensors, header) if number == call else None

@@ -11,12 +11,13 @@ import numpy as np
 from mer.core.atomic import write_json, write_text
 from mer.metrics import bootstrap, chance
 from mer.metrics.recognition import evaluate
-from mer.training import monitor, oracle
+from mer.training import collapse, oracle_score
+from mer.training.fold_tables import read_table
 from mer.training.predictions import Predictions, read_predictions
 from mer.training.score_tables import confusion_csv, latex_table, per_subject_csv
-from mer.training.tables import read_table
 
 Labels = Literal["true", "permuted"]
+Inputs = Mapping[str, Sequence[str | Path]]
 ORACLE_EPOCHS = (10, 200)
 # Every honest three-class composite score that could be audited lies below (specs/peers.md §3.6, §5.1).
 SUSPICIOUS_UF1 = 0.79
@@ -24,20 +25,28 @@ ORACLE_UNITS = "oracle: the held-out clips' own annotated action units chose the
 COMPOSITE = {"smic_hs", "casme2", "samm"}
 
 
+def score_task(inputs: Inputs, outs: Sequence[str | Path], **block: Any) -> list[str]:
+    """Score as `score_experiment` and return what the log says: the score, and every reason to distrust it.
+
+    Args:
+        inputs: of every fold and seed.
+        outs: `metrics.json`; the other tables are beside it.
+        block: the other arguments of `score_experiment`.
+    """
+    result = score_experiment(inputs, outs[0], **block)
+    return [f"pooled UF1 {result['summary']['pooled']['uf1']['mean']:.4f}", *result["flags"]]
+
+
 def score_experiment(
-    predictions: Sequence[str | Path],
-    excluded: Sequence[str | Path],
-    test_tables: Sequence[str | Path],
-    classes: Sequence[str],
+    inputs: Inputs,
     out: str | Path,
     *,
+    classes: Sequence[str],
     name: str = "experiment",
     labels: Labels = "true",
     simulated: bool = False,
     draws: int = bootstrap.DRAWS,
     seed: int = 0,
-    models: Sequence[str | Path] = (),
-    epochs: Sequence[str | Path] = (),
 ) -> dict[str, Any]:
     """Score all folds and seeds of an experiment and write the results beside `out`.
 
@@ -45,18 +54,16 @@ def score_experiment(
     last.
 
     Args:
-        predictions: `predictions.csv` of every fold and seed.
-        excluded: `excluded.csv` of the same.
-        test_tables: the test table of every fold.
-        classes: the fixed class set.
+        inputs: paths by kind, of every fold and seed: `predictions` and `excluded` of the predict jobs, `tests`, the
+            test table of every fold, and perhaps `models`, the checkpoints, for the collapse monitor, and `epochs`,
+            the tables of the oracle-epoch diagnostic where it was asked for.
         out: `metrics.json`.
+        classes: the fixed class set.
         name: shown in the LaTeX table.
         labels: `permuted` for an experiment on shuffled labels.
         simulated: the clips are simulated, so that what is known of the real databases does not hold.
         draws: of the bootstrap and of the chance simulations.
         seed: of the same.
-        models: checkpoints of every fold and seed, for the collapse monitor.
-        epochs: tables of the oracle-epoch diagnostic of every fold and seed; none when it was not asked for.
 
     Returns:
         What `out` holds: `summary` (mean, sd over seeds), `interval`, `datasets` (interval and chance of each),
@@ -66,16 +73,19 @@ def score_experiment(
     Raises:
         ModelError: as `read_predictions`.
     """
-    data = read_predictions(predictions, excluded, test_tables, classes)
+    data = read_predictions(inputs["predictions"], inputs["excluded"], inputs["tests"], classes)
     result = score(data, labels=labels, simulated=simulated, draws=draws, seed=seed)
-    result["oracle"] = any(row.units for table in test_tables for row in read_table(table))
+    result["oracle"] = any(row.units for table in inputs["tests"] for row in read_table(table))
     if result["oracle"]:
         result["flags"].insert(0, ORACLE_UNITS)
-    result["monitor"] = monitor.monitor(data, models)
+    result["monitor"] = collapse.monitor(data, inputs.get("models", ()))
     if result["monitor"]["collapsed"]:
         counted = f"{result['monitor']['collapsed']} of {len(result['monitor']['training'])} networks"
         result["flags"].append(f"collapsed: {counted} give nearly all their training clips one class")
-    result["oracle_epoch"] = oracle.diagnose(data, *oracle.read_epochs(epochs, data), seed) if epochs else None
+    epochs = inputs.get("epochs", ())
+    result["oracle_epoch"] = (
+        oracle_score.diagnose(data, *oracle_score.read_epochs(epochs, data), seed) if epochs else None
+    )
     result["name"] = name
     folder = Path(out).parent
     write_text(folder / "per_subject.csv", per_subject_csv(data))
@@ -119,11 +129,11 @@ def score(
 
 def by_dataset(data: Predictions, draws: int, seed: int) -> dict[str, Any]:
     """Return, for each dataset, its clips, subjects, interval, and what its labels in random order reach."""
-    found = {}
+    parts = {}
     for name in sorted(set(data.datasets)):
         part = data.restricted([key for key in data.keys if key[0] == name])
         n = len(part.classes)
-        found[name] = {
+        parts[name] = {
             "n_clips": len(part.keys),
             "n_subjects": len(set(part.groups)),
             "interval": bootstrap.interval(
@@ -131,7 +141,7 @@ def by_dataset(data: Predictions, draws: int, seed: int) -> dict[str, Any]:
             ),
             "chance": {"permuted": chance.random_reference(part.truth, n, "permuted", draws, seed)},
         }
-    return found
+    return parts
 
 
 def chance_levels(data: Predictions, draws: int, seed: int) -> dict[str, Any]:

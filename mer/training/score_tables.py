@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from mer.core.csvfile import csv_text
 from mer.core.latex import escape
 from mer.metrics.recognition import accuracy, confusion, grouped_confusion, source_scores
 from mer.training.predictions import Predictions
-
-
-def _csv(columns: Sequence[object], lines: Sequence[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(lines)
-    return buffer.getvalue()
 
 
 def per_subject_csv(data: Predictions) -> str:
@@ -39,7 +30,7 @@ def per_subject_csv(data: Predictions) -> str:
             rounded = [f"{value:.6f}" for value in (float(accuracy(matrix)), scores[0], scores[1])]
             lines.append([seed, group, "+".join(sorted(dataset_of[group])), matrix.sum(), right, *rounded, *counts])
     head = ["seed", "group", "dataset", "clips", "right", "accuracy", "source_uf1", "source_uar"]
-    return _csv([*head, *(f"n_{name}" for name in data.classes)], lines)
+    return csv_text([*head, *(f"n_{name}" for name in data.classes)], lines)
 
 
 def confusion_csv(data: Predictions) -> str:
@@ -52,7 +43,7 @@ def confusion_csv(data: Predictions) -> str:
         for name, matrix in blocks:
             for i, truth in enumerate(data.classes):
                 lines += [[seed, name, truth, guess, matrix[i, j]] for j, guess in enumerate(data.classes)]
-    return _csv(["seed", "dataset", "truth", "prediction", "clips"], lines)
+    return csv_text(["seed", "dataset", "truth", "prediction", "clips"], lines)
 
 
 def _number(value: float) -> str:

@@ -9,12 +9,14 @@ import numpy as np
 from mer.core.container import ContainerWriter
 from mer.models.state import State
 from mer.motion.grey import grey
-from mer.spotting.fit import Spec, fit_fold
+from mer.spotting.experiment import SpottingExperiment
+from mer.spotting.fit import fit_fold
+from mer.spotting.recording_tables import Event, Video, write_videos
 from mer.spotting.settings import SpotRecipe
-from mer.spotting.truth import Event, Video, write_videos
 from mer.stages.align import dlib68
 from mer.stages.spot import clean
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
+from mer.training.fold_job import FoldJob
 
 FPS = 30
 SIZE = 64
@@ -97,8 +99,8 @@ def write_model(root, named=True):
     table, model = root / "train.csv", root / "model.safetensors"
     write_videos(table, videos)
     recipe = SpotRecipe(epochs=25, learning_rate=3e-3, inner=2)
-    fit_fold(Spec("mean", "fixed", recipe), table, {"micro": containers}, {}, model, fold="f", held_out=["db:x"],
-             seed=0, log=lambda line: None)  # fmt: skip
+    job = FoldJob("f", ("db:x",), table, model)
+    fit_fold(SpottingExperiment("mean", "fixed", recipe), job, {"micro": containers}, lambda line: None)
     return _described(model, named)
 
 

@@ -62,7 +62,7 @@ def test_tables_agree_with_each_other(analysed):
     assert len(scores) == found["frames"] == 45
     height = float(scores[found["intervals"][0]["apex"]]["score_micro"])
     assert height == pytest.approx(found["intervals"][0]["confidence"], abs=1e-5)
-    from mer.spotting.tables import read_table
+    from mer.spotting.interval_files import read_table
 
     assert not read_table(folder / "intervals.csv").problems
 

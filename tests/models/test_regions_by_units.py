@@ -10,11 +10,13 @@ from mer.core.errors import ConfigError, ModelError
 from mer.core.sample import ActionUnit, Sample
 from mer.models import dual_branch_msmh as msmh
 from mer.models import dual_branch_regions as regions
+from mer.training.experiment import checked
 from mer.training.fit import fit_fold
+from mer.training.fold_job import FoldJob
+from mer.training.fold_tables import Row, read_table, write_table
 from mer.training.folds import make_folds, select
 from mer.training.recipe import Recipe
 from mer.training.score import score_experiment
-from mer.training.tables import Row, read_table, write_table
 
 CLASSES = ("negative", "positive", "surprise")
 TINY = msmh.PRESETS["small"].model_copy(
@@ -180,13 +182,9 @@ def test_no_annotated_units_is_one_line(clips):
         assert "no clip has annotated action units" in line and f"regions: {who}" in line and "\n" not in line
 
 
-def test_a_preset_without_region_branch_refuses_the_setting(tmp_path):
-    write_table(tmp_path / "t.csv", [Row("c", "casme2", "a", "casme2:a", "positive", "mine/a")])
+def test_a_preset_without_region_branch_refuses_the_setting():
     with pytest.raises(ConfigError, match="no region branch"):
-        fit_fold(
-            "dual_branch_msmh", "smic", Recipe(regions="predicted"), tmp_path / "t.csv", {}, tmp_path / "m.safetensors",
-            classes=CLASSES, fold="a", held_out=["casme2:b"], seed=0,
-        )  # fmt: skip
+        checked("dual_branch_msmh", "smic", Recipe(regions="predicted"), CLASSES, 0)
 
 
 def test_units_of_training_clips_reach_the_detector_of_au_fusion(tmp_path):
@@ -201,11 +199,9 @@ def test_units_of_training_clips_reach_the_detector_of_au_fusion(tmp_path):
             table.append(Row(f"c{i}", "casme2", "ab"[i % 2], f"casme2:{'ab'[i % 2]}", CLASSES[i % 3], "mine/x", units))
     write_table(tmp_path / "t.csv", table)
     lines = []
-    fit_fold(
-        "au_fusion", "small", Recipe(epochs=1), tmp_path / "t.csv",
-        {"motion": {"mine/x": tmp_path / "m.h5"}, "clip": {"mine/x": tmp_path / "c.h5"}}, tmp_path / "o.safetensors",
-        classes=CLASSES, fold="z", held_out=["casme2:z"], seed=0, log=lines.append,
-    )  # fmt: skip
+    job = FoldJob("z", ("casme2:z",), tmp_path / "t.csv", tmp_path / "o.safetensors")
+    containers = {"motion": {"mine/x": tmp_path / "m.h5"}, "clip": {"mine/x": tmp_path / "c.h5"}}
+    fit_fold(checked("au_fusion", "small", Recipe(epochs=1), CLASSES, 0), job, containers, lines.append)
     assert "au_fusion: action units of 4 of 6 training clips supervise the detector" in lines
 
 
@@ -218,9 +214,8 @@ def test_a_score_with_held_out_units_is_called_an_oracle(tmp_path):
     for name, units in (("oracle", "12"), ("honest", "")):
         write_table(tmp_path / "t.csv", [dataclasses.replace(row, units=units) for row in table])
         out = tmp_path / name / "metrics.json"
-        found = score_experiment(
-            [tmp_path / "p.csv"], [tmp_path / "e.csv"], [tmp_path / "t.csv"], CLASSES, out, name=name, draws=100
-        )
+        paths = {"predictions": [tmp_path / "p.csv"], "excluded": [tmp_path / "e.csv"], "tests": [tmp_path / "t.csv"]}
+        found = score_experiment(paths, out, classes=CLASSES, name=name, draws=100)
         assert found["oracle"] == (name == "oracle")
         assert any(flag.startswith("oracle: ") for flag in found["flags"]) == found["oracle"]
         assert ("oracle AU" in (out.parent / "table.tex").read_text()) == found["oracle"]

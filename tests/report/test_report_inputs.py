@@ -9,7 +9,8 @@ from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.config_files import read_configs
 from mer.planning.keys import report_code
-from mer.planning.report_inputs import prediction_files, report_inputs, sources
+from mer.planning.recognition import PlannedRecognition
+from mer.planning.report_inputs import report_inputs, sources
 from mer.provenance import PACKAGE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ def test_everything_comes_from_the_checked_configuration(given: dict) -> None:
     assert set(inputs.experiments) == set(given["experiments"])
     assert inputs.benchmarks == Path("results/small/benchmarks") and inputs.configuration is given
     name = next(iter(inputs.experiments))
-    assert inputs.experiments[name].predictions == prediction_files(catalog, name)
+    assert inputs.experiments[name].predictions == PlannedRecognition(catalog, name).files("predictions.csv")
     for dataset, files in inputs.datasets.items():
         assert list(files.products) == catalog.config.products_of(dataset)
         assert files.index == Path(f"results/small/{dataset}/index.csv")

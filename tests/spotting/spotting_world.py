@@ -3,7 +3,7 @@
 import numpy as np
 
 from mer.core.container import ContainerWriter
-from mer.spotting.truth import Event, Video
+from mer.spotting.recording_tables import Event, Video
 
 DISTANCE = 3
 FRAMES = 240

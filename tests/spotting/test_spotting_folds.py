@@ -7,16 +7,23 @@ import pytest
 from spotting_world import world
 
 from mer.core.errors import ModelError
-from mer.spotting.collect import evaluate, prediction_rows, read_lines, truth_rows
 from mer.spotting.curves import read_curves
-from mer.spotting.data import Opened
-from mer.spotting.fit import Spec, fit_fold
+from mer.spotting.evaluate import evaluate, prediction_rows, read_lines, truth_rows
+from mer.spotting.experiment import SpottingExperiment
+from mer.spotting.fit import fit_fold
 from mer.spotting.network import gather, parts_of
 from mer.spotting.predict import predict_fold
+from mer.spotting.recording_tables import read_videos, write_videos
+from mer.spotting.recordings import Opened
 from mer.spotting.settings import SpotRecipe
-from mer.spotting.truth import read_videos, write_videos
+from mer.training.fold_job import FoldJob
 
 RECIPE = SpotRecipe(epochs=6, learning_rate=3e-3, inner=2)
+FIXED = SpottingExperiment("mean", "fixed", RECIPE)
+
+
+def quiet(line):
+    """Take a line of the log."""
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +35,13 @@ def small(tmp_path_factory):
 def run(root, videos, containers, group, protocol="fixed", model="mean", table=None):
     write_videos(root / "train.csv", [v for v in videos if v.group != group] if table is None else table)
     write_videos(root / "test.csv", [v for v in videos if v.group == group])
-    halves = {"micro": 6} if protocol == "ref" else None
-    spec = Spec(model, protocol, RECIPE, halves=halves)
+    experiment = SpottingExperiment(model, protocol, RECIPE, halves={"micro": 6} if protocol == "ref" else {})
     model_path = root / f"{model}-{protocol}.safetensors"
     boxes = {"micro": containers}
     held = {"micro": {s: p for s, p in containers.items() if s.endswith(group.partition(":")[2])}}
-    fit_fold(spec, root / "train.csv", boxes, {}, model_path, fold=group, held_out=[group], seed=0, log=lambda _: None)
+    fit_fold(experiment, FoldJob(group, (group,), root / "train.csv", model_path), boxes, quiet)
     paths = [root / name for name in ("out.jsonl", "curves.npz", "lost.jsonl")]
-    predict_fold(model_path, root / "test.csv", held, {}, *paths, log=lambda _: None)
+    predict_fold(experiment, group, model_path, root / "test.csv", held, paths, quiet)
     return model_path, paths
 
 
@@ -67,7 +73,9 @@ def test_a_held_out_person_is_refused_in_training_and_a_known_one_in_testing(sma
     path, paths = run(root, videos, containers, "db:s1")
     write_videos(root / "test.csv", [v for v in videos if v.group == "db:s0"])
     with pytest.raises(ModelError, match="was trained on db:s0"):
-        predict_fold(path, root / "test.csv", {"micro": containers}, {}, *paths)
+        predict_fold(FIXED, "db:s1", path, root / "test.csv", {"micro": containers}, paths)
+    with pytest.raises(ModelError, match="trained with fold db:s1; expected fold db:s0"):
+        predict_fold(FIXED, "db:s0", path, root / "test.csv", {"micro": containers}, paths)
 
 
 def test_a_fit_never_opens_the_held_out_file(small, tmp_path):
@@ -77,15 +85,13 @@ def test_a_fit_never_opens_the_held_out_file(small, tmp_path):
     write_videos(root / "train.csv", [v for v in videos if v.group != "db:s1"])
     boxes = {"micro": {**containers, "db/db-s1": tmp_path / "broken.h5"}}
     again = root / "again.safetensors"
-    spec = Spec("mean", "fixed", RECIPE)
-    names = {"fold": "db:s1", "held_out": ["db:s1"], "seed": 0, "log": lambda _: None}
-    fit_fold(spec, root / "train.csv", boxes, {}, again, **names)
+    fit_fold(FIXED, FoldJob("db:s1", ("db:s1",), root / "train.csv", again), boxes, quiet)
     assert again.read_bytes() == first
 
 
 def test_inner_parts_hold_out_every_person_once_and_never_on_both_sides(small):
     _, videos, containers = small
-    with Opened(videos, containers) as opened:
+    with Opened(videos, "micro", {"micro": containers}) as opened:
         outside = []
         for inside, held in parts_of(opened.recordings, 3, 0):
             assert not {r.video.group for r in inside} & {r.video.group for r in held}
@@ -97,8 +103,8 @@ def test_training_positions_do_not_depend_on_the_order_of_rows(small):
     _, videos, containers = small
     found = []
     for rows in (videos, videos[::-1]):
-        with Opened(rows, containers) as opened:
-            found.append(gather(opened.recordings, "micro", "mean", "fixed", RECIPE, 3))
+        with Opened(rows, "micro", {"micro": containers}) as opened:
+            found.append(gather(opened.recordings, "micro", FIXED, 3))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     assert 0 < found[0][1].mean() < 0.5
 
@@ -113,5 +119,4 @@ def test_no_expression_to_learn_is_one_clear_error(small):
     root, videos, containers = small
     with pytest.raises(ModelError, match="no macro-expression"):
         write_videos(root / "train.csv", videos[2:])
-        fit_fold(Spec("mean", "fixed", RECIPE), root / "train.csv", {"macro": containers}, {}, root / "x.safetensors",
-                 fold="f", held_out=["db:s0"], seed=0)  # fmt: skip
+        fit_fold(FIXED, FoldJob("f", ("db:s0",), root / "train.csv", root / "x.safetensors"), {"macro": containers})

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mer.core.errors import DatasetError
 from mer.metrics.average_precision import Video, average_precision
 from mer.metrics.spotting import Counts, count, match, match_greedy, overlaps, total
-from mer.spotting.command import run_score
-from mer.spotting.score import score
-from mer.spotting.tables import Interval, dumps_megc, dumps_strs, read_table, write_strs
+from mer.spotting.interval_files import Interval, dumps_megc, dumps_strs, read_table, write_strs
+from mer.spotting.score_files import run_score
+from mer.spotting.score_intervals import score
 
 intervals = st.lists(st.tuples(st.integers(-30, 60), st.integers(0, 25)).map(lambda t: (t[0], t[0] + t[1])), max_size=6)
 rows = st.lists(

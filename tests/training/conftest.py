@@ -8,8 +8,9 @@ import pytest
 
 from mer.core.container import ContainerWriter
 from mer.core.sample import Sample, subject_key
+from mer.training.fold_job import FoldJob
+from mer.training.fold_tables import write_table
 from mer.training.folds import Selection, loso, select
-from mer.training.tables import write_table
 
 CLASSES = ("negative", "positive", "surprise")
 CENTRES = ((8, 8), (8, 20), (20, 14))
@@ -59,6 +60,9 @@ class World:
         write_table(folder / "train.csv", fold.train)
         write_table(folder / "test.csv", fold.test)
         return folder / "train.csv", folder / "test.csv"
+
+    def job(self, fold, out, **options):
+        return FoldJob(fold.name, fold.held_out, self.tables(fold)[0], out, **options)
 
 
 def write_subject(path, samples, rng, parameters=None, **options):

@@ -1,6 +1,7 @@
 """Many folds in one job: the same bytes as one at a time, and nothing of what a fold holds out."""
 
 import dataclasses
+import multiprocessing
 import random
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import torch
 from mer.core.errors import ConfigError, ModelError
 from mer.models import ststnet
 from mer.models.state import State
-from mer.training import batched, boards
-from mer.training.batched import fit_folds, share
+from mer.training import many_folds, tensorboard
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
-from mer.training.fit import COLLAPSED, FoldJob, fit_fold, plan, write
+from mer.training.experiment import checked
+from mer.training.fit import COLLAPSED, fit_fold, write_fold
+from mer.training.fold_tables import write_table
+from mer.training.many_folds import fit_folds
 from mer.training.recipe import Inner, Recipe
-from mer.training.tables import write_table
+from mer.training.shared_clips import share
 
 CLASSES = ("negative", "positive", "surprise")
 RECIPE = Recipe(epochs=2, batch_size=16)
@@ -31,32 +34,31 @@ def silent(fold):
 
 
 def planned(model="ststnet", recipe=RECIPE, device="cpu"):
-    return plan(model, None, recipe, CLASSES, 0, device, "test", {"view": "emotion_3"})
+    return checked(model, None, recipe, CLASSES, 0, device=device, origin={"view": "emotion_3"})
 
 
 def jobs_of(world, folder, numbers=(0, 1, 2)):
     folds = [world.folds()[k] for k in numbers]
-    made = [FoldJob(f.name, f.held_out, world.tables(f)[0], folder / f"{f.name}.safetensors") for f in folds]
-    return made, world.containers(sorted({source for f in folds for source in f.train_sources}))
+    jobs = [world.job(fold, folder / f"{fold.name}.safetensors") for fold in folds]
+    return jobs, world.containers(sorted({source for f in folds for source in f.train_sources}))
 
 
-def alone(world, job, own, out):
-    options = {"classes": CLASSES, "fold": job.fold, "held_out": job.held_out, "seed": 0, "log": quiet}
+def alone(world, job, experiment, out):
     sources = sorted({row.source for row in world.selection.rows if row.group not in job.held_out})
-    fit_fold(own.model, None, own.recipe, job.train_table, world.containers(sources), out, origin=own.origin, **options)
+    fit_fold(experiment, dataclasses.replace(job, out=out), world.containers(sources), quiet)
     return out.read_bytes()
 
 
 @pytest.mark.parametrize(("model", "workers"), [("ststnet", 1), ("ststnet", 2), ("svm_flow", 1)])
 def test_the_bytes_of_one_fold_at_a_time(make_world, tmp_path, model, workers):
     world = make_world(clips=4, broken=("sub01_c1",))
-    own = planned(model, RECIPE if model == "ststnet" else Recipe())
+    experiment = planned(model, RECIPE if model == "ststnet" else Recipe())
     jobs, containers = jobs_of(world, tmp_path / "many")
     shuffled = list(jobs)
     random.Random(0).shuffle(shuffled)
-    fit_folds(own, shuffled, containers, workers=workers, log=silent)
+    fit_folds(experiment, shuffled, containers, workers=workers, log=silent)
     for job in jobs:
-        assert job.out.read_bytes() == alone(world, job, own, tmp_path / "alone.safetensors")
+        assert job.out.read_bytes() == alone(world, job, experiment, tmp_path / "alone.safetensors")
 
 
 def test_a_fold_gets_its_own_rows_and_no_others(world, tmp_path):
@@ -76,8 +78,8 @@ def test_a_fold_gets_its_own_rows_and_no_others(world, tmp_path):
 def test_what_is_held_out_changes_nothing(world, tmp_path, device):
     """One person's features are replaced by noise: the fold that holds the person out keeps its bits."""
     jobs, containers = jobs_of(world, tmp_path)
-    own = planned(device="cpu")
-    shared = share(own, jobs, containers)
+    experiment = planned(device="cpu")
+    shared = share(experiment, jobs, containers)
     noise = np.array(shared.data.features)
     rows = [i for i, row in enumerate(shared.data.rows) if row.group in jobs[1].held_out]
     noise[rows] = 50.0
@@ -85,10 +87,10 @@ def test_what_is_held_out_changes_nothing(world, tmp_path, device):
     kept = []
     for data in (shared, poisoned):
         if device == "together":
-            batched.fit_on_gpu(own, jobs, data, silent)
+            many_folds.fit_on_gpu(experiment, jobs, data, silent)
         else:
             for number, job in enumerate(jobs):
-                batched.train_fold(own, job, data.part(number), quiet)
+                many_folds.train_fold(experiment, job, data.part(number), quiet)
         kept.append([job.out.read_bytes() for job in jobs])
     assert kept[0][1] == kept[1][1]
     assert kept[0][0] != kept[1][0] and kept[0][2] != kept[1][2]
@@ -96,12 +98,12 @@ def test_what_is_held_out_changes_nothing(world, tmp_path, device):
 
 def test_together_is_alone_within_rounding(world, tmp_path):
     jobs, containers = jobs_of(world, tmp_path)
-    own = planned()
-    data = share(own, jobs, containers)
-    batched.fit_on_gpu(own, jobs, data, silent)
+    experiment = planned()
+    data = share(experiment, jobs, containers)
+    many_folds.fit_on_gpu(experiment, jobs, data, silent)
     for job in jobs:
         state, meta = load_checkpoint(job.out)
-        alone(world, job, own, tmp_path / "alone.safetensors")
+        alone(world, job, experiment, tmp_path / "alone.safetensors")
         expected, told = load_checkpoint(tmp_path / "alone.safetensors")
         scores = [ststnet.MODEL.predict(one, data.data.features) for one in (state, expected)]
         assert scores[0] == pytest.approx(scores[1], abs=1e-4)
@@ -111,7 +113,7 @@ def test_together_is_alone_within_rounding(world, tmp_path):
 
 def test_fewer_folds_at_once_when_memory_is_short(world, tmp_path, monkeypatch):
     jobs, containers = jobs_of(world, tmp_path, range(5))
-    own, tried, lines = planned(), [], []
+    experiment, tried, lines = planned(), [], []
 
     def short(features, shares, n_classes, preset, log, device):
         tried.append(len(shares))
@@ -120,7 +122,7 @@ def test_fewer_folds_at_once_when_memory_is_short(world, tmp_path, monkeypatch):
         return [State({"a": np.zeros(1)}) for _ in shares]
 
     monkeypatch.setattr(ststnet, "MODEL", dataclasses.replace(ststnet.MODEL, fit_together=short))
-    batched.fit_on_gpu(own, jobs, share(own, jobs, containers), lambda fold: lines.append)
+    many_folds.fit_on_gpu(experiment, jobs, share(experiment, jobs, containers), lambda fold: lines.append)
     assert tried == [5, 2, 2, 1] and all(job.out.is_file() for job in jobs)
     assert lines[0] == "no memory for 5 folds at once; 2 from here on"
 
@@ -129,14 +131,14 @@ def test_fewer_folds_at_once_when_memory_is_short(world, tmp_path, monkeypatch):
 
     monkeypatch.setattr(ststnet, "MODEL", dataclasses.replace(ststnet.MODEL, fit_together=none))
     with pytest.raises(ModelError, match="no memory for one fold; set a smaller batch_size"):
-        batched.fit_on_gpu(own, jobs, share(own, jobs, containers), silent)
+        many_folds.fit_on_gpu(experiment, jobs, share(experiment, jobs, containers), silent)
 
 
 def test_a_gpu_trains_at_once_only_what_it_can_train_so(world, tmp_path, monkeypatch):
     jobs, containers = jobs_of(world, tmp_path, (0,))
     asked = []
-    monkeypatch.setattr(batched, "fit_on_gpu", lambda own, *rest: asked.append("together"))
-    monkeypatch.setattr(batched, "train_fold", lambda own, *rest, **options: asked.append("alone"))
+    monkeypatch.setattr(many_folds, "fit_on_gpu", lambda experiment, *rest: asked.append("together"))
+    monkeypatch.setattr(many_folds, "train_fold", lambda experiment, *rest, **options: asked.append("alone"))
     for recipe in (RECIPE, Recipe(inner=Inner(folds=2)), Recipe(gradient_clip=1.0), Recipe(precision="bf16")):
         fit_folds(planned(recipe=recipe, device="cuda"), jobs, containers, log=silent)
     assert asked == ["together", "alone", "alone", "alone"]
@@ -165,11 +167,16 @@ def test_tables_that_disagree_are_refused(world, tmp_path):
         share(planned(), [held], containers)
 
 
-def test_a_worker_that_dies_is_told(world, tmp_path, monkeypatch):
+def test_a_process_that_dies_is_told_and_leaves_none_behind(world, tmp_path):
     jobs, containers = jobs_of(world, tmp_path, (0, 1))
-    monkeypatch.setattr("sys.executable", "/bin/false")
-    with pytest.raises(ModelError, match="a training process ended with status 1; run the same command again"):
-        fit_folds(planned(), jobs, containers, workers=2, log=silent)
+
+    def kill(line):
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    with pytest.raises(ModelError, match="a training process ended before its fold did; run the same command again"):
+        fit_folds(planned(recipe=Recipe(epochs=40, batch_size=16)), jobs, containers, workers=2, log=lambda fold: kill)
+    assert not multiprocessing.active_children() and not any(job.out.exists() for job in jobs)
 
 
 def test_subjects_of_one_clip_and_an_absent_class(make_world, tmp_path):
@@ -185,11 +192,11 @@ def test_subjects_of_one_clip_and_an_absent_class(make_world, tmp_path):
 
 def test_a_collapsed_network_is_warned_of(world, tmp_path):
     jobs, containers = jobs_of(world, tmp_path, (0,))
-    own, lines = planned(), []
-    data = share(own, jobs, containers).part(0)
+    experiment, lines = planned(), []
+    data = share(experiment, jobs, containers).part(0)
     for used, warned in ((COLLAPSED - 0.1, True), (COLLAPSED + 0.1, False)):
         lines.clear()
-        write(own, jobs[0], data, State({"a": np.zeros(1)}, {"classes_used": used}), {}, lines.append)
+        write_fold(experiment, jobs[0], data, State({"a": np.zeros(1)}, {"classes_used": used}), {}, lines.append)
         assert any(line.startswith("warning: ") and "collapsed" in line for line in lines) == warned
     assert load_checkpoint(jobs[0].out)[1]["state"]["classes_used"] == COLLAPSED + 0.1
 
@@ -210,13 +217,13 @@ def test_curves_are_written_when_asked_and_change_nothing(world, tmp_path, monke
 
 
 def test_curves_are_off_unless_asked(monkeypatch):
-    monkeypatch.delenv(boards.SWITCH, raising=False)
-    assert boards.folder_beside("logs/fold.log") is None
-    monkeypatch.setenv(boards.SWITCH, "1")
-    assert boards.folder_beside("logs/fold.log") == Path("logs/fold.board")
-    monkeypatch.setenv(boards.SWITCH, "yes")
+    monkeypatch.delenv(tensorboard.SWITCH, raising=False)
+    assert tensorboard.folder_beside("logs/fold.log") is None
+    monkeypatch.setenv(tensorboard.SWITCH, "1")
+    assert tensorboard.folder_beside("logs/fold.log") == Path("logs/fold.board")
+    monkeypatch.setenv(tensorboard.SWITCH, "yes")
     with pytest.raises(ConfigError, match="MER_TENSORBOARD: is 'yes'; expected 1"):
-        boards.folder_beside("logs/fold.log")
+        tensorboard.folder_beside("logs/fold.log")
 
 
 def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path):

@@ -12,11 +12,12 @@ from safetensors.numpy import save_file
 from mer.core.errors import ConfigError, ContainerError, ModelError
 from mer.metrics.recognition import confusion, uf1
 from mer.training.checkpoint import load_checkpoint
+from mer.training.experiment import checked
 from mer.training.fit import fit_fold
+from mer.training.fold_tables import permute_labels, write_table
 from mer.training.folds import loso
 from mer.training.predict import predict_fold
 from mer.training.recipe import Recipe, settle
-from mer.training.tables import permute_labels, write_table
 
 CLASSES = ("negative", "positive", "surprise")
 QUICK = {"svm_flow": Recipe(), "ststnet": Recipe(epochs=3)}
@@ -27,21 +28,17 @@ def quiet(line):
 
 
 def fit(world, fold, out, model="svm_flow", recipe=None, seed=0, **changes):
-    train, _ = world.tables(fold)
-    options = {"classes": CLASSES, "fold": fold.name, "held_out": fold.held_out, "seed": seed, "log": quiet}
-    containers = changes.pop("containers", world.containers(fold.train_sources))
-    recipe = QUICK[model] if recipe is None else recipe
-    fit_fold(model, changes.pop("preset", None), recipe, train, containers, out, **{**options, **changes})
+    experiment = checked(model, None, QUICK[model] if recipe is None else recipe, CLASSES, seed)
+    log, containers = changes.pop("log", quiet), changes.pop("containers", world.containers(fold.train_sources))
+    fit_fold(experiment, dataclasses.replace(world.job(fold, out), **changes), containers, log)
     return out
 
 
-def predict(world, fold, checkpoint, folder, model="svm_flow", recipe=None, seed=0, **changes):
+def predict(world, fold, checkpoint, folder, model="svm_flow", recipe=None, seed=0, preset=None):
     _, test = world.tables(fold)
-    recipe = QUICK[model] if recipe is None else recipe
-    options = {"model": model, "preset": None, "fold": fold.name, "seed": seed, "recipe": recipe}
-    containers = world.containers(fold.test_sources)
+    experiment = checked(model, preset, QUICK[model] if recipe is None else recipe, CLASSES, seed)
     paths = folder / f"{fold.name}.csv", folder / f"{fold.name}.excluded.csv"
-    predict_fold(checkpoint, test, containers, *paths, **{**options, **changes})
+    predict_fold(experiment, fold.name, checkpoint, test, world.containers(fold.test_sources), paths, quiet)
     return tuple(pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths)
 
 
@@ -119,19 +116,7 @@ def test_train_table_with_the_held_out_subject_is_refused(world, tmp_path):
     fold = world.folds()[1]
     write_table(tmp_path / "train.csv", [*fold.train, fold.test[0]])
     with pytest.raises(ModelError, match="belongs to the held-out subject casme2:sub01"):
-        fit_fold(
-            "svm_flow",
-            None,
-            Recipe(),
-            tmp_path / "train.csv",
-            world.containers(fold.train_sources),
-            tmp_path / "m",
-            classes=CLASSES,
-            fold=fold.name,
-            held_out=fold.held_out,
-            seed=0,
-            log=quiet,
-        )
+        fit(world, fold, tmp_path / "m", train_table=tmp_path / "train.csv")
     with pytest.raises(ModelError, match="no held-out subject named"):
         fit(world, fold, tmp_path / "m", held_out=())
     assert not (tmp_path / "m").exists()
@@ -212,22 +197,10 @@ def test_subject_whose_clips_all_failed(make_world, tmp_path):
 
 def test_clip_that_no_one_explains(make_world, tmp_path):
     world = make_world(clips=3)
-    table, _ = world.tables(world.folds()[0])
-    table.write_text(table.read_text().replace("sub01_c0", "sub01_c9"))
+    fold, table = world.folds()[0], tmp_path / "train.csv"
+    table.write_text(world.tables(fold)[0].read_text().replace("sub01_c0", "sub01_c9"))
     with pytest.raises(ContainerError, match="no clip sub01_c9: not among its clips"):
-        fit_fold(
-            "svm_flow",
-            None,
-            Recipe(),
-            table,
-            world.containers(world.folds()[0].train_sources),
-            tmp_path / "m",
-            classes=CLASSES,
-            fold="casme2-sub00",
-            held_out=("casme2:sub00",),
-            seed=0,
-            log=quiet,
-        )
+        fit(world, fold, tmp_path / "m", train_table=table)
 
 
 def test_nan_features_name_the_clip(make_world, tmp_path):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mer.core.errors import ConfigError, DatasetError, ModelError
 from mer.core.sample import Sample
-from mer.training.folds import holdout_database, kfold, loso, select
-from mer.training.tables import Row, permute_labels, read_table, write_table
+from mer.training.fold_tables import Row, permute_labels, read_table, write_table
+from mer.training.folds import holdout_database, kfold, loso, notes, select
 
 CLASSES = ("negative", "positive", "surprise")
 
@@ -100,7 +100,7 @@ def test_class_outside_the_experiment_is_counted():
 def test_training_part_without_a_class_is_noted():
     clips = [row("a", 0), row("a", 1, "positive"), row("b", 0), row("c", 0, "surprise"), row("c", 1, "positive")]
     folds = loso(clips)
-    assert [fold.notes for fold in folds] == [(), (), ("fold samm-c: no training clip of class surprise",)]
+    assert [notes(fold) for fold in folds] == [(), (), ("fold samm-c: no training clip of class surprise",)]
 
 
 def test_objective_class_is_a_view():
@@ -181,7 +181,7 @@ def test_permuted_labels_keep_totals_and_ignore_order():
 
 
 def test_parse_time_imports_stay_light():
-    code = "import sys, mer.models.registry, mer.training.recipe, mer.training.folds, mer.training.tables\n"
+    code = "import sys, mer.models.registry, mer.training.recipe, mer.training.folds, mer.training.fold_tables\n"
     code += "print([m for m in ('torch', 'sklearn', 'cv2', 'scipy') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -10,8 +10,9 @@ from mer.core.errors import ConfigError, ModelError
 from mer.models import ststnet
 from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint
+from mer.training.epoch_choice import choose, splits, tried
+from mer.training.experiment import checked
 from mer.training.fit import fit_fold
-from mer.training.inner import choose, splits, tried
 from mer.training.recipe import Inner, Recipe, settle
 
 CLASSES = ("negative", "positive", "surprise")
@@ -90,7 +91,6 @@ def test_only_what_is_trained_in_epochs_has_the_keys_of_the_loop():
 
 def test_a_fold_is_trained_for_as_many_epochs_as_its_inner_subjects_chose(world, tmp_path, monkeypatch):
     fold = world.folds()[1]
-    train, _ = world.tables(fold)
     recipe = Recipe(epochs=4, batch_size=16, inner=Inner(folds=2, steps=2))
     seen, fit_plainly = [], ststnet.MODEL.fit
 
@@ -100,9 +100,9 @@ def test_a_fold_is_trained_for_as_many_epochs_as_its_inner_subjects_chose(world,
 
     monkeypatch.setattr(ststnet, "MODEL", dataclasses.replace(ststnet.MODEL, fit=watched))
 
-    def fit(out, recipe, log=quiet, **options):
-        named = {"classes": CLASSES, "fold": fold.name, "held_out": fold.held_out, "seed": 0, "log": log}
-        fit_fold("ststnet", None, recipe, train, world.containers(fold.train_sources), out, **named, **options)
+    def fit(out, recipe, log=quiet, every=60.0, **options):
+        experiment = checked("ststnet", None, recipe, CLASSES, 0)
+        fit_fold(experiment, world.job(fold, out, **options), world.containers(fold.train_sources), log, every=every)
         return load_checkpoint(out)
 
     state, meta = fit(tmp_path / "m.safetensors", recipe)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from mer.core.errors import ConfigError, ModelError
-from mer.training.checkpoint import load_checkpoint
-from mer.training.epochs import fit_epochs
+from mer.training.checkpoint import load_checkpoint, read_metadata
+from mer.training.collapse import monitor
+from mer.training.experiment import checked
 from mer.training.fit import fit_fold
-from mer.training.monitor import monitor, read_metadata
-from mer.training.oracle import diagnose, read_epochs
-from mer.training.predict import of_epoch, predict_epochs, predict_fold
+from mer.training.oracle_epochs import fit_epochs, of_epoch, predict_epochs
+from mer.training.oracle_score import diagnose, read_epochs
+from mer.training.predict import predict_fold
 from mer.training.predictions import read_predictions
 from mer.training.recipe import Recipe
 from mer.training.score import score_experiment
@@ -20,27 +21,33 @@ CLASSES = ("negative", "positive", "surprise")
 RECIPE = Recipe(epochs=12, batch_size=16, learning_rate=3e-3)
 
 
-def options(fold, seed=0):
-    return {"classes": CLASSES, "fold": fold.name, "held_out": fold.held_out, "seed": seed, "log": lambda line: None}
+def planned(model="ststnet", recipe=RECIPE, seed=0, every=3):
+    return checked(model, None, recipe, CLASSES, seed, keep_every=every)
+
+
+def quiet(line):
+    """Take a line of the log."""
+
+
+def silent(fold):
+    return quiet
 
 
 def run(world, folder, every=3, seeds=(0,)):
     """Fit, predict and diagnose every fold; return the paths that the score step reads."""
-    paths = {"predictions": [], "excluded": [], "test_tables": [], "models": [], "epochs": []}
+    paths = {"predictions": [], "excluded": [], "tests": [], "models": [], "epochs": []}
     for fold in world.folds():
-        train, test = world.tables(fold)
-        paths["test_tables"].append(test)
+        _, test = world.tables(fold)
+        paths["tests"].append(test)
         for seed in seeds:
             base = folder / f"seed{seed}" / fold.name
-            given = ("ststnet", None, RECIPE, train, world.containers(fold.train_sources))
-            fit_fold(*given, base / "model.safetensors", **options(fold, seed))
-            fit_epochs(*given, out=base / "epochs.safetensors", every=every, **options(fold, seed))
-            asked = {"model": "ststnet", "preset": None, "fold": fold.name, "seed": seed, "recipe": RECIPE}
-            held = world.containers(fold.test_sources)
-            predict_fold(
-                base / "model.safetensors", test, held, base / "predictions.csv", base / "excluded.csv", **asked
-            )
-            predict_epochs(base / "epochs.safetensors", test, held, base / "epochs.csv", **asked)
+            experiment, containers = planned(seed=seed, every=every), world.containers(fold.train_sources)
+            model, epochs = (world.job(fold, base / f"{name}.safetensors") for name in ("model", "epochs"))
+            fit_fold(experiment, model, containers, quiet)
+            fit_epochs(experiment, [epochs], containers, log=silent)
+            held, outs = world.containers(fold.test_sources), (base / "predictions.csv", base / "excluded.csv")
+            predict_fold(experiment, fold.name, model.out, test, held, outs, quiet)
+            predict_epochs(experiment, fold.name, epochs.out, test, held, [base / "epochs.csv"], quiet)
             for kind, name in (("predictions", "predictions.csv"), ("excluded", "excluded.csv"),
                                ("models", "model.safetensors"), ("epochs", "epochs.csv")):  # fmt: skip
                 paths[kind].append(base / name)
@@ -53,7 +60,7 @@ def finished(world, tmp_path_factory):
 
 
 def read(paths):
-    return read_predictions(paths["predictions"], paths["excluded"], paths["test_tables"], CLASSES)
+    return read_predictions(paths["predictions"], paths["excluded"], paths["tests"], CLASSES)
 
 
 def test_the_last_kept_epoch_is_the_run_bit_for_bit(finished):
@@ -81,22 +88,20 @@ def test_the_rule_claims_at_least_what_the_run_scored(finished):
 def test_held_out_files_are_not_opened_by_the_diagnostic_fit(make_world, tmp_path):
     world = make_world(clips=6)
     fold = world.folds()[2]
-    train, _ = world.tables(fold)
     world.containers(fold.test_sources)["motion"][fold.test_sources[0]].unlink()
     everything = world.containers((*fold.train_sources, *fold.test_sources))
-    fit_epochs("ststnet", None, RECIPE, train, everything, out=tmp_path / "e", every=6, **options(fold))
+    fit_epochs(planned(every=6), [world.job(fold, tmp_path / "e")], everything, log=silent)
     assert fold.held_out[0] not in json.dumps(load_checkpoint(tmp_path / "e")[1]["inputs"])
     assert not (tmp_path / "e.last").exists()
 
 
 def test_a_model_without_epochs_or_a_file_without_them_is_one_line(finished, world, tmp_path):
     fold = world.folds()[0]
-    train, test = world.tables(fold)
+    _, test = world.tables(fold)
     with pytest.raises(ConfigError, match="svm_flow is not trained in epochs"):
-        fit_epochs("svm_flow", None, Recipe(), train, {}, out=tmp_path / "e", every=1, **options(fold))
+        fit_epochs(planned("svm_flow", Recipe()), [world.job(fold, tmp_path / "e")], {}, log=silent)
     with pytest.raises(ModelError, match="holds no epochs"):
-        predict_epochs(finished["models"][0], test, {}, tmp_path / "e.csv", model="ststnet", preset=None,
-                       fold=fold.name, seed=0, recipe=RECIPE)  # fmt: skip
+        predict_epochs(planned(), fold.name, finished["models"][0], test, {}, [tmp_path / "e.csv"])
 
 
 def test_incomplete_or_foreign_epoch_tables(finished, tmp_path):
@@ -112,13 +117,13 @@ def test_incomplete_or_foreign_epoch_tables(finished, tmp_path):
 
 
 def test_metrics_hold_the_diagnostic_and_the_monitor(finished, tmp_path):
-    result = score_experiment(**finished, classes=CLASSES, out=tmp_path / "metrics.json", draws=200)
+    result = score_experiment(finished, tmp_path / "metrics.json", classes=CLASSES, draws=200)
     assert result["oracle_epoch"]["epochs"] == [3, 6, 9, 12]
     training = result["monitor"]["training"]
     assert len(training) == 12 and {entry["seed"] for entry in training} == {0, 1}
     assert all(1 <= entry["classes_used"] <= 3 for entry in training)
     assert set(result["monitor"]["held_out"]) == {"0", "1"}
-    without = score_experiment(**finished | {"epochs": []}, classes=CLASSES, out=tmp_path / "b.json", draws=200)
+    without = score_experiment(finished | {"epochs": []}, tmp_path / "b.json", classes=CLASSES, draws=200)
     assert without["oracle_epoch"] is None and without["summary"] == result["summary"]
 
 

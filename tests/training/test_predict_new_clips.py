@@ -15,13 +15,15 @@ from mer.core.errors import ClipError, DatasetError, ModelError
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
+from mer.planning.recognition import PlannedRecognition
 from mer.runner import StageSpec, run_subject
-from mer.training.apply import apply, open_experiment, table
-from mer.training.command import run_predict
+from mer.training.experiment import from_block
 from mer.training.fit import fit_fold
-from mer.training.newclips import estimate_apex, find_clips
+from mer.training.fold_job import FoldJob
+from mer.training.fold_tables import write_table
+from mer.training.new_clips import estimate_apex, find_clips
 from mer.training.predict import predict_fold
-from mer.training.tables import write_table
+from mer.training.predict_new import open_ensemble, predict_clips, run_predict, table
 
 CONFIG = {
     "datasets": {
@@ -75,23 +77,18 @@ class World:
         return self.root / "results" / "experiments" / experiment
 
     def train(self):
-        for name, block in self.catalog.config.experiments.items():
-            classes = self.catalog.selection(name).classes
-            for fold in self.catalog.folds(name)[:2]:
+        for name in self.catalog.config.experiments:
+            plan = PlannedRecognition(self.catalog, name)
+            experiment = from_block(json.loads(plan.fit_block()), 0, "cpu")
+            for fold in plan.folds[:2]:
                 base = self.folder(name) / "seed0" / fold.name
                 train, test = base / "train.csv", base / "test.csv"
                 write_table(train, fold.train)
                 write_table(test, fold.test)
-                fit_fold(
-                    block.model, None, block.train, train, self.catalog.input_containers(name, fold.train_sources),
-                    base / "model.safetensors", classes=classes, fold=fold.name, held_out=fold.held_out, seed=0,
-                    log=lambda line: None, origin=keys.origin(self.catalog, name),
-                )  # fmt: skip
-                predict_fold(
-                    base / "model.safetensors", test, self.catalog.input_containers(name, fold.test_sources),
-                    base / "predictions.csv", base / "excluded.csv", model=block.model, preset=None, fold=fold.name,
-                    seed=0, recipe=block.train,
-                )  # fmt: skip
+                job = FoldJob(fold.name, fold.held_out, train, base / "model.safetensors")
+                fit_fold(experiment, job, plan.containers(fold.train_sources), lambda line: None)
+                outs = (base / "predictions.csv", base / "excluded.csv")
+                predict_fold(experiment, fold.name, job.out, test, plan.containers(fold.test_sources), outs)
 
     def index(self, path, samples, events=("onset", "apex", "offset")):
         with path.open("w", newline="") as handle:
@@ -167,7 +164,7 @@ def test_a_bad_clip_has_its_reason_and_the_others_an_answer(faces, tmp_path):
 
 def changed(path, out, **changes):
     arrays = load_file(path)
-    from mer.training.monitor import read_metadata
+    from mer.training.checkpoint import read_metadata
 
     save_file(arrays, out, {"mer": json.dumps(read_metadata(path) | changes)})
     return out
@@ -176,31 +173,31 @@ def changed(path, out, **changes):
 def test_unusable_models_are_one_line(faces, tmp_path):
     model = next(faces.folder("svm").rglob("model.safetensors"))
     with pytest.raises(ModelError, match=f"trained with mer 9.9; expected mer {__version__}"):
-        open_experiment(changed(model, tmp_path / "a.safetensors", versions={"mer": "9.9"}))
+        open_ensemble(changed(model, tmp_path / "a.safetensors", versions={"mer": "9.9"}))
     with pytest.raises(ModelError, match="does not say how its inputs were made"):
-        open_experiment(changed(model, tmp_path / "b.safetensors", origin={}))
+        open_ensemble(changed(model, tmp_path / "b.safetensors", origin={}))
     origin = json.loads(json.dumps(keys.origin(faces.catalog, "svm")))
     origin["chains"]["motion"][1]["method"] = "gone"
     with pytest.raises(ModelError, match="was trained on stage align, method gone"):
-        open_experiment(changed(model, tmp_path / "c.safetensors", origin=origin))
+        open_ensemble(changed(model, tmp_path / "c.safetensors", origin=origin))
     with pytest.raises(ModelError, match="no such file or folder"):
-        open_experiment(tmp_path / "none")
+        open_ensemble(tmp_path / "none")
     empty, mixed = tmp_path / "empty", tmp_path / "mixed"
     empty.mkdir()
     mixed.mkdir()
     with pytest.raises(ModelError, match="holds no model"):
-        open_experiment(empty)
+        open_ensemble(empty)
     shutil.copy(model, mixed / "model1.safetensors")
     shutil.copy(next(faces.folder("net").rglob("model.safetensors")), mixed / "model2.safetensors")
     with pytest.raises(ModelError, match=r"has another model than model1\.safetensors"):
-        open_experiment(mixed)
+        open_ensemble(mixed)
 
 
 def test_notes_name_what_makes_an_answer_worthless(faces, tmp_path):
     model = next(faces.folder("svm").rglob("model.safetensors"))
     origin = json.loads(json.dumps(keys.origin(faces.catalog, "svm"))) | {"labels": "permuted", "simulated": False}
     origin["chains"]["motion"][2]["code"] = "0" * 16
-    notes = open_experiment(changed(model, tmp_path / "a.safetensors", origin=origin)).notes()
+    notes = open_ensemble(changed(model, tmp_path / "a.safetensors", origin=origin)).notes()
     assert notes == [
         "the code of stage flow, method dis, has changed since the training",
         "trained on permuted labels: its answers mean nothing",
@@ -261,10 +258,10 @@ def test_a_head_that_drifts_is_no_apex():
 
 
 def test_the_table_of_answers_has_a_row_for_every_clip(faces, tmp_path):
-    experiment = open_experiment(faces.folder("svm"))
+    ensemble = open_ensemble(faces.folder("svm"))
     root, clips = find_clips(faces.faces)
     assert len(clips) >= 6
     (tmp_path / "work").mkdir()
-    answers = apply(experiment, clips[:1], root, tmp_path / "work", lambda line: None)
-    lines = table(experiment, answers).splitlines()
+    answers = predict_clips(ensemble, clips[:1], root, tmp_path / "work", lambda line: None)
+    lines = table(ensemble, answers).splitlines()
     assert len(lines) == 2 and lines[0].startswith("clip,prediction,score_negative")

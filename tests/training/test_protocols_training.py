@@ -7,12 +7,14 @@ import pytest
 
 from mer.core.errors import DatasetError
 from mer.training.checkpoint import load_checkpoint
+from mer.training.experiment import checked
 from mer.training.fit import fit_fold
+from mer.training.fold_job import FoldJob
+from mer.training.fold_tables import write_table
 from mer.training.folds import make_folds
 from mer.training.predict import predict_fold
 from mer.training.recipe import Recipe
 from mer.training.score import score_experiment
-from mer.training.tables import write_table
 
 CLASSES = ("negative", "positive", "surprise")
 FAMILIES = {
@@ -38,23 +40,23 @@ def composite(world):
 
 def run(world, folds, folder, seeds=(0,), labels="true"):
     """Fit, predict and score every fold with every seed; return the metrics and the checkpoints' held-out groups."""
-    paths, held = {"predictions": [], "excluded": [], "test_tables": [], "models": []}, {}
+    paths, held = {"predictions": [], "excluded": [], "tests": [], "models": []}, {}
     for fold in folds:
         train, test = folder / fold.name / "train.csv", folder / fold.name / "test.csv"
         write_table(train, fold.train)
         write_table(test, fold.test)
-        paths["test_tables"].append(test)
+        paths["tests"].append(test)
         for seed in seeds:
             base = folder / f"seed{seed}" / fold.name
-            given = ("svm_flow", None, Recipe(), train, world.containers(fold.train_sources), base / "m.safetensors")
-            options = {"fold": fold.name, "held_out": fold.held_out, "seed": seed, "log": lambda line: None}
-            fit_fold(*given, classes=CLASSES, **options)
-            predict_fold(base / "m.safetensors", test, world.containers(fold.test_sources), base / "p.csv",
-                         base / "e.csv", model="svm_flow", preset=None, fold=fold.name, seed=seed)  # fmt: skip
+            experiment = checked("svm_flow", None, Recipe(), CLASSES, seed)
+            job = FoldJob(fold.name, fold.held_out, train, base / "m.safetensors")
+            fit_fold(experiment, job, world.containers(fold.train_sources), lambda line: None)
+            held_out, outs = world.containers(fold.test_sources), (base / "p.csv", base / "e.csv")
+            predict_fold(experiment, fold.name, job.out, test, held_out, outs, lambda line: None)
             held[fold.name] = load_checkpoint(base / "m.safetensors")[1]["held_out"]
             for kind, name in (("predictions", "p.csv"), ("excluded", "e.csv"), ("models", "m.safetensors")):
                 paths[kind].append(base / name)
-    return score_experiment(**paths, classes=CLASSES, out=folder / "metrics.json", labels=labels, draws=200), held
+    return score_experiment(paths, folder / "metrics.json", classes=CLASSES, labels=labels, draws=200), held
 
 
 @pytest.mark.parametrize(("protocol", "count"), [("loso", 6), ("kfold", 3), ("database", 3)])

@@ -17,9 +17,10 @@ from mer.models import loop
 from mer.models.surroundings import Part, surrounded
 from mer.training import resume
 from mer.training.checkpoint import load_checkpoint
+from mer.training.experiment import checked
 from mer.training.fit import fit_fold
+from mer.training.fit_session import Session
 from mer.training.recipe import Recipe
-from mer.training.session import Session
 
 CLASSES = ("negative", "positive", "surprise")
 RECIPE = Recipe(epochs=4, batch_size=16)
@@ -33,11 +34,10 @@ def quiet(line):
     """Take a line of the log."""
 
 
-def fit(world, out, log=quiet, recipe=RECIPE, model="ststnet", **options):
+def fit(world, out, log=quiet, recipe=RECIPE, model="ststnet", seed=0, resume=None):
     fold = world.folds()[0]
-    train, _ = world.tables(fold)
-    named = {"classes": CLASSES, "fold": fold.name, "held_out": fold.held_out, "seed": 0, "log": log, "every": 0.0}
-    fit_fold(model, None, recipe, train, world.containers(fold.train_sources), out, **{**named, **options})
+    experiment, job = checked(model, None, recipe, CLASSES, seed), world.job(fold, out, resume=resume)
+    fit_fold(experiment, job, world.containers(fold.train_sources), log, every=0.0)
     return out.read_bytes()
 
 
@@ -104,7 +104,7 @@ import torch
 from torch import nn
 from mer.models import loop
 from mer.models.surroundings import surrounded
-from mer.training.session import Session
+from mer.training.fit_session import Session
 from pathlib import Path
 
 def train(folder, epochs, slow):
@@ -183,7 +183,7 @@ def test_a_captured_state_is_put_back_whole(tmp_path, kind):
     expected = steps(first, 3)
     second = part()
     snapshot = resume.read(tmp_path / "s", "digest", 0, quiet)
-    resume.apply(second, snapshot)
+    resume.restore(second, snapshot)
     assert snapshot.done == 2 and snapshot.values["loss"] == 0.5
     assert all(np.array_equal(a, b) for a, b in zip(expected, steps(second, 3), strict=True))
     assert resume.read(tmp_path / "s", "digest", 1, quiet) is None, "of another training of the same fit"

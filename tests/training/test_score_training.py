@@ -9,9 +9,9 @@ import pytest
 
 from mer.core.errors import ModelError
 from mer.training.compare import compare
+from mer.training.fold_tables import Row, write_table
 from mer.training.predictions import read_predictions
 from mer.training.score import score, score_experiment
-from mer.training.tables import Row, write_table
 
 CLASSES = ("negative", "positive", "surprise")
 # The published log of specs/peers.md §3.1, rows = truth.
@@ -31,7 +31,7 @@ class Files:
             for i, (j, p) in enumerate(zip(order, rng.integers(persons, size=len(truth)), strict=True))
         ]
         self.guess = {seed: [CLASSES[guess[j]] for j in order] for seed, guess in seeds.items()}
-        self.out = {"predictions": [], "excluded": [], "test_tables": []}
+        self.out = {"predictions": [], "excluded": [], "tests": []}
 
     def write(self, excluded=(), change=None):
         frames = []
@@ -50,7 +50,7 @@ class Files:
         for subject in sorted({row.subject for row in self.rows}):
             path = self.folder / "tables" / f"{subject}.csv"
             write_table(path, [row for row in self.rows if row.subject == subject])
-            self.out["test_tables"].append(path)
+            self.out["tests"].append(path)
         return self.out
 
     def _save(self, kind, frame, subject, seed):
@@ -73,7 +73,7 @@ def test_golden_matrix_through_the_files(tmp_path):
     paths = published(tmp_path, seeds=(0, 1)).write()
     for files in paths.values():
         random.Random(0).shuffle(files)
-    result = score_experiment(**paths, classes=CLASSES, out=tmp_path / "out" / "metrics.json", name="log_1", draws=300)
+    result = score_experiment(paths, tmp_path / "out" / "metrics.json", classes=CLASSES, name="log_1", draws=300)
     pooled = result["summary"]["pooled"]
     assert pooled["uf1"]["mean"] == pytest.approx(0.7353, abs=5e-5)
     assert pooled["uar"]["mean"] == pytest.approx(0.7186, abs=5e-5)
@@ -88,7 +88,7 @@ def test_golden_matrix_through_the_files(tmp_path):
 
 def test_written_tables(tmp_path):
     paths = published(tmp_path).write()
-    score_experiment(**paths, classes=CLASSES, out=tmp_path / "out" / "metrics.json", name="log_1", draws=200)
+    score_experiment(paths, tmp_path / "out" / "metrics.json", classes=CLASSES, name="log_1", draws=200)
     subjects = pd.read_csv(tmp_path / "out" / "per_subject.csv")
     assert subjects["clips"].sum() == 442 and subjects["right"].sum() == 340
     assert subjects[[f"n_{name}" for name in CLASSES]].sum().tolist() == [250, 109, 83]
@@ -156,7 +156,7 @@ def test_double_and_unexpected_predictions(tmp_path):
     with pytest.raises(ModelError, match="occurs a second time with seed 0"):
         read(paths, predictions=[*paths["predictions"], paths["predictions"][0]])
     with pytest.raises(ModelError, match="not in any test table"):
-        read(paths, test_tables=paths["test_tables"][1:])
+        read(paths, tests=paths["tests"][1:])
     with pytest.raises(ModelError, match="no prediction"):
         read(paths, predictions=[])
 

@@ -6,41 +6,43 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
+from mer.planning.planned import one_by_one
+from mer.planning.recognition import PlannedRecognition
 
 SPINE = Path(__file__).resolve().parents[1] / "spine.yaml"
 
 
-def catalog(**changes):
+def plans(**changes):
     config = yaml.safe_load(SPINE.read_text())
     config["experiments"]["ststnet"] |= changes
-    return Catalog(parse(config))
+    catalog = Catalog(parse(config))
+    return {name: PlannedRecognition(catalog, name) for name in catalog.config.experiments}
 
 
 def test_every_fold_is_in_one_job():
-    planned = catalog(folds_per_job=3)
-    batches = keys.fold_batches(planned)
-    assert [(name, number, len(folds)) for name, number, folds in batches] == [("ststnet", 0, 3), ("ststnet", 1, 1)]
-    names = [fold.name for _, _, folds in batches for fold in folds]
-    assert names == [fold.name for fold in planned.folds("ststnet")]
-    pattern = keys.one_by_one(planned)
+    planned = plans(folds_per_job=3)
+    batches = planned["ststnet"].batches()
+    assert [len(folds) for folds in batches] == [3, 1] and planned["svm_flow"].batches() == []
+    assert [fold for folds in batches for fold in folds] == planned["ststnet"].folds
+    pattern = one_by_one(planned.values())
     assert re.fullmatch(pattern, "svm_flow") and not re.fullmatch(pattern, "ststnet")
-    assert keys.fit_threads(planned, "ststnet", 3) == 3
-    alone = keys.batch_products(planned, "ststnet", batches[1][2])
-    assert sorted(map(str, alone)) == sorted(map(str, planned.fold_products("ststnet", names[3], held_out=False)))
-    assert len(keys.batch_products(planned, "ststnet", batches[0][2])) == 4
+    assert planned["ststnet"].gpu == 0, "a job of several folds asks for as many cores"
+    (alone,) = batches[1]
+    products = planned["ststnet"].products(alone.train_sources)
+    assert len(products) == 3 and not {path.stem for path in products} & {alone.name}
+    assert len(planned["ststnet"].products(source for fold in batches[0] for source in fold.train_sources)) == 4
 
 
 def test_one_fold_in_a_job_is_the_default():
-    planned = catalog()
-    assert keys.fold_batches(planned) == []
-    assert re.fullmatch(keys.one_by_one(planned), "ststnet")
+    planned = plans()
+    assert planned["ststnet"].batches() == []
+    assert re.fullmatch(one_by_one(planned.values()), "ststnet")
 
 
 def test_what_a_fold_depends_on_does_not_name_its_job_mates():
-    assert keys.fit_block(catalog(folds_per_job=3), "ststnet") == keys.fit_block(catalog(), "ststnet")
+    assert plans(folds_per_job=3)["ststnet"].fit_block() == plans()["ststnet"].fit_block()
 
 
 @pytest.mark.slow

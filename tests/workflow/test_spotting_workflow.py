@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import checkout
 
-from mer.spotting.tables import read_table
+from mer.spotting.interval_files import read_table
 
 pytestmark = pytest.mark.slow
 CONFIG = {
@@ -65,7 +65,7 @@ def test_every_recording_is_scored_those_without_an_expression_included(spotted)
 
 
 def test_tables_in_the_public_format_score_the_same(spotted):
-    from mer.spotting.score import score
+    from mer.spotting.score_intervals import score
 
     folder, metrics = results(spotted, "own")
     tables = [read_table(folder / name) for name in ("gt.csv", "pred.csv")]

@@ -6,7 +6,6 @@ import os
 import mer.planning.config as mer_config
 from mer.core.errors import MerError
 from mer.provenance import code_digest
-from mer.planning.report_inputs import prediction_files
 
 # A rule asks for one core, so its libraries get one thread: two jobs of two threads each take longer than two of one.
 for name in (
@@ -22,8 +21,6 @@ try:
     CATALOG = Catalog(CONFIG)
     for name in CONFIG.datasets:
         CATALOG.subjects(name)
-    for name in CONFIG.experiments:
-        CATALOG.folds(name)
 except MerError as error:
     sys.exit(f"mer: {error}")
 
@@ -36,6 +33,5 @@ wildcard_constraints:
     variant="[^/]+",
     subject="[^/]+",
     experiment="[^/]+",
-    spotting="[^/]+",
     fold="[^/]+",
     seed=r"\d+",

@@ -1,99 +1,33 @@
-# score -> exclusions -> report, and the oracle-epoch diagnostic: a second fit of every fold that keeps the weights of
-# some epochs. Its inputs are those of the fit, so it cannot open the held-out subjects' files either.
-
-
-def fold_files(name):
-    return lambda wildcards: prediction_files(CATALOG, wildcards.experiment, name)
-
+# score -> exclusions -> report.
 
 REPORT_TABLES = ("scores.csv", "scores.tex", "comparisons.csv", "cd6me.csv")
 
+for _task in TASKS.values():
+    if _task.score is None:
+        continue
 
-def epoch_files(wildcards):
-    asked = CONFIG.experiments[wildcards.experiment].diagnose.oracle_epoch
-    return fold_files("epochs.csv")(wildcards) if asked else []
-
-
-rule fit_epochs:
-    input:
-        train=f"{RESULTS}/experiments/{{experiment}}/folds/{{fold}}/train.csv",
-        products=lambda wildcards: CATALOG.fold_products(
-            wildcards.experiment, wildcards.fold, held_out=False
-        ),
-    output:
-        f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/epochs.safetensors",
-    log:
-        f"{RESULTS}/logs/fit_epochs/{{experiment}}/seed{{seed}}/{{fold}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/fit_epochs/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    resources:
-        gpu=lambda wildcards: keys.gpu(CATALOG, wildcards.experiment),
-        mem_mb=2000,
-    params:
-        block=lambda wildcards: keys.epochs_block(CATALOG, wildcards.experiment),
-        held_out=lambda wildcards: CATALOG.fold(
-            wildcards.experiment, wildcards.fold
-        ).held_out,
-        code=lambda wildcards: keys.script(
-            "fit_epochs", keys.epochs_code(CATALOG, wildcards.experiment)
-        ),
-    script:
-        "../scripts/fit_epochs.py"
-
-
-rule predict_epochs:
-    input:
-        model=f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/epochs.safetensors",
-        test=f"{RESULTS}/experiments/{{experiment}}/folds/{{fold}}/test.csv",
-        products=lambda wildcards: CATALOG.fold_products(
-            wildcards.experiment, wildcards.fold, held_out=True
-        ),
-    output:
-        f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/epochs.csv",
-    log:
-        f"{RESULTS}/logs/predict_epochs/{{experiment}}/seed{{seed}}/{{fold}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/predict_epochs/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    resources:
-        mem_mb=2000,
-    params:
-        code=lambda wildcards: keys.script(
-            "predict_epochs", keys.epochs_code(CATALOG, wildcards.experiment)
-        ),
-    script:
-        "../scripts/predict_epochs.py"
-
-
-rule score:
-    input:
-        predictions=fold_files("predictions.csv"),
-        excluded=fold_files("excluded.csv"),
-        models=fold_files("model.safetensors"),
-        epochs=epoch_files,
-        tests=lambda wildcards: [
-            f"{RESULTS}/experiments/{wildcards.experiment}/folds/{fold.name}/test.csv"
-            for fold in CATALOG.folds(wildcards.experiment)
-        ],
-    output:
-        f"{RESULTS}/experiments/{{experiment}}/metrics.json",
-        f"{RESULTS}/experiments/{{experiment}}/per_subject.csv",
-        f"{RESULTS}/experiments/{{experiment}}/confusion.csv",
-        f"{RESULTS}/experiments/{{experiment}}/table.tex",
-    log:
-        f"{RESULTS}/logs/score/{{experiment}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/score/{{experiment}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    params:
-        block=lambda wildcards: keys.score_block(CATALOG, wildcards.experiment),
-        code=keys.script("score", code_digest("mer.training.score")),
-    script:
-        "../scripts/score.py"
+    rule:
+        name:
+            _task.score.rule
+        input:
+            unpack(of_plan(_task, lambda plan, job: plan.score_inputs())),
+        output:
+            [
+                f"{RESULTS}/{_task.folder}/{{experiment}}/{file}"
+                for file in _task.score.files
+            ],
+        log:
+            f"{RESULTS}/logs/{_task.score.rule}/{{experiment}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/{_task.score.rule}/{{experiment}}.tsv"
+        conda:
+            "../../envs/torch.yaml"
+        params:
+            task=_task.fit.rule,
+            block=of_plan(_task, lambda plan, job: plan.score_block()),
+            code=keys.script("score", code_digest(_task.score.module)),
+        script:
+            "../scripts/score.py"
 
 
 rule exclusions:
@@ -119,8 +53,8 @@ rule report:
         ],
         predictions=[
             path
-            for name in CONFIG.experiments
-            for path in prediction_files(CATALOG, name)
+            for plan in PLANS["experiments"].values()
+            for path in plan.files("predictions.csv")
         ],
         spotting=[f"{RESULTS}/spotting/{name}/metrics.json" for name in CONFIG.spotting],
         data=[

@@ -1,131 +1,154 @@
-# split -> fit(fold) -> predict(fold). A fit job's inputs are the containers of every subject but the held-out
-# ones, and a table of training rows only: it cannot open what it must not see.
+# split -> fit(fold) -> predict(fold) of every task: recognition, its oracle-epoch diagnostic, and spotting
+# (mer.training.task). A fit job's inputs are the containers of every subject but the held-out ones, and a table of
+# training rows only: it cannot open what it must not see.
+from mer.planning.experiments import TASKS, all_planned
+from mer.planning.planned import one_by_one
 
-for _experiment in CONFIG.experiments:
+try:
+    PLANS = all_planned(CATALOG)
+except MerError as error:
+    sys.exit(f"mer: {error}")
+
+
+def of_plan(task, question):
+    return lambda wildcards: question(
+        PLANS[task.folder][wildcards.experiment], wildcards
+    )
+
+
+for _folder, _plans in PLANS.items():
+    _task = next(task for task in TASKS.values() if task.folder == _folder)
+    for _plan in _plans.values():
+
+        rule:
+            name:
+                f"{_task.table.rule}_{_plan.name}"
+            input:
+                [f"{RESULTS}/{dataset}/index.csv" for dataset in _plan.block.data],
+            output:
+                [path.as_posix() for path, _ in _plan.tables()],
+            log:
+                f"{RESULTS}/logs/{_task.table.rule}/{_plan.name}.log",
+            conda:
+                "../../envs/torch.yaml"
+            params:
+                task=_task.fit.rule,
+                experiment=_plan.name,
+                indexed=_plan.indexed,
+                block=_plan.split_block(),
+                code=keys.script(
+                    "split", code_digest("mer.training.folds", _task.table.module)
+                ),
+            script:
+                "../scripts/split.py"
+
+
+for _task in TASKS.values():
+    _base = f"{RESULTS}/{_task.folder}/{{experiment}}"
+    _fold = f"{_base}/seed{{seed}}/{{fold}}"
 
     rule:
         name:
-            f"split_{_experiment}"
+            _task.fit.rule
         input:
-            [
-                f"{RESULTS}/{dataset}/index.csv"
-                for dataset in CONFIG.experiments[_experiment].data
-            ],
-        output:
-            train=[
-                f"{RESULTS}/experiments/{_experiment}/folds/{fold.name}/train.csv"
-                for fold in CATALOG.folds(_experiment)
-            ],
-            test=[
-                f"{RESULTS}/experiments/{_experiment}/folds/{fold.name}/test.csv"
-                for fold in CATALOG.folds(_experiment)
-            ],
-        log:
-            f"{RESULTS}/logs/split/{_experiment}.log",
-        conda:
-            "../../envs/torch.yaml"
-        params:
-            experiment=_experiment,
-            block=keys.split_block(CATALOG, _experiment),
-            code=keys.script(
-                "split", code_digest("mer.training.folds", "mer.training.tables")
+            train=[f"{_base}/folds/{{fold}}/train.csv"],
+            products=of_plan(
+                _task, lambda plan, job: plan.products(plan.fold(job.fold).train_sources)
             ),
-        script:
-            "../scripts/split.py"
-
-
-rule fit:
-    input:
-        train=f"{RESULTS}/experiments/{{experiment}}/folds/{{fold}}/train.csv",
-        products=lambda wildcards: CATALOG.fold_products(
-            wildcards.experiment, wildcards.fold, held_out=False
-        ),
-    output:
-        f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/model.safetensors",
-    log:
-        f"{RESULTS}/logs/fit/{{experiment}}/seed{{seed}}/{{fold}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/fit/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
-    wildcard_constraints:
-        experiment=keys.one_by_one(CATALOG),
-    priority: 6
-    conda:
-        "../../envs/torch.yaml"
-    resources:
-        gpu=lambda wildcards: keys.gpu(CATALOG, wildcards.experiment),
-        mem_mb=2000,
-    params:
-        experiment=lambda wildcards: wildcards.experiment,
-        folds=lambda wildcards: [wildcards.fold],
-        block=lambda wildcards: keys.fit_block(CATALOG, wildcards.experiment),
-        held_out=lambda wildcards: [
-            CATALOG.fold(wildcards.experiment, wildcards.fold).held_out
-        ],
-        code=lambda wildcards: keys.fit_code(CATALOG, wildcards.experiment),
-    script:
-        "../scripts/fit.py"
-
-
-# Experiments with `folds_per_job`: one job reads the files of all its folds' training subjects once. Each fold is
-# trained on its own train table and gives what it gives alone (mer.training.batched).
-for _experiment, _number, _folds in keys.fold_batches(CATALOG):
-
-    rule:
-        name:
-            f"fit_{_experiment}_{_number}"
-        input:
-            train=[
-                f"{RESULTS}/experiments/{_experiment}/folds/{fold.name}/train.csv"
-                for fold in _folds
-            ],
-            products=keys.batch_products(CATALOG, _experiment, _folds),
         output:
-            [
-                f"{RESULTS}/experiments/{_experiment}/seed{{seed}}/{fold.name}/model.safetensors"
-                for fold in _folds
-            ],
+            [f"{_fold}/{file}" for file in _task.fit.files],
         log:
-            f"{RESULTS}/logs/fit/{_experiment}/seed{{seed}}/folds{_number}.log",
+            f"{RESULTS}/logs/{_task.fit.rule}/{{experiment}}/seed{{seed}}/{{fold}}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/fit/{_experiment}/seed{{seed}}/folds{_number}.tsv"
+            f"{RESULTS}/benchmarks/{_task.fit.rule}/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
+        wildcard_constraints:
+            experiment=(
+                one_by_one(PLANS[_task.folder].values())
+                if _task.fit.rule == "fit"
+                else "[^/]+"
+            ),
         priority: 6
         conda:
             "../../envs/torch.yaml"
-        threads: keys.fit_threads(CATALOG, _experiment, len(_folds))
         resources:
-            gpu=keys.gpu(CATALOG, _experiment),
-            mem_mb=4000,
+            gpu=of_plan(_task, lambda plan, job: plan.gpu),
+            mem_mb=_task.memory,
         params:
-            experiment=_experiment,
-            folds=[fold.name for fold in _folds],
-            block=keys.fit_block(CATALOG, _experiment),
-            held_out=[fold.held_out for fold in _folds],
-            code=keys.fit_code(CATALOG, _experiment),
+            task=_task.fit.rule,
+            experiment=lambda wildcards: wildcards.experiment,
+            folds=lambda wildcards: [wildcards.fold],
+            held_out=of_plan(_task, lambda plan, job: [plan.fold(job.fold).held_out]),
+            block=of_plan(_task, lambda plan, job, task=_task: plan.fit_block(task)),
+            code=of_plan(_task, lambda plan, job, task=_task: plan.fit_code(task)),
         script:
             "../scripts/fit.py"
 
+    rule:
+        name:
+            _task.predict.rule
+        input:
+            model=f"{_fold}/{_task.fit.files[0]}",
+            test=f"{_base}/folds/{{fold}}/test.csv",
+            products=of_plan(
+                _task, lambda plan, job: plan.products(plan.fold(job.fold).test_sources)
+            ),
+        output:
+            [f"{_fold}/{file}" for file in _task.predict.files],
+        log:
+            f"{RESULTS}/logs/{_task.predict.rule}/{{experiment}}/seed{{seed}}/{{fold}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/{_task.predict.rule}/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
+        priority: 7
+        conda:
+            "../../envs/torch.yaml"
+        resources:
+            mem_mb=_task.memory,
+        params:
+            task=_task.fit.rule,
+            block=of_plan(_task, lambda plan, job, task=_task: plan.fit_block(task)),
+            code=of_plan(_task, lambda plan, job, task=_task: plan.predict_code(task)),
+        script:
+            "../scripts/predict.py"
 
-rule predict:
-    input:
-        model=f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/model.safetensors",
-        test=f"{RESULTS}/experiments/{{experiment}}/folds/{{fold}}/test.csv",
-        products=lambda wildcards: CATALOG.fold_products(
-            wildcards.experiment, wildcards.fold, held_out=True
-        ),
-    output:
-        predictions=RESULTS
-        + "/experiments/{experiment}/seed{seed}/{fold}/predictions.csv",
-        excluded=f"{RESULTS}/experiments/{{experiment}}/seed{{seed}}/{{fold}}/excluded.csv",
-    log:
-        f"{RESULTS}/logs/predict/{{experiment}}/seed{{seed}}/{{fold}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/predict/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
-    priority: 7
-    conda:
-        "../../envs/torch.yaml"
-    resources:
-        mem_mb=2000,
-    params:
-        code=lambda wildcards: keys.model_code(CATALOG, wildcards.experiment),
-    script:
-        "../scripts/predict.py"
+
+# Experiments with `folds_per_job`: one job reads the files of all its folds' training subjects once. Each fold is
+# trained on its own train table and gives what it gives alone (mer.training.many_folds).
+for _plan in PLANS["experiments"].values():
+    for _number, _folds in enumerate(_plan.batches()):
+
+        rule:
+            name:
+                f"fit_{_plan.name}_{_number}"
+            input:
+                train=[
+                    (_plan.folder / "folds" / fold.name / "train.csv").as_posix()
+                    for fold in _folds
+                ],
+                products=_plan.products(
+                    source for fold in _folds for source in fold.train_sources
+                ),
+            output:
+                [
+                    f"{_plan.folder.as_posix()}/seed{{seed}}/{fold.name}/model.safetensors"
+                    for fold in _folds
+                ],
+            log:
+                f"{RESULTS}/logs/fit/{_plan.name}/seed{{seed}}/folds{_number}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/fit/{_plan.name}/seed{{seed}}/folds{_number}.tsv"
+            priority: 6
+            conda:
+                "../../envs/torch.yaml"
+            threads: 1 if _plan.gpu else len(_folds)
+            resources:
+                gpu=_plan.gpu,
+                mem_mb=4000,
+            params:
+                task="fit",
+                experiment=_plan.name,
+                folds=[fold.name for fold in _folds],
+                held_out=[fold.held_out for fold in _folds],
+                block=_plan.fit_block(),
+                code=_plan.fit_code(TASKS["fit"]),
+            script:
+                "../scripts/fit.py"

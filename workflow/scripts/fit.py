@@ -3,36 +3,38 @@
 import json
 from pathlib import Path
 
-from mer.planning.catalog import Catalog
-from mer.planning.config import parse
-from mer.jobs import job
-from mer.training.batched import fit_folds
-from mer.training.boards import folder_beside
-from mer.training.device import choose
-from mer.training.fit import FoldJob, plan
-from mer.training.tables import sources
 
-with job(snakemake.log[0]) as say:
-    catalog = Catalog(parse(snakemake.config))
-    experiment = snakemake.params.experiment
-    block = catalog.config.experiments[experiment]
-    told, seed = json.loads(snakemake.params.block), int(snakemake.wildcards.seed)
-    device = choose(snakemake.resources.get("gpu", 0), say)
-    tables = [snakemake.input.train] if isinstance(snakemake.input.train, str) else snakemake.input.train
-    jobs = []
-    for fold, held_out, table, out in zip(
-        snakemake.params.folds, snakemake.params.held_out, tables, snakemake.output, strict=True
-    ):
-        beside = Path(snakemake.log[0]).parent / fold
-        state = beside.with_name(f"{fold}.resume.safetensors")
-        jobs.append(FoldJob(fold, tuple(held_out), Path(table), Path(out), state, folder_beside(f"{beside}.log")))
-    read = sorted({source for one in jobs for source in sources(one.train_table)})
-    fit_folds(
-        plan(
-            block.model, block.preset, block.train, told["classes"], seed, device, experiment, told["origin"]
-        ),
-        jobs,
-        catalog.input_containers(experiment, read),
-        workers=snakemake.threads,
-        log=lambda fold: say if len(jobs) == 1 else lambda line: say(f"{fold}: {line}"),
-    )
+def main(snakemake):
+    from mer.jobs import job
+    from mer.planning.catalog import Catalog
+    from mer.planning.config import parse
+    from mer.planning.experiments import TASKS, planned
+    from mer.training.device import choose_device
+    from mer.training.fold_job import FoldJob
+    from mer.training.fold_tables import sources
+    from mer.training.tensorboard import folder_beside
+    from mer.training.task import function
+
+    with job(snakemake.log[0]) as say:
+        task, told = TASKS[snakemake.params.task], json.loads(snakemake.params.block)
+        plan = planned(Catalog(parse(snakemake.config)), task.folder, snakemake.params.experiment)
+        device = choose_device(snakemake.resources.get("gpu", 0), say)
+        jobs = []
+        for fold, held_out, table, out in zip(
+            snakemake.params.folds, snakemake.params.held_out, snakemake.input.train, snakemake.output, strict=True
+        ):
+            beside = Path(snakemake.log[0]).parent / fold
+            state = beside.with_name(f"{fold}.resume.safetensors")
+            jobs.append(FoldJob(fold, tuple(held_out), Path(table), Path(out), state, folder_beside(f"{beside}.log")))
+        task.fit.load()(
+            function(task.experiment)(told, int(snakemake.wildcards.seed), device),
+            jobs,
+            plan.containers({source for one in jobs for source in sources(one.train_table)}),
+            workers=snakemake.threads,
+            log=lambda fold: say if len(jobs) == 1 else lambda line: say(f"{fold}: {line}"),
+        )
+
+
+# The processes that train folds side by side import this file.
+if __name__ == "__main__":
+    main(snakemake)

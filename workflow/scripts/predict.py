@@ -1,26 +1,23 @@
 """One fold's held-out subjects, read once."""
 
+import json
+
+from mer.jobs import job
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
-from mer.training.predict import predict_fold
-from mer.training.tables import sources
+from mer.planning.experiments import TASKS, planned
+from mer.training.fold_tables import sources
+from mer.training.task import function
 
 with job(snakemake.log[0]) as say:
-    catalog = Catalog(parse(snakemake.config))
-    experiment = snakemake.wildcards.experiment
-    block = catalog.config.experiments[experiment]
-    held_out = sources(snakemake.input.test)
-    predict_fold(
+    task, asked = TASKS[snakemake.params.task], snakemake.wildcards
+    plan = planned(Catalog(parse(snakemake.config)), task.folder, asked.experiment)
+    task.predict.load()(
+        function(task.experiment)(json.loads(snakemake.params.block), int(asked.seed), "cpu"),
+        asked.fold,
         snakemake.input.model,
         snakemake.input.test,
-        catalog.input_containers(experiment, held_out),
-        snakemake.output.predictions,
-        snakemake.output.excluded,
-        model=block.model,
-        preset=block.preset,
-        fold=snakemake.wildcards.fold,
-        seed=int(snakemake.wildcards.seed),
-        recipe=block.train,
+        plan.containers(sources(snakemake.input.test)),
+        list(snakemake.output),
+        log=say,
     )
-    say(f"predicted {', '.join(held_out)}")

@@ -3,24 +3,9 @@
 import json
 
 from mer.jobs import job
-from mer.training.score import score_experiment
+from mer.planning.experiments import TASKS
 
 with job(snakemake.log[0]) as say:
-    block = json.loads(snakemake.params.block)
-    result = score_experiment(
-        snakemake.input.predictions,
-        snakemake.input.excluded,
-        snakemake.input.tests,
-        block["classes"],
-        snakemake.output[0],
-        name=snakemake.wildcards.experiment,
-        labels=block["labels"],
-        simulated=block["simulated"],
-        draws=block["bootstrap"],
-        seed=block["seed"],
-        models=snakemake.input.models,
-        epochs=snakemake.input.get("epochs", []),
-    )
-    say(f"pooled UF1 {result['summary']['pooled']['uf1']['mean']:.4f}")
-    for flag in result["flags"]:
-        say(flag)
+    score = TASKS[snakemake.params.task].score.load()
+    for line in score(dict(snakemake.input.items()), list(snakemake.output), **json.loads(snakemake.params.block)):
+        say(line)

@@ -1,21 +1,17 @@
-"""The fold tables of an experiment: training rows without the held-out subject, and the held-out rows."""
+"""The tables of every fold of an experiment: training rows without the held-out subjects, and the held-out rows."""
 
 from pathlib import Path
 
+from mer.jobs import job
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
-from mer.training.tables import write_table
+from mer.planning.experiments import TASKS, planned
 
 with job(snakemake.log[0]) as say:
-    catalog = Catalog(parse(snakemake.config), indexed=True)
-    for fold, train, test in zip(
-        catalog.folds(snakemake.params.experiment), snakemake.output.train, snakemake.output.test, strict=True
-    ):
-        assert Path(train).parent.name == fold.name, "the index differs from the plan"
-        write_table(Path(train), fold.train)
-        write_table(Path(test), fold.test)
-        for note in fold.notes:
-            say(note)
-    for reason, count in catalog.selection(snakemake.params.experiment).left_out.items():
-        say(f"{count} clips left out, {reason}")
+    task, catalog = TASKS[snakemake.params.task], Catalog(parse(snakemake.config), snakemake.params.indexed)
+    plan, write = planned(catalog, task.folder, snakemake.params.experiment), task.table.load()
+    for out, (path, rows) in zip(snakemake.output, plan.tables(), strict=True):
+        assert Path(out) == path, "the index differs from the plan"
+        write(path, rows)
+    for note in plan.split_notes():
+        say(note)

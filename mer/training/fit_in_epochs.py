@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,25 +12,25 @@ from mer.core.atomic import write_json
 from mer.core.params import Params
 from mer.models.state import State
 from mer.models.surroundings import surrounded
-from mer.training.boards import Bar, Board
-from mer.training.fit import FoldJob, Trial, leftovers
-from mer.training.inner import Choice, choose, splits
-from mer.training.session import Session
+from mer.training.epoch_choice import Choice, choose, splits
+from mer.training.fit_session import Session
+from mer.training.fold_job import FoldJob
+from mer.training.tensorboard import Board
+from mer.training.trial import Trial
 
 
-def fit_in_epochs(trial: Trial, job: FoldJob, progress: bool, every: float) -> tuple[State, dict[str, Any]]:
+def fit_in_epochs(trial: Trial, job: FoldJob, every: float) -> tuple[State, dict[str, Any]]:
     """Return the trained state, and for the checkpoint's metadata the precision and the choice of epochs."""
-    recipe, settings = trial.own.recipe, trial.own.settings
+    recipe, settings = trial.experiment.recipe, trial.experiment.settings
     digest = trial.digest() if job.resume is not None else ""
     extra: dict[str, Any] = {}
     if recipe.inner is not None:
-        choice = _chosen(trial, job.resume, digest)
+        choice = _chosen(trial, job, digest)
         settings = settings.model_copy(update={"epochs": choice["epochs"]})
         extra["inner"] = choice
     session = _session(trial, file=job.resume, digest=digest, every=every)
     try:
         session.board = Board(job.board) if job.board is not None else None
-        session.bar = Bar() if progress else None
         with surrounded(session):
             state = trial.fit(settings)
     finally:
@@ -40,7 +39,7 @@ def fit_in_epochs(trial: Trial, job: FoldJob, progress: bool, every: float) -> t
 
 
 def _session(trial: Trial, **options: Any) -> Session:
-    recipe = trial.own.recipe
+    recipe = trial.experiment.recipe
     precision, clip = recipe.precision or "float32", recipe.gradient_clip or 0.0
     return Session(precision=precision, gradient_clip=clip, log=trial.log, **options)
 
@@ -55,7 +54,7 @@ class _Part:
     session: Session
 
     def train(self, epochs: int) -> State:
-        chosen: Params = self.trial.own.settings.model_copy(update={"epochs": epochs})
+        chosen: Params = self.trial.experiment.settings.model_copy(update={"epochs": epochs})
         self.session.again()
         with surrounded(self.session):
             return self.trial.fit(chosen, self.train_clips)
@@ -64,11 +63,11 @@ class _Part:
         return self.trial.scores(state, self.test_clips)
 
 
-def _chosen(trial: Trial, resume: Path | None, digest: str) -> dict[str, Any]:
+def _chosen(trial: Trial, job: FoldJob, digest: str) -> dict[str, Any]:
     """Return the choice of epochs; one that an interrupted job has made is read, not made again."""
-    inner = trial.own.recipe.inner
+    inner = trial.experiment.recipe.inner
     assert inner is not None
-    memo = leftovers(resume)[1] if resume is not None else None
+    memo = job.state_files[1] if job.state_files else None
     if memo is not None and memo.is_file():
         try:
             known = json.loads(memo.read_text(encoding="utf-8"))
@@ -77,12 +76,12 @@ def _chosen(trial: Trial, resume: Path | None, digest: str) -> dict[str, Any]:
                 return dict(known["choice"])
         except (OSError, ValueError, TypeError, KeyError):
             trial.log(f"{memo}: not the choice of an interrupted job; it is made again")
-    quiet = Trial(trial.own, trial.fold, trial.data, _silent)
+    quiet = Trial(trial.experiment, trial.fold, trial.data, _silent)
     pairs = splits(trial.groups, trial.labels, inner, trial.seed)
     parts = [_Part(quiet, train, test, _session(quiet, carries=True)) for train, test in pairs]
     truths = [trial.labels[test] for _, test in pairs]
-    budget = int(trial.own.settings.model_dump()["epochs"])
-    choice: Choice = choose(parts, truths, len(trial.own.classes), budget, inner, trial.log)
+    budget = int(trial.experiment.settings.model_dump()["epochs"])
+    choice: Choice = choose(parts, truths, len(trial.experiment.classes), budget, inner, trial.log)
     if memo is not None:
         write_json(memo, {"digest": digest, "choice": choice.as_dict()})
     return choice.as_dict()

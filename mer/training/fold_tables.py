@@ -9,21 +9,21 @@ kept in the order of (dataset, sample_id), so that no order on disk or in an ind
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from mer.core.atomic import write_text
+from mer.core.csvfile import read_csv, write_csv
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
+from mer.training.separation import TableRow, require_held_out
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,13 @@ class Row:
         return (self.dataset, self.sample_id)
 
 
+R = TypeVar("R", bound=TableRow)
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
 REQUIRED = tuple(name for name in COLUMNS if name != "units")
 UNITS = re.compile(r"(\d+(\+\d+)*)?")
 
 
-def sorted_rows(rows: Iterable[Row], where: object) -> list[Row]:
+def sorted_rows(rows: Iterable[R], where: object) -> list[R]:
     """Return rows in the order of their keys.
 
     Raises:
@@ -65,48 +66,21 @@ def sorted_rows(rows: Iterable[Row], where: object) -> list[Row]:
     ordered = sorted(rows, key=lambda row: row.key)
     for first, second in itertools.pairwise(ordered):
         if first.key == second.key:
-            found = f"clip {second.sample_id} of {second.dataset} occurs twice"
+            found = f"clip {second.key[1]} of {second.key[0]} occurs twice"
             raise ModelError(where, found, "every clip once", "list a dataset once per experiment")
     return ordered
 
 
 def write_table(path: str | Path, rows: Iterable[Row]) -> None:
     """Write rows atomically in the order of their keys; raises as `sorted_rows`."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(dataclasses.astuple(row) for row in sorted_rows(rows, path))
-    write_text(path, buffer.getvalue())
-
-
-def read_csv(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read a CSV file that must have `columns`, in any order, and may have more.
-
-    Raises:
-        ModelError: the file is missing, not UTF-8, lacks a column, or a row has another number of cells.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ModelError(path, f"lacks the column {', '.join(missing)}", ", ".join(columns))
-            rows = list(reader)
-    except FileNotFoundError:
-        raise ModelError(path, "table not found", remedy="run the step that writes it") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ModelError(path, f"unreadable table ({error})", "a CSV file written by mer") from error
-    for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise ModelError(f"{path} line {number}", "another number of cells than the header", "one cell per column")
-    return rows
+    write_csv(path, COLUMNS, [dataclasses.astuple(row) for row in sorted_rows(rows, path)])
 
 
 def read_table(path: str | Path) -> list[Row]:
     """Read what `write_table` wrote, in the order of the keys.
 
     Raises:
-        ModelError: as `read_csv` and `sorted_rows`, or units that are not numbers joined by +.
+        ModelError: as `mer.core.csvfile.read_csv` and `sorted_rows`, or units that are not numbers joined by +.
     """
     cells = read_csv(path, REQUIRED)
     for row in cells:
@@ -131,6 +105,20 @@ def permute_labels(rows: Iterable[Row], seed: int) -> list[Row]:
     return permuted
 
 
+def training_rows(table: str | Path, held_out: Sequence[str], classes: Sequence[str]) -> list[Row]:
+    """Read the train table of a fold.
+
+    Raises:
+        ModelError: as `read_table` and `require_held_out`, or a class that is not in the set.
+    """
+    rows = read_table(table)
+    require_held_out(rows, held_out, table)
+    for row in rows:
+        if row.label not in classes:
+            raise ModelError(table, f"clip {row.sample_id} has class {row.label!r}", ", ".join(classes))
+    return rows
+
+
 def sources(path: str | Path) -> list[str]:
-    """Return the sorted `<dataset>/<subject key>` of a table's containers; raises as `read_table`."""
-    return sorted({row.source for row in read_table(path)})
+    """Return the sorted `<dataset>/<subject key>` of the containers of a fold's table, of any task."""
+    return sorted({row["source"] for row in read_csv(path, ("source",))})

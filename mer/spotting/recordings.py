@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from mer.core.container import Container
-from mer.core.errors import ModelError
-from mer.spotting.truth import Video, positions_of
+from mer.spotting.recording_tables import Video, positions_of
+from mer.training.products import Containers, Product
 
 BLOCK = 256
 
@@ -53,27 +52,32 @@ class Opened:
 
     Args:
         videos: rows.
-        containers: `{source: path}` of the features; only the sources of `videos` are opened.
+        kind: of expression: the name of the input that holds the features.
+        containers: `{input: {source: path}}`; only the sources of `videos` are opened.
 
     Raises:
         ModelError: no container for a source, or containers made with different parameters.
         ContainerError: a container is missing, unfinished, or lacks a recording without saying why.
     """
 
-    def __init__(self, videos: Sequence[Video], containers: Mapping[str, str | Path]) -> None:
+    def __init__(self, videos: Sequence[Video], kind: str, containers: Containers) -> None:
         self.videos = sorted(videos, key=lambda video: video.key)
-        self.containers = containers
         self.recordings: list[Recording] = []
         self.excluded: list[tuple[Video, str]] = []
-        self.parameters: dict[str, Any] | None = None
+        self._product = Product(kind, containers)
         self._stack = ExitStack()
+
+    @property
+    def made(self) -> dict[str, Any]:
+        """Stage and parameters of the features; empty where no recording was to be opened."""
+        return self._product.made
 
     def __enter__(self) -> Opened:
         boxes: dict[str, Container] = {}
         try:
             for video in self.videos:
                 if video.source not in boxes:
-                    boxes[video.source] = self._open(video.source)
+                    boxes[video.source] = self._stack.enter_context(self._product.open(video.source))
                 self._add(boxes[video.source], video)
         except BaseException:
             self._stack.close()
@@ -83,17 +87,6 @@ class Opened:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _open(self, source: str) -> Container:
-        if source not in self.containers:
-            raise ModelError("features", f"no container for {source}", "one for every subject of the table")
-        box = self._stack.enter_context(Container(self.containers[source]))
-        parameters = box.parameters()
-        if self.parameters not in (None, parameters):
-            found = "made with other parameters than the other subjects"
-            raise ModelError(box.path, found, f"{self.parameters}", "run the spot stage again for every subject")
-        self.parameters = parameters
-        return box
-
     def _add(self, box: Container, video: Video) -> None:
         if video.sample_id in box.failures:
             self.excluded.append((video, box.failures[video.sample_id]))
@@ -102,22 +95,19 @@ class Opened:
         pairs = clip.read("numbers")
         distance = int(clip.attributes["distance"])
         numbers = np.concatenate([pairs[:, 0], pairs[-distance:, 1]])
-        fps = clip.attributes.get("fps")
-        self.recordings.append(
-            Recording(
-                video, clip.lazy("features"), numbers, clip.read("quality"), distance, float(fps) if fps else None
-            )
-        )
+        fps = float(clip.attributes.get("fps") or 0) or None
+        features, quality = clip.lazy("features"), clip.read("quality")
+        self.recordings.append(Recording(video, features, numbers, quality, distance, fps))
 
 
 def at(features: h5py.Dataset, positions: np.ndarray) -> np.ndarray:
     """Return the features at ascending positions (K,), (K, 3, 42, 42) float32, reading one block at a time."""
-    found = np.empty((len(positions), *features.shape[1:]), np.float32)
+    chosen = np.empty((len(positions), *features.shape[1:]), np.float32)
     for start in range(0, len(features), BLOCK):
         first, last = np.searchsorted(positions, (start, start + BLOCK))
         if last > first:
-            found[first:last] = features[start : start + BLOCK][positions[first:last] - start]
-    return found
+            chosen[first:last] = features[start : start + BLOCK][positions[first:last] - start]
+    return chosen
 
 
 def blocks(features: h5py.Dataset) -> Iterator[np.ndarray]:

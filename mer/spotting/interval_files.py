@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mer.core.atomic import write_text
+from mer.core.csvfile import csv_text
 from mer.core.errors import DatasetError
 
 STRS = ("subject", "video", "onset", "offset", "emotion")
@@ -152,7 +153,7 @@ def dumps_strs(rows: Iterable[Interval], confident: bool = True) -> str:
         [row.subject, row.video, row.onset, row.offset, row.emotion, row.type, *([f"{row.confidence:.6g}"] * confident)]
         for row in sorted(rows)
     ]
-    return _csv(header, lines)
+    return csv_text(header, lines)
 
 
 def dumps_megc(rows: Iterable[Interval], fps: float) -> str:
@@ -161,7 +162,7 @@ def dumps_megc(rows: Iterable[Interval], fps: float) -> str:
     for row in sorted(rows):
         kind = row.type or ("micro" if row.offset - row.onset + 1 <= 0.5 * fps else "macro")
         lines.append([row.video, row.onset, row.offset, "me" if kind == "micro" else "mae"])
-    return _csv(list(MEGC), lines)
+    return csv_text(MEGC, lines)
 
 
 def write_strs(path: str | Path, rows: Iterable[Interval], confident: bool = True) -> None:
@@ -172,11 +173,3 @@ def write_strs(path: str | Path, rows: Iterable[Interval], confident: bool = Tru
 def write_megc(path: str | Path, rows: Iterable[Interval], fps: float) -> None:
     """Write rows as an MEGC submission; see `dumps_megc`."""
     write_text(path, dumps_megc(rows, fps))
-
-
-def _csv(header: list[str], lines: list[list[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    return buffer.getvalue()

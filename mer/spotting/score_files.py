@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.errors import DatasetError
-from mer.spotting.score import score
-from mer.spotting.tables import Interval, Table, read_table, write_megc
+from mer.spotting.interval_files import Interval, Table, read_table, write_megc
+from mer.spotting.score_intervals import score
 
 SHOWN = ("strs", "f1_spotting", "precision_spotting", "recall_spotting", "ap_50_95", "ap_50")
 ANALYSIS = ("f1_analysis", "uf1", "uar", "accuracy")

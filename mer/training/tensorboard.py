@@ -1,4 +1,4 @@
-"""Curves of a training while it runs: TensorBoard event files and a progress bar, neither of which changes a result.
+"""Curves of a training while it runs, as TensorBoard event files; they change no result.
 
 TensorBoard is optional (`pip install mer[tensorboard]`). The workflow writes event files beside a job's log when the
 environment variable `MER_TENSORBOARD` is 1: a key of the configuration would train everything again.
@@ -7,7 +7,6 @@ environment variable `MER_TENSORBOARD` is 1: a key of the configuration would tr
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,31 +55,3 @@ class Board:
     def close(self) -> None:
         """Finish the file."""
         self._writer.close()
-
-
-class Bar:
-    """A progress bar on standard error, when that is a terminal; nothing otherwise."""
-
-    def __init__(self) -> None:
-        self._progress: Any = None
-        self._tasks: dict[str, Any] = {}
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._progress = Progress(console=Console(stderr=True), transient=True)
-            self._progress.start()
-
-    def epoch(self, title: str, done: int, epochs: int, loss: float) -> None:
-        """Show that `done` of `epochs` are over."""
-        if self._progress is None:
-            return
-        if title not in self._tasks:
-            self._tasks[title] = self._progress.add_task(title, total=epochs)
-        text = f"{title}, loss {loss:.4f}"
-        self._progress.update(self._tasks[title], completed=done, total=epochs, description=text)
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._progress is not None:
-            self._progress.stop()

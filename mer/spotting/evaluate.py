@@ -9,9 +9,9 @@ from typing import Any
 
 from mer.core.atomic import write_text
 from mer.core.errors import ModelError
-from mer.spotting.score import score
-from mer.spotting.tables import Interval, write_strs
-from mer.spotting.truth import Video, read_videos
+from mer.spotting.interval_files import Interval, write_strs
+from mer.spotting.recording_tables import Video, read_videos
+from mer.spotting.score_intervals import score
 
 UNNAMED = "others"
 
@@ -32,31 +32,24 @@ def read_lines(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     Raises:
         ModelError: a file is missing or not such a file.
     """
-    found: list[dict[str, Any]] = []
+    objects: list[dict[str, Any]] = []
     for path in paths:
         try:
-            found += [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line]
+            objects += [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line]
         except (OSError, ValueError) as error:
-            raise ModelError(
-                path, f"unreadable ({error})", "intervals of a fold", "run the predict step again"
-            ) from error
-    return found
+            found = f"unreadable ({error})"
+            raise ModelError(path, found, "intervals of a fold", "run the predict step again") from error
+    return objects
 
 
-def prediction_rows(found: Iterable[dict[str, Any]]) -> list[Interval]:
+def prediction_rows(spotted: Iterable[dict[str, Any]]) -> list[Interval]:
     """Return spotted intervals as rows of the STRS columns."""
-    return [
-        Interval(
-            row["subject"],
-            row["sample_id"],
-            int(row["onset"]),
-            int(row["offset"]),
-            row["emotion"] or UNNAMED,
-            row["kind"],
-            float(row["confidence"]),
-        )
-        for row in found
-    ]
+    rows = []
+    for one in spotted:
+        emotion, frames = one["emotion"] or UNNAMED, (int(one["onset"]), int(one["offset"]))
+        confidence = float(one["confidence"])
+        rows.append(Interval(one["subject"], one["sample_id"], *frames, emotion, one["kind"], confidence))
+    return rows
 
 
 def evaluate(
@@ -90,26 +83,25 @@ def evaluate(
     }
 
 
-def write_scores(
-    folder: Path,
+def score_task(
+    inputs: Mapping[str, Sequence[str | Path]],
+    outs: Sequence[str | Path],
+    *,
     seeds: Sequence[int],
-    folds: Sequence[str],
     kinds: Sequence[str],
     classes: Sequence[str],
     protocol: str,
-    file: str = "intervals.jsonl",
-) -> str:
-    """Score an experiment from the files of its folds; write `metrics.json`, `gt.csv` and `pred.csv` (of the first
-    seed).
+) -> list[str]:
+    """Score an experiment from the files of its folds; write `outs`.
 
     Args:
-        folder: of the experiment: holds `recordings.csv` and `seed<k>/<fold>/intervals.jsonl`, `excluded.jsonl`.
+        inputs: paths by kind: `recordings`, the table of all of them; `intervals` and `excluded` of every seed and
+            fold, in the order of `seeds`.
+        outs: `metrics.json`, and the truth and the predictions of the first seed in the STRS columns.
         seeds: of its runs.
-        folds: names.
         kinds: of expression that were spotted.
         classes: that intervals were given.
         protocol: `fixed` or `ref`.
-        file: name of the files of intervals.
 
     Returns:
         one line that sums up.
@@ -117,14 +109,16 @@ def write_scores(
     Raises:
         ModelError: a file is missing or damaged.
     """
-    videos = read_videos(folder / "recordings.csv")
+    videos = read_videos(inputs["recordings"][0])
     counted = [video for video in videos if protocol == "fixed" or any(video.of_kind(kind) for kind in kinds)]
     truth = truth_rows(counted, kinds)
-    runs = {seed: prediction_rows(read_lines(folder / f"seed{seed}" / fold / file for fold in folds)) for seed in seeds}
-    lost = read_lines(folder / f"seed{seeds[0]}" / fold / "excluded.jsonl" for fold in folds)
+    folds = len(inputs["intervals"]) // len(seeds)
+    parts = [inputs["intervals"][k * folds : (k + 1) * folds] for k in range(len(seeds))]
+    runs = {seed: prediction_rows(read_lines(part)) for seed, part in zip(seeds, parts, strict=True)}
+    lost = read_lines(inputs["excluded"][:folds])
     result = {**evaluate(truth, runs, classes, protocol, counted), "excluded": lost}
-    write_strs(folder / "gt.csv", truth, confident=False)
-    write_strs(folder / "pred.csv", runs[seeds[0]])
-    write_text(folder / "metrics.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    write_strs(outs[1], truth, confident=False)
+    write_strs(outs[2], runs[seeds[0]])
+    write_text(outs[0], json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     mean = result["mean"]
-    return f"F1 {mean['f1_spotting']:.3f}, STRS {mean['strs']:.3f} over {len(counted)} recordings"
+    return [f"F1 {mean['f1_spotting']:.3f}, STRS {mean['strs']:.3f} over {len(counted)} recordings"]

@@ -1,4 +1,4 @@
-"""One fit and what goes with it: resuming after a kill, curves, progress. The loop calls it after every epoch."""
+"""One fit and what goes with it: resuming after a kill, and curves. The loop calls it after every epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mer.models.surroundings import Part, Precision, Surroundings
 from mer.training import resume
-from mer.training.boards import Bar, Board
+from mer.training.tensorboard import Board
 
 
 @dataclass
@@ -24,9 +24,8 @@ class Session(Surroundings):
         every: seconds between two writings of the file; 0 writes after every epoch.
         log: takes one line.
         board: curves of the training.
-        bar: progress on a terminal.
         carried: state to start from instead of a file, and where the last state is left: how a training is made
-            longer without being repeated (`mer.training.inner`). Used only when `carries`.
+            longer without being repeated (`mer.training.epoch_choice`). Used only when `carries`.
     """
 
     precision: Precision = "float32"
@@ -36,7 +35,6 @@ class Session(Surroundings):
     every: float = 60.0
     log: Callable[[str], None] = print
     board: Board | None = None
-    bar: Bar | None = None
     carries: bool = False
     carried: dict[int, resume.Snapshot] = field(default_factory=dict)
     used: str = "float32"
@@ -56,7 +54,7 @@ class Session(Surroundings):
             snapshot = resume.read(self.file, self.digest, self._call, self.log)
         if snapshot is None or snapshot.done > part.epochs:
             return 0, float("nan")
-        resume.apply(part, snapshot)
+        resume.restore(part, snapshot)
         return snapshot.done, float(snapshot.values["loss"])
 
     def after(self, part: Part, done: int, loss: float) -> None:
@@ -70,15 +68,12 @@ class Session(Surroundings):
         if self.board is not None:
             rate = float(part.optimiser.param_groups[0]["lr"])
             self.board.epoch(done, {"loss": loss, "learning_rate": rate})
-        if self.bar is not None:
-            self.bar.epoch(part.name, done, part.epochs, loss)
 
     def computed_in(self, kind: str) -> None:
         """See `Surroundings.computed_in`."""
         self.used = kind
 
     def end(self) -> None:
-        """End curves and progress; the file stays, for the next attempt."""
-        for one in (self.board, self.bar):
-            if one is not None:
-                one.close()
+        """End the curves; the file stays, for the next attempt."""
+        if self.board is not None:
+            self.board.close()

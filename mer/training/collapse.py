@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from mer.core.errors import ModelError
 from mer.metrics.recognition import classes_used
-from mer.training.checkpoint import KEY
+from mer.training.checkpoint import read_metadata
 from mer.training.fit import COLLAPSED
 from mer.training.predictions import Predictions
-
-
-def read_metadata(path: str | Path) -> dict[str, Any]:
-    """Return the metadata of a checkpoint without reading its arrays.
-
-    Raises:
-        ModelError: the file is missing or not a checkpoint of mer.
-    """
-    try:
-        with safe_open(str(path), framework="numpy") as handle:
-            metadata = json.loads((handle.metadata() or {})[KEY])
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(path, "not a checkpoint of mer", "a file written by the fit step", "train again") from error
-    if not isinstance(metadata, dict):
-        raise ModelError(path, "not a checkpoint of mer", "a file written by the fit step", "train again")
-    return metadata
 
 
 def held_out_use(data: Predictions) -> dict[str, float]:

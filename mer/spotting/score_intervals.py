@@ -15,7 +15,7 @@ import numpy as np
 from mer.metrics.average_precision import Video, average_precision
 from mer.metrics.spotting import THRESHOLDS, Counts, match, match_greedy, total
 from mer.metrics.strs import analysis, strs
-from mer.spotting.tables import Interval
+from mer.spotting.interval_files import Interval
 
 Key = tuple[str, str]
 Sides = tuple[list[Interval], list[Interval]]
@@ -48,10 +48,10 @@ def score(
     pairs = {key: _match(*rows, matching) for key, rows in videos.items()}
     counts = total(_count(*videos[key], pairs[key]) for key in videos)
     named = tuple(classes) or tuple(sorted({row.emotion for row in truth} - {"", "others", "other"}))
-    found = analysis(*_emotions(videos, pairs), named)
+    analysed = analysis(*_emotions(videos, pairs), named)
     ap = average_precision([_video(*rows) for rows in videos.values()])
     return {
-        "strs": strs(counts, found),
+        "strs": strs(counts, analysed),
         "tp": counts.tp,
         "fp": counts.fp,
         "fn": counts.fn,
@@ -61,7 +61,7 @@ def score(
         "ap_50": float(ap[0]),
         "ap_50_95": float(ap.mean()),
         "ap_thresholds": list(THRESHOLDS),
-        **found,
+        **analysed,
         "classes": list(named),
         "by_type": _by_type(truth, prediction, matching, fps),
         "n_truth": len(truth),
@@ -98,8 +98,8 @@ def _count(truth: Sequence[Interval], prediction: Sequence[Interval], pairs: np.
 
 def _emotions(videos: Mapping[Key, Sides], pairs: Mapping[Key, np.ndarray]) -> tuple[list[str], list[str]]:
     truth, prediction = [], []
-    for key, found in pairs.items():
-        for g, p in found.tolist():
+    for key, matched in pairs.items():
+        for g, p in matched.tolist():
             truth.append(videos[key][0][g].emotion)
             prediction.append(videos[key][1][p].emotion)
     return truth, prediction
@@ -125,7 +125,7 @@ def _by_type(
         return {}
     scores: dict[str, Counts] = {}
     for kind in KINDS:
-        videos = _by_video(*([row for own, row in side if own == kind] for side in sides))
+        videos = _by_video(*([row for type_, row in side if type_ == kind] for side in sides))
         scores[kind] = total(_count(*rows, _match(*rows, matching)) for rows in videos.values())
     scores["overall"] = total(scores.values())
     return {kind: counts.as_dict() for kind, counts in scores.items()}

@@ -25,9 +25,9 @@ from mer.models.mean_softnet_network import Recognition, Spotting, penalty
 from mer.models.state import State, class_weights
 from mer.models.step import training
 from mer.motion.grey import grey
+from mer.spotting.experiment import SpottingExperiment
 from mer.spotting.network import Log
-from mer.spotting.settings import SpotRecipe
-from mer.spotting.truth import Video, positions_of
+from mer.spotting.recording_tables import Video, positions_of
 from mer.stages.registry import METHODS
 from mer.stages.spot.stage import scaled
 
@@ -68,7 +68,7 @@ def expressions(
     Those without a class, without motion between onset and apex, or in a recording that could not be aligned are
     left out.
     """
-    found, labels = [], []
+    features, labels = [], []
     for video in videos:
         events = [event for event in video.of_kind(kind) if event.label in classes]
         if not events:
@@ -82,21 +82,18 @@ def expressions(
                 if onset == apex:
                     log(f"{video.sample_id} frame {event.onset}: apex at the onset; left out of recognition")
                     continue
-                found.append(pairs(clip, int(onset), int(apex)))
+                features.append(pairs(clip, int(onset), int(apex)))
                 labels.append(classes.index(event.label))
-    return np.array(found, np.float32).reshape(-1, 3, 42, 42), np.array(labels, np.int64)
+    return np.array(features, np.float32).reshape(-1, 3, 42, 42), np.array(labels, np.int64)
 
 
 def train_head(
     x: np.ndarray,
     y: np.ndarray,
     spotting: State,
-    n_classes: int,
-    protocol: str,
-    recipe: SpotRecipe,
+    experiment: SpottingExperiment,
     seed: int,
     log: Log,
-    device: str,
 ) -> State:
     """Train a recognition head on the frozen trunk of a trained spotting network; returns the whole recognition
     network.
@@ -107,26 +104,27 @@ def train_head(
     if len(np.unique(y)) < 2:
         found = f"{len(y)} expressions of one class" if len(y) else "no expression with a class"
         raise ModelError("recognition of spotted intervals", found, "at least two classes", "set recognise: none")
+    n_classes, published = len(experiment.classes), experiment.protocol == "ref"
     scale = spotting.array("scale", (3,)).astype(np.float32)
-    freeze: Literal["reference", "fixed"] = "reference" if protocol == "ref" else "fixed"
-    with loop.reproducible(derive_seed(seed, "naming"), device) as place:
+    freeze: Literal["reference", "fixed"] = "reference" if published else "fixed"
+    with loop.reproducible(derive_seed(seed, "naming"), experiment.device) as place:
         trunk = Spotting().to(place)
         loop.restore(trunk, State({k: v for k, v in spotting.arrays.items() if k != "scale"}))
         network = Recognition(n_classes, trunk.trunk, freeze).to(place)
         data = torch.from_numpy(x / scale[:, None, None]).to(place)
         wanted = torch.from_numpy(y).to(place)
-        kind = "none" if protocol == "ref" else "balanced"
+        kind = "none" if published else "balanced"
         weights = torch.from_numpy(class_weights(kind, y, n_classes)).to(place, torch.float32)
-        l2 = (1e-3, 0.1) if protocol == "ref" else (1e-3, HEAD_L2)
+        l2 = (1e-3, 0.1) if published else (1e-3, HEAD_L2)
 
         def objective(logits: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
             value = loop.weighted_nll(functional.log_softmax(logits, dim=1), wanted[clips.to(place)], weights)
             return value + penalty(network.trunk, network.recog, *l2)
 
         learned = [p for p in network.parameters() if p.requires_grad]
-        optimiser = torch.optim.Adam(learned, lr=recipe.learning_rate, eps=1e-7)
+        optimiser = torch.optim.Adam(learned, lr=experiment.recipe.learning_rate, eps=1e-7)
         step = training(network, data, objective)
-        schedule = loop.Schedule(recipe.head_epochs, recipe.batch_size)
+        schedule = loop.Schedule(experiment.recipe.head_epochs, experiment.recipe.batch_size)
         loop.train(network, step.loss, len(x), schedule, optimiser, log, "naming", rounded=step.rounded)
         arrays = {**loop.arrays_of(network), "scale": scale}
     return State(arrays, {"n_classes": n_classes})

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.atomic import write_text
-from mer.core.errors import ModelError
-from mer.spotting.collect import read_lines
-from mer.spotting.media import Medium
-from mer.training.apply import Answer, apply, open_experiment
-from mer.training.newclips import NewClip
+from mer.core.sample import Sample
+from mer.spotting.evaluate import read_lines
+from mer.training.new_clips import NewClip
+from mer.training.predict_new import Answer, open_ensemble, predict_clips
+from mer.training.separation import require_unseen
 
 
 def name_intervals(
     intervals: str | Path,
     model: str | Path,
-    media: Mapping[str, Medium],
+    recordings: Mapping[str, tuple[Path, Sample]],
     out: str | Path,
     log: Callable[[str], None] = print,
     device: str = "cpu",
@@ -34,7 +34,7 @@ def name_intervals(
     Args:
         intervals: JSON lines, written by `mer.spotting.predict.predict_fold`.
         model: checkpoint of the recognition experiment's fold.
-        media: every recording by its `sample_id`.
+        recordings: the database's folder and the row of every recording, by its `sample_id`.
         out: JSON lines.
         log: takes one line at a time.
         device: `cpu` or `cuda`.
@@ -43,26 +43,25 @@ def name_intervals(
         ModelError: the model saw a person of the intervals, or does not say how its inputs are made.
     """
     rows = read_lines([intervals])
-    experiment = open_experiment(Path(model))
-    seen = sorted({row["group"] for row in rows} & set(experiment.meta["train_groups"]))
-    if seen:
-        raise ModelError(model, f"was trained on {seen[0]}", "a model that has not seen the recording's person")
-    for root in sorted({media[row["sample_id"]].root for row in rows}):
-        own = {k: row for k, row in enumerate(rows) if media[row["sample_id"]].root == root}
-        clips = [_clip(k, row, media[row["sample_id"]]) for k, row in own.items()]
+    ensemble = open_ensemble(Path(model))
+    require_unseen((row["group"] for row in rows), ensemble.meta, model, intervals)
+    for root in sorted({recordings[row["sample_id"]][0] for row in rows}):
+        here = {k: row for k, row in enumerate(rows) if recordings[row["sample_id"]][0] == root}
+        clips = [_clip(k, row, recordings[row["sample_id"]][1]) for k, row in here.items()]
         with tempfile.TemporaryDirectory(prefix="mer-naming-") as work:
-            answers = apply(experiment, clips, root, Path(work), log, device)
-        for k, answer in zip(own, answers, strict=True):
-            rows[k] |= _told(answer, list(experiment.meta["classes"]))
+            answers = predict_clips(ensemble, clips, root, Path(work), log, device)
+        for k, answer in zip(here, answers, strict=True):
+            rows[k] |= _told(answer, list(ensemble.meta["classes"]))
     write_text(out, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
 
 
-def _clip(number: int, row: Mapping[str, Any], medium: Medium) -> NewClip:
+def _clip(number: int, row: Mapping[str, Any], recording: Sample) -> NewClip:
     # An apex at an end of the interval would leave no motion before or after it.
     onset, offset = int(row["onset"]), int(row["offset"])
     apex = min(max(int(row["apex"]), onset + 1), max(onset + 1, offset - 1))
     events = {"onset": onset, "apex": apex, "offset": max(offset, apex)}
-    return NewClip(f"spotted/{number:05d}", medium.path, medium.kind == "video", events, medium.fps)
+    video = recording.media_kind == "video"
+    return NewClip(f"spotted/{number:05d}", recording.media_path, video, events, recording.fps)
 
 
 def _told(answer: Answer, classes: list[str]) -> dict[str, Any]:

@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 
 from mer.core.container import Container
+from mer.core.csvfile import read_csv
 from mer.core.errors import ClipError, DatasetError
 from mer.core.filenames import IMAGES, VIDEOS
 from mer.datasets.annotations import safe_id
-from mer.training.tables import read_csv
 
 EVENTS = ("onset", "apex", "offset")
 SMOOTH = 0.3
@@ -70,11 +70,11 @@ def find_clips(where: Path, images: bool = False) -> tuple[Path, list[NewClip]]:
         raise DatasetError(where, "no such file or folder", "a folder, a video or an index.csv", "mend the path")
     if not images and _holds_images(where):
         return where.parent, [_clip(where.name, where)]
-    found = sorted(_below(where, images), key=lambda path: path.as_posix())
-    if not found:
+    paths = sorted(_below(where, images), key=lambda path: path.as_posix())
+    if not paths:
         kind = "images" if images else f"folders of numbered images, or videos ({' '.join(VIDEOS)})"
         raise DatasetError(where, "holds no clip", kind, "name the folder that holds them")
-    return where, [_clip(path.relative_to(where).as_posix(), path) for path in found]
+    return where, [_clip(path.relative_to(where).as_posix(), path) for path in paths]
 
 
 def _holds_images(folder: Path) -> bool:
@@ -155,16 +155,16 @@ def fill_ends(frames: Path, clips: Sequence[NewClip]) -> dict[str, dict[str, str
         present = {name: len(box.clip(name).read("numbers")) for name in box.clip_ids}
     with h5py.File(frames, "r+") as file:
         for clip in (clip for clip in clips if clip.name in present):
-            attributes, own = file["clips"][clip.name].attrs, {}
+            attributes, origins = file["clips"][clip.name].attrs, {}
             for event, index, text in (("onset", 0, "first frame"), ("offset", present[clip.name] - 1, "last frame")):
-                own[event] = "given" if event in attributes else text
+                origins[event] = "given" if event in attributes else text
                 attributes[event] = attributes.get(event, index)
-            own["apex"] = "given" if "apex" in attributes else ""
+            origins["apex"] = "given" if "apex" in attributes else ""
             for event in clip.events:
-                if event not in attributes or own.get(event, "given") != "given":
+                if event not in attributes or origins.get(event, "given") != "given":
                     found = f"{event} {clip.events[event]} is not among its frames"
                     raise ClipError(clip.name, found, "the number of a frame", "mend the index")
-            told[clip.name] = own
+            told[clip.name] = origins
     return told
 
 
@@ -175,7 +175,7 @@ def fill_apex(aligned: Path, frames: Path, told: dict[str, dict[str, str]]) -> N
     without a frame between onset and offset keeps none: a stage that needs an apex will say so.
     """
     with h5py.File(aligned, "r+") as file, h5py.File(frames, "r+") as listed:
-        for name in [name for name, own in told.items() if not own["apex"] and name in file["clips"]]:
+        for name in [name for name, origins in told.items() if not origins["apex"] and name in file["clips"]]:
             group = file["clips"][name]
             apex = estimate_apex(group["frames"], int(group.attrs["onset"]), int(group.attrs["offset"]))
             if apex is not None:

@@ -6,16 +6,14 @@ inclusive. `source` is `<configured dataset>/<subject key>`, the container of th
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mer.core.atomic import write_text
+from mer.core.csvfile import read_csv, write_csv
 from mer.core.errors import ModelError
 from mer.core.sample import Sample, subject_key
 from mer.datasets.labels import class_of
@@ -67,13 +65,13 @@ def videos(name: str, recordings: Iterable[Sample], samples: Iterable[Sample], v
         samples: all its rows.
         view: label view of the classes.
     """
-    events = by_recording(samples)
-    found = []
+    samples_of = by_recording(samples)
+    rows = []
     for row in recordings:
-        own = tuple(sorted(_event(sample, view) for sample in events.get(row.media_path, [])))
+        events = tuple(sorted(_event(sample, view) for sample in samples_of.get(row.media_path, [])))
         source = f"{name}/{subject_key(row)}"
-        found.append(Video(row.sample_id, row.dataset, row.subject, row.group, source, own))
-    return found
+        rows.append(Video(row.sample_id, row.dataset, row.subject, row.group, source, events))
+    return rows
 
 
 def _event(sample: Sample, view: str) -> Event:
@@ -85,15 +83,11 @@ def _event(sample: Sample, view: str) -> Event:
 
 def write_videos(path: str | Path, rows: Iterable[Video]) -> None:
     """Write recordings atomically, sorted by dataset and `sample_id`."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines: list[list[object]] = []
     for row in sorted(rows, key=lambda row: row.key):
         head = [getattr(row, name) for name in HEAD]
-        writer.writerows([*head, *dataclasses.astuple(event)] for event in row.events)
-        if not row.events:
-            writer.writerow([*head, "", "", "", "", ""])
-    write_text(path, buffer.getvalue())
+        lines += [[*head, *dataclasses.astuple(event)] for event in row.events] or [[*head, *[""] * 5]]
+    write_csv(path, COLUMNS, lines)
 
 
 def read_videos(path: str | Path) -> list[Video]:
@@ -102,21 +96,18 @@ def read_videos(path: str | Path) -> list[Video]:
     Raises:
         ModelError: the file is missing, or not such a table.
     """
-    found: dict[tuple[str, str], Video] = {}
-    try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            for row in csv.DictReader(handle):
-                head = {name: row[name] for name in HEAD}
-                video = found.setdefault((row["dataset"], row["sample_id"]), Video(**head))  # type: ignore[arg-type]
-                if row["kind"]:
-                    onset, apex, offset = (int(row[name]) for name in ("onset", "apex", "offset"))
-                    event = Event(onset, apex, offset, row["kind"], row["label"])
-                    found[video.key] = dataclasses.replace(video, events=(*video.events, event))
-    except FileNotFoundError:
-        raise ModelError(path, "table of recordings not found", remedy="run the split step") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(path, f"unreadable row ({error})", ", ".join(COLUMNS), "run the split step again") from error
-    return list(found.values())
+    videos: dict[tuple[str, str], Video] = {}
+    for row in read_csv(path, COLUMNS, remedy="run the split step"):
+        video = Video(**{name: row[name] for name in HEAD})  # type: ignore[arg-type]
+        video = videos.setdefault(video.key, video)
+        try:
+            if row["kind"]:
+                onset, apex, offset = (int(row[name]) for name in ("onset", "apex", "offset"))
+                event = Event(onset, apex, offset, row["kind"], row["label"])
+                videos[video.key] = dataclasses.replace(video, events=(*video.events, event))
+        except ValueError as error:
+            raise ModelError(path, f"unreadable row ({error})", "frame numbers", "run the split step again") from error
+    return list(videos.values())
 
 
 def positions_of(events: Sequence[Event], numbers: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Applying a trained experiment to new clips: the preprocessing that its checkpoints record, then their mean score.
+"""`mer predict`: a trained experiment applied to new clips, by the preprocessing that its checkpoints record.
 
 A checkpoint carries the whole chain of every input (`mer.planning.keys.origin`), so nothing but the file is needed. The
 models of all folds and seeds of an experiment are averaged: none has seen a new person, and each saw other clips.
@@ -6,28 +6,29 @@ models of all folds and seeds of an experiment are averaged: none has seen a new
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from mer import __version__
+from mer.core.atomic import write_text
+from mer.core.csvfile import csv_text
 from mer.core.errors import ModelError
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 from mer.runner import StageSpec, run_subject, stage_digest
 from mer.stages.registry import METHODS
-from mer.training.checkpoint import load_checkpoint
+from mer.training.checkpoint import load_checkpoint, read_metadata
+from mer.training.fold_tables import Row
 from mer.training.gather import Gathered, gather
-from mer.training.monitor import read_metadata
-from mer.training.newclips import EVENTS, NewClip, fill_apex, fill_ends
-from mer.training.tables import Row
+from mer.training.new_clips import EVENTS, NewClip, fill_apex, fill_ends, find_clips
+from mer.training.separation import require_same_products
 
 SOURCE = "new/clips"
 FRAMES = "frames.h5"
@@ -36,7 +37,7 @@ Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Ensemble:
     """Checkpoints that were trained alike, and what they have in common."""
 
     paths: tuple[Path, ...]
@@ -55,15 +56,15 @@ class Experiment:
 
     def notes(self) -> list[str]:
         """Return what a reader of the predictions must know."""
-        origin, found = self.meta["origin"], []
+        origin, lines = self.meta["origin"], []
         if origin["simulated"]:
-            found.append("trained on simulated faces only: on real faces its answers mean nothing yet")
+            lines.append("trained on simulated faces only: on real faces its answers mean nothing yet")
         if origin["labels"] == "permuted":
-            found.append("trained on permuted labels: its answers mean nothing")
+            lines.append("trained on permuted labels: its answers mean nothing")
         for step in {(s["stage"], s["method"], s["code"]) for steps in self.chains.values() for s in steps}:
             if stage_digest(step[0], step[1]) != step[2]:
-                found.append(f"the code of stage {step[0]}, method {step[1]}, has changed since the training")
-        return sorted(found)
+                lines.append(f"the code of stage {step[0]}, method {step[1]}, has changed since the training")
+        return sorted(lines)
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Answer:
     reason: str = ""
 
 
-def open_experiment(where: Path) -> Experiment:
+def open_ensemble(where: Path) -> Ensemble:
     """Find and check the checkpoints of an experiment's folder, or one checkpoint.
 
     Raises:
@@ -105,7 +106,7 @@ def open_experiment(where: Path) -> Experiment:
             differs = next(key for key in SAME if alike[key] != first["_alike"][key])
             raise ModelError(path, f"has another {differs} than {paths[0].name}", "models of one experiment")
     _check_methods(paths[0], first)
-    return Experiment(tuple(paths), first)
+    return Ensemble(tuple(paths), first)
 
 
 def _comparable(key: str, value: Any) -> str:
@@ -125,14 +126,14 @@ def _check_methods(path: Path, meta: Mapping[str, Any]) -> None:
                 raise ModelError(path, found, "a method of this version of mer", "update mer or train again")
 
 
-def apply(
-    experiment: Experiment, clips: Sequence[NewClip], root: Path, work: Path, log: Log = print, device: str = "cpu"
+def predict_clips(
+    ensemble: Ensemble, clips: Sequence[NewClip], root: Path, work: Path, log: Log = print, device: str = "cpu"
 ) -> list[Answer]:
     """Return the answer to every clip, in their order.
 
     Args:
-        experiment: of `open_experiment`.
-        clips: of `mer.training.newclips.find_clips`.
+        ensemble: of `open_ensemble`.
+        clips: of `mer.training.new_clips.find_clips`.
         root: the folder that their paths are relative to.
         work: an empty folder for the products.
         log: takes one line per clip and stage.
@@ -143,19 +144,19 @@ def apply(
         ClipError: a given event is not among the frames of its clip.
     """
     answers = [Answer(clip) for clip in clips]
-    products, told = _products(experiment, clips, root, work, log)
-    card = model(experiment.meta["model"], "model")
+    products, told = _products(ensemble, clips, root, work, log)
+    card = model(ensemble.meta["model"], "model")
     rows = [Row(clip.name, "new", "", "new", "", SOURCE, clip.units) for clip in clips]
-    preset = type(card.presets[experiment.meta["preset"]]).model_validate(experiment.meta["settings"])
+    preset = type(card.presets[ensemble.meta["preset"]]).model_validate(ensemble.meta["settings"])
     data = gather(rows, {name: {SOURCE: path} for name, path in products.items()}, card, preset, allow_empty=True)
-    _like_training(data, experiment.meta["inputs"])
+    require_same_products(data.inputs, ensemble.meta["inputs"], "train again")
     by_name = {answer.clip.name: answer for answer in answers}
     for row, reason in data.excluded:
         by_name[row.sample_id].reason = reason
     for answer in answers:
         answer.events = told.get(answer.clip.name, {})
     if data.rows:
-        scores = np.stack([_scores(path, card, data, device) for path in experiment.paths])
+        scores = np.stack([_scores(path, card, data, device) for path in ensemble.paths])
         votes = scores.argmax(axis=2)
         for i, row in enumerate(data.rows):
             mean = scores[:, i].mean(axis=0)
@@ -169,22 +170,14 @@ def _scores(path: Path, card: Model, data: Gathered, device: str) -> np.ndarray:
     return card.predict(state, data.features, device)
 
 
-def _like_training(data: Gathered, trained: Mapping[str, Any]) -> None:
-    for name, product in data.inputs.items():
-        for key in ("stage", "parameters"):
-            if product and product[key] != trained[name][key]:
-                found = f"{key} {product[key]} differ from those of the training"
-                raise ModelError(f"input {name}", found, f"{trained[name][key]}", "train again")
-
-
 def _products(
-    experiment: Experiment, clips: Sequence[NewClip], root: Path, work: Path, log: Log
+    ensemble: Ensemble, clips: Sequence[NewClip], root: Path, work: Path, log: Log
 ) -> tuple[dict[str, Path], dict[str, dict[str, str]]]:
     """Run every step of every chain once; return the product of each input and how the events came about."""
     done: dict[str, Path] = {}
     told: dict[str, dict[str, str]] = {}
     rows, products = [clip.row() for clip in clips], {}
-    for name, steps in experiment.chains.items():
+    for name, steps in ensemble.chains.items():
         source: Path | None = None
         key = ""
         for step in steps:
@@ -204,34 +197,61 @@ def _products(
     return products, told
 
 
-def table(experiment: Experiment, answers: Sequence[Answer]) -> str:
+def table(ensemble: Ensemble, answers: Sequence[Answer]) -> str:
     """Return the answers as CSV.
 
     Columns: `clip`, `prediction` (empty where there is none), `score_<class>` (mean over the models), `models`,
-    `agreement` (share of the models whose own first choice is the prediction), for each event how it came about, and
+    `agreement` (share of the models whose first choice is the prediction), for each event how it came about, and
     `reason`.
     """
-    classes = experiment.meta["classes"]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    head = ["clip", "prediction", *(f"score_{name}" for name in classes), "models", "agreement"]
-    writer.writerow([*head, *EVENTS, "reason"])
+    classes = ensemble.meta["classes"]
+    columns = ["clip", "prediction", *(f"score_{name}" for name in classes), "models", "agreement", *EVENTS, "reason"]
+    lines = []
     for answer in answers:
         line: list[object] = [answer.clip.path]
         if answer.scores is None:
-            line += ["", *[""] * len(classes), len(experiment.paths), ""]
+            line += ["", *[""] * len(classes), len(ensemble.paths), ""]
         else:
             line += [classes[int(answer.scores.argmax())], *(format(float(s), ".6g") for s in answer.scores)]
-            line += [len(experiment.paths), f"{answer.agreement:.3f}"]
-        writer.writerow([*line, *(answer.events.get(event, "") for event in EVENTS), answer.reason])
-    return buffer.getvalue()
+            line += [len(ensemble.paths), f"{answer.agreement:.3f}"]
+        lines.append([*line, *(answer.events.get(event, "") for event in EVENTS), answer.reason])
+    return csv_text(columns, lines)
 
 
-def summary(experiment: Experiment, answers: Sequence[Answer]) -> str:
+def summary(ensemble: Ensemble, answers: Sequence[Answer]) -> str:
     """Return one line: how many clips got which class, and what answered."""
-    classes = experiment.meta["classes"]
+    classes = ensemble.meta["classes"]
     counts = Counter(classes[int(a.scores.argmax())] for a in answers if a.scores is not None)
     silent = sum(a.scores is None for a in answers)
     named = ", ".join(f"{counts[name]} {name}" for name in classes if counts[name]) or "none"
-    what = "one model" if len(experiment.paths) == 1 else f"the mean of {len(experiment.paths)} models"
+    what = "one model" if len(ensemble.paths) == 1 else f"the mean of {len(ensemble.paths)} models"
     return f"{named}" + (f"; {silent} without an answer" if silent else "") + f" ({what})"
+
+
+def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> None:
+    """Apply an experiment, or one model of it, to new clips and write `out` (`table`).
+
+    Args:
+        model: folder of an experiment, or a checkpoint.
+        clips: as `mer.training.new_clips.find_clips`.
+        out: the CSV file.
+        log: takes progress, notes and the summary, one line at a time.
+
+    Raises:
+        ModelError: unusable models, or no clip that they can name; the message gives the first reason.
+        DatasetError: no clips, or a bad table of clips.
+        ClipError: a given event is not among the frames of its clip.
+    """
+    ensemble = open_ensemble(model)
+    root, new = find_clips(clips, ensemble.reads_images)
+    with TemporaryDirectory(prefix="mer-predict-") as work:
+        answers = predict_clips(ensemble, new, root, Path(work), log)
+    write_text(out, table(ensemble, answers))
+    for note in ensemble.notes():
+        log(f"note: {note}")
+    estimated = sum(answer.events.get("apex") == "estimated" for answer in answers)
+    if estimated:
+        log(f"note: the apex of {estimated} of {len(answers)} clips was estimated, not given")
+    if all(answer.scores is None for answer in answers):
+        raise ModelError(clips, f"no clip could be named ({answers[0].reason})", "clips as the models need them")
+    log(f"wrote {out}: {summary(ensemble, answers)}")

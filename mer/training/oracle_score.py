@@ -2,8 +2,8 @@
 
 Many public codes score the held-out subject after every epoch and keep its best one (specs/peers.md §2.3,
 specs/dual-branch.md §6.2-6.4). To say what that rule is worth here, a job of its own trains a fold once more with the
-same seed and keeps the weights of some epochs (`mer.training.epochs`). They meet the held-out clips only in the predict
-job of the diagnostic, whose result no model sees and no score but this one reads.
+same seed and keeps the weights of some epochs (`mer.training.oracle_epochs`). They meet the held-out clips only in the
+predict job of the diagnostic, whose result no model sees and no score but this one reads.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from mer.core.csvfile import read_csv
 from mer.core.errors import ModelError
 from mer.metrics import chance
 from mer.metrics.recognition import confusion, uar, uf1
-from mer.training.columns import EPOCH_COLUMNS
+from mer.training.prediction_columns import EPOCH_COLUMNS
 from mer.training.predictions import Predictions
-from mer.training.tables import read_csv
 
 RULE = ("uf1", "uar", "accuracy", "pooled_uf1", "pooled_uar")
 
@@ -42,18 +42,18 @@ def read_epochs(paths: Sequence[str | Path], data: Predictions) -> tuple[list[in
     rows = [(path, row) for path in sorted(map(str, paths)) for row in read_csv(path, EPOCH_COLUMNS)]
     epochs = sorted({int(row["epoch"]) for _, row in rows})
     order = {epoch: i for i, epoch in enumerate(epochs)}
-    found = np.full((len(data.seeds), len(epochs), len(data.keys)), -1, np.int64)
+    labels = np.full((len(data.seeds), len(epochs), len(data.keys)), -1, np.int64)
     for path, row in rows:
         key, seed = (row["dataset"], row["sample_id"]), int(row["seed"])
         if key not in place or seed not in seeds or row["prediction"] not in codes:
             raise ModelError(path, f"clip {key[1]}, seed {seed}, {row['prediction']}", "the experiment's own clips")
         cell = seeds[seed], order[int(row["epoch"])], place[key]
-        if found[cell] >= 0 or row["label"] != data.classes[data.truth[place[key]]]:
+        if labels[cell] >= 0 or row["label"] != data.classes[data.truth[place[key]]]:
             raise ModelError(path, f"clip {key[1]} occurs twice, or is {row['label']}", "every clip once, as scored")
-        found[cell] = codes[row["prediction"]]
-    if not epochs or (found < 0).any():
+        labels[cell] = codes[row["prediction"]]
+    if not epochs or (labels < 0).any():
         raise ModelError("diagnostic", "not every clip has every epoch and seed", "a whole run", "run it again")
-    return epochs, found
+    return epochs, labels
 
 
 def diagnose(data: Predictions, epochs: Sequence[int], predicted: np.ndarray, seed: int = 0) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""What the workflow plans for an experiment of any task: its folds, its files, and the code of its jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mer.planning import keys
+from mer.planning.catalog import Catalog
+from mer.provenance import code_digest
+from mer.training.folds import Fold
+from mer.training.task import Task
+
+
+class PlannedExperiment:
+    """One experiment of the configuration.
+
+    Args:
+        catalog: of the configuration.
+        name: of the experiment.
+        folder: of its task, below the results.
+        block: its block of the configuration, with `data` and `seeds`.
+        inputs: the product of each of its inputs.
+    """
+
+    #: Number of folds that one job trains.
+    folds_per_job = 1
+    #: Whether the split job takes its rows from the index files, not from the databases.
+    indexed = False
+    #: Modules that the digests of fit and predict cover besides the task's.
+    models: tuple[str, ...] = ()
+
+    def __init__(self, catalog: Catalog, name: str, folder: str, block: Any, inputs: Mapping[str, str]) -> None:
+        self.catalog, self.name, self.block, self.inputs = catalog, name, block, inputs
+        self.folder: Path = catalog.config.results / folder / name
+
+    @cached_property
+    def folds(self) -> list[Fold[Any]]:
+        """Every split, in order."""
+        raise NotImplementedError
+
+    def fold(self, name: str) -> Fold[Any]:
+        """Return one fold by its name."""
+        return next(fold for fold in self.folds if fold.name == name)
+
+    def containers(self, sources: Iterable[str]) -> dict[str, dict[str, Path]]:
+        """Return `{input: {"dataset/subject": container}}` for the given sources."""
+        pairs = [(source, *source.split("/", 1)) for source in sources]
+        return {
+            name: {source: self.catalog.product(dataset, product, subject) for source, dataset, subject in pairs}
+            for name, product in self.inputs.items()
+        }
+
+    def products(self, sources: Iterable[str]) -> list[Path]:
+        """Return the containers that a job over the given sources opens."""
+        return sorted({path for boxes in self.containers(sources).values() for path in boxes.values()})
+
+    def files(self, name: str) -> list[Path]:
+        """Return a file of every seed and fold."""
+        return [self.folder / f"seed{seed}" / fold.name / name for seed in self.block.seeds for fold in self.folds]
+
+    def tables(self) -> Iterator[tuple[Path, Sequence[Any]]]:
+        """Yield what the split job writes: the tables of every fold, `train.csv` and `test.csv`, with their rows."""
+        for fold in self.folds:
+            folder = self.folder / "folds" / fold.name
+            yield from ((folder / "train.csv", fold.train), (folder / "test.csv", fold.test))
+
+    def fit_code(self, task: Task) -> str:
+        """Return the digest of the code that trains."""
+        return keys.script("fit", code_digest(task.fit.module, *self.models))
+
+    def predict_code(self, task: Task) -> str:
+        """Return the digest of the code that applies what was trained."""
+        return keys.script("predict", code_digest(task.predict.module, *self.models))
+
+    def batches(self) -> list[list[Fold[Any]]]:
+        """Return the folds of every job that trains several."""
+        size = self.folds_per_job
+        return [self.folds[start : start + size] for start in range(0, len(self.folds), size)] if size > 1 else []
+
+
+def one_by_one(experiments: Iterable[PlannedExperiment]) -> str:
+    """Return the pattern of the experiments whose folds are trained in a job each; one that nothing matches if none."""
+    names = [experiment.name for experiment in experiments if experiment.folds_per_job == 1]
+    return "|".join(re.escape(name) for name in names) or "(?!)"

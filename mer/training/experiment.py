@@ -1,0 +1,69 @@
+"""What every fold of a recognition experiment has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mer.core.params import Params
+from mer.models import registry
+from mer.models.contract import Model
+from mer.training.recipe import Recipe, settle
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run of an experiment.
+
+    Attributes:
+        model: name in `mer.models.registry.MODELS`.
+        preset: name of one of its presets.
+        recipe: overrides of the preset.
+        settings: the preset with the overrides in place.
+        classes: the fixed class set, in the order of the scores.
+        seed: of the run.
+        device: `cpu` or `cuda`.
+        origin: what `mer predict` needs to apply the model to a new clip (`mer.planning.keys.origin`).
+        keep_every: of how many epochs the weights of one are kept, for the diagnostic of `mer.training.oracle_epochs`.
+    """
+
+    model: str
+    preset: str
+    recipe: Recipe
+    settings: Params
+    classes: tuple[str, ...]
+    seed: int
+    device: str = "cpu"
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    keep_every: int = 1
+
+    @property
+    def card(self) -> Model:
+        """The model."""
+        return registry.model(self.model, "model")
+
+
+def checked(
+    model: str,
+    preset: str | None,
+    recipe: Recipe,
+    classes: Sequence[str],
+    seed: int,
+    where: str = "experiment",
+    **options: Any,
+) -> Experiment:
+    """Return an experiment after checking it; `options` are its other attributes.
+
+    Raises:
+        ConfigError: as `mer.training.recipe.settle`.
+    """
+    preset, chosen = settle(model, preset, recipe, where, len(classes))
+    return Experiment(model, preset, recipe, chosen, tuple(classes), seed, **options)
+
+
+def from_block(block: Mapping[str, Any], seed: int, device: str) -> Experiment:
+    """Return the experiment that a job's parameters describe (`mer.planning.experiments`); raises as `checked`."""
+    recipe = Recipe.model_validate(block["train"])
+    options = {"device": device, "origin": block["origin"], "keep_every": block.get("keep_every", 1)}
+    return checked(block["model"], block["preset"], recipe, block["classes"], seed, **options)

@@ -1,0 +1,152 @@
+"""Folds side by side: processes of one thread that read the same features.
+
+The features lie in files that every process maps, so that they are in memory once. A process trains one fold after the
+other and writes their checkpoints itself. Killing the parent ends it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Lock
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+
+from mer.core.errors import ModelError
+from mer.core.process import short_lived
+from mer.training.experiment import Experiment
+from mer.training.fit import train_fold
+from mer.training.fold_job import FoldJob
+from mer.training.fold_tables import Row
+from mer.training.gather import Gathered, by_name, from_names
+from mer.training.shared_clips import SharedClips
+
+# What a process must find in its environment when it starts: one thread, and memory that is kept for the next step
+# instead of being given back and cleared again (glibc only).
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+KEPT = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every process is given once: the experiment, all rows, the files of their features, and who hears it."""
+
+    experiment: Experiment
+    rows: Sequence[Row]
+    features: Mapping[str, Path]
+    every: float
+    lines: Connection
+    speaking: Lock
+
+
+def fit_in_processes(
+    experiment: Experiment,
+    jobs: Sequence[FoldJob],
+    shared: SharedClips,
+    workers: int,
+    log: Callable[[str], Callable[[str], None]],
+    every: float = 60.0,
+) -> None:
+    """Train the folds in processes and wait for them; raises what the first fold to fail has met.
+
+    The main module of the caller is imported in every process: a script keeps what it does under
+    `if __name__ == "__main__"`.
+    """
+    context = multiprocessing.get_context("spawn")
+    listening, lines = context.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory(prefix="mer-folds-") as folder:
+        files = _write_features(Path(folder), shared)
+        common = Common(experiment, shared.data.rows, files, every, lines, context.Lock())
+        listener = Thread(target=_pass_on, args=(listening, log))
+        try:
+            with ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (common,)) as pool:
+                with _environment({**dict.fromkeys(THREADS, "1"), **KEPT}):
+                    parts = [(job, shared.clips(k), *shared.told(k)) for k, job in enumerate(jobs)]
+                    folds = [pool.submit(_train, *part) for part in parts]
+                # Only the processes hold the other end now: the listener stops when the last of them has ended.
+                lines.close()
+                listener.start()
+                wait(folds, return_when=FIRST_EXCEPTION)
+                pool.shutdown(cancel_futures=True)
+            for fold in folds:
+                if not fold.cancelled():
+                    fold.result()
+        except BrokenProcessPool:
+            found = "a training process ended before its fold did"
+            raise ModelError("training", found, remedy="run the same command again: finished folds are kept") from None
+        finally:
+            lines.close()
+            if listener.ident is not None:
+                listener.join()
+            listening.close()
+
+
+def _write_features(folder: Path, shared: SharedClips) -> dict[str, Path]:
+    files = {}
+    for number, (name, array) in enumerate(by_name(shared.data.features).items()):
+        files[name] = folder / f"features{number}.npy"
+        np.save(files[name], array)
+    return files
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _pass_on(listening: Connection, log: Callable[[str], Callable[[str], None]]) -> None:
+    """Bring the lines of the processes to the logs of their folds as they come."""
+    try:
+        while True:
+            fold, line = listening.recv()
+            log(fold)(line)
+    except (EOFError, OSError):
+        return
+
+
+_COMMON: list[Common] = []
+
+
+def _begin(common: Common) -> None:
+    """Start a process: it ends with its parent, and keeps what its folds have in common."""
+    short_lived()
+    Thread(target=_end_with_parent, daemon=True).start()
+    _COMMON.append(common)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _train(
+    job: FoldJob, clips: np.ndarray, excluded: list[tuple[Row, str]], inputs: dict[str, dict[str, object]]
+) -> None:
+    """Train one fold in this process, on the clips that its train table names."""
+    (common,) = _COMMON
+    mapped = {name: np.load(path, mmap_mode="r") for name, path in common.features.items()}
+    features = from_names({name: np.array(array[clips]) for name, array in mapped.items()})
+
+    def say(line: str) -> None:
+        with common.speaking:
+            common.lines.send((job.fold, line))
+
+    data = Gathered([common.rows[i] for i in clips], features, excluded, inputs)
+    train_fold(common.experiment, job, data, say, every=common.every)

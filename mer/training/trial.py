@@ -1,0 +1,75 @@
+"""One training part of a recognition experiment: fitted once, or on parts of it several times."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+
+from mer.core.params import Params
+from mer.core.seeds import derive_seed
+from mer.models.registry import MODELS
+from mer.models.state import State
+from mer.provenance import code_digest
+from mer.training.experiment import Experiment
+from mer.training.gather import Gathered, by_name, subset
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The gathered training clips of one fold."""
+
+    experiment: Experiment
+    fold: str
+    data: Gathered
+    log: Callable[[str], None]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int64 class of each clip."""
+        return np.array([self.experiment.classes.index(row.label) for row in self.data.rows], dtype=np.int64)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(N,) str person of each clip."""
+        return np.array([row.group for row in self.data.rows])
+
+    @property
+    def seed(self) -> int:
+        """The fold's seed, the same whichever folds are trained beside it."""
+        return derive_seed(self.experiment.seed, self.experiment.model, self.experiment.preset, self.fold)
+
+    def fit(self, chosen: Params, clips: np.ndarray | None = None) -> State:
+        """Train the model on all clips, or on those with the given indices."""
+        card, rows = self.experiment.card, self.data.rows
+        taken = np.arange(len(rows)) if clips is None else clips
+        features = self.data.features if clips is None else subset(self.data.features, clips)
+        coded = {}
+        if "fit" in card.units:
+            coded = {"units": [rows[i].unit_numbers for i in taken]}
+        labels, groups = self.labels[taken], self.groups[taken]
+        n_classes, device = len(self.experiment.classes), self.experiment.device
+        return card.fit(features, labels, groups, n_classes, chosen, self.seed, self.log, device, **coded)
+
+    def scores(self, state: State, clips: np.ndarray) -> np.ndarray:
+        """Return (N, C) scores of some clips of the training part."""
+        features = subset(self.data.features, clips)
+        return self.experiment.card.predict(state, features, self.experiment.device)
+
+    def digest(self) -> str:
+        """Return what decides the result, as one number: settings, seed, clips, features, device, code."""
+        run = self.experiment
+        recipe, chosen = run.recipe.model_dump(mode="json"), run.settings.model_dump(mode="json")
+        named = [run.model, run.preset, recipe, chosen, run.classes, self.seed, run.device]
+        versions = {name: version(name) for name in run.card.libraries}
+        rows = [(*row.key, row.group, row.label, row.units) for row in self.data.rows]
+        code = code_digest("mer.training.fit", "mer.training.fit_in_epochs", MODELS[run.model])
+        digest = hashlib.sha256(json.dumps([named, rows, versions, code], default=str).encode())
+        features = by_name(self.data.features)
+        for name in sorted(features):
+            digest.update(np.ascontiguousarray(features[name]).data)
+        return digest.hexdigest()

@@ -36,6 +36,7 @@ class BatchNorm2d(nn.BatchNorm2d):
         around = _PADDED.get()
         if around is None or not self.training:
             return super().forward(x)
+        assert self.momentum is not None
         present = around[0]
         weight, some = present[:, None, None, None], present.sum() > 0
         count = (present.sum() * x.shape[2] * x.shape[3]).clamp(min=1)

@@ -8,6 +8,7 @@ from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError, ModelError
 from mer.models import loop, mean_softnet
 from mer.models import mean_softnet_network as networks
+from mer.models.step import training
 from mer.motion.brow_mouth import minmax, region_boxes
 
 
@@ -108,15 +109,8 @@ def test_spotting_learns_from_windows():
     net = networks.Spotting()
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-3)
     plan = loop.Schedule(30, 16)
-    loop.train(
-        net,
-        lambda i: networks.spotting_loss(net, net(x[i]), targets[i]),
-        32,
-        plan,
-        optimiser,
-        lambda line: None,
-        "spot",
-    )
+    step = training(net, x, lambda scores, clips: networks.spotting_loss(net, scores, targets[clips]))
+    loop.train(net, step.loss, 32, plan, optimiser, lambda line: None, "spot")
     # Running statistics move by a hundredth per batch; batch statistics are those of training.
     with torch.no_grad():
         scores = net.train()(x)

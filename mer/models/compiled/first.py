@@ -75,15 +75,6 @@ class Dice(NamedTuple):
     border: Any
 
 
-class Slopes(NamedTuple):
-    """Gradients, float64, overwritten: (F, channels seen, k, k) and (F,) three times."""
-
-    weight: Any
-    bias: Any
-    scale: Any
-    shift: Any
-
-
 _see_three = written(unrolled.correlation(3, 3, channels=3))
 _see_one = written(unrolled.correlation(3, 5))
 _products_of_3 = written(unrolled.products(3, 3))
@@ -220,7 +211,7 @@ def handed_back(batch: Any, first: Any, kept: Any, norm: Any, dice: Any, given: 
         first: of its `Filters`.
         norm, dice: as `normalised` had them.
         given: the gradients.
-        slopes: `Slopes`, the sums over the batch.
+        slopes: float64 gradients of weight, bias, scale and shift, overwritten by their sums over the batch.
     """
     (planes, clips, sizes), (active, which, values), (mean, inverse, scale, _) = batch, kept, norm
     d_weight, d_bias, d_scale, d_shift = slopes
@@ -310,7 +301,7 @@ class First:
         normalised(kept.values, norm, drawn, made)
 
         def back(given: np.ndarray) -> list[np.ndarray]:
-            slopes = Slopes(np.empty(weight.shape), *(np.empty(filters) for _ in range(3)))
+            slopes = tuple(np.empty(shape) for shape in (weight.shape, filters, filters, filters))
             handed_back(batch, first, kept, norm, drawn, np.array(given.reshape(made.shape), np.float32), slopes)
             cuts = np.cumsum(self.widths)[:-1]
             parts = [np.split(each.astype(np.float32), cuts) for each in slopes]

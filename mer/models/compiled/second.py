@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -18,19 +18,6 @@ from mer.models.compiled.planes import POSITIONS, ROW, Window, clips_of, flat, s
 # Channels of the input, at most; a vector of that many is one step.
 WIDE = 16
 WINDOW = Window(kernel=5, padding=2, pool=2, pool_padding=0)
-
-
-class Made(NamedTuple):
-    """What the layer makes of a batch, (B, filters, windows) each.
-
-    Attributes:
-        values: pooled.
-        where: int32, their positions in an image with two zeros at the end and the beginning of every line; -1 where
-            the gradient ends.
-    """
-
-    values: Any
-    where: Any
 
 
 _see_more = written(unrolled.correlation(2, 5, added=True))
@@ -74,7 +61,8 @@ def pooled(images: Any, weight: Any, bias: Any, dice: Any, sizes: Any, places: A
         weight, bias: (filters, C, 5, 5) and (filters,).
         dice: a `Dice` of (B, filters, windows).
         sizes, places: how images stand in planes, and `table` of that.
-        made: `Made`, overwritten.
+        made: (B, filters, windows) each, overwritten: the pooled values, and int32 their positions in an image with two
+            zeros at the end and the beginning of every line, -1 where the gradient ends.
     """
     (values, where), (dice_bits, border) = made, dice
     area, across, kept = sizes.area, sizes.across, factor_of(border)
@@ -110,7 +98,8 @@ def handed_back(
     those few are followed, all channels of a place at once.
 
     Args:
-        images, weight, where: as there, of up to `WIDE` channels.
+        images, weight: as there, of up to `WIDE` channels.
+        where: the positions.
         given: (B, filters, windows) gradients of the values.
         border: of the `Dice`.
         d_images, d_weight, d_bias: gradients, overwritten, as large as what they are of.
@@ -160,12 +149,13 @@ class Second:
         weight, bias = (parameter.detach().numpy() for parameter in self.parameters)
         sizes = sizes_of(WINDOW, *x.shape[2:])
         shape = len(x), len(weight), sizes.down * sizes.across
-        made, drawn = Made(np.empty(shape, np.float32), np.empty(shape, np.int32)), Dice(*dice(shape, self.dropout))
-        pooled(x, weight, bias, drawn, sizes, table(*x.shape[2:], sizes), made)
+        values, where = np.empty(shape, np.float32), np.empty(shape, np.int32)
+        drawn = Dice(*dice(shape, self.dropout))
+        pooled(x, weight, bias, drawn, sizes, table(*x.shape[2:], sizes), (values, where))
 
         def back(given: np.ndarray) -> list[np.ndarray]:
             slopes = [np.empty(each.shape, np.float32) for each in (x, weight, bias)]
-            handed_back(x, weight, made.where, np.ascontiguousarray(given.reshape(shape)), drawn.border, *slopes)
+            handed_back(x, weight, where, np.ascontiguousarray(given.reshape(shape)), drawn.border, *slopes)
             return slopes
 
-        return made.values.reshape(*shape[:2], sizes.down, sizes.across), back
+        return values.reshape(*shape[:2], sizes.down, sizes.across), back

@@ -1,8 +1,8 @@
-"""Loops over the positions of a plane with everything else inside them written out, for `mer.models.planes`.
+"""Loops over the positions of a plane with everything else inside them written out, as text for the compiler.
 
 A compiler makes vectors of the innermost loop alone, and that must be the one over positions: nine weights fill no
-vector. So the loops over channels, kernel and window are written out here, once for every size that a network has, as
-text for the compiler. Every value that is read then serves all outputs that see it, which stay in registers.
+vector. So the loops over channels, kernel and window are written out here, once for every size that a network has.
+Every value that is read then serves all outputs that see it, which stay in registers.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class PlannedSpotting(PlannedExperiment):
 
     def __init__(self, catalog: Catalog, name: str) -> None:
         block = catalog.config.spotting[name]
-        inputs = {str(kind): product for kind, product in block.features.items()}
+        inputs: dict[str, str] = {str(kind): product for kind, product in block.features.items()}
         if block.recognise == "own":
             variants = catalog.config.variants
             inputs |= {crops_of(kind): variants[product].source for kind, product in block.features.items()}

@@ -2,7 +2,11 @@
 
 import dataclasses
 import multiprocessing
+import os
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +181,47 @@ def test_a_process_that_dies_is_told_and_leaves_none_behind(world, tmp_path):
     with pytest.raises(ModelError, match="a training process ended before its fold did; run the same command again"):
         fit_folds(planned(recipe=Recipe(epochs=40, batch_size=16)), jobs, containers, workers=2, log=lambda fold: kill)
     assert not multiprocessing.active_children() and not any(job.out.exists() for job in jobs)
+
+
+SCRIPT = """
+import multiprocessing, sys
+from pathlib import Path
+from conftest import build
+from mer.training.experiment import checked
+from mer.training.many_folds import fit_folds
+from mer.training.recipe import Recipe
+
+def tell(line):
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+
+if __name__ == "__main__":
+    world = build(Path(sys.argv[1]), clips=3)
+    jobs = [world.job(fold, world.root / f"{fold.name}.safetensors") for fold in world.folds()[:2]]
+    containers = world.containers(sorted({row.source for row in world.selection.rows}))
+    experiment = checked("ststnet", None, Recipe(epochs=5000), ("negative", "positive", "surprise"), 0)
+    fit_folds(experiment, jobs, containers, workers=2, log=lambda fold: tell)
+"""
+
+
+def lives(number):
+    state = Path(f"/proc/{number}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "world")]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths})
+    children = [int(number) for number in parent.stdout.readline().split()]
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert len(children) == 2
+    ended = time.monotonic() + 60
+    while any(lives(child) for child in children):
+        assert time.monotonic() < ended, "a process outlived the one that started it"
+        time.sleep(0.1)
 
 
 def test_subjects_of_one_clip_and_an_absent_class(make_world, tmp_path):

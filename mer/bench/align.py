@@ -170,18 +170,19 @@ def stage_task(
     from mer.core.container import Container, ContainerWriter
     from mer.core.media import open_frames
     from mer.core.source import Source
-    from mer.stages.align import dlib68, stage
+    from mer.stages.align.dlib68 import METHOD
+    from mer.stages.align.stage import process
 
-    params = dlib68.Params(**{"size": SIZE, **keys})
+    params = METHOD.Params(**{"size": SIZE, **keys})
     product = listing.with_name("align.h5")
     with Container(listing) as box, ContainerWriter(product, "align") as out:
         clip = box.clip(SAMPLE)
         # Loading the models is not the work of a frame: one frame first, untimed.
-        dlib68.align([next(open_frames(clip, root))], params)
+        METHOD.align([next(open_frames(clip, root))], params)
         clock.warm = True
         with out.clip(SAMPLE) as writer:
             source = Source({"sample_id": SAMPLE}, root, clip)
-            clock.time(stage.process, source, writer, dlib68, params, units=len(clip.lazy("numbers")))
+            clock.time(process, source, writer, METHOD, params, units=len(clip.lazy("numbers")))
     return _judged(product, rigid, params.size)
 
 

@@ -110,7 +110,7 @@ def _run(
 ) -> tuple[float, str]:
     """Run one step into `folder`; return its CPU-seconds and the shape of what it made."""
     from mer.core.container import Container
-    from mer.runner import StageSpec, run_subject
+    from mer.stages.run import StageSpec, run_subject
 
     stage, source, method, params = step
     out, given = folder / f"{stage}.h5", folder / f"{source}.h5" if source else None

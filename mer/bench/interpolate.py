@@ -21,8 +21,7 @@ import numpy as np
 from mer.bench.measure import Clock
 from mer.bench.tasks import Errors, noisy, opened
 from mer.core.errors import MediaError
-from mer.core.registry import load
-from mer.stages.registry import METHODS
+from mer.stages.registry import METHODS, load_method
 
 STRIDES = (1, 2, 4, 8)
 UNIT = "dB PSNR"
@@ -69,8 +68,8 @@ def interpolate(clock: Clock, files: Sequence[Path], method: str, options: dict[
     Returns:
         per case of `CASES` that occurs, the PSNR.
     """
-    module = load(METHODS["interpolate"], method, "bench")
-    params = module.Params(**options)
+    chosen = load_method("interpolate", method, "bench")
+    params = chosen.Params(**options)
     steps, values = [], []
     for k, clip in opened(files):
         for stride in STRIDES:
@@ -79,7 +78,7 @@ def interpolate(clock: Clock, files: Sequence[Path], method: str, options: dict[
             if count < 1:
                 continue
             given = np.stack([noisy(frame, sigma, k, stride, i) for i, frame in enumerate(clean[: count + 1])])
-            made = clock.time(module.resample, given, np.arange(count) + 0.5, params, units=count)
+            made = clock.time(chosen.resample, given, np.arange(count) + 0.5, params, units=count)
             steps += [step(*pair) for pair in pairwise(clean[: count + 1])]
             values += [psnr(*pair) for pair in zip(made, truth[:count], strict=True)]
     return {case: (value, UNIT) for case, (value, _) in split(steps, values).items()}
@@ -114,22 +113,22 @@ def real(path: str | Path, windows: int = 20, stride: int = 1, log: Callable[[st
     Raises:
         MediaError: the video cannot be read, or is shorter than one window.
     """
-    modules = {name: load(METHODS["interpolate"], name, "bench") for name in METHODS["interpolate"]}
+    methods = {name: load_method("interpolate", name, "bench") for name in METHODS["interpolate"]}
     steps: list[float] = []
-    values: dict[str, list[float]] = {name: [] for name in modules}
-    seconds = dict.fromkeys(modules, 0.0)
+    values: dict[str, list[float]] = {name: [] for name in methods}
+    seconds = dict.fromkeys(methods, 0.0)
     positions = np.array([frame / 2 for frame in HELD_OUT])
     for window in _windows(path, windows, stride):
         steps += [step(window[frame - 1], window[frame + 1]) for frame in HELD_OUT]
-        for name, module in modules.items():
+        for name, method in methods.items():
             started = time.process_time()
-            made = module.resample(window[::2], positions, module.Params())
+            made = method.resample(window[::2], positions, method.Params())
             seconds[name] += time.process_time() - started
             values[name] += [psnr(picture, window[frame]) for picture, frame in zip(made, HELD_OUT, strict=True)]
         log(f"{len(steps)} frames of {Path(path).name}")
     return [
         RealRow(name, case, value, count, seconds[name] / len(steps))
-        for name in modules
+        for name in methods
         for case, (value, count) in split(steps, values[name]).items()
     ]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mer.motion.black_anandan import BlackAnandanOptions
 from mer.motion.black_anandan_grid import correlation, decimation, derivative, gaussian_taps, on_both, resizing
+from mer.motion.black_anandan_options import BlackAnandanOptions
 from mer.motion.black_anandan_system import System, solve_system
 from mer.motion.micro_solve import Smoothness
 

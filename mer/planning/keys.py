@@ -19,8 +19,8 @@ from mer.models.registry import MODELS, PRESETS
 from mer.planning.catalog import Catalog
 from mer.planning.config import Variant
 from mer.provenance import PACKAGE, code_digest
-from mer.runner import stage_digest
 from mer.simulate.registry import LAYOUTS
+from mer.stages.run import stage_digest
 from mer.training.folds import Fold
 from mer.weights.locate import describe, used
 
@@ -70,7 +70,7 @@ def index_block(catalog: Catalog, dataset: str) -> str:
 
 def index_code(catalog: Catalog, dataset: str) -> str:
     """Return the digest of a database's reader, and of the corrections and counts that it reads."""
-    code = code_digest("mer.indexing", READERS[catalog.config.datasets[dataset].reader])
+    code = code_digest("mer.datasets.index", READERS[catalog.config.datasets[dataset].reader])
     return with_files(code, *(PACKAGE / "datasets" / name for name in ("errata.csv", "expected.json")))
 
 

@@ -21,7 +21,6 @@ from mer.core.sample import Sample, by_subject, media_row
 from mer.datasets.labels import classes_for
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import READERS
-from mer.runner import StageSpec, run_subject
 from mer.simulate.layouts import casme_sq
 from mer.simulate.params import SimulateParams
 from mer.spotting.collect import prediction_rows, read_lines, truth_rows
@@ -30,6 +29,7 @@ from mer.spotting.predict import predict_fold
 from mer.spotting.score import score
 from mer.spotting.settings import SpotRecipe
 from mer.spotting.truth import Video, videos, write_videos
+from mer.stages.run import StageSpec, run_subject
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
 
 Log = Callable[[str], None]

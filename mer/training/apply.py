@@ -22,8 +22,8 @@ from mer.core.errors import ModelError
 from mer.core.registry import load
 from mer.models.registry import MODELS
 from mer.models.state import State
-from mer.runner import StageSpec, run_subject, stage_digest
 from mer.stages.registry import METHODS
+from mer.stages.run import StageSpec, run_subject, stage_digest
 from mer.training.checkpoint import load_checkpoint
 from mer.training.gather import Gathered, gather
 from mer.training.monitor import read_metadata

@@ -13,9 +13,9 @@ from mer.core.registry import load
 from mer.motion.warp import sample_spline, spline_coefficients
 from mer.networks.ifnet import build
 from mer.planning.keys import stage_code
-from mer.runner import StageSpec, run_subject
 from mer.stages.interpolate import between, flow_warp, linear, rife, stage
 from mer.stages.registry import METHODS
+from mer.stages.run import StageSpec, run_subject
 
 SIZE = 96
 

@@ -15,7 +15,7 @@ from mer.core.errors import ClipError, DatasetError, ModelError
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.runner import StageSpec, run_subject
+from mer.stages.run import StageSpec, run_subject
 from mer.training.apply import apply, open_experiment, table
 from mer.training.command import run_predict
 from mer.training.fit import fit_fold

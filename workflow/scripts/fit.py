@@ -5,14 +5,14 @@ from pathlib import Path
 
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.training.batched import fit_folds
 from mer.training.boards import folder_beside
 from mer.training.device import choose
 from mer.training.fit import FoldJob, plan
 from mer.training.tables import sources
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))
     experiment = snakemake.params.experiment
     block = catalog.config.experiments[experiment]

@@ -2,11 +2,11 @@
 
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.training.predict import predict_epochs
 from mer.training.tables import sources
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))
     experiment = snakemake.wildcards.experiment
     block = catalog.config.experiments[experiment]

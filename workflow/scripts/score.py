@@ -2,10 +2,10 @@
 
 import json
 
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.training.score import score_experiment
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     block = json.loads(snakemake.params.block)
     result = score_experiment(
         snakemake.input.predictions,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.training.tables import write_table
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config), indexed=True)
     for fold, train, test in zip(
         catalog.folds(snakemake.params.experiment), snakemake.output.train, snakemake.output.test, strict=True

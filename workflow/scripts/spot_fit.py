@@ -4,12 +4,12 @@ import json
 
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.spotting.fit import Spec, fit_fold
 from mer.planning.spotting import SpotPlan
 from mer.training.device import choose
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     plan = SpotPlan(Catalog(parse(snakemake.config)), snakemake.wildcards.spotting)
     fold = plan.fold(snakemake.wildcards.fold)
     block = json.loads(snakemake.params.block)

@@ -2,11 +2,11 @@
 
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.spotting.collect import write_scores
 from mer.planning.spotting import SpotPlan
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     plan = SpotPlan(Catalog(parse(snakemake.config)), snakemake.wildcards.spotting)
     folds = [fold.name for fold in plan.folds()]
     block = plan.block

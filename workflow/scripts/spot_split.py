@@ -4,11 +4,11 @@ from pathlib import Path
 
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.planning.spotting import SpotPlan
 from mer.spotting.truth import write_videos
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     plan = SpotPlan(Catalog(parse(snakemake.config)), snakemake.params.spotting)
     write_videos(plan.folder() / "recordings.csv", plan.videos)
     for fold in plan.folds():

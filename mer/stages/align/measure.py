@@ -83,6 +83,10 @@ class Measurement:
             raise self.error(found, "a frontal face of at least 40 pixels", remedy)
         yield from map(self.placed, self._finisher.end())
 
+    def remarks(self) -> dict[str, int | str]:
+        """Return the attributes of the product: `faces`, and the frames of every reason as `flag: <reason>`."""
+        return {"faces": self.faces, **{f"flag: {name}": frames for name, frames in self.flags.texts().items()}}
+
     def followed(self, index: int, picture: np.ndarray, fit: Fit) -> None:
         """Look at a picture (H, W) uint8 and its fit, before its part comes out."""
 

@@ -35,10 +35,10 @@ from pydantic import Field
 
 from mer.core.geometry import apply, eye_centres, invert
 from mer.stages.align.detect import detect
-from mer.stages.align.dlib68 import TrackParams
 from mer.stages.align.finish import Part, Smoothing
 from mer.stages.align.landmarks import predict
-from mer.stages.align.measure import Alignment, Measurement, collect
+from mer.stages.align.measure import Measurement
+from mer.stages.align.method import AlignMethod, TrackParams
 from mer.stages.align.track import Fit
 
 Name = Literal[
@@ -113,13 +113,8 @@ class Params(TrackParams):
 
 
 def measure(frames: Iterable[np.ndarray], params: Params, where: str = "clip") -> Measurement:
-    """Follow the face and place the crop; arguments and errors as `mer.stages.align.dlib68.measure`."""
+    """Follow the face and place the crop; see `AlignMethod`."""
     return _Still(frames, params, where)
-
-
-def align(frames: Iterable[np.ndarray], params: Params, where: str = "clip") -> Alignment:
-    """Return the geometry of a whole clip; arguments and errors as `measure`."""
-    return collect(measure(frames, params, where))
 
 
 def cut(frames: Iterable[np.ndarray], transform: np.ndarray, params: Params) -> Iterator[np.ndarray]:
@@ -240,3 +235,6 @@ def _once(picture: np.ndarray, matrix: np.ndarray, geometry: Geometry) -> np.nda
         return predict(small, np.array([0.0, 0.0, geometry.size, geometry.size]))
     found = detect(small, "hog", 1)
     return predict(small, found.boxes[0]) if len(found) else None
+
+
+METHOD = AlignMethod(Params, measure, cut)

@@ -15,8 +15,8 @@ from pydantic import Field
 from mer.motion.dis import DISOptions
 from mer.motion.estimator import EstimatorParams, estimate
 from mer.stages.interpolate.between import Flows, Middle, middle, relate
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 from mer.stages.interpolate.neighbours import Maker, between_neighbours
-from mer.stages.interpolate.schedule import ScheduleParams
 
 
 class Params(ScheduleParams, EstimatorParams):
@@ -72,3 +72,6 @@ def blended(first: np.ndarray, second: np.ndarray, flows: Flows, time: float) ->
     parts = np.maximum(found.seen, 1e-3) * np.array([1 - time, time])[:, None, None]
     share = (parts[1] / parts.sum(axis=0))[..., None]
     return np.clip(np.rint((1 - share) * moved[0] + share * moved[1]), 0, 255).astype(np.uint8)
+
+
+METHOD = InterpolateMethod(Params, resample)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mer.stages.interpolate.schedule import ScheduleParams
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 
 
 class Params(ScheduleParams):
@@ -38,3 +38,6 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
         blend = (1 - part) * frames[low].astype(np.float64) + part * frames[low + 1]
         out[index] = np.rint(blend)
     return out
+
+
+METHOD = InterpolateMethod(Params, resample)

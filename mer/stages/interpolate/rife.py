@@ -18,8 +18,8 @@ from pydantic import Field
 from mer.stages.interpolate.between import Flows, middle
 from mer.stages.interpolate.flow_warp import Params as FlowParams
 from mer.stages.interpolate.flow_warp import estimated
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 from mer.stages.interpolate.neighbours import Maker, between_neighbours
-from mer.stages.interpolate.schedule import ScheduleParams
 
 if TYPE_CHECKING:
     import torch
@@ -155,3 +155,6 @@ def picture(made: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
     """Return the frame (H, W, 3) uint8 of a batch of one (1, 3, H', W') 0-1, cut to (H, W) and rounded."""
     cut = made[0, :, : size[0], : size[1]].clamp(0, 1) * 255
     return np.asarray(cut.round().byte().permute(1, 2, 0).cpu().numpy())
+
+
+METHOD = InterpolateMethod(Params, resample)

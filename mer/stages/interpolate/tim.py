@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mer.stages.interpolate.schedule import ScheduleParams
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 
 BLOCK = 16
 
@@ -58,3 +58,6 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
         block = np.asarray(frames[start:stop], np.float64).reshape(stop - start, -1)
         total += weights[:, start - first : stop - first] @ block
     return np.clip(np.rint(total), 0, 255).astype(np.uint8).reshape(len(positions), *frames.shape[1:])
+
+
+METHOD = InterpolateMethod(Params, resample)

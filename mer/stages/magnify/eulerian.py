@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from mer.stages.magnify.factors import FactorParams
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
 # NTSC luma and chroma of RGB, and the way back for what is added.
@@ -179,3 +179,6 @@ def amplified(frame: np.ndarray, change: np.ndarray, tables: Sequence[np.ndarray
         added = [collapse([np.float32(g) * band for g, band in zip(table, channel, strict=True)]) for channel in bands]
         colours = np.einsum("kc,cyx->yxk", _RGB[:, : len(added)], np.stack(added))
         yield np.clip(np.rint(frame + colours), 0, 255).astype(np.uint8)
+
+
+METHOD = MagnifyMethod(Params, magnified)

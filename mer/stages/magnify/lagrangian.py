@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mer.motion.estimator import EstimatorParams
-from mer.stages.magnify.factors import FactorParams
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
 # Gaussian on every estimate, pixels, when there is more than one: keeps the noise that they add from growing.
@@ -174,3 +174,6 @@ def carried(filmed: np.ndarray, motion: np.ndarray, alpha: float) -> np.ndarray:
 def _bytes(planes: np.ndarray) -> np.ndarray:
     rounded: np.ndarray = np.clip(np.rint(planes), 0, 255).astype(np.uint8).transpose(1, 2, 0)
     return rounded
+
+
+METHOD = MagnifyMethod(Params, magnified)

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from mer.core.errors import ContainerError
-from mer.stages.magnify.factors import FactorParams
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
 if TYPE_CHECKING:
@@ -145,3 +145,6 @@ def pictures(made: torch.Tensor, size: tuple[int, ...]) -> np.ndarray:
     """Return (K, H, W, 3) uint8, rounded, of a batch (K, 3, H', W') in [-1, 1], cut to (H, W)."""
     cut = (made[:, :, : size[0], : size[1]].clamp(-1, 1) + 1) * 127.5
     return np.asarray(cut.round().byte().permute(0, 2, 3, 1).cpu().numpy())
+
+
+METHOD = MagnifyMethod(Params, magnified)

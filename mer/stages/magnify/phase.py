@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from mer.stages.magnify.factors import FactorParams
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
 if TYPE_CHECKING:
@@ -120,3 +120,6 @@ def phase_change(band: np.ndarray, reference: np.ndarray, smooth: float) -> np.n
 def _added(frame: np.ndarray, change: np.ndarray) -> np.ndarray:
     made: np.ndarray = np.clip(np.rint(frame + change[..., None]), 0, 255).astype(np.uint8)
     return made
+
+
+METHOD = MagnifyMethod(Params, magnified)

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from mer.motion.estimator import EstimatorParams, estimate
-from mer.stages.spot.distance import DistanceParams
+from mer.stages.spot.method import DistanceParams, SpotMethod
 from mer.stages.spot.regions import usable_boxes
 
 
@@ -66,3 +66,6 @@ class Picture:
         if self.params.eyes == "masked":
             image = image * ~eye_mask(landmarks, width, height)
         return stacked(image, boxes)
+
+
+METHOD = SpotMethod(Params, Picture)

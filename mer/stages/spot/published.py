@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from mer.motion.tvl1 import TVL1Options
-from mer.stages.spot.distance import DistanceParams
+from mer.stages.spot.method import DistanceParams, SpotMethod
 from mer.stages.spot.regions import usable_boxes
 
 
@@ -59,3 +59,6 @@ class Picture:
         image[:2] = np.abs(image[:2])
         image[:, eye_mask(points, width, height)] = 0
         return minmax(stacked(image, boxes))
+
+
+METHOD = SpotMethod(Params, Picture)

@@ -102,7 +102,7 @@ class Variant:
     name: str
     source: str
     method: str
-    params: BaseModel
+    params: Params
 
     @property
     def key(self) -> str:
@@ -322,9 +322,8 @@ def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Map
         raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
     for key, product in block.inputs.items():
         _product(f"{path}.inputs.{key}", product, variants)
-        lacking = set(INPUTS[block.model][key]) - load_stage(variants[product].stage).arrays_of(
-            variants[product].params
-        )
+        variant = variants[product]
+        lacking = set(INPUTS[block.model][key]) - load_stage(variant.stage).arrays_of(variant.params)
         if lacking:
             found = f"{product} has no {', '.join(sorted(lacking))}"
             needs = f"a product with {', '.join(INPUTS[block.model][key])}"

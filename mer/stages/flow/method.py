@@ -84,9 +84,12 @@ class FlowMethod(Method[P]):
 
 def batched(params: type[P], estimate_many: Callable[[np.ndarray, np.ndarray, P], np.ndarray]) -> FlowMethod[P]:
     """Return the method of an algorithm that estimates many pairs at once."""
-    return FlowMethod(
-        params, lambda first, second, keys: estimate_many(first[None], second[None], keys)[0], estimate_many
-    )
+
+    def estimate(first: np.ndarray, second: np.ndarray, keys: P) -> np.ndarray:
+        pair: np.ndarray = estimate_many(first[None], second[None], keys)[0]
+        return pair
+
+    return FlowMethod(params, estimate, estimate_many)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ written to the same kind of container.
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mer.bench.clips import truths, write_clips
 from mer.bench.measure import Clock, Measured, run_alone
+from mer.bench.table import BenchRow, times
 from mer.core.errors import ClipError
 
 SIZE = 224
@@ -26,7 +26,7 @@ SHORT, FEW = 120, 6  # frames of an ordinary case, and of one that is slow on a 
 
 
 @dataclass(frozen=True)
-class AlignRow:
+class AlignRow(BenchRow):
     """One line: a case, its frames, and what a frame cost.
 
     `residual` is the motion of rigid points left in the crop (pixels RMS at 224; NaN where there is no truth),
@@ -42,9 +42,16 @@ class AlignRow:
     peak_mib: float
     speed_ratio: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row with its keys in their fixed order; NaN as None."""
-        return {key: None if value != value else value for key, value in asdict(self).items()}
+    LEFT = ("case",)
+    COLUMNS: ClassVar = {
+        "case": lambda row: row.case,
+        "frames": lambda row: str(row.frames),
+        "rigid px RMS": lambda row: "" if np.isnan(row.residual) else f"{row.residual:.3f}",
+        "frames/s a core": lambda row: f"{row.frames_per_second:.1f}",
+        "CPU ms a frame": lambda row: f"{row.cpu_ms:.2f}",
+        "peak MiB": lambda row: f"{row.peak_mib:.0f}",
+        "speed": lambda row: times(row.speed_ratio),
+    }
 
 
 def run_align_bench(
@@ -242,24 +249,3 @@ def _judged(product: Path, rigid: Path | None, size: int) -> dict[str, tuple[flo
     moved = np.stack([apply(m, p) for m, p in zip(transform, points, strict=True)])
     off = np.linalg.norm(moved - moved.mean(axis=0), axis=-1)
     return {"rigid points": (float(np.sqrt((off**2).mean())) * SIZE / size, "px RMS at 224")}
-
-
-COLUMNS = ("case", "frames", "rigid px RMS", "frames/s a core", "CPU ms a frame", "peak MiB", "speed")
-
-
-def render_align(rows: Sequence[AlignRow]) -> str:
-    """Return rows as aligned text; `speed` is the ratio to detection on every frame in the same run."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "case" else "right", no_wrap=True)
-    for row in rows:
-        residual = "" if np.isnan(row.residual) else f"{row.residual:.3f}"
-        ratio = "" if np.isnan(row.speed_ratio) else f"{row.speed_ratio:.2f}×"
-        numbers = (f"{row.frames_per_second:.1f}", f"{row.cpu_ms:.2f}", f"{row.peak_mib:.0f}", ratio)
-        table.add_row(row.case, str(row.frames), residual, *numbers)
-    buffer = io.StringIO()
-    Console(file=buffer, width=160).print(table)
-    return buffer.getvalue().rstrip()

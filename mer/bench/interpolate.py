@@ -7,19 +7,19 @@ the length of DIS flow between them, without noise. `tim` sees all frames given,
 
 from __future__ import annotations
 
-import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mer.bench.measure import Clock
-from mer.bench.tasks import Errors, noisy, opened
+from mer.bench.table import BenchRow
+from mer.bench.tasks import Errors, decibels, noisy, opened, squared_error
 from mer.core.errors import MediaError
 from mer.stages.registry import METHODS, load_method
 
@@ -35,8 +35,7 @@ HELD_OUT = (3, 5)
 
 def psnr(made: np.ndarray, truth: np.ndarray) -> float:
     """Return the peak signal-to-noise ratio of two uint8 images in dB; at most that of an error of `EXACT`."""
-    error = float(np.mean((made.astype(np.float64) - truth) ** 2))
-    return float(10 * np.log10(255**2 / max(error, EXACT)))
+    return decibels(squared_error(made, truth), EXACT)
 
 
 def step(first: np.ndarray, second: np.ndarray) -> float:
@@ -85,7 +84,7 @@ def interpolate(clock: Clock, files: Sequence[Path], method: str, options: dict[
 
 
 @dataclass(frozen=True)
-class RealRow:
+class RealRow(BenchRow):
     """One method on one case of a real video: mean PSNR of `frames` held-out frames, and CPU-seconds per frame."""
 
     method: str
@@ -94,9 +93,14 @@ class RealRow:
     frames: int
     cpu_seconds: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row with its keys in their fixed order."""
-        return asdict(self)
+    LEFT = ("method", "case")
+    COLUMNS: ClassVar = {
+        "method": lambda row: row.method,
+        "case": lambda row: row.case,
+        "PSNR dB": lambda row: f"{row.psnr:.2f}",
+        "frames": lambda row: str(row.frames),
+        "CPU s per frame": lambda row: f"{row.cpu_seconds:.3f}",
+    }
 
 
 def real(path: str | Path, windows: int = 20, stride: int = 1, log: Callable[[str], None] = print) -> list[RealRow]:
@@ -149,18 +153,3 @@ def _windows(path: str | Path, count: int, stride: int) -> Iterator[np.ndarray]:
         held.append(frame)
         if number - reach + 1 in starts and len(held) == reach:
             yield np.stack([held[k] for k in range(0, reach, stride)])
-
-
-def render_real(rows: Sequence[RealRow]) -> str:
-    """Return the rows as aligned text."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="")
-    for name in ("method", "case", "PSNR dB", "frames", "CPU s per frame"):
-        table.add_column(name, justify="left" if name in ("method", "case") else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(row.method, row.case, f"{row.psnr:.2f}", str(row.frames), f"{row.cpu_seconds:.3f}")
-    buffer = io.StringIO()
-    Console(file=buffer, width=100).print(table)
-    return buffer.getvalue().rstrip()

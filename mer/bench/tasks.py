@@ -51,6 +51,17 @@ def noisy(image: np.ndarray, sigma: float, *names: object) -> np.ndarray:
     return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
 
 
+def squared_error(made: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:
+    """Return the mean squared difference of two uint8 images (S, S, 3), over `region` (S, S) when given."""
+    error = (made.astype(np.float64) - truth) ** 2
+    return float(error.mean() if region is None else error[region].mean())
+
+
+def decibels(squared: float, least: float = 1e-12) -> float:
+    """Return the peak signal-to-noise ratio in dB of a mean squared error, grey levels squared, of at least `least`."""
+    return float(10 * np.log10(255**2 / max(squared, least)))
+
+
 def rms(values: Sequence[float]) -> float:
     """Return the root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mer.bench.magnify import obtained_gain, psnr, reached, squared_error
+from mer.bench.magnify import obtained_gain, psnr, reached
+from mer.bench.tasks import squared_error
 from mer.core.errors import MediaError
 from mer.core.seeds import derive_seed
 from mer.pretrain.magnified import FRAMES, draw_motion

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from mer.bench import plots, stages, tasks
 from mer.bench.measure import Clock, Row, run_alone, run_cases
-from mer.bench.table import render_rows
+from mer.bench.table import shown
 from mer.stages.registry import METHODS
 
 CHANGED = ("apex", "magnified_2")
@@ -142,7 +142,7 @@ def test_rows_print_as_a_table_and_as_json(monkeypatch):
     printed = CliRunner().invoke(cli.app, ["bench", "stages", "--json"])
     assert [list(item) for item in json.loads(printed.stdout)] == [KEYS]
     assert "20.00×" in CliRunner().invoke(cli.app, ["bench", "stages"]).stdout
-    assert "moving, noise 0" in render_rows([row])
+    assert "moving, noise 0" in shown(Row, [row])
 
 
 def flow_row(method, case, error, seconds=0.01):

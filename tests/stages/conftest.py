@@ -92,16 +92,14 @@ def run(tmp_path: Path) -> Any:
     """Run `stage.process` on the clip of a product; return its arrays, attributes and failure."""
     open_boxes: list[Container] = []
 
-    def go(
-        stage: ModuleType, method: ModuleType, source: Path | None, row: Any = None, root: Any = None, **keys: Any
-    ) -> Any:
-        path = tmp_path / "result.h5"
+    def go(stage: ModuleType, method: Any, source: Path | None, row: Any = None, root: Any = None, **keys: Any) -> Any:
+        path, chosen = tmp_path / "result.h5", getattr(method, "METHOD", method)
         clip = None
         if source is not None:
             open_boxes.append(Container(source))
             clip = open_boxes[-1].clip("s_c")
         with ContainerWriter(path, "stage") as out, out.clip("s_c") as writer:
-            stage.process(Source(row or {}, root, clip), writer, method, method.Params(**keys))
+            stage.process(Source(row or {}, root, clip), writer, chosen, chosen.Params(**keys))
         box = Container(path)
         open_boxes.append(box)
         return box.failures["s_c"] if box.failures else box.clip("s_c")

@@ -32,7 +32,7 @@ class InterpolateMethod(Method[P]):
 
     Attributes:
         resample: `resample(frames, positions, params)`, from frames (T, S, S, 3) uint8 RGB, an array or a dataset of
-            which a few are read at a time, and ascending positions (F,) float in [0, T - 1] to the frames (F, S, S, 3)
+            which a few are read at a time, and positions (F,) float in [0, T - 1] to the frames (F, S, S, 3)
             uint8 there; the frame itself, unchanged, at an integer position.
     """
 

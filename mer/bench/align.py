@@ -226,10 +226,10 @@ def _naive(image: np.ndarray) -> dict[str, np.ndarray]:
     from mer.stages.align.models import hog_detector
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    found = hog_detector()(grey, 1)
-    if not len(found):
+    faces = hog_detector()(grey, 1)
+    if not len(faces):
         return {}
-    face = found[0]
+    face = faces[0]
     points = predict(grey, np.array([face.left(), face.top(), face.right(), face.bottom()]))
     matrix = similarity(eye_centres(points), canonical_eyes(SIZE))
     crop = cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -97,17 +97,17 @@ def chain(clock: Clock, root: Path, products: Path) -> Errors:
     from mer.datasets import casme2
 
     row = media_row(casme2.read(root, casme2.Options()).samples[0])
-    found: Errors = {}
+    costs: Errors = {}
     for turn in ("first", "second"):
         folder = products / turn
         folder.mkdir(parents=True)
         for step in CHAIN:
             try:
-                found[f"{step[0]} {step[2]}"] = _run(step, row, root, folder)
+                costs[f"{step[0]} {step[2]}"] = _run(step, row, root, folder)
             except ModelError:
                 if step[2] != "rife":
                     raise
-    return found
+    return costs
 
 
 def _run(

@@ -168,7 +168,7 @@ def flow_cases(pairs: Sequence[Path], drifting: Sequence[Path]) -> Cases:
 
 def flow_methods() -> list[tuple[str, str, dict[str, Any]]]:
     """Return every method that estimates flow, with every preset: (method, preset or '', options)."""
-    found: list[tuple[str, str, dict[str, Any]]] = []
+    methods: list[tuple[str, str, dict[str, Any]]] = []
     for method in METHODS["flow"]:
         chosen = load_method("flow", method, "bench")
         if not isinstance(chosen, FlowMethod):
@@ -177,5 +177,5 @@ def flow_methods() -> list[tuple[str, str, dict[str, Any]]]:
         # Speed is compared on processors, whatever the machine has.
         options = {"device": "cpu"} if "device" in fields else {}
         presets = get_args(fields["preset"].annotation) if "preset" in fields else ("",)
-        found += [(method, preset, {**options, **({"preset": preset} if preset else {})}) for preset in presets]
-    return found
+        methods += [(method, preset, {**options, **({"preset": preset} if preset else {})}) for preset in presets]
+    return methods

@@ -94,7 +94,7 @@ def flow(
     chosen = load_method("flow", method, "bench") if method in METHODS["flow"] else import_module(method).METHOD
     params = chosen.Params(**options)
     many = chosen.estimate_many if together else None
-    found: dict[str, list[float]] = {}
+    errors: dict[str, list[float]] = {}
     for start in range(0, len(files), TOGETHER):
         some = opened(files[start : start + TOGETHER])
         clips = [_judged(clip, k + start, sigma, light, size) for k, clip in some]
@@ -105,8 +105,8 @@ def flow(
             made = [clock.time(chosen.estimate, *pair, params) for pair in zip(firsts, seconds, strict=True)]
         for clip, field in zip(clips, made, strict=True):
             for measure, value in _missed(clip, field, by_motion).items():
-                found.setdefault(measure, []).append(value)
-    return {measure: (float(np.mean(values)), "px EPE") for measure, values in found.items()}
+                errors.setdefault(measure, []).append(value)
+    return {measure: (float(np.mean(values)), "px EPE") for measure, values in errors.items()}
 
 
 def _judged(clip: Arrays, k: int, sigma: float, light: str, size: int) -> Arrays:

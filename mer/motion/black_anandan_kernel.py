@@ -17,10 +17,10 @@ def solve(first: Tensor, second: Tensor, options: BlackAnandanOptions) -> Tensor
     A CPU takes the pairs one by one, which keeps the arrays of a solver in its caches.
     """
     if first.device.type == "cpu" and len(first) != 1:
-        found = first.new_empty(len(first), 2, *first.shape[1:])
+        flow = first.new_empty(len(first), 2, *first.shape[1:])
         for k in range(len(first)):
-            found[k] = solve(first[k : k + 1], second[k : k + 1], options)[0]
-        return found
+            flow[k] = solve(first[k : k + 1], second[k : k + 1], options)[0]
+        return flow
     images = torch.stack([first, second], dim=1)
     if options.presmooth:
         taps = gaussian_taps(5, options.presmooth)

@@ -81,7 +81,7 @@ def solve(first: Tensor, second: Tensor, options: MicroOptions) -> Tensor:
     `options` are those of `micro_options.settings`. One first image serves all pairs and is prepared once. A pair's
     result depends on its batch by rounding alone.
     """
-    found = second.new_zeros(len(second), 2, *second.shape[1:])
+    flow = second.new_zeros(len(second), 2, *second.shape[1:])
     # Spline interpolation returns the samples only to rounding, which would leave a trace of flow in equal images.
     differing = [k for k in range(len(second)) if not torch.equal(first[k if len(first) > 1 else 0], second[k])]
     levels = _levels(second.shape[1], second.shape[2], options, str(second.device))
@@ -99,8 +99,8 @@ def solve(first: Tensor, second: Tensor, options: MicroOptions) -> Tensor:
             for k, field in zip(
                 chosen[group], apply(finest.rows.nodes, nodes[group], finest.columns.nodes), strict=True
             ):
-                found[k] = field
-    return found
+                flow[k] = field
+    return flow
 
 
 def _groups(pairs: int, pixels: int, device: torch.device) -> list[slice]:

@@ -121,11 +121,11 @@ def _resume(path: Path, network: SmallMagNet, optimiser: torch.optim.Optimizer, 
         state = torch.load(path, "cpu", weights_only=True)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
-        found, step, spent = int(state["seed"]), int(state["step"]), float(state["spent"])
+        held, step, spent = int(state["seed"]), int(state["step"]), float(state["spent"])
     except Exception as error:
         raise ModelError(path, "training state cannot be read", remedy="delete it to start again") from error
-    if found != seed:
-        raise ModelError(path, f"training state of seed {found}", f"seed {seed}", "delete it to start again")
+    if held != seed:
+        raise ModelError(path, f"training state of seed {held}", f"seed {seed}", "delete it to start again")
     return step, spent
 
 

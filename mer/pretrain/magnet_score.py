@@ -80,10 +80,10 @@ def _rounded(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def scores(magnifiers: Mapping[str, Magnifier], found: Sequence[Case]) -> dict[tuple[str, float], Score]:
+def scores(magnifiers: Mapping[str, Magnifier], shown: Sequence[Case]) -> dict[tuple[str, float], Score]:
     """Return the score of every magnifier, by name and factor."""
     rows: dict[tuple[str, float], list[tuple[float, float, float]]] = {}
-    for case in found:
+    for case in shown:
         length = np.hypot(*case.field)
         region = length >= SHARE * length.max()
         for gain, truth in case.truths.items():
@@ -118,8 +118,8 @@ def calibrated(magnifier: Magnifier, seed: int, people: int = 12) -> list[tuple[
     """
     got: dict[float, list[float]] = {}
     for peak in CURVE_PEAKS:
-        found = list(cases("calibration", seed, people, peak, CURVE_SIGMA, CURVE_GAINS))
-        for (_, gain), score in scores({"": magnifier}, found).items():
+        shown = list(cases("calibration", seed, people, peak, CURVE_SIGMA, CURVE_GAINS))
+        for (_, gain), score in scores({"": magnifier}, shown).items():
             got.setdefault(gain, []).append(score.gain)
     curve = [(1.0, 1.0)]
     for gain in sorted(got):

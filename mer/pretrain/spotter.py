@@ -91,8 +91,8 @@ def make_person(world: str, values: Mapping[str, Any], subject: str, work: Path,
             if not paths[spec.stage].is_file():
                 run_subject(spec, rows, paths[spec.stage], source, root, log)
             source = paths[spec.stage]
-    own = videos(world, *_rows(params, subject), VIEW)
-    named = tuple(replace(v, dataset=world, group=f"{world}:{subject}", source=f"{world}/{subject}") for v in own)
+    recorded = videos(world, *_rows(params, subject), VIEW)
+    named = tuple(replace(v, dataset=world, group=f"{world}:{subject}", source=f"{world}/{subject}") for v in recorded)
     return Person((world, subject), named, paths["align"], paths["spot"])
 
 
@@ -125,12 +125,12 @@ def score_held_out(model: Path, people: Sequence[Person], log: Log) -> dict[str,
     features = {kind: {p.source: p.features for p in people} for kind in KINDS}
     aligned = {kind: {p.source: p.aligned for p in people} for kind in KINDS}
     predict_fold(model, table, features, aligned, out, out.with_suffix(".npz"), out.with_suffix(".excluded"), log=log)
-    found = prediction_rows(read_lines([out]))
+    spotted = prediction_rows(read_lines([out]))
     truth = truth_rows(every, KINDS)
     return {
         "recordings": len(every),
         "quiet_recordings": sum(not video.events for video in every),
-        **score(truth, found, classes_for(VIEW, {"casme_sq"})),
+        **score(truth, spotted, classes_for(VIEW, {"casme_sq"})),
     }
 
 

@@ -157,7 +157,7 @@ def pattern(seed: int, number: int) -> Triplet:
     rng = np.random.default_rng(derive_seed(seed, "pattern triplet", number))
     time = draw_time(rng)
     scene, field = _texture(rng), _field(rng)
-    cover, shape, own = _texture(rng), _shape(rng), _shift(rng)
+    cover, shape, drift = _texture(rng), _shape(rng), _shift(rng)
     covered = rng.random() < 0.5
     frames = []
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) + LONGEST
@@ -166,7 +166,7 @@ def pattern(seed: int, number: int) -> Triplet:
         u, v = (np.float32(2) * (axis - np.float32(share) * f) for axis, f in zip((x, y), field, strict=True))
         frame = cv2.remap(scene, u, v, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
         if covered:
-            u, v = (np.float32(2) * (axis - np.float32(share * d)) for axis, d in zip((x, y), own, strict=True))
+            u, v = (np.float32(2) * (axis - np.float32(share * d)) for axis, d in zip((x, y), drift, strict=True))
             front = cv2.remap(cover, u, v, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
             part = np.clip(cv2.remap(shape, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), 0, 1)[..., None]
             frame = frame + part * (front - frame)

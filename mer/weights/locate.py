@@ -90,8 +90,8 @@ def accepted_digest(path: Path) -> str | None:
 
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file, 64 hex digits; read again only when the file changed."""
-    found = Path(path).stat()
-    return _sha256(str(path), found.st_size, found.st_mtime_ns)
+    file = Path(path).stat()
+    return _sha256(str(path), file.st_size, file.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)

@@ -212,9 +212,9 @@ class _Still(Measurement):
         if self._box is None:
             # The last face of several, as the released code has it; the tracker follows the largest.
             boxes = detect(picture, self._params.detector, self._params.upsample).boxes
-            own = apply(invert(fit.matrix), fit.points)
-            self._box = np.rint(boxes[-1]) if len(boxes) else np.concatenate([own.min(axis=0), own.max(axis=0)])
-            self._matrix = transform_of(self._geometry, picture.shape, self._box, own)
+            points = apply(invert(fit.matrix), fit.points)
+            self._box = np.rint(boxes[-1]) if len(boxes) else np.concatenate([points.min(axis=0), points.max(axis=0)])
+            self._matrix = transform_of(self._geometry, picture.shape, self._box, points)
         if self._points is None and self._params.landmarks == "published" and self._geometry.once:
             assert self._matrix is not None
             self._points = _once(picture, self._matrix, self._geometry)
@@ -233,8 +233,8 @@ def _once(picture: np.ndarray, matrix: np.ndarray, geometry: Geometry) -> np.nda
     small = resized(picture, matrix, geometry)
     if geometry.once == "whole":
         return predict(small, np.array([0.0, 0.0, geometry.size, geometry.size]))
-    found = detect(small, "hog", 1)
-    return predict(small, found.boxes[0]) if len(found) else None
+    faces = detect(small, "hog", 1)
+    return predict(small, faces.boxes[0]) if len(faces) else None
 
 
 METHOD = AlignMethod(Params, measure, cut)

@@ -64,12 +64,12 @@ def blended(first: np.ndarray, second: np.ndarray, flows: Flows, time: float) ->
 
     if flows.still:
         moved = [first.astype(np.float64), second.astype(np.float64)]
-        found = Middle(flows.forward, flows.seen)
+        there = Middle(flows.forward, flows.seen)
     else:
-        found = middle(flows, time)
-        moved = [warp(first, -time * found.motion), warp(second, (1 - time) * found.motion)]
+        there = middle(flows, time)
+        moved = [warp(first, -time * there.motion), warp(second, (1 - time) * there.motion)]
     # A point seen in neither frame is still shown: as much from either as a blend would.
-    parts = np.maximum(found.seen, 1e-3) * np.array([1 - time, time])[:, None, None]
+    parts = np.maximum(there.seen, 1e-3) * np.array([1 - time, time])[:, None, None]
     share = (parts[1] / parts.sum(axis=0))[..., None]
     return np.clip(np.rint((1 - share) * moved[0] + share * moved[1]), 0, 255).astype(np.uint8)
 

@@ -102,8 +102,8 @@ def _guided(network: torch.nn.Module, first: np.ndarray, second: np.ndarray) -> 
     one, two = tensor(first, network), tensor(second, network)
 
     def make(time: float) -> np.ndarray:
-        found = middle(flows, time)
-        motion, seen = (tensor(planes.transpose(1, 2, 0), network, 1.0) for planes in (found.motion, found.seen))
+        there = middle(flows, time)
+        motion, seen = (tensor(planes.transpose(1, 2, 0), network, 1.0) for planes in (there.motion, there.seen))
         return picture(_run(network, one, two, motion, seen, one.new_tensor([time])), first.shape[:2])
 
     return make

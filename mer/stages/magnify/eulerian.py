@@ -108,15 +108,15 @@ def gains(rows: int, columns: int, bands: int, alpha: float, params: Params) -> 
         alpha: what is added, as published; 0 adds nothing.
         params: `wavelength` and `negative`.
     """
-    found = np.zeros(bands)
+    table = np.zeros(bands)
     if alpha == 0:
-        return found
+        return table
     delta = params.wavelength / 8 / (1 + alpha)
     for band in range(1, bands - 1):
         length = hypot(rows, columns) / 3 / 2.0 ** (bands - 1 - band)
         allowed = (length / (8 * delta) - 1) * 2 if delta > 0 else np.inf
-        found[band] = min(alpha, allowed)
-    return np.maximum(found, min(alpha, 0)) if params.negative == "clamp" else found
+        table[band] = min(alpha, allowed)
+    return np.maximum(table, min(alpha, 0)) if params.negative == "clamp" else table
 
 
 def butterworth(cutoff: float, rate: float) -> tuple[float, float]:

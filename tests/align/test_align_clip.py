@@ -280,9 +280,7 @@ def test_flags_are_stored_with_their_frames(tmp_path: Path, face: Face) -> None:
 REAL = Path(__file__).parents[3] / "shared/data/videos/pexels_woman.mp4"
 
 
-@pytest.mark.skipif(
-    not REAL.is_file(), reason="the filmed face of shared/data/videos is not there"
-)
+@pytest.mark.skipif(not REAL.is_file(), reason="the filmed face of shared/data/videos is not there")
 def test_a_real_video_is_followed_through_its_first_second() -> None:
     from mer.core.video import iterate
 

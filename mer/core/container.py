@@ -1,4 +1,4 @@
-"""The HDF5 container: one file per job, `/clips/<sample_id>/<array>` plus attributes (design §3).
+"""The HDF5 container: one file per job, `/clips/<sample_id>/<array>` plus attributes (docs/architecture.md, Products).
 
 File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
 (digest of the code that wrote it), `libraries` (their versions then), `mer_version`, `schema_version`,

@@ -19,7 +19,7 @@ import numpy as np
 from mer.analysis.footage import Footage
 from mer.analysis.watch import Watch, filled
 from mer.core.container import ClipWriter, Container, ContainerWriter, file_digest
-from mer.core.errors import ClipError, ContainerError, MediaError
+from mer.core.errors import ContainerError
 from mer.provenance import code_digest, library_line
 from mer.stages.align.method import AlignMethod
 from mer.stages.align.write import write_crops
@@ -94,10 +94,7 @@ def align_part(footage: Footage, part: Part, method: str, given: Mapping[str, An
         return
     writing = ContainerWriter(out, "align", "analyze", made_of, inputs, code, library_line())
     with writing as writer, writer.clip(CLIP) as clip:
-        try:
-            _align(footage, part, chosen, params, clip, step)
-        except MediaError as error:
-            raise ClipError(error.where, error.found, error.expected, error.remedy) from error
+        _align(footage, part, chosen, params, clip, step)
 
 
 def _align(footage: Footage, part: Part, method: AlignMethod[Any], params: Any, out: ClipWriter, step: Step) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from mer.core.errors import ClipError, ConfigError
 from mer.motion.strain import strain
 from mer.stages.flow import black_anandan, dis, micro, published, stage, tvl1
-from mer.stages.flow.method import FlowParams, batched
+from mer.stages.flow.method import FlowMethod, FlowParams, batched
 from mer.stages.flow.pairs import frame_pairs
 from mer.stages.registry import METHODS, load_method
 
@@ -181,32 +181,25 @@ def test_motion_of_the_nose_is_taken_out(run, product, movie, landmarks):
     )
 
 
-class Broken:
-    """A method whose estimate is not a number."""
-
-    Params = dis.Params
-
-    @staticmethod
-    def estimate(first, second, params):
-        return np.full((2, *first.shape), np.nan, np.float32)
+def broken(first, second, params):
+    """An estimate that is not a number."""
+    return np.full((2, *first.shape), np.nan, np.float32)
 
 
-class Sick:
-    """A batching method of whose estimates the last is not a number."""
-
-    Params = micro.Params
-
-    @staticmethod
-    def estimate_many(firsts, seconds, params):
-        made = np.zeros((len(seconds), 2, *seconds.shape[1:]), np.float32)
-        made[-1, 0, 3, 3] = np.inf
-        return made
+def sick(firsts, seconds, params):
+    """Estimates of which the last is not a number."""
+    made = np.zeros((len(seconds), 2, *seconds.shape[1:]), np.float32)
+    made[-1, 0, 3, 3] = np.inf
+    return made
 
 
 def test_flow_that_is_not_finite_excludes_the_clip(run, aligned, product, movie, landmarks):
     source = product(factors(movie, landmarks), {"onset": 0, "apex": 5})
-    assert "flow of frames 0 and 5 of factor 1 is not finite" in run(stage, Sick, source)
-    assert run(stage, Broken, aligned()) == "s_c: flow of frames 0 and 5 is not finite; try another preset"
+    assert "flow of frames 0 and 5 of factor 1 is not finite" in run(stage, batched(micro.Params, sick), source)
+    assert (
+        run(stage, FlowMethod(dis.Params, broken), aligned())
+        == "s_c: flow of frames 0 and 5 is not finite; try another preset"
+    )
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def measure(frames: Iterable[np.ndarray], params: Params, where: str = "clip") -
 
 
 def cut(frames: Iterable[np.ndarray], transform: np.ndarray, params: Params) -> Iterator[np.ndarray]:
-    """Yield the crop (size, size, 3) uint8 of each frame (H, W, 3) uint8 under transform (T, 2, 3)."""
+    """Yield the crop of each frame; see `AlignMethod`."""
     return crops(frames, transform, params.size)
 
 

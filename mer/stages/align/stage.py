@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mer.core.container import Clip, ClipWriter
-from mer.core.errors import ClipError, MediaError
+from mer.core.container import ClipWriter
+from mer.core.errors import ClipError
 from mer.core.media import open_frames
 from mer.core.source import Source
 from mer.stages.align.method import AlignMethod, TrackParams
@@ -23,18 +22,12 @@ def process(source: Source, out: ClipWriter, method: AlignMethod[Any], params: T
     kept) and one `flag: <reason>` per remark, with the frame indices.
 
     Raises:
-        ClipError: no face in any frame tried, or a frame cannot be decoded.
+        ClipError: no face in any frame tried.
+        MediaError: a frame cannot be decoded.
     """
     clip, root = source.clip, source.root
     if clip is None or root is None:
         raise ClipError(source.row["sample_id"], "no frames or no dataset folder", "the `frames` product and the root")
-    try:
-        _align(clip, Path(root), out, method, params)
-    except MediaError as error:
-        raise ClipError(error.where, error.found, error.expected, error.remedy) from error
-
-
-def _align(clip: Clip, root: Path, out: ClipWriter, method: AlignMethod[Any], params: TrackParams) -> None:
     numbers = clip.read("numbers").astype(np.float64)
     measurement, _ = write_crops(
         lambda start: open_frames(clip, root, start), out, method, params, clip.sample_id, len(numbers)

@@ -26,19 +26,14 @@ def process(source: Source, out: ClipWriter, method: FramesMethod[Any], params: 
     `lost_reason`. `onset`, `apex` and `offset` are left out when their own frame is absent.
 
     Raises:
-        ClipError: the medium is missing, damaged or too incomplete.
+        ClipError, MediaError: the medium is missing, damaged or too incomplete.
     """
     row = source.row
     if source.root is None:
         raise ClipError(row["sample_id"], "no dataset folder", "the root of the dataset")
-    try:
-        path = inside(Path(source.root), str(row["media_path"]))
-        if row["media_kind"] == "video":
-            _video(path, row, out, method, params)
-        else:
-            _folder(path, row, out, method, params)
-    except MediaError as error:
-        raise ClipError(error.where, error.found, error.expected, error.remedy) from error
+    path = inside(Path(source.root), str(row["media_path"]))
+    listed = _video if row["media_kind"] == "video" else _folder
+    listed(path, row, out, method, params)
 
 
 def _folder(

@@ -31,16 +31,7 @@ class Params(ScheduleParams, EstimatorParams):
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
-    """Return the frames at fractional positions, along the motion between the two neighbours.
-
-    Args:
-        frames: (T, H, W, 3) uint8 RGB, an array or a dataset; two frames are held at a time.
-        positions: (F,) float in [0, T - 1].
-        params: the defaults when None.
-
-    Returns:
-        (F, H, W, 3) uint8, rounded and clipped; the frame itself at an integer position.
-    """
+    """Return the frames at fractional positions along the motion between both neighbours; see `InterpolateMethod`."""
     choice = params or Params()
 
     def maker_of(first: np.ndarray, second: np.ndarray) -> Maker:

@@ -18,16 +18,7 @@ class Params(ScheduleParams):
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
-    """Return the frames at fractional positions, by linear blending.
-
-    Args:
-        frames: (T, ...) uint8, an array or a dataset; two frames at a time are read.
-        positions: (F,) float in [0, T - 1].
-        params: not used; the signature of every method.
-
-    Returns:
-        (F, ...) uint8, rounded; the frame itself at an integer position.
-    """
+    """Return the frames at fractional positions by linear blending, rounded; see `InterpolateMethod`."""
     out = np.empty((len(positions), *frames.shape[1:]), np.uint8)
     for index, position in enumerate(positions):
         low = int(position)

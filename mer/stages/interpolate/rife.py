@@ -39,15 +39,9 @@ class Params(ScheduleParams):
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
-    """Return the frames at fractional positions, made by a network from the two neighbours.
+    """Return the frames at fractional positions, made by a network of both neighbours; see `InterpolateMethod`.
 
-    Args:
-        frames: (T, H, W, 3) uint8 RGB, an array or a dataset; two frames are held at a time.
-        positions: (F,) float in [0, T - 1].
-        params: the defaults when None.
-
-    Returns:
-        (F, H, W, 3) uint8, rounded; the frame itself at an integer position and between identical frames.
+    Identical frames give that frame.
 
     Raises:
         ModelError: the weights are unknown, absent, unreadable, partial or of another network.

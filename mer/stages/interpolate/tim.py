@@ -40,15 +40,9 @@ def tim_weights(count: int, positions: np.ndarray) -> np.ndarray:
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
-    """Return the frames at fractional positions, by TIM over the segment that the positions span.
+    """Return the frames at fractional positions by TIM over the segment that they span; see `InterpolateMethod`.
 
-    Args:
-        frames: (T, ...) uint8, an array or a dataset; read in blocks, so that a long clip never sits in memory.
-        positions: (F,) float in [0, T - 1].
-        params: not used; the signature of every method.
-
-    Returns:
-        (F, ...) uint8, rounded and clipped; the frame itself at an integer position.
+    Rounded and clipped. Frames are read in blocks, so that a long clip never sits in memory.
     """
     first, last = int(np.floor(np.min(positions))), int(np.ceil(np.max(positions)))
     weights = tim_weights(last - first + 1, np.asarray(positions) - first).T

@@ -67,15 +67,9 @@ class Params(FactorParams):
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
-    """Yield the magnified clip of each factor in turn.
+    """Yield the magnified clip of each factor in turn; see `MagnifyMethod`.
 
-    Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        reference: index of the reference frame, at which the temporal filter starts, in both directions.
-        params: factors and options.
-
-    Yields:
-        (F, S, S, 3) uint8 RGB; frame k shows the source frame `params.order(F)[k]`.
+    The temporal filter starts at the reference, in both directions.
     """
     from mer.motion.pyramid import height
 

@@ -50,17 +50,9 @@ class Params(FactorParams, EstimatorParams):
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
-    """Yield the magnified clip of each factor in turn.
+    """Yield the magnified clip of each factor in turn; see `MagnifyMethod`.
 
     Holds one frame's motion at a time, or with `project: pca` those of the clip, 8 bytes per pixel.
-
-    Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        reference: index of the reference frame.
-        params: factors, estimator and options.
-
-    Yields:
-        (F, S, S, 3) uint8 RGB.
     """
     from mer.motion.warp import spline_coefficients
 

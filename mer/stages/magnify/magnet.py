@@ -43,17 +43,9 @@ class Params(FactorParams):
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
-    """Yield the magnified clip of each factor in turn.
+    """Yield the magnified clip of each factor in turn; see `MagnifyMethod`.
 
     A frame that equals the reference, and every frame at factor 1, is passed on as it is.
-
-    Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        reference: index of the reference frame.
-        params: factors, weights and device.
-
-    Yields:
-        (F, S, S, 3) uint8 RGB.
 
     Raises:
         ModelError: the weights are unknown, absent, unreadable, partial or of another network, or a factor is beyond

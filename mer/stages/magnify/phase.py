@@ -40,15 +40,9 @@ class Params(FactorParams):
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
-    """Yield the magnified clip of each factor in turn.
+    """Yield the magnified clip of each factor in turn; see `MagnifyMethod`.
 
-    Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        reference: index of the reference frame.
-        params: factors and options.
-
-    Yields:
-        (F, S, S, 3) uint8 RGB; exactly as filmed where a frame equals the reference, and at factor 1.
+    Exactly as filmed where a frame equals the reference, and at factor 1.
     """
     from mer.motion.grey import grey
     from mer.motion.pyramid_steerable import pyramid

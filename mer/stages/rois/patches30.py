@@ -61,14 +61,7 @@ def locate(landmarks: np.ndarray, width: int, height: int, params: Params) -> np
 
 
 def patches(image: np.ndarray, boxes: np.ndarray, is_flow: bool, params: Params) -> np.ndarray:
-    """Return the windows (R, window, window, C) of an image (H, W, C).
-
-    Args:
-        image: (H, W, C) uint8 or float32; for flow, u and v are the first two channels.
-        boxes: (R, 4) from `locate`.
-        is_flow: scale the first two channels to pixels of the map.
-        params: map and window.
-    """
+    """Return the windows (R, window, window, C) of an image (H, W, C); flow is scaled to pixels of the map."""
     height, width = image.shape[:2]
     plane = mapped(image, (params.map, params.map), is_flow)
     corners = np.rint(boxes[:, :2] * params.map / np.array([width, height])).astype(int)

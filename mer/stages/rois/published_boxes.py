@@ -176,14 +176,7 @@ def locate(landmarks: np.ndarray, width: int, height: int, params: Params) -> np
 
 
 def patches(image: np.ndarray, boxes: np.ndarray, is_flow: bool, params: Params) -> np.ndarray:
-    """Return the patches (R, h, w, C) of an image (H, W, C).
-
-    Args:
-        image: (H, W, C) uint8 or float32; for flow, u and v are the first two channels.
-        boxes: (R, 4) from `locate`.
-        is_flow: scale the first two channels to pixels of the map.
-        params: set and map.
-    """
+    """Return the patches (R, h, w, C) of an image (H, W, C); flow is scaled to pixels of the map."""
     height, width = image.shape[:2]
     across, down = map_size(width, height, params)
     chosen = SETS[params.set]

@@ -15,6 +15,7 @@ import numpy as np
 
 from mer.bench.measure import Clock
 from mer.core.geometry import apply
+from mer.core.levels import as_uint8
 from mer.core.seeds import derive_seed
 from mer.stages.registry import METHODS, load_method, load_stage
 from mer.stages.rois.method import RoisMethod
@@ -45,10 +46,10 @@ def opened(files: Sequence[Path]) -> Iterator[tuple[int, Arrays]]:
 def noisy(image: np.ndarray, sigma: float, *names: object) -> np.ndarray:
     """Return an image as uint8, with Gaussian noise of `sigma` grey levels."""
     if sigma == 0:
-        return image if image.dtype == np.uint8 else np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        return image if image.dtype == np.uint8 else as_uint8(image)
     rng = np.random.default_rng(derive_seed(0, "bench noise", *names))
     noise = sigma * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
+    return as_uint8(image + noise)
 
 
 def squared_error(made: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:

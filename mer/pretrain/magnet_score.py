@@ -14,6 +14,7 @@ import numpy as np
 from mer.bench.magnify import obtained_gain, psnr, reached
 from mer.bench.tasks import squared_error
 from mer.core.errors import MediaError
+from mer.core.levels import as_uint8
 from mer.core.seeds import derive_seed
 from mer.pretrain.magnified import FRAMES, draw_motion
 
@@ -65,19 +66,15 @@ def cases(split: str, seed: int, people: int, peak: float, sigma: float, gains: 
         left, top = np.rint(corner).astype(int)
         window = (slice(top, top + SIDE), slice(left, left + SIDE))
         clean = [motion.frame(level)[window] for level in (0.0, intensity)]
-        pair = np.stack([_rounded(image + sigma * rng.standard_normal(image.shape)) for image in clean])
+        pair = np.stack([as_uint8(image + sigma * rng.standard_normal(image.shape)) for image in clean])
         truths = {}
         for gain in gains:
             if gain * peak <= REACH:
                 try:
-                    truths[gain] = _rounded(motion.frame(gain * intensity)[window])
+                    truths[gain] = as_uint8(motion.frame(gain * intensity)[window])
                 except MediaError:
                     continue
-        yield Case(pair, _rounded(clean[0]), motion.back(0.0, intensity)[(slice(None), *window)], truths)
-
-
-def _rounded(image: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        yield Case(pair, as_uint8(clean[0]), motion.back(0.0, intensity)[(slice(None), *window)], truths)
 
 
 def scores(magnifiers: Mapping[str, Magnifier], shown: Sequence[Case]) -> dict[tuple[str, float], Score]:
@@ -108,7 +105,7 @@ def identity(pair: np.ndarray, gain: float) -> np.ndarray:
 def linear(pair: np.ndarray, gain: float) -> np.ndarray:
     """Return the difference of the pictures amplified, pixel by pixel."""
     first, second = pair.astype(np.float64)
-    return _rounded(first + gain * (second - first))
+    return as_uint8(first + gain * (second - first))
 
 
 def calibrated(magnifier: Magnifier, seed: int, people: int = 12) -> list[tuple[float, float]]:

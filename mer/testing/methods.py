@@ -21,6 +21,7 @@ import numpy as np
 from mer.core.container import Clip, Container, ContainerWriter, file_digest
 from mer.core.errors import MerError
 from mer.core.images import write_image
+from mer.core.levels import as_uint8
 from mer.core.source import Source
 from mer.stages.contract import Array, Method, Stage
 from mer.stages.registry import load_stage
@@ -109,7 +110,7 @@ def pictures() -> np.ndarray:
         angles = waves[:, 0, None, None] * (x - level * weight) + waves[:, 1, None, None] * y + phases[:, None, None]
         plane = 128 + 12 * np.cos(angles).sum(axis=0)
         frames.append(np.stack([plane, 0.6 * plane + 40, 255 - plane], axis=2))
-    return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
+    return as_uint8(np.stack(frames))
 
 
 def face_points() -> np.ndarray:

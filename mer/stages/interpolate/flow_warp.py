@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from mer.core.levels import as_uint8
 from mer.motion.dis import DISOptions
 from mer.motion.estimator import EstimatorParams, estimate
 from mer.stages.interpolate.between import Flows, Middle, middle, relate
@@ -62,7 +63,7 @@ def blended(first: np.ndarray, second: np.ndarray, flows: Flows, time: float) ->
     # A point seen in neither frame is still shown: as much from either as a blend would.
     parts = np.maximum(there.seen, 1e-3) * np.array([1 - time, time])[:, None, None]
     share = (parts[1] / parts.sum(axis=0))[..., None]
-    return np.clip(np.rint((1 - share) * moved[0] + share * moved[1]), 0, 255).astype(np.uint8)
+    return as_uint8((1 - share) * moved[0] + share * moved[1])
 
 
 METHOD = InterpolateMethod(Params, resample)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mer.core.levels import as_uint8
 from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 
 BLOCK = 16
@@ -51,7 +52,7 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
         stop = min(start + BLOCK, last + 1)
         block = np.asarray(frames[start:stop], np.float64).reshape(stop - start, -1)
         total += weights[:, start - first : stop - first] @ block
-    return np.clip(np.rint(total), 0, 255).astype(np.uint8).reshape(len(positions), *frames.shape[1:])
+    return as_uint8(total).reshape(len(positions), *frames.shape[1:])
 
 
 METHOD = InterpolateMethod(Params, resample)

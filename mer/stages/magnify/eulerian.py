@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from mer.core.levels import as_uint8
 from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
@@ -172,7 +173,7 @@ def amplified(frame: np.ndarray, change: np.ndarray, tables: Sequence[np.ndarray
     for table in tables:
         added = [collapse([np.float32(g) * band for g, band in zip(table, channel, strict=True)]) for channel in bands]
         colours = np.einsum("kc,cyx->yxk", _RGB[:, : len(added)], np.stack(added))
-        yield np.clip(np.rint(frame + colours), 0, 255).astype(np.uint8)
+        yield as_uint8(frame + colours)
 
 
 METHOD = MagnifyMethod(Params, magnified)

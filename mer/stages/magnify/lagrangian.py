@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from mer.core.levels import as_uint8
 from mer.motion.estimator import EstimatorParams
 from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
@@ -138,7 +139,7 @@ def moved(reference: np.ndarray, texture: np.ndarray, motion: np.ndarray, alpha:
     """
     from mer.motion.warp import invert, sample_spline
 
-    return _bytes(sample_spline(texture, invert(alpha * motion))) if motion.any() else reference
+    return as_uint8(sample_spline(texture, invert(alpha * motion))).transpose(1, 2, 0) if motion.any() else reference
 
 
 def carried(filmed: np.ndarray, motion: np.ndarray, alpha: float) -> np.ndarray:
@@ -160,12 +161,7 @@ def carried(filmed: np.ndarray, motion: np.ndarray, alpha: float) -> np.ndarray:
         return filmed
     origin = invert(alpha * motion)
     seen = origin + sample_linear(motion.astype(np.float64), origin)
-    return _bytes(sample_spline(spline_coefficients(filmed), seen))
-
-
-def _bytes(planes: np.ndarray) -> np.ndarray:
-    rounded: np.ndarray = np.clip(np.rint(planes), 0, 255).astype(np.uint8).transpose(1, 2, 0)
-    return rounded
+    return as_uint8(sample_spline(spline_coefficients(filmed), seen)).transpose(1, 2, 0)
 
 
 METHOD = MagnifyMethod(Params, magnified)

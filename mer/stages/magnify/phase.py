@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from mer.core.levels import as_uint8
 from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
@@ -59,7 +60,7 @@ def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarra
                 yield index, [frame] * len(alphas)
                 continue
             added = changes(grey(frame), still, bands, bank, alphas, params.smooth)
-            yield index, [_added(frame, change) for change in added]
+            yield index, [as_uint8(frame + change[..., None]) for change in added]
 
     yield from by_factor(len(frames), start.shape, params.alphas, visit)
 
@@ -109,11 +110,6 @@ def phase_change(band: np.ndarray, reference: np.ndarray, smooth: float) -> np.n
     # The planes of a band repeat themselves, as its transform does.
     top, bottom = (gaussian_filter(plane, smooth, mode="wrap") for plane in (weight * change, weight))
     return np.asarray(top / bottom, np.float32)
-
-
-def _added(frame: np.ndarray, change: np.ndarray) -> np.ndarray:
-    made: np.ndarray = np.clip(np.rint(frame + change[..., None]), 0, 255).astype(np.uint8)
-    return made
 
 
 METHOD = MagnifyMethod(Params, magnified)

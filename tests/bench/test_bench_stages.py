@@ -97,6 +97,7 @@ def test_every_registered_method_is_measured(tmp_path):
     assert slow.cases[f"noise 0, {stages.SLOW} pairs"]["files"] == files[: stages.SLOW]
 
 
+@pytest.mark.slow
 def test_pairs_are_rendered_with_their_truth(tmp_path):
     from mer.bench.clips import prepare
 

@@ -9,7 +9,6 @@ worked out once for all positions between them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from mer.stages.interpolate.flow_warp import Params as FlowParams
 from mer.stages.interpolate.flow_warp import estimated
 from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 from mer.stages.interpolate.neighbours import Maker, between_neighbours
+from mer.weights.locate import kept
 
 if TYPE_CHECKING:
     import torch
@@ -57,15 +57,8 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
     return between_neighbours(frames, positions, maker_of)
 
 
-def _network(name: str, device: str) -> tuple[str, torch.nn.Module]:
-    from mer.weights.locate import locate, sha256
-
-    path = locate(name)
-    return _loaded(str(path), sha256(path), device)
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: str, digest: str, device: str) -> tuple[str, torch.nn.Module]:
+@kept
+def _network(path: str, device: str) -> tuple[str, torch.nn.Module]:
     from mer.networks.ifnet import load
 
     return load(path, device)

@@ -10,7 +10,6 @@ asked for the gain that obtains the factor. The published networks drop weak mot
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from pydantic import Field
 from mer.core.errors import ContainerError
 from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
+from mer.weights.locate import kept
 
 if TYPE_CHECKING:
     import torch
@@ -74,16 +74,9 @@ def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarra
     yield from by_factor(len(frames), tuple(frames.shape[1:]), params.alphas, visit)
 
 
-def network(name: str, device: str = "cpu") -> Loaded:
-    """Return the network of registered weights or of a file; the last two are kept in memory."""
-    from mer.weights.locate import locate, sha256
-
-    path = locate(name)
-    return _loaded(str(path), sha256(path), device)
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: str, digest: str, device: str) -> Loaded:
+@kept
+def network(path: str, device: str) -> Loaded:
+    """Return the network of registered weights or of a file; see `mer.weights.locate.kept`."""
     from mer.networks.magnet_files import load
 
     return load(path, device)

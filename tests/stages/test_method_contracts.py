@@ -14,6 +14,8 @@ from mer.stages.registry import METHODS, STAGES, load_method, load_stage
 from mer.testing.methods import CLIP, check_method, pictures, row
 
 KEYS = {
+    ("align", "dlib"): {"size": 64, "upsample": 0},
+    ("align", "published_crop"): {"upsample": 0},
     ("flow", "micro"): {"device": "cpu"},
     ("flow", "black_anandan"): {"device": "cpu", "stages": 1, "levels": 1},
     ("spot", "clean"): {"distance_frames": 3, "size": 64},

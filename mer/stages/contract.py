@@ -77,8 +77,8 @@ class Array:
     meaning: str
 
 
-def all_arrays(params: Any) -> frozenset[str]:
-    """Return the arrays that a product lacks when its stage always writes all of them: none."""
+def nothing(params: Any) -> frozenset[str]:
+    """Return the names of no array: what a product lacks whose stage always writes every declared one."""
     return frozenset()
 
 
@@ -96,7 +96,7 @@ class Stage(Generic[M, P]):
     process: Process[M, P]
     arrays: Mapping[str, Array]
     source: str | None = None
-    lacks: Callable[[Any], frozenset[str]] = all_arrays
+    lacks: Callable[[Any], frozenset[str]] = nothing
 
     def arrays_of(self, params: Params) -> frozenset[str]:
         """Return the names of the arrays that the product of a variant has."""

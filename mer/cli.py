@@ -40,11 +40,12 @@ def bench_stages(
     as_json: Json = False,
 ) -> None:
     """Error against truth, speed as a ratio to OpenCV TV-L1, CPU-seconds and peak memory, per stage and method."""
+    from mer.bench.measure import Row
     from mer.bench.stages import run_bench
-    from mer.bench.table import render_rows
+    from mer.bench.table import shown
 
     rows = run_bench(pairs, seed, log=lambda line: typer.echo(line, err=True))
-    typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render_rows(rows))
+    typer.echo(shown(Row, rows, as_json))
     if plots is not None:
         from mer.bench.plots import write_plots
 
@@ -57,10 +58,11 @@ def bench_clip(
     as_json: Json = False,
 ) -> None:
     """CPU-seconds of every stage from one raw clip to the flow of its regions, also as a ratio to OpenCV TV-L1."""
-    from mer.bench.clip import render_clip, run_clip_bench
+    from mer.bench.clip import ClipRow, run_clip_bench
+    from mer.bench.table import shown
 
     rows = run_clip_bench(seed, log=lambda line: typer.echo(line, err=True))
-    typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render_clip(rows))
+    typer.echo(shown(ClipRow, rows, as_json))
 
 
 @bench.command("align")
@@ -72,10 +74,11 @@ def bench_align(
     as_json: Json = False,
 ) -> None:
     """Frames per second, CPU time and peak memory of the align stage, against detection on every frame."""
-    from mer.bench.align import render_align, run_align_bench
+    from mer.bench.align import AlignRow, run_align_bench
+    from mer.bench.table import shown
 
     rows = run_align_bench(video, hours, fps, seed, log=lambda line: typer.echo(line, err=True))
-    typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render_align(rows))
+    typer.echo(shown(AlignRow, rows, as_json))
 
 
 @bench.command("interpolate")
@@ -86,10 +89,11 @@ def bench_interpolate(
     as_json: Json = False,
 ) -> None:
     """PSNR of every interpolation method on real frames held out, apart for motion under and over a pixel."""
-    from mer.bench.interpolate import real, render_real
+    from mer.bench.interpolate import RealRow, real
+    from mer.bench.table import shown
 
     rows = real(video, windows, stride, log=lambda line: typer.echo(line, err=True))
-    typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render_real(rows))
+    typer.echo(shown(RealRow, rows, as_json))
 
 
 @bench.command("training")

@@ -37,13 +37,13 @@ def code_digest(*modules: str) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, mer and the libraries that shape results."""
-    found = {"python": platform.python_version(), "mer": mer.__version__}
+    numbers = {"python": platform.python_version(), "mer": mer.__version__}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            numbers[name] = "not installed"
+    return numbers
 
 
 def library_line() -> str:
@@ -87,5 +87,5 @@ def _tree(name: str) -> tuple[str, tuple[str, ...]]:
             imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             imports |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    own = {m for m in imports if m.split(".")[0] == "mer" and m != "mer" and _path(m) is not None}
-    return ast.dump(tree), tuple(sorted(own))
+    internal = {m for m in imports if m.split(".")[0] == "mer" and m != "mer" and _path(m) is not None}
+    return ast.dump(tree), tuple(sorted(internal))

@@ -19,14 +19,12 @@ import numpy as np
 from mer.analysis.footage import Footage
 from mer.analysis.shot_cuts import CutDetector, filled
 from mer.core.container import ClipWriter, Container, ContainerWriter, file_digest
-from mer.core.errors import ClipError, ContainerError, MediaError
-from mer.core.registry import load
+from mer.core.errors import ContainerError
 from mer.provenance import code_digest, library_line
-from mer.runner import StageSpec, run_subject, stage_digest
-from mer.stages.align.measure import landmarks_of
-from mer.stages.align.replay import Replay
-from mer.stages.align.stage import ROWS, blocks
-from mer.stages.registry import METHODS
+from mer.stages.align.method import AlignMethod
+from mer.stages.align.write import write_crops
+from mer.stages.registry import METHODS, load_method
+from mer.stages.run import StageSpec, run_subject, stage_digest
 
 CLIP = "part"
 PART_SECONDS = 15.0
@@ -81,8 +79,8 @@ def align_part(footage: Footage, part: Part, method: str, given: Mapping[str, An
         folder: of the parts.
         step: called once per frame and pass.
     """
-    module = load(METHODS["align"], method, "align")
-    params = module.Params.model_validate({**given, "clips": "recordings", "cache_mb": CACHE_MB})
+    chosen = load_method("align", method, "align")
+    params = chosen.Params.model_validate({**given, "clips": "recordings", "cache_mb": CACHE_MB})
     made_of = {
         **{"method": method, **params.model_dump(mode="json")},
         **{"start": part.start, "own": part.own, "stop": part.stop, "fps": footage.fps, "longest": footage.longest},
@@ -96,13 +94,10 @@ def align_part(footage: Footage, part: Part, method: str, given: Mapping[str, An
         return
     writing = ContainerWriter(out, "align", "analyze", made_of, inputs, code, library_line())
     with writing as writer, writer.clip(CLIP) as clip:
-        try:
-            _align(footage, part, module, params, clip, step)
-        except MediaError as error:
-            raise ClipError(error.where, error.found, error.expected, error.remedy) from error
+        _align(footage, part, chosen, params, clip, step)
 
 
-def _align(footage: Footage, part: Part, module: Any, params: Any, out: ClipWriter, step: Step) -> None:
+def _align(footage: Footage, part: Part, method: AlignMethod[Any], params: Any, out: ClipWriter, step: Step) -> None:
     watch = CutDetector()
 
     def opened(start: int) -> Any:
@@ -112,31 +107,17 @@ def _align(footage: Footage, part: Part, module: Any, params: Any, out: ClipWrit
         again = (picture for picture, _ in filled(pictures))
         return (picture for place, picture in enumerate(again) if place >= start)
 
-    replay = Replay(opened, params.cache_mb << 20)
     where = f"{footage.path.name} from {part.start / footage.fps:.1f} s"
-    measurement = module.measure(replay.first(), params, where)
-    transforms = []
-    for piece in measurement:
-        transforms.append(piece.transform)
-        arrays = {name: getattr(piece, name) for name in ("transform", "box", "quality", "detected")}
-        for name, values in {"landmarks": landmarks_of(piece), **arrays}.items():
-            for start in range(0, len(values), ROWS):
-                out.append(name, values[start : start + ROWS])
-    transform = np.concatenate(transforms)
-    for block in blocks(module.cut(replay.again(), transform, params)):
-        for _ in block:
-            step()
-        out.append("frames", block)
+    measurement, count = write_crops(opened, out, method, params, where, shown=step)
     flags = measurement.flags.indices()
-    doubt = np.zeros(len(transform), np.uint8)
+    doubt = np.zeros(count, np.uint8)
     for bit, name in enumerate(DOUBTS):
         doubt[flags.get(name, [])] |= 1 << bit
     out.write("doubt", doubt)
-    out.write("lost", np.array(watch.lost[: len(transform)]))
+    out.write("lost", np.array(watch.lost[:count]))
     out.write("cuts", np.array(watch.cuts, np.int64))
-    out.write("numbers", footage.numbers[part.start : part.start + len(transform)].astype(np.float64))
-    out.attributes({"fps": footage.fps, "faces": measurement.faces})
-    out.attributes({f"flag: {name}": frames for name, frames in measurement.flags.texts().items()})
+    out.write("numbers", footage.numbers[part.start : part.start + count].astype(np.float64))
+    out.attributes({"fps": footage.fps, **measurement.remarks()})
 
 
 def spot_part(part: Part, name: str, method: str, given: Mapping[str, Any], folder: Path) -> None:
@@ -150,7 +131,7 @@ def spot_part(part: Part, name: str, method: str, given: Mapping[str, Any], fold
         folder: of the parts.
     """
     source, out = part.path(folder, "align"), part.path(folder, name)
-    params = load(METHODS["spot"], method, "spot").Params.model_validate(dict(given))
+    params = load_method("spot", method, "spot").Params.model_validate(dict(given))
     made_of = {"method": method, **params.model_dump(mode="json")}
     inputs = {source.name: file_digest(source)}
     if not finished(out, made_of, inputs, stage_digest("spot", method)):

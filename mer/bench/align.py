@@ -7,17 +7,17 @@ written to the same kind of container.
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mer.bench.clips import truths, write_clips
 from mer.bench.measure import Clock, Measured, run_alone
+from mer.bench.table import BenchRow, times
 from mer.core.errors import ClipError
 
 SIZE = 224
@@ -26,7 +26,7 @@ SHORT, FEW = 120, 6  # frames of an ordinary case, and of one that is slow on a 
 
 
 @dataclass(frozen=True)
-class AlignRow:
+class AlignRow(BenchRow):
     """One line: a case, its frames, and what a frame cost.
 
     `residual` is the motion of rigid points left in the crop (pixels RMS at 224; NaN where there is no truth),
@@ -42,9 +42,16 @@ class AlignRow:
     peak_mib: float
     speed_ratio: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row with its keys in their fixed order; NaN as None."""
-        return {key: None if value != value else value for key, value in asdict(self).items()}
+    LEFT = ("case",)
+    COLUMNS: ClassVar = {
+        "case": lambda row: row.case,
+        "frames": lambda row: str(row.frames),
+        "rigid px RMS": lambda row: "" if np.isnan(row.residual) else f"{row.residual:.3f}",
+        "frames/s a core": lambda row: f"{row.frames_per_second:.1f}",
+        "CPU ms a frame": lambda row: f"{row.cpu_ms:.2f}",
+        "peak MiB": lambda row: f"{row.peak_mib:.0f}",
+        "speed": lambda row: times(row.speed_ratio),
+    }
 
 
 def run_align_bench(
@@ -170,18 +177,19 @@ def stage_task(
     from mer.core.container import Container, ContainerWriter
     from mer.core.media import open_frames
     from mer.core.source import Source
-    from mer.stages.align import dlib68, stage
+    from mer.stages.align.dlib68 import METHOD
+    from mer.stages.align.stage import process
 
-    params = dlib68.Params(**{"size": SIZE, **keys})
+    params = METHOD.Params(**{"size": SIZE, **keys})
     product = listing.with_name("align.h5")
     with Container(listing) as box, ContainerWriter(product, "align") as out:
         clip = box.clip(SAMPLE)
         # Loading the models is not the work of a frame: one frame first, untimed.
-        dlib68.align([next(open_frames(clip, root))], params)
+        METHOD.align([next(open_frames(clip, root))], params)
         clock.warm = True
         with out.clip(SAMPLE) as writer:
             source = Source({"sample_id": SAMPLE}, root, clip)
-            clock.time(stage.process, source, writer, dlib68, params, units=len(clip.lazy("numbers")))
+            clock.time(process, source, writer, METHOD, params, units=len(clip.lazy("numbers")))
     return _judged(product, rigid, params.size)
 
 
@@ -218,10 +226,10 @@ def _naive(image: np.ndarray) -> dict[str, np.ndarray]:
     from mer.stages.align.models import hog_detector
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    found = hog_detector()(grey, 1)
-    if not len(found):
+    faces = hog_detector()(grey, 1)
+    if not len(faces):
         return {}
-    face = found[0]
+    face = faces[0]
     points = predict(grey, np.array([face.left(), face.top(), face.right(), face.bottom()]))
     matrix = similarity(eye_centres(points), canonical_eyes(SIZE))
     crop = cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -241,24 +249,3 @@ def _judged(product: Path, rigid: Path | None, size: int) -> dict[str, tuple[flo
     moved = np.stack([apply(m, p) for m, p in zip(transform, points, strict=True)])
     off = np.linalg.norm(moved - moved.mean(axis=0), axis=-1)
     return {"rigid points": (float(np.sqrt((off**2).mean())) * SIZE / size, "px RMS at 224")}
-
-
-COLUMNS = ("case", "frames", "rigid px RMS", "frames/s a core", "CPU ms a frame", "peak MiB", "speed")
-
-
-def render_align(rows: Sequence[AlignRow]) -> str:
-    """Return rows as aligned text; `speed` is the ratio to detection on every frame in the same run."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "case" else "right", no_wrap=True)
-    for row in rows:
-        residual = "" if np.isnan(row.residual) else f"{row.residual:.3f}"
-        ratio = "" if np.isnan(row.speed_ratio) else f"{row.speed_ratio:.2f}×"
-        numbers = (f"{row.frames_per_second:.1f}", f"{row.cpu_ms:.2f}", f"{row.peak_mib:.0f}", ratio)
-        table.add_row(row.case, str(row.frames), residual, *numbers)
-    buffer = io.StringIO()
-    Console(file=buffer, width=160).print(table)
-    return buffer.getvalue().rstrip()

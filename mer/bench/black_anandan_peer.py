@@ -52,8 +52,8 @@ def warped_step(field: np.ndarray, one: np.ndarray, two: np.ndarray, quadratic: 
     across = sp.diags(data * ix * iy)
     matrix = sp.bmat([[sp.diags(data * ix * ix) + bends[0], across], [across, sp.diags(data * iy * iy) + bends[1]]])
     right = [-(b @ c.ravel()) - data * it * i for b, c, i in zip(bends, field, (ix, iy), strict=True)]
-    found = spsolve(matrix.tocsc(), np.concatenate(right)).reshape(2, height, width)
-    return field + np.clip(found, -1, 1)
+    step = spsolve(matrix.tocsc(), np.concatenate(right)).reshape(2, height, width)
+    return field + np.clip(step, -1, 1)
 
 
 def differences(height: int, width: int) -> sp.csr_matrix:

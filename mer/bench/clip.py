@@ -8,16 +8,16 @@ twice in one process, and the second time is measured: loading libraries and wei
 
 from __future__ import annotations
 
-import io
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mer.bench.clips import prepare, write_clips
 from mer.bench.measure import Clock, run_alone
+from mer.bench.table import BenchRow
 from mer.bench.tasks import Errors
 from mer.core.errors import ClipError, ModelError
 
@@ -39,7 +39,7 @@ MADE = ("numbers", "frames", "flow", "patches")
 
 
 @dataclass(frozen=True)
-class ClipRow:
+class ClipRow(BenchRow):
     """One stage of the clip: what it made, its CPU-seconds, and those in OpenCV TV-L1 pairs at 224 × 224."""
 
     stage: str
@@ -48,9 +48,14 @@ class ClipRow:
     cpu_seconds: float
     tvl1_pairs: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row with its keys in their fixed order."""
-        return asdict(self)
+    LEFT = ("stage", "method", "made")
+    COLUMNS: ClassVar = {
+        "stage": lambda row: row.stage,
+        "method": lambda row: row.method,
+        "made": lambda row: row.made,
+        "CPU s": lambda row: f"{row.cpu_seconds:.3f}",
+        "TV-L1 pairs": lambda row: f"{row.tvl1_pairs:.2f}",
+    }
 
 
 def run_clip_bench(seed: int = 0, log: Callable[[str], None] = print) -> list[ClipRow]:
@@ -92,17 +97,17 @@ def chain(clock: Clock, root: Path, products: Path) -> Errors:
     from mer.datasets.casme2 import READER, Options
 
     row = media_row(READER.read(root, Options()).samples[0])
-    found: Errors = {}
+    costs: Errors = {}
     for turn in ("first", "second"):
         folder = products / turn
         folder.mkdir(parents=True)
         for step in CHAIN:
             try:
-                found[f"{step[0]} {step[2]}"] = _run(step, row, root, folder)
+                costs[f"{step[0]} {step[2]}"] = _run(step, row, root, folder)
             except ModelError:
                 if step[2] != "rife":
                     raise
-    return found
+    return costs
 
 
 def _run(
@@ -110,7 +115,7 @@ def _run(
 ) -> tuple[float, str]:
     """Run one step into `folder`; return its CPU-seconds and the shape of what it made."""
     from mer.core.container import Container
-    from mer.runner import StageSpec, run_subject
+    from mer.stages.run import StageSpec, run_subject
 
     stage, source, method, params = step
     out, given = folder / f"{stage}.h5", folder / f"{source}.h5" if source else None
@@ -123,18 +128,3 @@ def _run(
         clip = box.clip(str(row["sample_id"]))
         largest = max((clip.lazy(name).shape for name in MADE if name in clip), key=len)
     return cost, " × ".join(str(side) for side in largest)
-
-
-def render_clip(rows: Sequence[ClipRow]) -> str:
-    """Return the rows as aligned text."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="")
-    for name in ("stage", "method", "made", "CPU s", "TV-L1 pairs"):
-        table.add_column(name, justify="right" if name in ("CPU s", "TV-L1 pairs") else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(row.stage, row.method, row.made, f"{row.cpu_seconds:.3f}", f"{row.tvl1_pairs:.2f}")
-    buffer = io.StringIO()
-    Console(file=buffer, width=120).print(table)
-    return buffer.getvalue().rstrip()

@@ -7,22 +7,21 @@ the length of DIS flow between them, without noise. `tim` sees all frames given,
 
 from __future__ import annotations
 
-import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mer.bench.measure import Clock
-from mer.bench.tasks import Errors, noisy, opened
+from mer.bench.table import BenchRow
+from mer.bench.tasks import Errors, decibels, noisy, opened, squared_error
 from mer.core.errors import MediaError
-from mer.core.registry import load
-from mer.stages.registry import METHODS
+from mer.stages.registry import METHODS, load_method
 
 STRIDES = (1, 2, 4, 8)
 UNIT = "dB PSNR"
@@ -36,8 +35,7 @@ HELD_OUT = (3, 5)
 
 def psnr(made: np.ndarray, truth: np.ndarray) -> float:
     """Return the peak signal-to-noise ratio of two uint8 images in dB; at most that of an error of `EXACT`."""
-    error = float(np.mean((made.astype(np.float64) - truth) ** 2))
-    return float(10 * np.log10(255**2 / max(error, EXACT)))
+    return decibels(squared_error(made, truth), EXACT)
 
 
 def step(first: np.ndarray, second: np.ndarray) -> float:
@@ -69,8 +67,8 @@ def interpolate(clock: Clock, files: Sequence[Path], method: str, options: dict[
     Returns:
         per case of `CASES` that occurs, the PSNR.
     """
-    module = load(METHODS["interpolate"], method, "bench")
-    params = module.Params(**options)
+    chosen = load_method("interpolate", method, "bench")
+    params = chosen.Params(**options)
     steps, values = [], []
     for k, clip in opened(files):
         for stride in STRIDES:
@@ -79,14 +77,14 @@ def interpolate(clock: Clock, files: Sequence[Path], method: str, options: dict[
             if count < 1:
                 continue
             given = np.stack([noisy(frame, sigma, k, stride, i) for i, frame in enumerate(clean[: count + 1])])
-            made = clock.time(module.resample, given, np.arange(count) + 0.5, params, units=count)
+            made = clock.time(chosen.resample, given, np.arange(count) + 0.5, params, units=count)
             steps += [step(*pair) for pair in pairwise(clean[: count + 1])]
             values += [psnr(*pair) for pair in zip(made, truth[:count], strict=True)]
     return {case: (value, UNIT) for case, (value, _) in split(steps, values).items()}
 
 
 @dataclass(frozen=True)
-class RealRow:
+class RealRow(BenchRow):
     """One method on one case of a real video: mean PSNR of `frames` held-out frames, and CPU-seconds per frame."""
 
     method: str
@@ -95,9 +93,14 @@ class RealRow:
     frames: int
     cpu_seconds: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row with its keys in their fixed order."""
-        return asdict(self)
+    LEFT = ("method", "case")
+    COLUMNS: ClassVar = {
+        "method": lambda row: row.method,
+        "case": lambda row: row.case,
+        "PSNR dB": lambda row: f"{row.psnr:.2f}",
+        "frames": lambda row: str(row.frames),
+        "CPU s per frame": lambda row: f"{row.cpu_seconds:.3f}",
+    }
 
 
 def real(path: str | Path, windows: int = 20, stride: int = 1, log: Callable[[str], None] = print) -> list[RealRow]:
@@ -114,22 +117,22 @@ def real(path: str | Path, windows: int = 20, stride: int = 1, log: Callable[[st
     Raises:
         MediaError: the video cannot be read, or is shorter than one window.
     """
-    modules = {name: load(METHODS["interpolate"], name, "bench") for name in METHODS["interpolate"]}
+    methods = {name: load_method("interpolate", name, "bench") for name in METHODS["interpolate"]}
     steps: list[float] = []
-    values: dict[str, list[float]] = {name: [] for name in modules}
-    seconds = dict.fromkeys(modules, 0.0)
+    values: dict[str, list[float]] = {name: [] for name in methods}
+    seconds = dict.fromkeys(methods, 0.0)
     positions = np.array([frame / 2 for frame in HELD_OUT])
     for window in _windows(path, windows, stride):
         steps += [step(window[frame - 1], window[frame + 1]) for frame in HELD_OUT]
-        for name, module in modules.items():
+        for name, method in methods.items():
             started = time.process_time()
-            made = module.resample(window[::2], positions, module.Params())
+            made = method.resample(window[::2], positions, method.Params())
             seconds[name] += time.process_time() - started
             values[name] += [psnr(picture, window[frame]) for picture, frame in zip(made, HELD_OUT, strict=True)]
         log(f"{len(steps)} frames of {Path(path).name}")
     return [
         RealRow(name, case, value, count, seconds[name] / len(steps))
-        for name in modules
+        for name in methods
         for case, (value, count) in split(steps, values[name]).items()
     ]
 
@@ -150,18 +153,3 @@ def _windows(path: str | Path, count: int, stride: int) -> Iterator[np.ndarray]:
         held.append(frame)
         if number - reach + 1 in starts and len(held) == reach:
             yield np.stack([held[k] for k in range(0, reach, stride)])
-
-
-def render_real(rows: Sequence[RealRow]) -> str:
-    """Return the rows as aligned text."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="")
-    for name in ("method", "case", "PSNR dB", "frames", "CPU s per frame"):
-        table.add_column(name, justify="left" if name in ("method", "case") else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(row.method, row.case, f"{row.psnr:.2f}", str(row.frames), f"{row.cpu_seconds:.3f}")
-    buffer = io.StringIO()
-    Console(file=buffer, width=100).print(table)
-    return buffer.getvalue().rstrip()

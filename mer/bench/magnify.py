@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from mer.bench.measure import Clock
-from mer.bench.tasks import Errors, noisy, opened
-from mer.core.registry import load
-from mer.stages.registry import METHODS
+from mer.bench.tasks import Errors, decibels, noisy, opened, squared_error
+from mer.stages.registry import load_method
 
 # Motions that a magnifier is held to, pixels: what is fainter drowns in noise on plain skin.
 STRONG = 0.3
@@ -47,12 +46,12 @@ def magnify(
         `gain, each clip`: the root mean square of the clips' own errors there;
         `picture` and `picture, crop`: PSNR over the pixels that move, before or after, and over all.
     """
-    module = load(METHODS["magnify"], method, "bench")
-    params = module.Params(**{**options, "alphas": (factor,)})
+    chosen = load_method("magnify", method, "bench")
+    params = chosen.Params(**{**options, "alphas": (factor,)})
     gains, strong, moving, crop = [], [], [], []
     for k, clip in opened(files):
         pair = np.stack([noisy(clip[name], sigma, k, name) for name in ("onset", "apex")])
-        made = clock.time(lambda frames=pair: next(iter(module.magnified(frames, 0, params)))[-1])
+        made = clock.time(lambda frames=pair: next(iter(chosen.magnified(frames, 0, params)))[-1])
         truth, region, field = clip[f"magnified_{factor:g}"], clip["moving"], clip["flow"]
         fast = region & (np.hypot(*field) >= STRONG)
         gains.append(obtained_gain(clip["onset"], made, field, region, factor) / factor)
@@ -113,15 +112,9 @@ def reached(field: np.ndarray, region: np.ndarray, factor: float) -> np.ndarray:
     return landed
 
 
-def squared_error(made: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:
-    """Return the mean squared difference of two uint8 images (S, S, 3), over `region` (S, S) when given."""
-    error = (made.astype(np.float64) - truth) ** 2
-    return float(error.mean() if region is None else error[region].mean())
-
-
 def psnr(squared: Sequence[float]) -> float:
     """Return the peak signal-to-noise ratio in dB of the mean squared errors of clips, the mean over clips."""
-    return float(np.mean([10 * np.log10(255**2 / max(value, 1e-12)) for value in squared]))
+    return float(np.mean([decibels(value) for value in squared]))
 
 
 def _mean(values: Sequence[float]) -> float:

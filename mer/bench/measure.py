@@ -7,14 +7,16 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from mer.bench.table import BenchRow, times
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(BenchRow):
     """One line of a bench: `error` in `unit`; `speed_ratio` to OpenCV TV-L1 at its defaults in the same run.
 
     `speed_ratio` is how many times faster one unit of work is than one TV-L1 pair at 224 × 224; `cpu_seconds` is per
@@ -31,9 +33,17 @@ class Row:
     cpu_seconds: float
     peak_mib: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row with its keys in their fixed order."""
-        return asdict(self)
+    LEFT = ("stage", "method", "case", "unit")
+    COLUMNS: ClassVar = {
+        "stage": lambda row: row.stage,
+        "method": lambda row: row.method,
+        "case": lambda row: row.case,
+        "error": lambda row: f"{row.error:.3f}",
+        "unit": lambda row: row.unit,
+        "speed": lambda row: times(row.speed_ratio),
+        "CPU s": lambda row: f"{row.cpu_seconds:.4f}",
+        "peak MiB": lambda row: f"{row.peak_mib:.0f}",
+    }
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 def motion_lines(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
     """Return (middle of the motion, error) in pixels by method, without noise."""
-    return _lines(rows, _MOTION, lambda found: (float(found[1]) + float(found[2])) / 2)
+    return _lines(rows, _MOTION, lambda match: (float(match[1]) + float(match[2])) / 2)
 
 
 def noise_lines(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
     """Return (noise in grey levels, error in pixels where the face moves) by method."""
-    return _lines(rows, _NOISE, lambda found: float(found[1]))
+    return _lines(rows, _NOISE, lambda match: float(match[1]))
 
 
 def timed_points(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
@@ -42,9 +42,9 @@ def _flow(rows: Sequence[Row]) -> list[Row]:
 def _lines(rows: Sequence[Row], pattern: re.Pattern[str], place: Any) -> dict[str, list[tuple[float, float]]]:
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in _flow(rows):
-        found = pattern.match(row.case)
-        if found:
-            lines.setdefault(row.method, []).append((place(found), row.error))
+        match = pattern.match(row.case)
+        if match:
+            lines.setdefault(row.method, []).append((place(match), row.error))
     # A method that was measured in one case only makes no line.
     return {method: sorted(points) for method, points in lines.items() if len(points) > 1}
 

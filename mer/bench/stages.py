@@ -17,8 +17,8 @@ from typing import Any, get_args
 from mer.bench.clips import Folder, prepare, prepare_recordings, write_clips
 from mer.bench.measure import Row, run_alone, run_cases
 from mer.core.errors import ModelError
-from mer.core.registry import load
-from mer.stages.registry import METHODS
+from mer.stages.flow.method import FlowMethod
+from mer.stages.registry import METHODS, load_method
 
 REFERENCE = {"method": "tvl1", "options": {"preset": "opencv"}}
 NOISES = (0.0, 1.0, 2.0, 3.0)
@@ -168,14 +168,14 @@ def flow_cases(pairs: Sequence[Path], drifting: Sequence[Path]) -> Cases:
 
 def flow_methods() -> list[tuple[str, str, dict[str, Any]]]:
     """Return every method that estimates flow, with every preset: (method, preset or '', options)."""
-    found: list[tuple[str, str, dict[str, Any]]] = []
+    methods: list[tuple[str, str, dict[str, Any]]] = []
     for method in METHODS["flow"]:
-        module = load(METHODS["flow"], method, "bench")
-        if not hasattr(module, "estimate"):
+        chosen = load_method("flow", method, "bench")
+        if not isinstance(chosen, FlowMethod):
             continue
-        fields = module.Params.model_fields
+        fields = chosen.Params.model_fields
         # Speed is compared on processors, whatever the machine has.
         options = {"device": "cpu"} if "device" in fields else {}
         presets = get_args(fields["preset"].annotation) if "preset" in fields else ("",)
-        found += [(method, preset, {**options, **({"preset": preset} if preset else {})}) for preset in presets]
-    return found
+        methods += [(method, preset, {**options, **({"preset": preset} if preset else {})}) for preset in presets]
+    return methods

@@ -15,9 +15,10 @@ import numpy as np
 
 from mer.bench.measure import Clock
 from mer.core.geometry import apply
-from mer.core.registry import load
+from mer.core.levels import as_uint8
 from mer.core.seeds import derive_seed
-from mer.stages.registry import METHODS
+from mer.stages.registry import METHODS, load_method, load_stage
+from mer.stages.rois.method import RoisMethod
 
 Errors = dict[str, tuple[float, str]]
 Arrays = dict[str, np.ndarray]
@@ -45,10 +46,21 @@ def opened(files: Sequence[Path]) -> Iterator[tuple[int, Arrays]]:
 def noisy(image: np.ndarray, sigma: float, *names: object) -> np.ndarray:
     """Return an image as uint8, with Gaussian noise of `sigma` grey levels."""
     if sigma == 0:
-        return image if image.dtype == np.uint8 else np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        return image if image.dtype == np.uint8 else as_uint8(image)
     rng = np.random.default_rng(derive_seed(0, "bench noise", *names))
     noise = sigma * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
+    return as_uint8(image + noise)
+
+
+def squared_error(made: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:
+    """Return the mean squared difference of two uint8 images (S, S, 3), over `region` (S, S) when given."""
+    error = (made.astype(np.float64) - truth) ** 2
+    return float(error.mean() if region is None else error[region].mean())
+
+
+def decibels(squared: float, least: float = 1e-12) -> float:
+    """Return the peak signal-to-noise ratio in dB of a mean squared error, grey levels squared, of at least `least`."""
+    return float(10 * np.log10(255**2 / max(squared, least)))
 
 
 def rms(values: Sequence[float]) -> float:
@@ -72,7 +84,7 @@ def flow(
     Args:
         clock: times the method; a unit of work is a pair.
         files: pairs of `mer.bench.clips.prepare`.
-        method: a registered method, or the path of a module with `estimate` and `Params`.
+        method: a registered method, or the module of one that is not.
         options: keys of its parameters.
         sigma: noise of both images, grey levels.
         light: a key of `LIGHTS`; it falls on the second image.
@@ -80,22 +92,22 @@ def flow(
         together: give a method with `estimate_many` up to `TOGETHER` pairs at once, else one after the other.
         by_motion: also give the error by the true motion of the pixels, in the steps of `MOTIONS`.
     """
-    module = load(METHODS["flow"], method, "bench") if method in METHODS["flow"] else import_module(method)
-    params = module.Params(**options)
-    many = getattr(module, "estimate_many", None) if together else None
-    found: dict[str, list[float]] = {}
+    chosen = load_method("flow", method, "bench") if method in METHODS["flow"] else import_module(method).METHOD
+    params = chosen.Params(**options)
+    many = chosen.estimate_many if together else None
+    errors: dict[str, list[float]] = {}
     for start in range(0, len(files), TOGETHER):
-        chosen = files[start : start + TOGETHER]
-        clips = [_judged(clip, k + start, sigma, light, size) for k, clip in opened(chosen)]
+        some = opened(files[start : start + TOGETHER])
+        clips = [_judged(clip, k + start, sigma, light, size) for k, clip in some]
         firsts, seconds = (np.stack([clip[name] for clip in clips]) for name in ("first", "second"))
         if many is not None:
             made = clock.time(many, firsts, seconds, params, units=len(clips))
         else:
-            made = [clock.time(module.estimate, *pair, params) for pair in zip(firsts, seconds, strict=True)]
+            made = [clock.time(chosen.estimate, *pair, params) for pair in zip(firsts, seconds, strict=True)]
         for clip, field in zip(clips, made, strict=True):
             for measure, value in _missed(clip, field, by_motion).items():
-                found.setdefault(measure, []).append(value)
-    return {measure: (float(np.mean(values)), "px EPE") for measure, values in found.items()}
+                errors.setdefault(measure, []).append(value)
+    return {measure: (float(np.mean(values)), "px EPE") for measure, values in errors.items()}
 
 
 def _judged(clip: Arrays, k: int, sigma: float, light: str, size: int) -> Arrays:
@@ -137,22 +149,22 @@ def motion_name(low: float, high: float) -> str:
 
 def compared_flow(clock: Clock, files: Sequence[Path], method: str, peer: str, size: int) -> Errors:
     """Largest difference of a method from a peer's flow of the same pairs, the peer alone being timed."""
-    module, other = load(METHODS["flow"], method, "bench"), import_module(peer)
+    chosen, other = load_method("flow", method, "bench"), import_module(peer)
     largest = 0.0
     for k, clip in opened(files):
         judged = _judged(clip, k, 0.0, "steady", size)
         theirs = clock.time(other.flow, judged["first"], judged["second"])
-        ours = module.estimate(judged["first"], judged["second"], module.Params())
+        ours = chosen.estimate(judged["first"], judged["second"], chosen.Params())
         largest = max(largest, float(np.hypot(*(theirs - ours)).max()))
     return {f"largest difference from {method}": (largest, "px")}
 
 
 def align(clock: Clock, files: Sequence[Path], method: str) -> Errors:
     """Motion of rigid face points left after alignment, and what there was in a crop held still."""
-    module = load(METHODS["align"], method, "bench")
+    chosen = load_method("align", method, "bench")
     left, before, landmarks = [], [], []
     for _, clip in opened(files):
-        made = clock.time(module.align, clip["frames"], module.Params(size=SIZE), "bench", units=len(clip["frames"]))
+        made = clock.time(chosen.align, clip["frames"], chosen.Params(size=SIZE), "bench", units=len(clip["frames"]))
         still = np.broadcast_to(made.transform[0], made.transform.shape)
         left.append(_wander(made.transform, clip["rigid"]))
         before.append(_wander(still, clip["rigid"]))
@@ -177,8 +189,8 @@ def frames(clock: Clock, root: Path, truths: Sequence[Path]) -> Errors:
     from mer.core.sample import media_row
     from mer.core.source import Source
     from mer.datasets.casme2 import READER, Options
-    from mer.stages.frames import listing, stage
 
+    stage, method = load_stage("frames"), load_method("frames", "list", "bench")
     clock.warm = True  # Listing a clip a second time into the same container is not possible, and nothing is imported.
     rows = {row.sample_id: media_row(row) for row in READER.read(root, Options()).samples}
     wrong = 0
@@ -187,7 +199,7 @@ def frames(clock: Clock, root: Path, truths: Sequence[Path]) -> Errors:
             for clip in truth:
                 product = root / "bench.h5"
                 with ContainerWriter(product, "frames") as out, out.clip(clip.sample_id) as writer:
-                    clock.time(stage.process, Source(rows[clip.sample_id], root), writer, listing, listing.Params())
+                    clock.time(stage.process, Source(rows[clip.sample_id], root), writer, method, method.Params())
                 with Container(product) as box:
                     listed = set(box.clip(clip.sample_id).read("numbers").tolist())
                 wrong += len(listed ^ set(clip.read("numbers").tolist()))
@@ -196,11 +208,11 @@ def frames(clock: Clock, root: Path, truths: Sequence[Path]) -> Errors:
 
 def rois(clock: Clock, files: Sequence[Path], method: str) -> Errors:
     """Share of the true motion of a clip that falls outside every box."""
-    module = load(METHODS["rois"], method, "bench")
-    params = module.Params()
+    chosen = load_method("rois", method, "bench")
+    params = chosen.Params()
     missed = []
     for _, clip in opened(files):
-        boxes = clock.time(locate_and_cut, module, clip["landmarks"], clip["flow"], params)
+        boxes = clock.time(locate_and_cut, chosen, clip["landmarks"], clip["flow"], params)
         energy = (clip["flow"] ** 2).sum(axis=0) * clip["moving"]
         inside = np.zeros(energy.shape, bool)
         for left, top, right, bottom in np.rint(boxes).astype(int):
@@ -209,8 +221,8 @@ def rois(clock: Clock, files: Sequence[Path], method: str) -> Errors:
     return {"motion missed": (float(np.mean(missed)), "% of energy")}
 
 
-def locate_and_cut(module: Any, landmarks: np.ndarray, field: np.ndarray, params: Any) -> np.ndarray:
+def locate_and_cut(method: RoisMethod[Any], landmarks: np.ndarray, field: np.ndarray, params: Any) -> np.ndarray:
     """Find the boxes and cut them out of a flow field (2, S, S); return the boxes (R, 4)."""
-    boxes: np.ndarray = module.locate(landmarks, SIZE, SIZE, params)
-    module.patches(np.ascontiguousarray(field.transpose(1, 2, 0)), boxes, True, params)
+    boxes = method.locate(landmarks, SIZE, SIZE, params)
+    method.patches(np.ascontiguousarray(field.transpose(1, 2, 0)), boxes, True, params)
     return boxes

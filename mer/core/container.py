@@ -1,4 +1,4 @@
-"""The HDF5 container: one file per job, `/clips/<sample_id>/<array>` plus attributes (design §3).
+"""The HDF5 container: one file per job, `/clips/<sample_id>/<array>` plus attributes (docs/architecture.md, Products).
 
 File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
 (digest of the code that wrote it), `libraries` (their versions then), `mer_version`, `schema_version`,
@@ -22,7 +22,7 @@ import numpy as np
 
 from mer import __version__
 from mer.core.atomic import atomic_path, storage_error
-from mer.core.errors import ClipError, ContainerError
+from mer.core.errors import ClipError, ContainerError, MediaError
 
 SCHEMA_VERSION = 1
 SMALL_CHUNK = 1 << 16
@@ -118,7 +118,7 @@ def _chunk(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 class ContainerWriter:
     """Write a container: `with ContainerWriter(...) as out: with out.clip(sample_id) as clip: ...`.
 
-    A `ClipError` inside a clip removes that clip and lists it in the file with its reason; any other
+    A `ClipError` or `MediaError` inside a clip removes that clip and lists it in the file with its reason; any other
     exception leaves no file behind.
 
     Raises:
@@ -179,12 +179,12 @@ class ContainerWriter:
 
     @contextmanager
     def clip(self, sample_id: str) -> Iterator[ClipWriter]:
-        """Yield the writer of one clip; a `ClipError` in the block lists the clip as failed."""
+        """Yield the writer of one clip; a `ClipError` or `MediaError` in the block lists the clip as failed."""
         group = self._file["clips"].create_group(sample_id)
         try:
             yield ClipWriter(group, self._check)
             self._ids.append(sample_id)
-        except ClipError as error:
+        except (ClipError, MediaError) as error:
             del self._file["clips"][sample_id]
             self.fail(sample_id, error.line())
         self._check()

@@ -1,7 +1,7 @@
 """Registries of lazy `"package.module"` strings.
 
 A registry holds names only, so that importing it imports no method, and the code digest of one method
-does not change when another is edited (design §4).
+does not change when another is edited (docs/architecture.md, What runs again).
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
 import json
 import types
 import typing
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mer.core.atomic import write_text
+from mer.core.csvfile import csv_text
 from mer.core.errors import DatasetError
 
 
@@ -125,12 +125,7 @@ def _decode(name: str, cell: str) -> object:
 
 def dumps_index(samples: Iterable[Sample]) -> str:
     """Return rows as CSV text, in the order given."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_NAMES)
-    for sample in samples:
-        writer.writerow([_encode(getattr(sample, name)) for name in _NAMES])
-    return buffer.getvalue()
+    return csv_text(_NAMES, ([_encode(getattr(sample, name)) for name in _NAMES] for sample in samples))
 
 
 def write_index(path: str | Path, samples: Iterable[Sample]) -> None:

@@ -9,34 +9,9 @@ conjugate gradients, for many pairs (and magnification factors) at once (`mer.mo
 from __future__ import annotations
 
 import numpy as np
-from pydantic import Field
 
-from mer.core.errors import ConfigError
-from mer.core.params import Params
-
-LEAST_SIDE = 16
-
-
-class BlackAnandanOptions(Params):
-    """Options of Black-Anandan flow; the defaults are the table of specs/au-fusion.md §3.2."""
-
-    presmooth: float = Field(
-        default=5.0, ge=0, le=50, description="Sigma of a 5 x 5 Gaussian on both images; 0 is none."
-    )
-    data_sigma: float = Field(default=6.3, gt=0, description="Scale of the brightness penalties, grey levels.")
-    spatial_sigma: float = Field(default=0.1, gt=0, description="Scale of the smoothness penalties, pixels.")
-    smoothness: float = Field(default=0.1, gt=0, description="Weight of the robust smoothness.")
-    smoothness_quadratic: float = Field(default=0.05, gt=0, description="Weight of the quadratic smoothness.")
-    stages: int = Field(default=3, ge=1, le=10, description="Stages from the quadratic to the robust penalties.")
-    levels: int = Field(default=2, ge=1, le=8, description="Pyramid levels of the first stage.")
-    spacing: float = Field(default=2.0, gt=1, le=4, description="Size ratio of its levels.")
-    stage_levels: int = Field(default=2, ge=1, le=8, description="Pyramid levels of the later stages.")
-    stage_spacing: float = Field(default=1.25, gt=1, le=4, description="Size ratio of their levels.")
-    warps: int = Field(default=3, ge=1, le=50, description="Warps per level.")
-    linearisations: int = Field(default=1, ge=1, le=20, description="Reweighted systems per warp.")
-    limit: float = Field(default=1.0, gt=0, description="Most that a warp may add to u or v, pixels.")
-    tolerance: float = Field(default=1e-4, gt=0, lt=1, description="Relative residual at which a system is solved.")
-    iterations: int = Field(default=300, ge=1, description="Most conjugate gradient iterations per system.")
+from mer.motion.batch import on_device
+from mer.motion.black_anandan_options import LEAST_SIDE, BlackAnandanOptions
 
 
 def flows(
@@ -60,20 +35,11 @@ def flows(
 
     from mer.motion import black_anandan_kernel
 
-    if len(firsts) == 1:
-        firsts = np.repeat(firsts, len(seconds), axis=0)
-    if firsts.shape != seconds.shape or firsts.ndim != 3:
-        raise ValueError(f"expected two (B, H, W) arrays, found {firsts.shape} and {seconds.shape}")
-    if min(firsts.shape[1:]) < LEAST_SIDE:
-        found = f"images of {firsts.shape[2]} x {firsts.shape[1]} pixels"
-        raise ConfigError("black_anandan", found, f"sides of at least {LEAST_SIDE}", "use a larger size")
-    if device != "cpu" and not torch.cuda.is_available():
-        raise ConfigError("device", "no CUDA device is available", "cpu", "set the device to cpu")
     precision = torch.float64 if device == "cpu" else torch.float32
-    one, two = (torch.from_numpy(np.ascontiguousarray(images)).to(device, precision) for images in (firsts, seconds))
+    one, two = on_device("black_anandan", firsts, seconds, LEAST_SIDE, device, precision)
     with torch.inference_mode():
-        found_flow = black_anandan_kernel.solve(one, two, options or BlackAnandanOptions())
-    return found_flow.float().cpu().numpy()
+        made = black_anandan_kernel.solve(one.expand_as(two).contiguous(), two, options or BlackAnandanOptions())
+    return made.float().cpu().numpy()
 
 
 def flow(first: np.ndarray, second: np.ndarray, options: BlackAnandanOptions | None = None) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mer.motion.black_anandan import BlackAnandanOptions
 from mer.motion.black_anandan_grid import correlation, decimation, derivative, gaussian_taps, on_both, resizing
+from mer.motion.black_anandan_options import BlackAnandanOptions
 from mer.motion.black_anandan_system import System, solve_system
 from mer.motion.micro_solve import Smoothness
 
@@ -17,10 +17,10 @@ def solve(first: Tensor, second: Tensor, options: BlackAnandanOptions) -> Tensor
     A CPU takes the pairs one by one, which keeps the arrays of a solver in its caches.
     """
     if first.device.type == "cpu" and len(first) != 1:
-        found = first.new_empty(len(first), 2, *first.shape[1:])
+        flow = first.new_empty(len(first), 2, *first.shape[1:])
         for k in range(len(first)):
-            found[k] = solve(first[k : k + 1], second[k : k + 1], options)[0]
-        return found
+            flow[k] = solve(first[k : k + 1], second[k : k + 1], options)[0]
+        return flow
     images = torch.stack([first, second], dim=1)
     if options.presmooth:
         taps = gaussian_taps(5, options.presmooth)

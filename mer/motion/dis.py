@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from mer.core.errors import ConfigError
+from mer.core.levels import as_uint8
 from mer.core.params import Params
 from mer.motion.refine import refined
 
@@ -103,7 +104,7 @@ def flow(first: np.ndarray, second: np.ndarray, options: DISOptions | None = Non
         getattr(estimator, f"set{name}")(value)
 
     def estimate(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        pair = [np.clip(np.rint(image), 0, 255).astype(np.uint8) for image in (one, two)]
+        pair = [as_uint8(image) for image in (one, two)]
         return np.asarray(_calc(estimator, pair[0], pair[1])).transpose(2, 0, 1)
 
     return refined(estimate, np.asarray(first, np.float32), np.asarray(second, np.float32), passes, sigma)

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from mer.core.params import Params
 from mer.motion.dis import DISOptions
 from mer.motion.dis import flow as dis_flow
-from mer.motion.micro import MicroOptions
 from mer.motion.micro import flow as micro_flow
 from mer.motion.micro import flows as micro_flows
+from mer.motion.micro_options import MicroOptions
 from mer.motion.tvl1 import TVL1Options
 from mer.motion.tvl1 import flow as tvl1_flow
 

@@ -47,7 +47,7 @@ def flow(first: np.ndarray, second: np.ndarray, options: FarnebackOptions | None
     o = options or FarnebackOptions()
     flags = _GAUSSIAN if o.gaussian else 0
     nothing = cast(Any, None)
-    found = cv2.calcOpticalFlowFarneback(
+    made = cv2.calcOpticalFlowFarneback(
         one, two, nothing, o.scale, o.levels, o.window, o.iterations, o.neighbourhood, o.sigma, flags
     )
-    return np.ascontiguousarray(np.asarray(found).transpose(2, 0, 1))
+    return np.ascontiguousarray(np.asarray(made).transpose(2, 0, 1))

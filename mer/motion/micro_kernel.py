@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from mer.motion import micro_light, micro_solve
-from mer.motion.micro import LEAST_SIDE, MicroOptions
 from mer.motion.micro_lattice import Band, apply, centres, gaussian, regridding, sample, spline, spline_coefficients
+from mer.motion.micro_options import LEAST_SIDE, MicroOptions
 
 # Pairs worked on together: more cost memory and gain no speed.
 _BATCH = {"cpu": 8, "cuda": 64}
@@ -78,10 +78,10 @@ class _Reference:
 def solve(first: Tensor, second: Tensor, options: MicroOptions) -> Tensor:
     """Return the flow (B, 2, H, W) from `first` (1 or B, H, W) to `second` (B, H, W), float32.
 
-    `options` are those of `micro.settings`. One first image serves all pairs and is prepared once. A pair's result
-    depends on its batch by rounding alone.
+    `options` are those of `micro_options.settings`. One first image serves all pairs and is prepared once. A pair's
+    result depends on its batch by rounding alone.
     """
-    found = second.new_zeros(len(second), 2, *second.shape[1:])
+    flow = second.new_zeros(len(second), 2, *second.shape[1:])
     # Spline interpolation returns the samples only to rounding, which would leave a trace of flow in equal images.
     differing = [k for k in range(len(second)) if not torch.equal(first[k if len(first) > 1 else 0], second[k])]
     levels = _levels(second.shape[1], second.shape[2], options, str(second.device))
@@ -99,8 +99,8 @@ def solve(first: Tensor, second: Tensor, options: MicroOptions) -> Tensor:
             for k, field in zip(
                 chosen[group], apply(finest.rows.nodes, nodes[group], finest.columns.nodes), strict=True
             ):
-                found[k] = field
-    return found
+                flow[k] = field
+    return flow
 
 
 def _groups(pairs: int, pixels: int, device: torch.device) -> list[slice]:

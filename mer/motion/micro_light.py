@@ -71,10 +71,10 @@ def fit(first: Tensor, second: Tensor, terms: Tensor) -> tuple[Tensor, Tensor]:
     columns = torch.nn.functional.pad((second[:, None] * terms).flatten(2), (0, 0, 0, 1), value=1) * scale[:, None]
     target = (first - second).flatten(1)[..., None]
     ridge = 1e-5 * columns.shape[2] * torch.eye(_TERMS + 1, dtype=torch.float64, device=first.device)
-    weighted, found = columns, columns.new_zeros(len(columns), _TERMS + 1, 1)
+    weighted, fitted = columns, columns.new_zeros(len(columns), _TERMS + 1, 1)
     for _ in range(_ROUNDS):
         right, normal = weighted @ target, weighted @ columns.mT
-        found = torch.linalg.solve(normal.double() + ridge, right.double()).float()
-        residual = (target.mT - found.mT @ columns).square_()
+        fitted = torch.linalg.solve(normal.double() + ridge, right.double()).float()
+        residual = (target.mT - fitted.mT @ columns).square_()
         weighted = columns * (1 + residual / (2 * residual.mean(dim=2, keepdim=True) + 0.01)).pow_(-2)
-    return (found[:, :, 0] * scale)[:, :_TERMS], found[:, _TERMS:]
+    return (fitted[:, :, 0] * scale)[:, :_TERMS], fitted[:, _TERMS:]

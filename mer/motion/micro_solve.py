@@ -111,21 +111,21 @@ def affine(normal: Tensor, right: Tensor, smooth: Smoothness) -> Tensor:
     bending[:, 1] = smooth.x.sum(dim=(1, 2, 3)) * (2 / (width - 1)) ** 2
     bending[:, 2] = smooth.y.sum(dim=(1, 2, 3)) * (2 / (height - 1)) ** 2
     matrix.diagonal(dim1=1, dim2=2).add_(bending.repeat(1, 2) + 1e-3)
-    found = torch.linalg.solve(matrix, (right.flatten(2) @ basis.T).view(batch, 6, 1).double())
-    return (found.view(batch, 2, 3).to(right.dtype) @ basis).view_as(right)
+    fitted = torch.linalg.solve(matrix, (right.flatten(2) @ basis.T).view(batch, 6, 1).double())
+    return (fitted.view(batch, 2, 3).to(right.dtype) @ basis).view_as(right)
 
 
-def blocks(own: Tensor, other: Tensor, field: Tensor) -> Tensor:
+def blocks(diagonal: Tensor, cross: Tensor, field: Tensor) -> Tensor:
     """Return symmetric 2 x 2 blocks times the vectors of `field` (B, 2, h, w).
 
     Args:
-        own: (B, 2, h, w) diagonals of the blocks.
-        other: (B, 1, h, w) what is beside them.
+        diagonal: (B, 2, h, w) diagonals of the blocks.
+        cross: (B, 1, h, w) what is beside them.
         field: the vectors.
     """
-    result = own * field
-    result[:, :1].addcmul_(other, field[:, 1:])
-    result[:, 1:].addcmul_(other, field[:, :1])
+    result = diagonal * field
+    result[:, :1].addcmul_(cross, field[:, 1:])
+    result[:, 1:].addcmul_(cross, field[:, :1])
     return result
 
 

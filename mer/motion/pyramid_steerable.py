@@ -38,8 +38,8 @@ class Band:
         """Return the band (h, w) complex64 of a spectrum (H, W) of `Pyramid.spectrum`."""
         from scipy.fft import ifft2
 
-        found: np.ndarray = ifft2(spectrum[np.ix_(self.rows, self.columns)] * (self.window * np.float32(self.share)))
-        return found
+        band: np.ndarray = ifft2(spectrum[np.ix_(self.rows, self.columns)] * (self.window * np.float32(self.share)))
+        return band
 
     def synthesise(self, band: np.ndarray, spectrum: np.ndarray) -> None:
         """Add what a band (h, w) complex64 gives to a spectrum (H, W), in place; see `Pyramid.image`."""
@@ -77,8 +77,8 @@ class Pyramid:
             (before, whole - before - side)
             for before, whole, side in zip(self.before, self.padded, self.shape, strict=True)
         ]
-        found: np.ndarray = fft2(np.pad(image, pads, mode="reflect"))
-        return found
+        spectrum: np.ndarray = fft2(np.pad(image, pads, mode="reflect"))
+        return spectrum
 
     def image(self, spectrum: np.ndarray) -> np.ndarray:
         """Return the image (height, width) float32 of a synthesised spectrum, of which only one half-plane counts."""

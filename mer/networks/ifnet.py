@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
+from mer.core.device import require_device
 from mer.core.errors import ModelError
 from mer.networks.ifnet_m import IFNetM
 from mer.networks.ifnet_small import IFNetSmall
@@ -65,8 +65,7 @@ def load(path: str | Path, device: str = "cpu") -> tuple[str, nn.Module]:
         ModelError: the file is unreadable, of an unknown release, partial, of other shapes, or not finite; or the
             device is not there.
     """
-    if device != "cpu" and not torch.cuda.is_available():
-        raise ModelError("device", "no CUDA device is available", "cpu", "set the device to cpu")
+    require_device(device, ModelError)
     held = tensors(path, LARGEST)
     variant = recognise(path, held)
     network = build(variant)

@@ -56,11 +56,11 @@ class Context(nn.Module):
 
     def forward(self, x: Tensor, flow: Tensor) -> list[Tensor]:
         """Return four maps, each half the size of the one before."""
-        found = []
+        maps = []
         for stage in (self.conv1, self.conv2, self.conv3, self.conv4):
             x, flow = stage(x), resized(flow, 0.5) / 2
-            found.append(warp(x, flow))
-        return found
+            maps.append(warp(x, flow))
+        return maps
 
 
 class Refine(nn.Module):

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from mer.core.device import require_device
 from mer.core.errors import ModelError
 from mer.networks.magnet import DESIGNS, MagNet
 from mer.networks.magnet_small import SmallMagNet
@@ -68,8 +68,7 @@ def load(path: str | Path, device: str = "cpu") -> Loaded:
         ModelError: the file is unreadable, of no known variant, partial, of other shapes or not finite; its curve is
             not one; or the device is not there.
     """
-    if device != "cpu" and not torch.cuda.is_available():
-        raise ModelError("device", "no CUDA device is available", "cpu", "set the device to cpu")
+    require_device(device, ModelError)
     held = tensors(path, LARGEST)
     variant = recognise(path, held)
     network = build(variant)

@@ -17,21 +17,20 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from mer.core.errors import ConfigError
 from mer.core.params import Params
-from mer.core.registry import load, nearest
+from mer.core.registry import nearest
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import reader
 from mer.models.registry import model
 from mer.planning.spotting_checks import Named, check_spotting, check_units
 from mer.simulate.params import SimulateParams
 from mer.spotting.settings import SpottingBlock
-from mer.stages.registry import METHODS, STAGES
+from mer.stages.registry import METHODS, STAGES, load_method, load_stage
 from mer.training.recipe import Recipe, settle
 from mer.weights.locate import locate
 
 M = TypeVar("M", bound=BaseModel)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*\Z")
 VARIANT_STAGES = [stage for stage in STAGES if stage != "frames"]
-DEFAULT_SOURCE = {"align": "frames"}
 
 
 class DatasetBlock(Params):
@@ -102,7 +101,7 @@ class Variant:
     name: str
     source: str
     method: str
-    params: BaseModel
+    params: Params
 
     @property
     def key(self) -> str:
@@ -242,7 +241,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _variants(top: Top, where: str) -> Iterator[Variant]:
-    frames = load(METHODS["frames"], "list", where)
+    frames = load_method("frames", "list", where)
     yield Variant("frames", "", "index", "list", validate(frames.Params, top.frames, where, "frames"))
     for stage in VARIANT_STAGES:
         for name, block in getattr(top, stage).items():
@@ -251,17 +250,17 @@ def _variants(top: Top, where: str) -> Iterator[Variant]:
 
 def _variant(stage: str, name: str, block: dict[str, Any], where: str) -> Variant:
     path = f"{stage}.{name}"
-    source = block.pop("from", DEFAULT_SOURCE.get(stage))
+    source = block.pop("from", load_stage(stage).source)
     if source is None:
         raise ConfigError(f"{where}: {path}.from", "missing", "the product that this variant reads, as stage/variant")
     if "method" not in block:
         raise ConfigError(f"{where}: {path}.method", "missing", f"one of {', '.join(METHODS[stage])}")
     method = block.pop("method")
-    module = load(METHODS[stage], method, f"{where}: {path}.method")
-    if (source == "index") != getattr(module, "FROM_INDEX", False):
+    chosen = load_method(stage, method, f"{where}: {path}.method")
+    if (source == "index") != chosen.from_index:
         needs = "from: index" if source != "index" else "from: a product, as stage/variant"
         raise ConfigError(f"{where}: {path}.from", f"method {method} cannot read {source!r}", needs)
-    return Variant(stage, name, str(source), str(method), validate(module.Params, block, where, path))
+    return Variant(stage, name, str(source), str(method), validate(chosen.Params, block, where, path))
 
 
 def _check_sources(variants: Mapping[str, Variant], where: str) -> None:
@@ -315,7 +314,8 @@ def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Map
         raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
     for key, product in block.inputs.items():
         _product(f"{path}.inputs.{key}", product, variants)
-        lacking = set(card.inputs[key]) - arrays_of(variants[product])
+        variant = variants[product]
+        lacking = set(card.inputs[key]) - load_stage(variant.stage).arrays_of(variant.params)
         if lacking:
             found = f"{product} has no {', '.join(sorted(lacking))}"
             needs = f"a product with {', '.join(card.inputs[key])}"
@@ -325,19 +325,3 @@ def _check_experiment(name: str, block: ExperimentBlock, top: Top, variants: Map
 def _product(where: str, product: str, variants: Mapping[str, Variant]) -> None:
     if product not in variants:
         raise ConfigError(where, f"no product {product!r}", "a product, as stage/variant", nearest(product, variants))
-
-
-def arrays_of(variant: Variant) -> set[str]:
-    """Return the arrays that the product of a variant has (docs/architecture.md)."""
-    arrays = {
-        "frames": {"numbers", "seconds"},
-        "align": {"frames", "landmarks", "transform", "box", "quality", "detected", "numbers"},
-        "interpolate": {"frames", "landmarks", "positions", "numbers"},
-        "magnify": {"frames", "alphas", "landmarks", "numbers"},
-        "flow": {"flow", "strain", "pairs", "numbers", "landmarks"},
-        "rois": {"patches", "boxes", "names"},
-        "spot": {"features", "pairs", "numbers", "quality"},
-    }[variant.stage]
-    if getattr(variant.params, "strain", "") == "none":
-        arrays = arrays - {"strain"}
-    return arrays - {"landmarks"} if variant.source == "index" else arrays

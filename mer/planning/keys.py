@@ -18,8 +18,8 @@ from mer.models.registry import model
 from mer.planning.catalog import Catalog
 from mer.planning.config import Variant
 from mer.provenance import PACKAGE, code_digest
-from mer.runner import stage_digest
 from mer.simulate.names import LAYOUTS
+from mer.stages.run import stage_digest
 from mer.weights.locate import used
 
 
@@ -65,7 +65,7 @@ def index_block(catalog: Catalog, dataset: str) -> str:
 
 def index_code(catalog: Catalog, dataset: str) -> str:
     """Return the digest of a database's reader, and of the corrections and counts that it reads."""
-    code = code_digest("mer.indexing", READERS[catalog.config.datasets[dataset].reader])
+    code = code_digest("mer.datasets.index", READERS[catalog.config.datasets[dataset].reader])
     return with_files(code, *(PACKAGE / "datasets" / name for name in ("errata.csv", "expected.json")))
 
 

@@ -14,13 +14,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mer.core.registry import load
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import READERS, reader
 from mer.models.registry import MODELS, model
-from mer.planning.config import DEFAULT_SOURCE, DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
+from mer.planning.config import DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.simulate.params import SimulateParams
-from mer.stages.registry import METHODS
+from mer.stages.registry import METHODS, load_method, load_stage
 from mer.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +59,7 @@ def config_schema() -> dict[str, Any]:
     schema = Top.model_json_schema()
     for stage, methods in METHODS.items():
         if stage == "frames":
-            schema["properties"]["frames"] = _inline(load(methods, "list", stage).Params.model_json_schema())
+            schema["properties"]["frames"] = _inline(load_method(stage, "list", stage).Params.model_json_schema())
             continue
         variants = [_method_schema(stage, name) for name in methods]
         schema["properties"][stage] = {"type": "object", "additionalProperties": {"anyOf": variants}}
@@ -70,9 +69,9 @@ def config_schema() -> dict[str, Any]:
 
 
 def _method_schema(stage: str, name: str) -> dict[str, Any]:
-    schema = _inline(load(METHODS[stage], name, stage).Params.model_json_schema())
+    schema = _inline(load_method(stage, name, stage).Params.model_json_schema())
     schema["properties"] = {"from": {"type": "string"}, "method": {"const": name}, **schema.get("properties", {})}
-    required = ["method"] if stage in DEFAULT_SOURCE else ["from", "method"]
+    required = ["method"] if load_stage(stage).source else ["from", "method"]
     schema["required"] = [*required, *schema.get("required", [])]
     return schema
 
@@ -105,7 +104,7 @@ def _sections() -> Iterator[str]:
     for stage, methods in METHODS.items():
         for name in methods:
             title = "`frames`" if stage == "frames" else f"`{stage}.<variant>`, method `{name}`"
-            yield from _table(title, load(methods, name, stage).Params)
+            yield from _table(title, load_method(stage, name, stage).Params)
     yield from _table("`experiments.<name>`", ExperimentBlock)
     yield from _table("`experiments.<name>.diagnose`", DiagnoseBlock)
     yield from _table("`experiments.<name>.train`", Recipe)

@@ -22,13 +22,12 @@ from torch import nn
 
 from mer.core.atomic import atomic_path
 from mer.core.errors import MerError, ModelError
-from mer.core.registry import load
 from mer.networks.magnet_files import CURVE, Loaded
 from mer.networks.magnet_small import SmallMagNet, untrained
 from mer.pretrain import magnified
 from mer.pretrain.magnet_score import Magnifier, calibrated, identity, linear, table
 from mer.stages.magnify.magnet import Pair
-from mer.stages.registry import METHODS
+from mer.stages.registry import load_method
 
 SIZE, COUNT = 64, 8
 RATE, DECAY_FROM = 1e-3, 0.7  # The rate is constant, then falls linearly to 0 over the last 30 % of the steps.
@@ -122,11 +121,11 @@ def _resume(path: Path, network: SmallMagNet, optimiser: torch.optim.Optimizer, 
         state = torch.load(path, "cpu", weights_only=True)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
-        found, step, spent = int(state["seed"]), int(state["step"]), float(state["spent"])
+        held, step, spent = int(state["seed"]), int(state["step"]), float(state["spent"])
     except Exception as error:
         raise ModelError(path, "training state cannot be read", remedy="delete it to start again") from error
-    if found != seed:
-        raise ModelError(path, f"training state of seed {found}", f"seed {seed}", "delete it to start again")
+    if held != seed:
+        raise ModelError(path, f"training state of seed {held}", f"seed {seed}", "delete it to start again")
     return step, spent
 
 
@@ -153,8 +152,8 @@ def as_magnifier(network: SmallMagNet, curve: np.ndarray | None = None) -> Magni
 
 def stage_magnifier(method: str) -> Magnifier:
     """Return another method of the stage, at its defaults, as a function of a pair of pictures and a factor."""
-    module = load(METHODS["magnify"], method, "score")
-    return lambda pair, factor: next(iter(module.magnified(pair, 0, module.Params(alphas=(factor,)))))[1]
+    chosen = load_method("magnify", method, "score")
+    return lambda pair, factor: next(iter(chosen.magnified(pair, 0, chosen.Params(alphas=(factor,)))))[1]
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mer.bench.magnify import obtained_gain, psnr, reached, squared_error
+from mer.bench.magnify import obtained_gain, psnr, reached
+from mer.bench.tasks import squared_error
 from mer.core.errors import MediaError
+from mer.core.levels import as_uint8
 from mer.core.seeds import derive_seed
 from mer.pretrain.magnified import FRAMES, draw_motion
 
@@ -64,25 +66,21 @@ def cases(split: str, seed: int, people: int, peak: float, sigma: float, gains: 
         left, top = np.rint(corner).astype(int)
         window = (slice(top, top + SIDE), slice(left, left + SIDE))
         clean = [motion.frame(level)[window] for level in (0.0, intensity)]
-        pair = np.stack([_rounded(image + sigma * rng.standard_normal(image.shape)) for image in clean])
+        pair = np.stack([as_uint8(image + sigma * rng.standard_normal(image.shape)) for image in clean])
         truths = {}
         for gain in gains:
             if gain * peak <= REACH:
                 try:
-                    truths[gain] = _rounded(motion.frame(gain * intensity)[window])
+                    truths[gain] = as_uint8(motion.frame(gain * intensity)[window])
                 except MediaError:
                     continue
-        yield Case(pair, _rounded(clean[0]), motion.back(0.0, intensity)[(slice(None), *window)], truths)
+        yield Case(pair, as_uint8(clean[0]), motion.back(0.0, intensity)[(slice(None), *window)], truths)
 
 
-def _rounded(image: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
-
-
-def scores(magnifiers: Mapping[str, Magnifier], found: Sequence[Case]) -> dict[tuple[str, float], Score]:
+def scores(magnifiers: Mapping[str, Magnifier], shown: Sequence[Case]) -> dict[tuple[str, float], Score]:
     """Return the score of every magnifier, by name and factor."""
     rows: dict[tuple[str, float], list[tuple[float, float, float]]] = {}
-    for case in found:
+    for case in shown:
         length = np.hypot(*case.field)
         region = length >= SHARE * length.max()
         for gain, truth in case.truths.items():
@@ -107,7 +105,7 @@ def identity(pair: np.ndarray, gain: float) -> np.ndarray:
 def linear(pair: np.ndarray, gain: float) -> np.ndarray:
     """Return the difference of the pictures amplified, pixel by pixel."""
     first, second = pair.astype(np.float64)
-    return _rounded(first + gain * (second - first))
+    return as_uint8(first + gain * (second - first))
 
 
 def calibrated(magnifier: Magnifier, seed: int, people: int = 12) -> list[tuple[float, float]]:
@@ -117,8 +115,8 @@ def calibrated(magnifier: Magnifier, seed: int, people: int = 12) -> list[tuple[
     """
     got: dict[float, list[float]] = {}
     for peak in CURVE_PEAKS:
-        found = list(cases("calibration", seed, people, peak, CURVE_SIGMA, CURVE_GAINS))
-        for (_, gain), score in scores({"": magnifier}, found).items():
+        shown = list(cases("calibration", seed, people, peak, CURVE_SIGMA, CURVE_GAINS))
+        for (_, gain), score in scores({"": magnifier}, shown).items():
             got.setdefault(gain, []).append(score.gain)
     curve = [(1.0, 1.0)]
     for gain in sorted(got):

@@ -20,7 +20,6 @@ from mer.core.sample import Sample, by_subject, media_row
 from mer.datasets.labels import classes_for
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import reader
-from mer.runner import StageSpec, run_subject
 from mer.simulate.params import SimulateParams
 from mer.simulate.registry import layout
 from mer.spotting.evaluate import prediction_rows, read_lines, truth_rows
@@ -30,6 +29,7 @@ from mer.spotting.predict import predict_fold
 from mer.spotting.recording_tables import Video, videos, write_videos
 from mer.spotting.score_intervals import score
 from mer.spotting.settings import SpotRecipe
+from mer.stages.run import StageSpec, run_subject
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
 from mer.training.fold_job import FoldJob
 
@@ -93,8 +93,8 @@ def make_person(world: str, values: Mapping[str, Any], subject: str, work: Path,
             if not paths[spec.stage].is_file():
                 run_subject(spec, rows, paths[spec.stage], source, root, log)
             source = paths[spec.stage]
-    own = videos(world, *_rows(params, subject), VIEW)
-    named = tuple(replace(v, dataset=world, group=f"{world}:{subject}", source=f"{world}/{subject}") for v in own)
+    recorded = videos(world, *_rows(params, subject), VIEW)
+    named = tuple(replace(v, dataset=world, group=f"{world}:{subject}", source=f"{world}/{subject}") for v in recorded)
     return Person((world, subject), named, paths["align"], paths["spot"])
 
 
@@ -134,12 +134,12 @@ def score_held_out(model: Path, people: Sequence[Person], seed: int, recipe: Spo
     write_videos(table, every)
     outs = (out, out.with_suffix(".npz"), out.with_suffix(".excluded"))
     predict_fold(experiment(seed, recipe), FOLD, model, table, containers(people), outs, log)
-    found = prediction_rows(read_lines([out]))
+    spotted = prediction_rows(read_lines([out]))
     truth = truth_rows(every, KINDS)
     return {
         "recordings": len(every),
         "quiet_recordings": sum(not video.events for video in every),
-        **score(truth, found, classes_for(VIEW, {"casme_sq"})),
+        **score(truth, spotted, classes_for(VIEW, {"casme_sq"})),
     }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mer.core.errors import MediaError
+from mer.core.levels import as_uint8
 from mer.core.seeds import derive_seed
 
 SIDE = 112
@@ -143,7 +144,7 @@ def _photographed(
     if spread:
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), spread)) * 2
     levels = frame * (1 + flicker * rng.standard_normal()) + noise
-    seen = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    seen = as_uint8(levels)
     if not quality:
         return seen
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(seen[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -157,7 +158,7 @@ def pattern(seed: int, number: int) -> Triplet:
     rng = np.random.default_rng(derive_seed(seed, "pattern triplet", number))
     time = draw_time(rng)
     scene, field = _texture(rng), _field(rng)
-    cover, shape, own = _texture(rng), _shape(rng), _shift(rng)
+    cover, shape, drift = _texture(rng), _shape(rng), _shift(rng)
     covered = rng.random() < 0.5
     frames = []
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) + LONGEST
@@ -166,11 +167,11 @@ def pattern(seed: int, number: int) -> Triplet:
         u, v = (np.float32(2) * (axis - np.float32(share) * f) for axis, f in zip((x, y), field, strict=True))
         frame = cv2.remap(scene, u, v, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
         if covered:
-            u, v = (np.float32(2) * (axis - np.float32(share * d)) for axis, d in zip((x, y), own, strict=True))
+            u, v = (np.float32(2) * (axis - np.float32(share * d)) for axis, d in zip((x, y), drift, strict=True))
             front = cv2.remap(cover, u, v, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
             part = np.clip(cv2.remap(shape, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), 0, 1)[..., None]
             frame = frame + part * (front - frame)
-        frames.append(np.clip(np.rint(frame), 0, 255).astype(np.uint8))
+        frames.append(as_uint8(frame))
     return degraded(frames, time, rng)
 
 

@@ -14,7 +14,8 @@ class DatasetInputs:
     """The files of one configured dataset.
 
     `products` maps a product (`align/face224`, in the order of the journey) to `{subject key: container}`. `excluded`
-    and `problems` are CSV files (`mer.exclusions`, `mer.indexing`). Faces that are not `simulated` are licensed.
+    and `problems` are CSV files (`mer.stages.exclusions`, `mer.datasets.index`). Faces that are not `simulated` are
+    licensed.
     """
 
     index: Path

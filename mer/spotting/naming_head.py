@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from mer.core.container import Clip, Container
 from mer.core.errors import ClipError, ModelError
-from mer.core.registry import load
 from mer.core.seeds import derive_seed
 from mer.models import loop
 from mer.models.mean_softnet_network import Recognition, Spotting, penalty
@@ -28,7 +27,7 @@ from mer.motion.grey import grey
 from mer.spotting.experiment import SpottingExperiment
 from mer.spotting.network import Log
 from mer.spotting.recording_tables import Video, positions_of
-from mer.stages.registry import METHODS
+from mer.stages.registry import load_method
 from mer.stages.spot.stage import scaled
 
 HEAD_L2 = 1e-3
@@ -43,7 +42,7 @@ class Pairs:
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         values = dict(parameters)
-        self.method = load(METHODS["spot"], str(values.pop("method")), "spot")
+        self.method = load_method("spot", str(values.pop("method")), "spot")
         self.params = self.method.Params.model_validate(values)
 
     def __call__(self, clip: Clip, first: int, second: int) -> np.ndarray:
@@ -51,7 +50,7 @@ class Pairs:
         frames, points = clip.lazy("frames"), clip.lazy("landmarks")
         pair = [grey(frames[i], self.params.size) for i in (first, second)]
         place = scaled(points[first], self.params.size, frames.shape[1])
-        picture = self.method.Picture(self.params, clip.sample_id)
+        picture = self.method.picture(self.params, clip.sample_id)
         return picture(pair[0], pair[1], place).astype(np.float16).astype(np.float32)
 
 

@@ -1,12 +1,15 @@
-"""Stages in the order of the journey, and the methods of each.
+"""Stages in the order of the journey, and the methods of each, by the modules that hold them.
 
-Adding a method is one file and one line here. A stage module has
-`process(source: Source, out: ClipWriter, method: ModuleType, params: Params) -> None`; a method module
-has a `Params` class, and imports what is heavier than NumPy inside its functions, so that reading a
-configuration stays fast.
+Adding a method is one file that ends in `METHOD = ...` and one line here; what it must have is in `method.py` of its
+stage and in `mer.stages.contract`.
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+from mer.core.registry import load
+from mer.stages.contract import Stage
 
 STAGES: dict[str, str] = {
     "frames": "mer.stages.frames.stage",
@@ -51,3 +54,27 @@ METHODS: dict[str, dict[str, str]] = {
         "published": "mer.stages.spot.published",
     },
 }
+
+
+def load_stage(name: str) -> Stage[Any, Any]:
+    """Import a stage and return its declaration.
+
+    Raises:
+        ConfigError: no stage has this name.
+    """
+    declared: Stage[Any, Any] = load(STAGES, name, "stage").STAGE
+    return declared
+
+
+def load_method(stage: str, name: str, where: str) -> Any:
+    """Import a method and return it, an object of the class in `method.py` of its stage.
+
+    Args:
+        stage: one of `STAGES`.
+        name: of the method.
+        where: what asks for it, in messages.
+
+    Raises:
+        ConfigError: the stage has no method of this name; the message names the nearest valid one.
+    """
+    return load(METHODS[stage], name, where).METHOD

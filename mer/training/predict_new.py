@@ -22,8 +22,8 @@ from mer.core.csvfile import csv_text
 from mer.core.errors import ModelError
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
-from mer.runner import StageSpec, run_subject, stage_digest
 from mer.stages.registry import METHODS
+from mer.stages.run import StageSpec, run_subject, stage_digest
 from mer.training.checkpoint import load_checkpoint, read_metadata
 from mer.training.fold_tables import Row
 from mer.training.gather import Gathered, gather

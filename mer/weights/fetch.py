@@ -141,21 +141,12 @@ def _verify(where: object, path: Path, known: Weights) -> str:
 
 def listing() -> list[Mapping[str, Any]]:
     """Return one object per registered file: name, network, variant, state here, size, SHA-256, licence, source."""
+    kept = ("size", "sha256", "licence", "source")
     rows: list[Mapping[str, Any]] = []
     for name, known in sorted(WEIGHTS.items()):
         state = "bundled" if known.bundled else "fetched" if cached(name).is_file() else "not fetched"
-        rows.append(
-            {
-                "name": name,
-                "network": known.network,
-                "variant": known.variant,
-                "state": state,
-                "size": known.size,
-                "sha256": known.sha256,
-                "licence": known.licence,
-                "source": known.source,
-            }
-        )
+        told = {"name": name, "network": known.network, "variant": known.variant, "state": state}
+        rows.append({**told, **{field: getattr(known, field) for field in kept}})
     return rows
 
 

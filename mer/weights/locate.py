@@ -6,13 +6,16 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from mer.core.errors import ModelError
 from mer.core.registry import nearest
 from mer.weights.registry import WEIGHTS, Weights
 
+Network = TypeVar("Network")
 FILES = Path(__file__).parent / "files"
 SUFFIXES = {".safetensors", ".pth", ".pkl", ".pt", ".tar"}
 
@@ -90,8 +93,8 @@ def accepted_digest(path: Path) -> str | None:
 
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file, 64 hex digits; read again only when the file changed."""
-    found = Path(path).stat()
-    return _sha256(str(path), found.st_size, found.st_mtime_ns)
+    file = Path(path).stat()
+    return _sha256(str(path), file.st_size, file.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
@@ -101,6 +104,23 @@ def _sha256(path: str, size: int, changed: int) -> str:
         while block := handle.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def kept(load: Callable[[str, str], Network]) -> Callable[[str, str], Network]:
+    """Return `load(path, device)` as a function of the name of weights (or a path) and a device.
+
+    The last two networks stay in memory; a file that changed is loaded anew. Raises as `locate` and `load`.
+    """
+
+    @lru_cache(maxsize=2)
+    def loaded(path: str, digest: str, device: str) -> Network:
+        return load(path, device)
+
+    def by_name(name: str, device: str) -> Network:
+        path = locate(name)
+        return loaded(str(path), sha256(path), device)
+
+    return by_name
 
 
 def used(params: object) -> list[Path]:

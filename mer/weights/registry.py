@@ -25,12 +25,12 @@ class Weights:
 
     network: str
     variant: str
-    file: str | None
-    url: str | None
-    size: int | None
-    sha256: str | None
     licence: str
     source: str
+    file: str | None = None
+    url: str | None = None
+    size: int | None = None
+    sha256: str | None = None
     member: str = ""
     download: int | None = None
 
@@ -45,7 +45,6 @@ WEIGHTS: dict[str, Weights] = {
         network="ifnet",
         variant="small",
         file="ifnet_small.safetensors",
-        url=None,
         size=863_104,
         sha256="831c5260f90dcadee2041e946bed0f1fd8b0b73134295b04fe1fa13c0f841217",
         licence="MIT, as mer",
@@ -54,7 +53,6 @@ WEIGHTS: dict[str, Weights] = {
     "rife_m": Weights(
         network="ifnet",
         variant="m",
-        file=None,
         url=f"{RIFE_PAGE}/resolve/main/RIFE_m_train_log.zip",
         size=42_884_324,
         sha256="9f9e2e8b5c3fef311c9a782aa17a30f87c388ce6dc9c00e4993eba3d3941d3cb",
@@ -66,20 +64,12 @@ WEIGHTS: dict[str, Weights] = {
     "rife_v3.6": Weights(
         network="ifnet",
         variant="v3.6",
-        file=None,
-        url=None,
-        size=None,
-        sha256=None,
         licence="MIT (code; no separate terms for weights trained on Vimeo90K)",
         source=f"{RIFE_PAGE}, RIFEv3.6_HD_preview.zip, flownet.pkl; no digest is published",
     ),
     "rife_v4.6": Weights(
         network="ifnet",
         variant="v4.6",
-        file=None,
-        url=None,
-        size=None,
-        sha256=None,
         licence="MIT (the repository extends it to the models)",
         source="https://github.com/HolyWu/vs-rife/releases, tag model, flownet_v4.6.pkl; no digest is published",
     ),
@@ -87,7 +77,6 @@ WEIGHTS: dict[str, Weights] = {
         network="magnet",
         variant="small",
         file="magnet_small.safetensors",
-        url=None,
         size=273_976,
         sha256="f716eca4b08304012b6ead43b64328491274d007a1a6686d6ee7d5af7d117629",
         licence="MIT, as mer",
@@ -97,7 +86,6 @@ WEIGHTS: dict[str, Weights] = {
         network="mean",
         variant="spotting",
         file="spotter_small.safetensors",
-        url=None,
         size=100_556,
         sha256="cc3022a37354690fe2d6a51d172d9bb6a19a5cd64127333998d6cb3921f517c0",
         licence="MIT, as mer",
@@ -106,8 +94,6 @@ WEIGHTS: dict[str, Weights] = {
     "magnet_aman": Weights(
         network="magnet",
         variant="kkjh",
-        file=None,
-        url=None,
         size=3_727_113,
         sha256="a259b19b5bbef69d3efea1182369fd179e429c315ace107ebe0ded6792ff60ba",
         licence="none stated: not to be redistributed",
@@ -116,7 +102,6 @@ WEIGHTS: dict[str, Weights] = {
     "magnet_zheng": Weights(
         network="magnet",
         variant="zp7",
-        file=None,
         url=f"{ZHENG}/releases/download/v1.0/magnet_epoch12_loss7.28e-02.pth",
         size=3_528_201,
         sha256="26c0e3ba528152d9219698ca4dac8a1924e3c4528f81277c3296fb7c034d4fae",

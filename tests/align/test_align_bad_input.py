@@ -50,7 +50,7 @@ def with_orientation(jpeg: bytes, orientation: int) -> bytes:
     return jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:]
 
 
-def run(root: Path, files: Sequence[bytes], suffix: str = ".png", method: Any = dlib68, **keys: Any) -> Any:
+def run(root: Path, files: Sequence[bytes], suffix: str = ".png", method: Any = dlib68.METHOD, **keys: Any) -> Any:
     """Align a folder of files; return (landmarks, quality, attributes), or the reason for which it was excluded."""
     names = [f"img{i + 5}{suffix}" for i in range(len(files))]
     for name, data in zip(names, files, strict=True):
@@ -125,7 +125,7 @@ def test_a_picture_that_changes_its_size_is_found_again_and_flagged(tmp_path: Pa
 
 def test_a_still_crop_does_not_follow_a_change_of_size(tmp_path: Path, frames: list[np.ndarray]) -> None:
     files = [encoded(bgr(f)) for f in (*frames[:2], frames[2][:200])]
-    found = run(tmp_path, files, method=published_crop, preset="aman")
+    found = run(tmp_path, files, method=published_crop.METHOD, preset="aman")
     assert found.startswith("c: 320 x 200 pixels in frame 2; expected 320 x 240 as before; align with method: dlib")
 
 

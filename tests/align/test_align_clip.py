@@ -16,12 +16,13 @@ from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError
 from mer.core.geometry import apply, canonical_eyes, compose, eye_centres
 from mer.core.source import Source
-from mer.stages.align import dlib68
-from mer.stages.align.dlib68 import Params, align
+from mer.stages.align.dlib68 import METHOD, Params
 from mer.stages.align.flags import ranges
 from mer.stages.align.measure import Alignment
 from mer.stages.align.stage import process
 from mer.stages.align.warp import crops
+
+align = METHOD.align
 
 Face = Callable[..., np.ndarray]
 
@@ -226,7 +227,7 @@ def write_frames(root: Path, frames: list[np.ndarray]) -> None:
 def run_stage(root: Path, **keys: Any) -> dict[str, str]:
     listed, path = Container(root / "frames.h5"), root / "align.h5"
     with listed, ContainerWriter(path, "align") as out, out.clip("s01/a") as clip:
-        process(Source({"sample_id": "s01/a"}, root, listed.clip("s01/a")), clip, dlib68, Params(**keys))
+        process(Source({"sample_id": "s01/a"}, root, listed.clip("s01/a")), clip, METHOD, Params(**keys))
     with Container(root / "align.h5") as box:
         return box.failures
 
@@ -279,7 +280,7 @@ def test_flags_are_stored_with_their_frames(tmp_path: Path, face: Face) -> None:
 REAL = Path(__file__).parents[3] / "shared/data/videos/pexels_woman.mp4"
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="the stock video is not part of the project")
+@pytest.mark.skipif(not REAL.is_file(), reason="the filmed face of shared/data/videos is not there")
 def test_a_real_video_is_followed_through_its_first_second() -> None:
     from mer.core.video import iterate
 

@@ -16,17 +16,19 @@ from mer.core.geometry import apply, eye_centres
 from mer.stages.align.detect import detect
 from mer.stages.align.published_crop import (
     LEAST,
+    METHOD,
     PRESETS,
     Geometry,
     Name,
     Params,
-    align,
     box_transform,
     cut,
     resized,
     transform_of,
     within,
 )
+
+align = METHOD.align
 
 Face = Callable[..., np.ndarray]
 BOX = np.array([100.0, 60, 220, 180])

@@ -88,22 +88,22 @@ def test_a_five_frame_apex_keeps_its_height_and_place() -> None:
 
 
 def test_memory_does_not_grow_with_the_clip() -> None:
-    """A face for 300 frames, 40,000 frames without, a face again, then 3,000 frames with it."""
+    """A face for 300 frames, 12,000 frames without, a face again, then 1,000 frames with it."""
     finisher = Finisher(PLAIN, 64)
     some = fits(300, ())
     for fit in some:
         list(finisher.feed(fit))
     tracemalloc.start()
-    for _ in range(40_000):
+    for _ in range(12_000):
         list(finisher.feed(LOST))
     count = 0
-    for k in range(3_000):
+    for k in range(1_000):
         for part in finisher.feed(some[k % 300]):
             count += len(part)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert count > 40_000
-    assert peak < 8 << 20  # landmarks of every frame would take 43,000 * 1088 bytes, 45 MiB
+    assert count > 12_000
+    assert peak < 8 << 20  # landmarks of every frame would take 13,000 * 1088 bytes, 14 MiB
 
 
 class Slideshow:
@@ -118,13 +118,13 @@ class Slideshow:
 
 def test_a_long_measurement_holds_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mer.stages.align.measure.Tracker", Slideshow)
-    frames = (np.zeros((240, 320), np.uint8) for _ in range(5_000))
+    frames = (np.zeros((240, 320), np.uint8) for _ in range(2_000))
     measurement = Measurement(frames, track.Settings(), PLAIN, np.eye(2, 3), "long")
     tracemalloc.start()
     count = sum(len(part) for part in measurement)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert count == 5_000 and peak < 16 << 20  # 5,000 pictures are 366 MiB
+    assert count == 2_000 and peak < 16 << 20  # 2,000 pictures are 146 MiB
 
 
 def test_flags_are_kept_as_runs() -> None:

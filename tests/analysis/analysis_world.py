@@ -106,9 +106,9 @@ def write_model(root, named=True):
 
 def _features(clip, frames, distance=3):
     params = dlib68.Params(**ALIGN)
-    found = dlib68.align(frames, params)
+    found = dlib68.METHOD.align(frames, params)
     crops = [grey(crop, SIZE) for crop in dlib68.cut(frames, found.transform, params)]
-    picture = clean.Picture(clean.Params(size=SIZE, distance=0.1), "film")
+    picture = clean.picture(clean.Params(size=SIZE, distance=0.1), "film")
     count = len(frames) - distance
     images = [picture(crops[k], crops[k + distance], found.landmarks[k]) for k in range(count)]
     pairs = np.stack([np.arange(count), np.arange(count) + distance], axis=1)

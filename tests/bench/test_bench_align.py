@@ -9,8 +9,9 @@ from skimage.data import astronaut
 from typer.testing import CliRunner
 
 from mer.bench import align
-from mer.bench.align import AlignRow, Listing, Recording, render_align
+from mer.bench.align import AlignRow, Listing, Recording
 from mer.bench.measure import Clock, Measured
+from mer.bench.table import shown
 from mer.core.container import Container
 from mer.core.errors import ClipError
 
@@ -86,4 +87,4 @@ def test_the_command_prints_a_table_or_json(monkeypatch):
     printed = CliRunner().invoke(cli.app, ["bench", "align", "--json"])
     assert [list(item) for item in json.loads(printed.stdout)] == [KEYS]
     assert "7.50×" in CliRunner().invoke(cli.app, ["bench", "align", "--hours", "1"]).stdout
-    assert "110.0" in render_align([row])
+    assert "110.0" in shown(AlignRow, [row])

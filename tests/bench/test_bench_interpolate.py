@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from mer.bench import interpolate as bench
 from mer.bench.measure import Clock
+from mer.bench.table import shown
 from mer.cli import app
 from mer.core.errors import MediaError
 
-VIDEO = Path("/work/shared/data/videos/pexels_woman.mp4")
+VIDEO = Path(__file__).parents[3] / "shared/data/videos/pexels_woman.mp4"
 
 
 def moving(count, step, size=64):
@@ -78,7 +79,7 @@ def test_real_video_is_measured_with_every_method(video):
     assert {row["case"] for row in rows} == {"steps over 1 px"} and {row["frames"] for row in rows} == {4}
     score = {row["method"]: row["psnr"] for row in rows}
     assert score["flow"] > score["linear"] and score["rife"] > score["linear"]
-    assert "PSNR dB" in bench.render_real([bench.RealRow("linear", "steps over 1 px", 40.0, 4, 0.1)])
+    assert "PSNR dB" in shown(bench.RealRow, [bench.RealRow("linear", "steps over 1 px", 40.0, 4, 0.1)])
 
 
 def test_a_short_video_is_refused_in_one_line(video):
@@ -86,7 +87,7 @@ def test_a_short_video_is_refused_in_one_line(video):
         bench.real(video, stride=5)
 
 
-@pytest.mark.skipif(not VIDEO.is_file(), reason="the filmed face is not part of the project")
+@pytest.mark.skipif(not VIDEO.is_file(), reason="the filmed face of shared/data/videos is not there")
 def test_on_a_filmed_face_motion_pays():
     rows = {(row.method, row.case): row.psnr for row in bench.real(VIDEO, windows=3, log=lambda line: None)}
     case = "steps over 1 px"

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from mer.bench import plots, stages, tasks
 from mer.bench.measure import Clock, Row, run_alone, run_cases
-from mer.bench.table import render_rows
+from mer.bench.table import shown
 from mer.stages.registry import METHODS
 
 CHANGED = ("apex", "magnified_2")
@@ -97,6 +97,7 @@ def test_every_registered_method_is_measured(tmp_path):
     assert slow.cases[f"noise 0, {stages.SLOW} pairs"]["files"] == files[: stages.SLOW]
 
 
+@pytest.mark.slow
 def test_pairs_are_rendered_with_their_truth(tmp_path):
     from mer.bench.clips import prepare
 
@@ -142,7 +143,7 @@ def test_rows_print_as_a_table_and_as_json(monkeypatch):
     printed = CliRunner().invoke(cli.app, ["bench", "stages", "--json"])
     assert [list(item) for item in json.loads(printed.stdout)] == [KEYS]
     assert "20.00×" in CliRunner().invoke(cli.app, ["bench", "stages"]).stdout
-    assert "moving, noise 0" in render_rows([row])
+    assert "moving, noise 0" in shown(Row, [row])
 
 
 def flow_row(method, case, error, seconds=0.01):

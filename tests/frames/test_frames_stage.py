@@ -42,7 +42,7 @@ def run(root: Path, changes: Mapping[str, Any], look: Callable[[Clip], Any], **k
     """Run the stage on one clip and return `look(clip)`."""
     path = root / "out.h5"
     with ContainerWriter(path, "frames") as out, out.clip("s01/a") as clip:
-        process(Source({**ROW, **changes}, root), clip, listing, listing.Params(**keys))
+        process(Source({**ROW, **changes}, root), clip, listing.METHOD, listing.Params(**keys))
     with Container(path) as box:
         if box.failures:
             raise ClipError("container", box.failures["s01/a"])

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from mer.bench.black_anandan_peer import flow as direct_flow
 from mer.core.errors import ConfigError
 from mer.motion import black_anandan
-from mer.motion.black_anandan import BlackAnandanOptions
+from mer.motion.black_anandan_options import BlackAnandanOptions
 from mer.motion.endpoint import endpoint_errors
 from mer.stages.flow import black_anandan as method
 
@@ -122,7 +122,7 @@ def test_increments_are_limited(bump):
 def test_method_of_the_flow_stage(bump):
     first, second = (images[0].astype(np.float32) for images in bump)
     params = method.Params(warps=1, pairs="consecutive")
-    flow = method.estimate(first, second, params)
+    flow = method.METHOD.estimate(first, second, params)
     assert flow.shape == (2, 40, 45)
     assert flow.dtype == np.float32
     np.testing.assert_array_equal(flow, black_anandan.flow(first, second, BlackAnandanOptions(warps=1)))

@@ -53,7 +53,7 @@ def test_every_option_changes_the_flow(texture, key, value):
 def test_method_of_the_flow_stage(texture, axes):
     x, y = axes
     pair = texture(x, y), texture(x - 0.5, y)
-    flow = method.estimate(*pair, method.Params(window=21))
+    flow = method.METHOD.estimate(*pair, method.Params(window=21))
     np.testing.assert_array_equal(flow, farneback.flow(*pair, FarnebackOptions(window=21)))
 
 

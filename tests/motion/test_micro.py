@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from mer.core.errors import ConfigError
 from mer.motion import micro
 from mer.motion.endpoint import endpoint_error, moving
-from mer.motion.micro import MicroOptions
+from mer.motion.micro_options import PRESETS, MicroOptions, settings
 from mer.motion.tvl1 import TVL1Options
 from mer.motion.tvl1 import flow as tvl1_flow
 from mer.stages.flow import micro as method
@@ -206,13 +206,13 @@ def test_every_option_changes_the_flow(texture, axes, key, value):
 
 
 def test_a_key_overrides_its_preset():
-    assert micro.settings(MicroOptions(preset="accurate", warps=5)).warps == 5
-    assert micro.settings(MicroOptions(preset="accurate")).warps == micro.PRESETS["accurate"]["warps"]
+    assert settings(MicroOptions(preset="accurate", warps=5)).warps == 5
+    assert settings(MicroOptions(preset="accurate")).warps == PRESETS["accurate"]["warps"]
 
 
 def test_method_of_the_flow_stage(texture, axes):
     first, second, _ = moved(texture, axes, bump(1.0))
-    flow = method.estimate(first, second, method.Params(pairs="onset_each", lattice=5))
+    flow = method.METHOD.estimate(first, second, method.Params(pairs="onset_each", lattice=5))
     np.testing.assert_array_equal(flow, micro.flow(first, second, MicroOptions(lattice=5)))
 
 

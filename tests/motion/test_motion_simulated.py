@@ -30,6 +30,7 @@ def simulated():
     return *images, truth, take.moving(clip.onset, clip.apex)[window]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", [tvl1.flow, dis.flow], ids=["tvl1", "dis"])
 def test_error_on_a_simulated_face(simulated, flow):
     onset, apex, truth, moving = simulated

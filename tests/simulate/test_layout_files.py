@@ -17,11 +17,11 @@ from mer.core.container import Container
 from mer.core.geometry import apply
 from mer.core.sample import Sample, media_row
 from mer.core.video import iterate, probe
-from mer.runner import StageSpec, run_subject
 from mer.simulate.footage import Footage
 from mer.simulate.sheets import Row
 from mer.simulate.take import Take
 from mer.simulate.truth import Truth
+from mer.stages.run import StageSpec, run_subject
 
 Database = Callable[[str], Path]
 # Layouts that differ from another one in their table alone.

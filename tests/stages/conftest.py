@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.source import Source
+from mer.testing.methods import face_points
 
 # Other jobs share the machine, and a run must not depend on chance.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -21,22 +22,10 @@ settings.load_profile("steady")
 SIDE, COUNT = 64, 9
 
 
-def template() -> np.ndarray:
-    """68 plausible landmarks (68, 2) of a face that fills a crop of 64 pixels, drawn by hand."""
-    jaw = [(32 - 26 * np.cos(a), 26 + 32 * np.sin(a)) for a in np.linspace(0, np.pi, 17)]
-    brows = [(x, 18 - 2 * np.sin(i / 4 * np.pi)) for i, x in enumerate(np.linspace(12, 27, 5))]
-    brows += [(64 - x, y) for x, y in reversed(brows)]
-    nose = [(32, y) for y in (24, 29, 33, 37)] + [(x, 40) for x in (27, 30, 32, 34, 37)]
-    eye = [(15, 25), (18, 23), (22, 23), (25, 25), (22, 27), (18, 27)]
-    eyes = eye + [(x + 24, y) for x, y in eye]
-    mouth = [(32 - 11 * np.cos(a), 48 - 4 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 13)[:12]]
-    mouth += [(32 - 8 * np.cos(a), 48 - 2 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 9)[:8]]
-    return np.array(jaw + brows + nose + eyes + mouth, np.float32)
-
-
 @pytest.fixture(scope="session")
 def landmarks() -> np.ndarray:
-    return template()
+    """68 plausible landmarks (68, 2) of a face that fills a crop of 64 pixels, drawn by hand."""
+    return face_points()
 
 
 @pytest.fixture(scope="session")
@@ -92,16 +81,14 @@ def run(tmp_path: Path) -> Any:
     """Run `stage.process` on the clip of a product; return its arrays, attributes and failure."""
     open_boxes: list[Container] = []
 
-    def go(
-        stage: ModuleType, method: ModuleType, source: Path | None, row: Any = None, root: Any = None, **keys: Any
-    ) -> Any:
-        path = tmp_path / "result.h5"
+    def go(stage: ModuleType, method: Any, source: Path | None, row: Any = None, root: Any = None, **keys: Any) -> Any:
+        path, chosen = tmp_path / "result.h5", getattr(method, "METHOD", method)
         clip = None
         if source is not None:
             open_boxes.append(Container(source))
             clip = open_boxes[-1].clip("s_c")
         with ContainerWriter(path, "stage") as out, out.clip("s_c") as writer:
-            stage.process(Source(row or {}, root, clip), writer, method, method.Params(**keys))
+            stage.process(Source(row or {}, root, clip), writer, chosen, chosen.Params(**keys))
         box = Container(path)
         open_boxes.append(box)
         return box.failures["s_c"] if box.failures else box.clip("s_c")

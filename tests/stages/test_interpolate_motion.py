@@ -9,13 +9,12 @@ import torch
 
 from mer.core.container import Container
 from mer.core.errors import ConfigError, ModelError
-from mer.core.registry import load
 from mer.motion.warp import sample_spline, spline_coefficients
 from mer.networks.ifnet import build
 from mer.planning.keys import stage_code
-from mer.runner import StageSpec, run_subject
 from mer.stages.interpolate import between, flow_warp, linear, rife, stage
-from mer.stages.registry import METHODS
+from mer.stages.registry import METHODS, load_method
+from mer.stages.run import StageSpec, run_subject
 
 SIZE = 96
 
@@ -69,7 +68,7 @@ def test_the_time_says_how_far_the_motion_has_come(method, time):
 
 @pytest.mark.parametrize("name", sorted(METHODS["interpolate"]))
 def test_whole_positions_and_single_frames_come_out_untouched(name):
-    method = load(METHODS["interpolate"], name, "test")
+    method = load_method("interpolate", name, "test")
     frames = np.concatenate([pair((1.0, 0.5)), pair((0.3, 0.0))])
     made = method.resample(frames, np.array([0.0, 1, 2, 3]), method.Params())
     np.testing.assert_array_equal(made, frames)
@@ -78,7 +77,7 @@ def test_whole_positions_and_single_frames_come_out_untouched(name):
 
 @pytest.mark.parametrize("name", sorted(METHODS["interpolate"]))
 def test_identical_frames_give_that_frame_at_any_time(name):
-    method = load(METHODS["interpolate"], name, "test")
+    method = load_method("interpolate", name, "test")
     frames = np.repeat(scene((0, 0))[None], 3, axis=0)
     for made in method.resample(frames, np.array([0.1, 0.5, 1.9]), method.Params()):
         np.testing.assert_array_equal(made, frames[0])

@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
-from mer.core.registry import load
 from mer.stages.magnify import lagrangian, passes, stage
-from mer.stages.registry import METHODS
+from mer.stages.registry import load_method
 
 WEIGHT_FREE = ["lagrangian", "eulerian", "phase"]
 
 
 def clips(name, frames, reference=0, **keys):
-    module = load(METHODS["magnify"], name, "test")
+    module = load_method("magnify", name, "test")
     return list(module.magnified(frames, reference, module.Params(**keys)))
 
 
@@ -56,7 +55,7 @@ class TestEveryMethod:
         np.testing.assert_array_equal(clips(name, movie[:4], alphas=(0.5, 2.0, 3.0)), together)
 
     def test_product(self, name, run, aligned, movie):
-        module = load(METHODS["magnify"], name, "test")
+        module = load_method("magnify", name, "test")
         clip = run(stage, module, aligned(onset=0), alphas=(2.0, 4.0))
         assert clip.read("frames").shape == (2, 9, 64, 64, 3)
         assert clip.attributes["reference"] == 0 and clip.attributes["apex"] == 5

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -6,7 +8,9 @@ from pydantic import ValidationError
 from mer.core.errors import ClipError, ConfigError
 from mer.motion.strain import strain
 from mer.stages.flow import black_anandan, dis, micro, published, stage, tvl1
-from mer.stages.flow.pairs import FlowParams, frame_pairs
+from mer.stages.flow.method import FlowMethod, FlowParams, batched
+from mer.stages.flow.pairs import frame_pairs
+from mer.stages.registry import METHODS, load_method
 
 
 def pairs(count=9, events=None, **keys):
@@ -98,18 +102,16 @@ def test_centring_and_storage(run, product, movie, landmarks):
         assert np.abs(np.median(run(stage, dis, source, centre=how).read("flow")[0, 0])) < 0.02
 
 
-class OneByOne:
-    """A batching method without its batches."""
-
-    def __init__(self, method):
-        self.estimate, self.Params = method.estimate, method.Params
+def one_by_one(method):
+    """Return a batching method without its batches."""
+    return replace(method.METHOD, estimate_many=None)
 
 
 @pytest.mark.parametrize("method", [micro, black_anandan])
 @pytest.mark.parametrize("pairing", ["onset_each", "consecutive"])
 def test_pairs_together_are_pairs_one_by_one(run, aligned, monkeypatch, method, pairing):
     keys = {"pairs": pairing, "size": 32}
-    expected = run(stage, OneByOne(method), aligned(), **keys)
+    expected = run(stage, one_by_one(method), aligned(), **keys)
     for pixels in (stage._PIXELS, 3 * 32**2):
         monkeypatch.setattr(stage, "_PIXELS", pixels)
         clip = run(stage, method, aligned(), **keys)
@@ -129,7 +131,7 @@ def factors(movie, landmarks):
 
 def test_factors_together_are_factors_one_by_one(run, product, movie, landmarks, monkeypatch):
     source = product(factors(movie, landmarks), {"onset": 0, "apex": 5})
-    expected = run(stage, OneByOne(micro), source, pairs="onset_each").read("flow")
+    expected = run(stage, one_by_one(micro), source, pairs="onset_each").read("flow")
     assert not expected[1].any()
     monkeypatch.setattr(stage, "_PIXELS", 5 * 64**2)
     flow = run(stage, micro, source, pairs="onset_each").read("flow")
@@ -138,17 +140,16 @@ def test_factors_together_are_factors_one_by_one(run, product, movie, landmarks,
 
 
 def test_a_batch_that_shares_its_first_frame_gets_it_once(run, aligned):
-    class Counting:
-        Params, shapes = micro.Params, []
+    shapes = []
 
-        @classmethod
-        def estimate_many(cls, firsts, seconds, params):
-            cls.shapes.append((len(firsts), len(seconds)))
-            return np.zeros((len(seconds), 2, *seconds.shape[1:]), np.float32)
+    def estimate_many(firsts, seconds, params):
+        shapes.append((len(firsts), len(seconds)))
+        return np.zeros((len(seconds), 2, *seconds.shape[1:]), np.float32)
 
-    run(stage, Counting, aligned(), pairs="onset_each")
-    run(stage, Counting, aligned(), pairs="consecutive")
-    assert Counting.shapes == [(1, 8), (8, 8)]
+    counting = batched(micro.Params, estimate_many)
+    run(stage, counting, aligned(), pairs="onset_each")
+    run(stage, counting, aligned(), pairs="consecutive")
+    assert shapes == [(1, 8), (8, 8)]
 
 
 def test_a_device_that_is_not_there_is_one_line(run, aligned, monkeypatch):
@@ -180,32 +181,25 @@ def test_motion_of_the_nose_is_taken_out(run, product, movie, landmarks):
     )
 
 
-class Broken:
-    """A method whose estimate is not a number."""
-
-    Params = dis.Params
-
-    @staticmethod
-    def estimate(first, second, params):
-        return np.full((2, *first.shape), np.nan, np.float32)
+def broken(first, second, params):
+    """An estimate that is not a number."""
+    return np.full((2, *first.shape), np.nan, np.float32)
 
 
-class Sick:
-    """A batching method of whose estimates the last is not a number."""
-
-    Params = micro.Params
-
-    @staticmethod
-    def estimate_many(firsts, seconds, params):
-        made = np.zeros((len(seconds), 2, *seconds.shape[1:]), np.float32)
-        made[-1, 0, 3, 3] = np.inf
-        return made
+def sick(firsts, seconds, params):
+    """Estimates of which the last is not a number."""
+    made = np.zeros((len(seconds), 2, *seconds.shape[1:]), np.float32)
+    made[-1, 0, 3, 3] = np.inf
+    return made
 
 
 def test_flow_that_is_not_finite_excludes_the_clip(run, aligned, product, movie, landmarks):
     source = product(factors(movie, landmarks), {"onset": 0, "apex": 5})
-    assert "flow of frames 0 and 5 of factor 1 is not finite" in run(stage, Sick, source)
-    assert run(stage, Broken, aligned()) == "s_c: flow of frames 0 and 5 is not finite; try another preset"
+    assert "flow of frames 0 and 5 of factor 1 is not finite" in run(stage, batched(micro.Params, sick), source)
+    assert (
+        run(stage, FlowMethod(dis.Params, broken), aligned())
+        == "s_c: flow of frames 0 and 5 is not finite; try another preset"
+    )
 
 
 @pytest.fixture
@@ -253,5 +247,4 @@ def test_bad_published_images_are_one_line_each(run, png, tmp_path):
 
 
 def test_only_published_reads_the_index():
-    assert published.FROM_INDEX
-    assert not any(getattr(module, "FROM_INDEX", False) for module in (tvl1, dis))
+    assert [name for name in METHODS["flow"] if load_method("flow", name, "test").from_index] == ["published"]

@@ -66,7 +66,7 @@ def features(aligned, tmp_path, method, **options):
     params = method.Params(**options)
     with Container(aligned) as box, ContainerWriter(tmp_path / "spot.h5", "spot", "v", {}) as out:
         with out.clip("s/v-whole") as clip:
-            stage.process(Source({"sample_id": "s/v-whole"}, None, box.clip("s/v-whole")), clip, method, params)
+            stage.process(Source({"sample_id": "s/v-whole"}, None, box.clip("s/v-whole")), clip, method.METHOD, params)
         reason = dict(out._failures)
     assert not reason, reason
     with Container(tmp_path / "spot.h5") as box:
@@ -97,7 +97,7 @@ def test_published_features_are_stretched_to_their_own_extremes(aligned, tmp_pat
 
 def test_a_recording_no_longer_than_the_distance_is_left_out(aligned):
     with Container(aligned) as box, pytest.raises(ClipError, match="12 frames; expected more than the pair distance"):
-        stage.process(Source({}, None, box.clip("s/v-whole")), None, clean, clean.Params(distance_frames=12))
+        stage.process(Source({}, None, box.clip("s/v-whole")), None, clean.METHOD, clean.Params(distance_frames=12))
 
 
 def test_an_unknown_frame_rate_is_one_clear_error():
@@ -121,7 +121,7 @@ def test_regions_follow_the_published_landmarks_and_margins():
 def test_landmarks_that_leave_no_region_are_one_clear_error(method):
     crop = np.zeros((128, 128), np.float32)
     with pytest.raises(ClipError, match="s/v: the landmarks leave no region; expected brows and a mouth"):
-        method.Picture(method.Params(), "s/v")(crop, crop, np.full((68, 2), -500.0))
+        method.METHOD.picture(method.Params(), "s/v")(crop, crop, np.full((68, 2), -500.0))
 
 
 def test_the_nose_patch_is_eleven_pixels_of_a_published_crop():

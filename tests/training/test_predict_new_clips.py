@@ -16,7 +16,7 @@ from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.recognition import PlannedRecognition
-from mer.runner import StageSpec, run_subject
+from mer.stages.run import StageSpec, run_subject
 from mer.training.experiment import from_block
 from mer.training.fit import fit_fold
 from mer.training.fold_job import FoldJob

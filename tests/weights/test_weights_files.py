@@ -44,9 +44,8 @@ def published(monkeypatch, tmp_path, good):
     path = tmp_path / "demo.pth"
     torch.save(good, path)
     data = path.read_bytes()
-    entry = Weights(
-        "net", "x", None, "https://example.org/demo.pth", len(data), hashlib.sha256(data).hexdigest(), "MIT", "a page"
-    )
+    where = {"url": "https://example.org/demo.pth", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    entry = Weights("net", "x", "MIT", "a page", **where)
     monkeypatch.setitem(WEIGHTS, "demo", entry)
     return entry, path
 

@@ -15,8 +15,8 @@ from mer.planning.config import DatasetBlock
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError, DatasetError
 from mer.core.sample import by_subject, media_row
-from mer.exclusions import exclusions
-from mer.runner import StageSpec, run_subject
+from mer.stages.exclusions import exclusions
+from mer.stages.run import StageSpec, run_subject
 
 HEADER = [
     "Subject",
@@ -135,8 +135,8 @@ def test_a_clip_lost_earlier_keeps_its_first_reason(tmp_path):
 JOB = """
 import sys
 from mer.core.errors import ClipError
-from mer.jobs import job
-with job(sys.argv[1]) as say:
+from mer.core.job_log import job_log
+with job_log(sys.argv[1]) as say:
     say("working")
     raise ClipError("a.jpg", "is broken", "an image", "copy it again")
 """

@@ -41,7 +41,7 @@ rule exclusions:
     conda:
         "../../envs/preprocess.yaml"
     params:
-        code=keys.script("exclusions", code_digest("mer.exclusions")),
+        code=keys.script("exclusions", code_digest("mer.stages.exclusions")),
     script:
         "../scripts/exclusions.py"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def main(snakemake):
-    from mer.jobs import job
+    from mer.core.job_log import job_log
     from mer.planning.catalog import Catalog
     from mer.planning.config import parse
     from mer.planning.experiments import TASKS, planned
@@ -15,7 +15,7 @@ def main(snakemake):
     from mer.training.tensorboard import folder_beside
     from mer.training.task import function
 
-    with job(snakemake.log[0]) as say:
+    with job_log(snakemake.log[0]) as say:
         task, told = TASKS[snakemake.params.task], json.loads(snakemake.params.block)
         plan = planned(Catalog(parse(snakemake.config)), task.folder, snakemake.params.experiment)
         device = choose_device(snakemake.resources.get("gpu", 0), say)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from mer.planning.catalog import Catalog, read_dataset
 from mer.planning.config import parse
-from mer.indexing import write_reading
-from mer.jobs import job
+from mer.datasets.index import write_reading
+from mer.core.job_log import job_log
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))
     dataset = snakemake.wildcards.dataset
     block = catalog.config.datasets[dataset]

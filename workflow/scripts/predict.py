@@ -2,14 +2,14 @@
 
 import json
 
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.experiments import TASKS, planned
 from mer.training.fold_tables import sources
 from mer.training.task import function
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     task, asked = TASKS[snakemake.params.task], snakemake.wildcards
     plan = planned(Catalog(parse(snakemake.config)), task.folder, asked.experiment)
     task.predict.load()(

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.report_inputs import report_inputs
 from mer.report.build import build_report
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))
     build_report(report_inputs(catalog, snakemake.config), Path(snakemake.output.page))
     say(f"wrote {snakemake.output.page}")

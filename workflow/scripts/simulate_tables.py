@@ -2,9 +2,9 @@
 
 from mer.planning.catalog import Catalog, layout_of
 from mer.planning.config import parse
-from mer.jobs import job
+from mer.core.job_log import job_log
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))
     dataset = snakemake.wildcards.dataset
     block = catalog.config.datasets[dataset]

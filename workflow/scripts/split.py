@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from mer.jobs import job
+from mer.core.job_log import job_log
 from mer.planning.catalog import Catalog
 from mer.planning.config import parse
 from mer.planning.experiments import TASKS, planned
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     task, catalog = TASKS[snakemake.params.task], Catalog(parse(snakemake.config), snakemake.params.indexed)
     plan, write = planned(catalog, task.folder, snakemake.params.experiment), task.table.load()
     for out, (path, rows) in zip(snakemake.output, plan.tables(), strict=True):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mer.planning.config import parse
 from mer.planning.catalog import Catalog
-from mer.jobs import job
-from mer.runner import StageSpec, run_subject
+from mer.core.job_log import job_log
+from mer.stages.run import StageSpec, run_subject
 
-with job(snakemake.log[0]) as say:
+with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))
     spec = StageSpec(**json.loads(snakemake.params.spec))
     reads_product = catalog.config.variants["/".join(filter(None, (spec.stage, spec.variant)))].source != "index"

@@ -50,9 +50,9 @@ def detect(grey: np.ndarray, kind: Literal["hog", "cnn"], upsample: int, side: f
     if side is not None:
         return _at_scale(grey, kind, min(FACE_SIDE / side, 1.0 if side >= 80 else 2.0))
     for step in range(upsample + 1):
-        found = _at_scale(grey, kind, 2.0**step)
-        if len(found):
-            return found
+        faces = _at_scale(grey, kind, 2.0**step)
+        if len(faces):
+            return faces
     return _with_border(grey, kind, 2.0**upsample)
 
 
@@ -71,34 +71,34 @@ def _with_border(grey: np.ndarray, kind: str, scale: float) -> Detection:
 
     width = round(BORDER * min(grey.shape))
     padded = cv2.copyMakeBorder(grey, width, width, width, width, cv2.BORDER_REPLICATE)
-    found = _at_scale(padded, kind, scale)
-    return Detection(found.boxes - width, found.scores)
+    faces = _at_scale(padded, kind, scale)
+    return Detection(faces.boxes - width, faces.scores)
 
 
 def _run(grey: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     if kind == "hog":
         rectangles, scores, _ = hog_detector().run(grey, 0, 0.0)
     else:
-        found: Any = cnn_detector()(np.repeat(grey[..., None], 3, axis=2), 0)
-        rectangles, scores = [f.rect for f in found], [f.confidence for f in found]
+        answers: Any = cnn_detector()(np.repeat(grey[..., None], 3, axis=2), 0)
+        rectangles, scores = [f.rect for f in answers], [f.confidence for f in answers]
     boxes = [[r.left(), r.top(), r.right(), r.bottom()] for r in rectangles]
     return np.array(boxes, float).reshape(-1, 4), np.array(scores, float)
 
 
-def choose(found: Detection, shape: tuple[int, ...], near: np.ndarray | None = None) -> np.ndarray:
+def choose(faces: Detection, shape: tuple[int, ...], near: np.ndarray | None = None) -> np.ndarray:
     """Return the box (4,) of the face to follow.
 
     With `near` (a box), the face that overlaps it most, or is closest to it. Otherwise the largest face, its
     side weighted down by up to one half with the distance of its centre from that of the picture.
     """
-    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     if near is not None:
         distance = np.linalg.norm(centres - (near[:2] + near[2:]) / 2, axis=1) / (near[2] - near[0])
-        return found.boxes[int(np.argmax([overlap(b, near) - d for b, d in zip(found.boxes, distance, strict=True)]))]
+        return faces.boxes[int(np.argmax([overlap(b, near) - d for b, d in zip(faces.boxes, distance, strict=True)]))]
     middle = np.array([shape[1], shape[0]]) / 2
     away = np.linalg.norm((centres - middle) / middle, axis=1) / np.sqrt(2)
-    sides = found.boxes[:, 2] - found.boxes[:, 0]
-    return found.boxes[int(np.argmax(sides * (1 - 0.5 * np.clip(away, 0, 1))))]
+    sides = faces.boxes[:, 2] - faces.boxes[:, 0]
+    return faces.boxes[int(np.argmax(sides * (1 - 0.5 * np.clip(away, 0, 1))))]
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:

@@ -108,7 +108,7 @@ class Finisher:
         return self._start + len(self._rows)
 
     @property
-    def found(self) -> bool:
+    def any_face(self) -> bool:
         """Whether any frame fed so far has a face."""
         return bool(self._good) or self._before is not None
 
@@ -127,7 +127,7 @@ class Finisher:
 
     def end(self) -> Iterator[Part]:
         """Yield the rest; nothing when no frame had a face."""
-        while self.found and self._next < self.count:
+        while self.any_face and self._next < self.count:
             yield self._emit(min(self._next + self.block, self.count))
 
     def _emit(self, stop: int) -> Part:

@@ -29,11 +29,11 @@ def patch_landmarks(patch: np.ndarray, samples: int = 3) -> np.ndarray:
     large = cv2.resize(cv2.GaussianBlur(patch, (0, 0), 1.0), None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     picture = np.clip(large + 0.5, 0, 255).astype(np.uint8)
     centre, half = (BOX[:2] + BOX[2:]) / 2, (BOX[2:] - BOX[:2]) / 2
-    found = []
+    predicted = []
     for x, y, scale in _BOXES[:samples]:
         box = np.concatenate([centre + (x, y) - half * scale, centre + (x, y) + half * scale])
-        found.append(predict(picture, 2 * box + 0.5))
-    return (np.mean(found, axis=0) - 0.5) / 2
+        predicted.append(predict(picture, 2 * box + 0.5))
+    return (np.mean(predicted, axis=0) - 0.5) / 2
 
 
 # Shift in patch pixels and scale of the boxes that are averaged.

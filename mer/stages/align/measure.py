@@ -74,14 +74,18 @@ class Measurement:
             self.followed(index, picture, fit)
             self.flags.add(index, fit.reasons)
             self.faces = max(self.faces, fit.faces)
-            if fit.tried and not self._finisher.found:
+            if fit.tried and not self._finisher.any_face:
                 tried.append(index)
             yield from map(self.placed, self._finisher.feed(fit))
-        if not self._finisher.found:
+        if not self._finisher.any_face:
             found = f"no face in the {len(tried)} frames tried of {self._finisher.count} (indices {ranges(tried)})"
             remedy = "check the frames or set detector: cnn"
             raise self.error(found, "a frontal face of at least 40 pixels", remedy)
         yield from map(self.placed, self._finisher.end())
+
+    def remarks(self) -> dict[str, int | str]:
+        """Return the attributes of the product: `faces`, and the frames of every reason as `flag: <reason>`."""
+        return {"faces": self.faces, **{f"flag: {name}": frames for name, frames in self.flags.texts().items()}}
 
     def followed(self, index: int, picture: np.ndarray, fit: Fit) -> None:
         """Look at a picture (H, W) uint8 and its fit, before its part comes out."""

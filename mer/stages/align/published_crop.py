@@ -35,10 +35,10 @@ from pydantic import Field
 
 from mer.core.geometry import apply, eye_centres, invert
 from mer.stages.align.detect import detect
-from mer.stages.align.dlib68 import TrackParams
 from mer.stages.align.finish import Part, Smoothing
 from mer.stages.align.landmarks import predict
-from mer.stages.align.measure import Alignment, Measurement, collect
+from mer.stages.align.measure import Measurement
+from mer.stages.align.method import AlignMethod, TrackParams
 from mer.stages.align.track import Fit
 
 Name = Literal[
@@ -113,17 +113,12 @@ class Params(TrackParams):
 
 
 def measure(frames: Iterable[np.ndarray], params: Params, where: str = "clip") -> Measurement:
-    """Follow the face and place the crop; arguments and errors as `mer.stages.align.dlib68.measure`."""
+    """Follow the face and place the crop; see `AlignMethod`."""
     return _Still(frames, params, where)
 
 
-def align(frames: Iterable[np.ndarray], params: Params, where: str = "clip") -> Alignment:
-    """Return the geometry of a whole clip; arguments and errors as `measure`."""
-    return collect(measure(frames, params, where))
-
-
 def cut(frames: Iterable[np.ndarray], transform: np.ndarray, params: Params) -> Iterator[np.ndarray]:
-    """Yield the crop (size, size, 3) uint8 of each frame (H, W, 3) uint8 under transform (T, 2, 3)."""
+    """Yield the crop of each frame; see `AlignMethod`."""
     geometry = params.geometry
     for image, matrix in zip(frames, transform, strict=True):
         yield resized(image, matrix, geometry)
@@ -217,9 +212,9 @@ class _Still(Measurement):
         if self._box is None:
             # The last face of several, as the released code has it; the tracker follows the largest.
             boxes = detect(picture, self._params.detector, self._params.upsample).boxes
-            own = apply(invert(fit.matrix), fit.points)
-            self._box = np.rint(boxes[-1]) if len(boxes) else np.concatenate([own.min(axis=0), own.max(axis=0)])
-            self._matrix = transform_of(self._geometry, picture.shape, self._box, own)
+            points = apply(invert(fit.matrix), fit.points)
+            self._box = np.rint(boxes[-1]) if len(boxes) else np.concatenate([points.min(axis=0), points.max(axis=0)])
+            self._matrix = transform_of(self._geometry, picture.shape, self._box, points)
         if self._points is None and self._params.landmarks == "published" and self._geometry.once:
             assert self._matrix is not None
             self._points = _once(picture, self._matrix, self._geometry)
@@ -238,5 +233,8 @@ def _once(picture: np.ndarray, matrix: np.ndarray, geometry: Geometry) -> np.nda
     small = resized(picture, matrix, geometry)
     if geometry.once == "whole":
         return predict(small, np.array([0.0, 0.0, geometry.size, geometry.size]))
-    found = detect(small, "hog", 1)
-    return predict(small, found.boxes[0]) if len(found) else None
+    faces = detect(small, "hog", 1)
+    return predict(small, faces.boxes[0]) if len(faces) else None
+
+
+METHOD = AlignMethod(Params, measure, cut)

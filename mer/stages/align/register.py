@@ -210,6 +210,6 @@ def _solve(level: _Level, cut: np.ndarray, back: np.ndarray) -> tuple[np.ndarray
 
 def _gain(level: _Level, image: np.ndarray) -> tuple[float, float]:
     weighted = level.weight * image
-    cross, own = float(np.vdot(weighted, level.image)), float(np.vdot(weighted, image))
+    cross, energy = float(np.vdot(weighted, level.image)), float(np.vdot(weighted, image))
     key = float(np.vdot(level.weight * level.image, level.image))
-    return float(np.clip(cross / max(own, 1e-9), 0.5, 2.0)), cross / max(np.sqrt(own * key), 1e-9)
+    return float(np.clip(cross / max(energy, 1e-9), 0.5, 2.0)), cross / max(np.sqrt(energy * key), 1e-9)

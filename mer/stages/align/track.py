@@ -152,9 +152,9 @@ class Tracker:
         order = self._order(everything=not quick)
         best: Match | None = None
         for key in order:
-            found = register(state.keys[key], cut, start, FINE if quick and key == state.key else ALL)
-            if best is None or _score(found) > _score(best) + 0.1:
-                best, state.key = found, key
+            match = register(state.keys[key], cut, start, FINE if quick and key == state.key else ALL)
+            if best is None or _score(match) > _score(best) + 0.1:
+                best, state.key = match, key
             if _settled(best):
                 break
         assert best is not None
@@ -244,17 +244,17 @@ class Tracker:
         """
         state, settings = self._state, self.settings
         upright = np.ascontiguousarray(np.rot90(grey, state.turn))
-        found = detect(upright, settings.detector, settings.upsample, side)
-        found = found.above(least)
-        if not len(found):
+        faces = detect(upright, settings.detector, settings.upsample, side)
+        faces = faces.above(least)
+        if not len(faces):
             return None, 0
         turning = quarter_turns(grey.shape, state.turn)
         near = None
         if state.box is not None:
             corners = apply(turning, state.box.reshape(2, 2))
             near = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-        matrix = from_box(upright, choose(found, upright.shape, near), settings.samples)
-        return None if matrix is None else compose(matrix, turning), len(found)
+        matrix = from_box(upright, choose(faces, upright.shape, near), settings.samples)
+        return None if matrix is None else compose(matrix, turning), len(faces)
 
     def _search_turned(self, grey: np.ndarray) -> tuple[np.ndarray | None, int]:
         """Try the picture on its side and upside down, while no face was ever seen and not for long."""

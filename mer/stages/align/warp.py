@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from mer.core.geometry import apply, invert, scale_of
+from mer.core.levels import as_uint8
 
 _REACH = 6  # source pixels around the region that the kernels read
 
@@ -56,8 +57,7 @@ def crop(image: np.ndarray, matrix: np.ndarray, size: int, sigma: float) -> np.n
     light = np.ascontiguousarray(tones[..., 0])
     out = _warp(tones, back, size)
     out[..., 0] = _warp(doubled(light), 2 * back, size) if scale_of(matrix) > 0.5 else _warp(light, back, size)
-    rgb = cv2.cvtColor(out, cv2.COLOR_YCrCb2RGB)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return as_uint8(cv2.cvtColor(out, cv2.COLOR_YCrCb2RGB))
 
 
 def doubled(image: np.ndarray) -> np.ndarray:

@@ -1,66 +1,14 @@
-"""Which frames a flow field lies between, and the keys that the estimating methods share."""
+"""Which frames a flow field lies between."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field, model_validator
 
 from mer.core.errors import ClipError
-from mer.core.params import Params
-
-Pairing = Literal["onset_apex", "onset_each", "consecutive", "onset_offset"]
-
-
-class FlowParams(Params):
-    """What every estimating method is asked for."""
-
-    pairs: Pairing = Field(
-        default="onset_apex",
-        description="`onset_apex` and `onset_offset`: one pair; `onset_each`: the onset and every later frame; "
-        "`consecutive`: every frame and the one `step` later.",
-    )
-    step: int | None = Field(
-        default=None, ge=1, description="Distance of the frames of `consecutive` pairs; 1 when absent."
-    )
-    size: int | None = Field(
-        default=None, ge=16, le=2048, description="Shrink crops to this side; flow is in its pixels."
-    )
-    centre: Literal["none", "nose", "median", "similarity"] = Field(
-        default="none",
-        description="Head motion to take out of the flow: the mean of a patch on the bridge of the nose, the median, "
-        "or a robust fit of shift, rotation and scale.",
-    )
-    strain: Literal["none", "central", "backward", "forward"] = Field(
-        default="central",
-        description="Differences of the strain, from the centred flow: `backward` is MEAN's, `forward` SOFTNet's; "
-        "`none` stores no strain.",
-    )
-    dtype: Literal["float32", "float16"] = Field(default="float32", description="How flow and strain are stored.")
-
-    @model_validator(mode="after")
-    def _used(self) -> FlowParams:
-        if self.step is not None and self.pairs != "consecutive":
-            raise ValueError("step needs pairs: consecutive")
-        return self
-
-
-class DeviceParams(FlowParams):
-    """What a method that also runs on a GPU is asked for."""
-
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the flow is computed; `auto` takes a GPU if PyTorch finds one."
-    )
-
-    def resolved_device(self) -> str:
-        """Return `cpu` or `cuda`."""
-        if self.device != "auto":
-            return self.device
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
+from mer.stages.flow.method import FlowParams
 
 
 def frame_pairs(params: FlowParams, events: Mapping[str, Any], count: int, where: str = "clip") -> np.ndarray:

@@ -15,8 +15,7 @@ from pydantic import Field
 
 from mer.core.errors import ClipError
 from mer.core.params import Params as BaseParams
-
-FROM_INDEX = True
+from mer.stages.flow.method import ImageMethod
 
 
 class Params(BaseParams):
@@ -60,3 +59,6 @@ def decode(image: np.ndarray, params: Params) -> tuple[np.ndarray, np.ndarray]:
     if params.centre == "median":
         flow = flow - np.median(flow, axis=(1, 2), keepdims=True)
     return flow, planes[2]
+
+
+METHOD = ImageMethod(Params, read, decode, from_index=True)

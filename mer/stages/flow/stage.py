@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,15 @@ from mer.core.source import Source
 from mer.motion.grey import grey
 from mer.motion.headmotion import centre
 from mer.motion.strain import strain
-from mer.stages.flow.pairs import FlowParams, frame_pairs
+from mer.stages.contract import Array, Stage
+from mer.stages.flow.method import FlowMethod, FlowParams, ImageMethod
+from mer.stages.flow.pairs import frame_pairs
 
 # Pixels of all first images of the pairs that a method gets at once: 32 pairs at 224 pixels, 1 above 1,267.
 _PIXELS = 32 * 224**2
 
 
-def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) -> None:
+def process(source: Source, out: ClipWriter, method: FlowMethod[Any] | ImageMethod[Any], params: Any) -> None:
     """Compute the flow of one clip.
 
     Raises:
@@ -34,10 +35,11 @@ def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) ->
         ConfigError: `size` is larger than the crops.
         ContainerError: the source has no face crops.
     """
-    if source.clip is None:
+    if isinstance(method, ImageMethod):
         _published(source, out, method, params)
         return
     clip = source.clip
+    assert clip is not None
     frames = clip.lazy("frames")
     if frames.ndim not in (4, 5):
         raise ContainerError(clip.sample_id, f"frames of shape {frames.shape}", "([A,] F, S, S, 3)")
@@ -64,13 +66,13 @@ def clip_fields(
     views: Sequence[Any],
     pairs: np.ndarray,
     landmarks: np.ndarray,
-    method: ModuleType,
+    method: FlowMethod[Any],
     params: FlowParams,
     where: str = "clip",
 ) -> Iterator[np.ndarray]:
     """Yield the centred flow (2, H, W) float32 of every pair of every view of a clip.
 
-    A method with `estimate_many(firsts, seconds, params)` gets many pairs at once, across views; its memory is bounded
+    A method with `estimate_many` gets many pairs at once, across views; its memory is bounded
     by `_PIXELS`. Its `firsts` have length 1 when all pairs begin with the same frame.
 
     Args:
@@ -78,7 +80,7 @@ def clip_fields(
             dataset; read one frame at a time.
         pairs: (P, 2) int indices of frames.
         landmarks: (F, 68, 2) float, pixels of the flow.
-        method: a method module, with `estimate(first, second, params)`.
+        method: the estimator.
         params: the method's parameters.
         where: the clip's name in messages.
 
@@ -104,15 +106,17 @@ def clip_fields(
 
 
 def _estimates(
-    greys: Mapping[tuple[int, int], np.ndarray], jobs: Sequence[tuple[int, int, int]], method: ModuleType, params: Any
+    greys: Mapping[tuple[int, int], np.ndarray],
+    jobs: Sequence[tuple[int, int, int]],
+    method: FlowMethod[Any],
+    params: Any,
 ) -> Iterable[np.ndarray]:
     """Yield the flow (2, H, W) of each (view, first, second) of `jobs`, many at once where the method can."""
-    if not hasattr(method, "estimate_many"):
+    if method.estimate_many is None:
         return (method.estimate(greys[k, first], greys[k, second], params) for k, first, second in jobs)
     begins = dict.fromkeys((k, first) for k, first, _ in jobs)
     firsts = [greys[key] for key in (begins if len(begins) == 1 else [(k, first) for k, first, _ in jobs])]
-    made: np.ndarray = method.estimate_many(np.stack(firsts), np.stack([greys[k, s] for k, _, s in jobs]), params)
-    return made
+    return method.estimate_many(np.stack(firsts), np.stack([greys[k, s] for k, _, s in jobs]), params)
 
 
 class _Factor:
@@ -141,7 +145,7 @@ def _describe(clip: Clip, out: ClipWriter, pairs: np.ndarray, landmarks: np.ndar
     out.attributes(clip.attributes)
 
 
-def _published(source: Source, out: ClipWriter, method: ModuleType, params: Any) -> None:
+def _published(source: Source, out: ClipWriter, method: ImageMethod[Any], params: Any) -> None:
     row = source.row
     assert source.root is not None
     flow, bent = method.decode(method.read(source.root / str(row["media_path"])), params)
@@ -150,3 +154,22 @@ def _published(source: Source, out: ClipWriter, method: ModuleType, params: Any)
     out.write("pairs", np.array([[0, 1]], np.int64))
     out.write("numbers", np.array([numbers]))
     out.attributes({"fps": row.get("fps"), "onset": 0, "apex": 1})
+
+
+def _lacks(params: Any) -> frozenset[str]:
+    if not isinstance(params, FlowParams):
+        return frozenset({"landmarks"})  # A published image shows no face.
+    return frozenset({"strain"}) if params.strain == "none" else frozenset()
+
+
+STAGE = Stage(
+    process,
+    {
+        "flow": Array("[A,] P, 2, H, W", "float32 or float16", "pixels, u right, v down, from a pair's first frame"),
+        "strain": Array("[A,] P, H, W", "float32 or float16", "magnitude of the strain, pixels per pixel"),
+        "pairs": Array("P, 2", "int64", "frames of the source between which the flow lies"),
+        "landmarks": Array("P, 68, 2", "float32", "(x, y) of the first frame in pixels of the flow"),
+        "numbers": Array("P, 2", "float64", "file numbers of the pairs"),
+    },
+    lacks=_lacks,
+)

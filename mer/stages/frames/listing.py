@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-from pydantic import Field
 
 from mer.core.errors import ClipError
-from mer.core.params import Params as Base
+from mer.stages.frames.method import FramesMethod, FramesParams
 
 
-class Params(Base):
-    """Keys of a `frames` method.
-
-    Args:
-        span: 'annotation' keeps onset to offset, 'all' keeps everything the medium holds.
-        margin: frames kept before the onset and after the offset where they exist.
-        max_missing: fraction of the frames from onset to offset that may be absent.
-    """
-
-    span: Literal["annotation", "all"] = "annotation"
-    margin: int = Field(0, ge=0)
-    max_missing: float = Field(0.1, ge=0, lt=1)
+class Params(FramesParams):
+    """Keys of `method: list`."""
 
 
 def select(
@@ -63,9 +50,4 @@ def select(
     return chosen, missing
 
 
-def index_of(numbers: np.ndarray, number: int | None) -> int | None:
-    """Return the position of a frame number in `numbers`, or None when it is absent or unknown."""
-    if number is None:
-        return None
-    found = np.flatnonzero(numbers == number)
-    return int(found[0]) if len(found) else None
+METHOD = FramesMethod(Params, select)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,11 @@ from mer.core.images import image_size, list_images
 from mer.core.media import inside
 from mer.core.source import Source
 from mer.core.video import Outcome, VideoInfo, iterate, probe
+from mer.stages.contract import Array, Stage
+from mer.stages.frames.method import FramesMethod, FramesParams
 
 
-def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) -> None:
+def process(source: Source, out: ClipWriter, method: FramesMethod[Any], params: FramesParams) -> None:
     """Write the `frames` product of one clip (docs/architecture.md).
 
     Attributes besides those of every product: `media_kind`, `media_path`, `width`, `height` (of the first
@@ -25,22 +26,19 @@ def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) ->
     `lost_reason`. `onset`, `apex` and `offset` are left out when their own frame is absent.
 
     Raises:
-        ClipError: the medium is missing, damaged or too incomplete.
+        ClipError, MediaError: the medium is missing, damaged or too incomplete.
     """
     row = source.row
     if source.root is None:
         raise ClipError(row["sample_id"], "no dataset folder", "the root of the dataset")
-    try:
-        path = inside(Path(source.root), str(row["media_path"]))
-        if row["media_kind"] == "video":
-            _video(path, row, out, method, params)
-        else:
-            _folder(path, row, out, method, params)
-    except MediaError as error:
-        raise ClipError(error.where, error.found, error.expected, error.remedy) from error
+    path = inside(Path(source.root), str(row["media_path"]))
+    listed = _video if row["media_kind"] == "video" else _folder
+    listed(path, row, out, method, params)
 
 
-def _folder(path: Path, row: Mapping[str, Any], out: ClipWriter, method: ModuleType, params: Any) -> None:
+def _folder(
+    path: Path, row: Mapping[str, Any], out: ClipWriter, method: FramesMethod[Any], params: FramesParams
+) -> None:
     files = list_images(path)
     numbers, missing = method.select(np.array(list(files), np.int64), row["onset"], row["offset"], params, str(path))
     for number in numbers:
@@ -52,10 +50,12 @@ def _folder(path: Path, row: Mapping[str, Any], out: ClipWriter, method: ModuleT
     out.write("numbers", numbers)
     out.write("seconds", (numbers - numbers[0]) / fps if fps else np.full(len(numbers), np.nan))
     out.attributes({"width": width, "height": height, "fps": fps})
-    _annotate(row, out, method, numbers, missing)
+    _annotate(row, out, numbers, missing)
 
 
-def _video(path: Path, row: Mapping[str, Any], out: ClipWriter, method: ModuleType, params: Any) -> None:
+def _video(
+    path: Path, row: Mapping[str, Any], out: ClipWriter, method: FramesMethod[Any], params: FramesParams
+) -> None:
     info = probe(path)
     present, seconds, outcome = timestamps(path)
     share = outcome.lost / max(1, outcome.lost + outcome.decoded)
@@ -67,7 +67,7 @@ def _video(path: Path, row: Mapping[str, Any], out: ClipWriter, method: ModuleTy
     out.write("seconds", seconds[np.isin(present, numbers)])
     out.attributes({"width": info.width, "height": info.height, "fps": _rate(row, info)})
     out.attributes({"lost": outcome.lost, "lost_reason": outcome.reason or None})
-    _annotate(row, out, method, numbers, missing)
+    _annotate(row, out, numbers, missing)
 
 
 def timestamps(path: Path) -> tuple[np.ndarray, np.ndarray, Outcome]:
@@ -83,8 +83,24 @@ def _rate(row: Mapping[str, Any], info: VideoInfo) -> float | None:
     return row.get("fps") or info.fps or None
 
 
-def _annotate(
-    row: Mapping[str, Any], out: ClipWriter, method: ModuleType, numbers: np.ndarray, missing: list[int]
-) -> None:
+def _annotate(row: Mapping[str, Any], out: ClipWriter, numbers: np.ndarray, missing: list[int]) -> None:
     out.attributes({"media_kind": row["media_kind"], "media_path": str(row["media_path"]), "missing": len(missing)})
-    out.attributes({name: method.index_of(numbers, row[name]) for name in ("onset", "apex", "offset")})
+    out.attributes({name: index_of(numbers, row[name]) for name in ("onset", "apex", "offset")})
+
+
+def index_of(numbers: np.ndarray, number: int | None) -> int | None:
+    """Return the position of a frame number in `numbers`, or None when it is absent or unknown."""
+    if number is None:
+        return None
+    places = np.flatnonzero(numbers == number)
+    return int(places[0]) if len(places) else None
+
+
+STAGE = Stage(
+    process,
+    {
+        "numbers": Array("T", "int64", "file numbers; of a video, the place in presentation order"),
+        "seconds": Array("T", "float64", "time of each frame; NaN where the frame rate is unknown"),
+    },
+    source="index",
+)

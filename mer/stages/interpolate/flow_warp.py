@@ -12,11 +12,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from mer.core.levels import as_uint8
 from mer.motion.dis import DISOptions
 from mer.motion.estimator import EstimatorParams, estimate
 from mer.stages.interpolate.between import Flows, Middle, middle, relate
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 from mer.stages.interpolate.neighbours import Maker, between_neighbours
-from mer.stages.interpolate.schedule import ScheduleParams
 
 
 class Params(ScheduleParams, EstimatorParams):
@@ -31,16 +32,7 @@ class Params(ScheduleParams, EstimatorParams):
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
-    """Return the frames at fractional positions, along the motion between the two neighbours.
-
-    Args:
-        frames: (T, H, W, 3) uint8 RGB, an array or a dataset; two frames are held at a time.
-        positions: (F,) float in [0, T - 1].
-        params: the defaults when None.
-
-    Returns:
-        (F, H, W, 3) uint8, rounded and clipped; the frame itself at an integer position.
-    """
+    """Return the frames at fractional positions along the motion between both neighbours; see `InterpolateMethod`."""
     choice = params or Params()
 
     def maker_of(first: np.ndarray, second: np.ndarray) -> Maker:
@@ -64,11 +56,14 @@ def blended(first: np.ndarray, second: np.ndarray, flows: Flows, time: float) ->
 
     if flows.still:
         moved = [first.astype(np.float64), second.astype(np.float64)]
-        found = Middle(flows.forward, flows.seen)
+        there = Middle(flows.forward, flows.seen)
     else:
-        found = middle(flows, time)
-        moved = [warp(first, -time * found.motion), warp(second, (1 - time) * found.motion)]
+        there = middle(flows, time)
+        moved = [warp(first, -time * there.motion), warp(second, (1 - time) * there.motion)]
     # A point seen in neither frame is still shown: as much from either as a blend would.
-    parts = np.maximum(found.seen, 1e-3) * np.array([1 - time, time])[:, None, None]
+    parts = np.maximum(there.seen, 1e-3) * np.array([1 - time, time])[:, None, None]
     share = (parts[1] / parts.sum(axis=0))[..., None]
-    return np.clip(np.rint((1 - share) * moved[0] + share * moved[1]), 0, 255).astype(np.uint8)
+    return as_uint8((1 - share) * moved[0] + share * moved[1])
+
+
+METHOD = InterpolateMethod(Params, resample)

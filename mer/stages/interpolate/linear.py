@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mer.stages.interpolate.schedule import ScheduleParams
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 
 
 class Params(ScheduleParams):
@@ -18,16 +18,7 @@ class Params(ScheduleParams):
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
-    """Return the frames at fractional positions, by linear blending.
-
-    Args:
-        frames: (T, ...) uint8, an array or a dataset; two frames at a time are read.
-        positions: (F,) float in [0, T - 1].
-        params: not used; the signature of every method.
-
-    Returns:
-        (F, ...) uint8, rounded; the frame itself at an integer position.
-    """
+    """Return the frames at fractional positions by linear blending, rounded; see `InterpolateMethod`."""
     out = np.empty((len(positions), *frames.shape[1:]), np.uint8)
     for index, position in enumerate(positions):
         low = int(position)
@@ -38,3 +29,6 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
         blend = (1 - part) * frames[low].astype(np.float64) + part * frames[low + 1]
         out[index] = np.rint(blend)
     return out
+
+
+METHOD = InterpolateMethod(Params, resample)

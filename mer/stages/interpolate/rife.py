@@ -9,7 +9,6 @@ worked out once for all positions between them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,8 +17,9 @@ from pydantic import Field
 from mer.stages.interpolate.between import Flows, middle
 from mer.stages.interpolate.flow_warp import Params as FlowParams
 from mer.stages.interpolate.flow_warp import estimated
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 from mer.stages.interpolate.neighbours import Maker, between_neighbours
-from mer.stages.interpolate.schedule import ScheduleParams
+from mer.weights.locate import kept
 
 if TYPE_CHECKING:
     import torch
@@ -39,15 +39,9 @@ class Params(ScheduleParams):
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
-    """Return the frames at fractional positions, made by a network from the two neighbours.
+    """Return the frames at fractional positions, made by a network of both neighbours; see `InterpolateMethod`.
 
-    Args:
-        frames: (T, H, W, 3) uint8 RGB, an array or a dataset; two frames are held at a time.
-        positions: (F,) float in [0, T - 1].
-        params: the defaults when None.
-
-    Returns:
-        (F, H, W, 3) uint8, rounded; the frame itself at an integer position and between identical frames.
+    Identical frames give that frame.
 
     Raises:
         ModelError: the weights are unknown, absent, unreadable, partial or of another network.
@@ -63,15 +57,8 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
     return between_neighbours(frames, positions, maker_of)
 
 
-def _network(name: str, device: str) -> tuple[str, torch.nn.Module]:
-    from mer.weights.locate import locate, sha256
-
-    path = locate(name)
-    return _loaded(str(path), sha256(path), device)
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: str, digest: str, device: str) -> tuple[str, torch.nn.Module]:
+@kept
+def _network(path: str, device: str) -> tuple[str, torch.nn.Module]:
     from mer.networks.ifnet import load
 
     return load(path, device)
@@ -102,8 +89,8 @@ def _guided(network: torch.nn.Module, first: np.ndarray, second: np.ndarray) -> 
     one, two = tensor(first, network), tensor(second, network)
 
     def make(time: float) -> np.ndarray:
-        found = middle(flows, time)
-        motion, seen = (tensor(planes.transpose(1, 2, 0), network, 1.0) for planes in (found.motion, found.seen))
+        there = middle(flows, time)
+        motion, seen = (tensor(planes.transpose(1, 2, 0), network, 1.0) for planes in (there.motion, there.seen))
         return picture(_run(network, one, two, motion, seen, one.new_tensor([time])), first.shape[:2])
 
     return make
@@ -155,3 +142,6 @@ def picture(made: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
     """Return the frame (H, W, 3) uint8 of a batch of one (1, 3, H', W') 0-1, cut to (H, W) and rounded."""
     cut = made[0, :, : size[0], : size[1]].clamp(0, 1) * 255
     return np.asarray(cut.round().byte().permute(1, 2, 0).cpu().numpy())
+
+
+METHOD = InterpolateMethod(Params, resample)

@@ -7,27 +7,13 @@ possibly fractional, and `to_positions` says where on the frame axis it lies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from mer.core.errors import ClipError
-from mer.core.params import Params
+from mer.stages.interpolate.method import Schedule
 
-Schedule = Literal["onset_apex_offset", "onset_apex", "uniform", "all"]
 EVENTS = ("onset", "apex", "offset")
-
-
-class ScheduleParams(Params):
-    """What every interpolation method is asked for."""
-
-    frames: int = Field(default=10, ge=2, le=1000, description="Number of frames to produce.")
-    schedule: Schedule = Field(
-        default="uniform",
-        description="`uniform`: onset to offset; `onset_apex`: onset to apex; `onset_apex_offset`: most frames from "
-        "onset to apex, then the middle of apex and offset, then the offset; `all`: first to last frame.",
-    )
 
 
 def instants(

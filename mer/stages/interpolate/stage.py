@@ -9,7 +9,6 @@ event: 0 where it is the event. An event outside the span of the output is left 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,12 @@ import numpy as np
 from mer.core.container import Clip, ClipWriter
 from mer.core.errors import ClipError
 from mer.core.source import Source
-from mer.stages.interpolate.schedule import EVENTS, ScheduleParams, instants, to_positions
+from mer.stages.contract import Array, Stage
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
+from mer.stages.interpolate.schedule import EVENTS, instants, to_positions
 
 
-def process(source: Source, out: ClipWriter, method: ModuleType, params: ScheduleParams) -> None:
+def process(source: Source, out: ClipWriter, method: InterpolateMethod[Any], params: ScheduleParams) -> None:
     """Interpolate one clip.
 
     Raises:
@@ -72,9 +73,20 @@ def interpolate_points(points: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 def nearest_events(events: Mapping[str, float], wanted: np.ndarray) -> dict[str, Any]:
     """Return the attributes `<event>` and `<event>_shift` for the events within the span of `wanted` (F,)."""
-    found: dict[str, Any] = {}
+    events_shown: dict[str, Any] = {}
     for name, number in events.items():
         if wanted[0] <= number <= wanted[-1]:
             index = int(np.argmin(np.abs(wanted - number)))
-            found |= {name: index, f"{name}_shift": float(wanted[index] - number)}
-    return found
+            events_shown |= {name: index, f"{name}_shift": float(wanted[index] - number)}
+    return events_shown
+
+
+STAGE = Stage(
+    process,
+    {
+        "frames": Array("F, S, S, 3", "uint8", "RGB crops"),
+        "landmarks": Array("F, 68, 2", "float32", "(x, y) pixels of the crop"),
+        "positions": Array("F", "float64", "place of each frame among those of the source, fractional"),
+        "numbers": Array("F", "float64", "file numbers, fractional"),
+    },
+)

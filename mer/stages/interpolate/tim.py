@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mer.stages.interpolate.schedule import ScheduleParams
+from mer.core.levels import as_uint8
+from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 
 BLOCK = 16
 
@@ -40,15 +41,9 @@ def tim_weights(count: int, positions: np.ndarray) -> np.ndarray:
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
-    """Return the frames at fractional positions, by TIM over the segment that the positions span.
+    """Return the frames at fractional positions by TIM over the segment that they span; see `InterpolateMethod`.
 
-    Args:
-        frames: (T, ...) uint8, an array or a dataset; read in blocks, so that a long clip never sits in memory.
-        positions: (F,) float in [0, T - 1].
-        params: not used; the signature of every method.
-
-    Returns:
-        (F, ...) uint8, rounded and clipped; the frame itself at an integer position.
+    Rounded and clipped. Frames are read in blocks, so that a long clip never sits in memory.
     """
     first, last = int(np.floor(np.min(positions))), int(np.ceil(np.max(positions)))
     weights = tim_weights(last - first + 1, np.asarray(positions) - first).T
@@ -57,4 +52,7 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
         stop = min(start + BLOCK, last + 1)
         block = np.asarray(frames[start:stop], np.float64).reshape(stop - start, -1)
         total += weights[:, start - first : stop - first] @ block
-    return np.clip(np.rint(total), 0, 255).astype(np.uint8).reshape(len(positions), *frames.shape[1:])
+    return as_uint8(total).reshape(len(positions), *frames.shape[1:])
+
+
+METHOD = InterpolateMethod(Params, resample)

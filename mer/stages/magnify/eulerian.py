@@ -22,7 +22,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from mer.stages.magnify.factors import FactorParams
+from mer.core.levels import as_uint8
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
 # NTSC luma and chroma of RGB, and the way back for what is added.
@@ -67,15 +68,9 @@ class Params(FactorParams):
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
-    """Yield the magnified clip of each factor in turn.
+    """Yield the magnified clip of each factor in turn; see `MagnifyMethod`.
 
-    Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        reference: index of the reference frame, at which the temporal filter starts, in both directions.
-        params: factors and options.
-
-    Yields:
-        (F, S, S, 3) uint8 RGB; frame k shows the source frame `params.order(F)[k]`.
+    The temporal filter starts at the reference, in both directions.
     """
     from mer.motion.pyramid import height
 
@@ -108,15 +103,15 @@ def gains(rows: int, columns: int, bands: int, alpha: float, params: Params) -> 
         alpha: what is added, as published; 0 adds nothing.
         params: `wavelength` and `negative`.
     """
-    found = np.zeros(bands)
+    table = np.zeros(bands)
     if alpha == 0:
-        return found
+        return table
     delta = params.wavelength / 8 / (1 + alpha)
     for band in range(1, bands - 1):
         length = hypot(rows, columns) / 3 / 2.0 ** (bands - 1 - band)
         allowed = (length / (8 * delta) - 1) * 2 if delta > 0 else np.inf
-        found[band] = min(alpha, allowed)
-    return np.maximum(found, min(alpha, 0)) if params.negative == "clamp" else found
+        table[band] = min(alpha, allowed)
+    return np.maximum(table, min(alpha, 0)) if params.negative == "clamp" else table
 
 
 def butterworth(cutoff: float, rate: float) -> tuple[float, float]:
@@ -178,4 +173,7 @@ def amplified(frame: np.ndarray, change: np.ndarray, tables: Sequence[np.ndarray
     for table in tables:
         added = [collapse([np.float32(g) * band for g, band in zip(table, channel, strict=True)]) for channel in bands]
         colours = np.einsum("kc,cyx->yxk", _RGB[:, : len(added)], np.stack(added))
-        yield np.clip(np.rint(frame + colours), 0, 255).astype(np.uint8)
+        yield as_uint8(frame + colours)
+
+
+METHOD = MagnifyMethod(Params, magnified)

@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from mer.core.levels import as_uint8
 from mer.motion.estimator import EstimatorParams
-from mer.stages.magnify.factors import FactorParams
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
 # Gaussian on every estimate, pixels, when there is more than one: keeps the noise that they add from growing.
@@ -50,17 +51,9 @@ class Params(FactorParams, EstimatorParams):
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
-    """Yield the magnified clip of each factor in turn.
+    """Yield the magnified clip of each factor in turn; see `MagnifyMethod`.
 
     Holds one frame's motion at a time, or with `project: pca` those of the clip, 8 bytes per pixel.
-
-    Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        reference: index of the reference frame.
-        params: factors, estimator and options.
-
-    Yields:
-        (F, S, S, 3) uint8 RGB.
     """
     from mer.motion.warp import spline_coefficients
 
@@ -146,7 +139,7 @@ def moved(reference: np.ndarray, texture: np.ndarray, motion: np.ndarray, alpha:
     """
     from mer.motion.warp import invert, sample_spline
 
-    return _bytes(sample_spline(texture, invert(alpha * motion))) if motion.any() else reference
+    return as_uint8(sample_spline(texture, invert(alpha * motion))).transpose(1, 2, 0) if motion.any() else reference
 
 
 def carried(filmed: np.ndarray, motion: np.ndarray, alpha: float) -> np.ndarray:
@@ -168,9 +161,7 @@ def carried(filmed: np.ndarray, motion: np.ndarray, alpha: float) -> np.ndarray:
         return filmed
     origin = invert(alpha * motion)
     seen = origin + sample_linear(motion.astype(np.float64), origin)
-    return _bytes(sample_spline(spline_coefficients(filmed), seen))
+    return as_uint8(sample_spline(spline_coefficients(filmed), seen)).transpose(1, 2, 0)
 
 
-def _bytes(planes: np.ndarray) -> np.ndarray:
-    rounded: np.ndarray = np.clip(np.rint(planes), 0, 255).astype(np.uint8).transpose(1, 2, 0)
-    return rounded
+METHOD = MagnifyMethod(Params, magnified)

@@ -10,15 +10,15 @@ asked for the gain that obtains the factor. The published networks drop weak mot
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from mer.core.errors import ContainerError
-from mer.stages.magnify.factors import FactorParams
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
+from mer.weights.locate import kept
 
 if TYPE_CHECKING:
     import torch
@@ -43,17 +43,9 @@ class Params(FactorParams):
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
-    """Yield the magnified clip of each factor in turn.
+    """Yield the magnified clip of each factor in turn; see `MagnifyMethod`.
 
     A frame that equals the reference, and every frame at factor 1, is passed on as it is.
-
-    Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        reference: index of the reference frame.
-        params: factors, weights and device.
-
-    Yields:
-        (F, S, S, 3) uint8 RGB.
 
     Raises:
         ModelError: the weights are unknown, absent, unreadable, partial or of another network, or a factor is beyond
@@ -82,16 +74,9 @@ def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarra
     yield from by_factor(len(frames), tuple(frames.shape[1:]), params.alphas, visit)
 
 
-def network(name: str, device: str = "cpu") -> Loaded:
-    """Return the network of registered weights or of a file; the last two are kept in memory."""
-    from mer.weights.locate import locate, sha256
-
-    path = locate(name)
-    return _loaded(str(path), sha256(path), device)
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: str, digest: str, device: str) -> Loaded:
+@kept
+def network(path: str, device: str) -> Loaded:
+    """Return the network of registered weights or of a file; see `mer.weights.locate.kept`."""
     from mer.networks.magnet_files import load
 
     return load(path, device)
@@ -145,3 +130,6 @@ def pictures(made: torch.Tensor, size: tuple[int, ...]) -> np.ndarray:
     """Return (K, H, W, 3) uint8, rounded, of a batch (K, 3, H', W') in [-1, 1], cut to (H, W)."""
     cut = (made[:, :, : size[0], : size[1]].clamp(-1, 1) + 1) * 127.5
     return np.asarray(cut.round().byte().permute(0, 2, 3, 1).cpu().numpy())
+
+
+METHOD = MagnifyMethod(Params, magnified)

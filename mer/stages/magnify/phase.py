@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from mer.stages.magnify.factors import FactorParams
+from mer.core.levels import as_uint8
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 
 if TYPE_CHECKING:
@@ -40,15 +41,9 @@ class Params(FactorParams):
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
-    """Yield the magnified clip of each factor in turn.
+    """Yield the magnified clip of each factor in turn; see `MagnifyMethod`.
 
-    Args:
-        frames: (F, S, S, 3) uint8 RGB, an array or a dataset; read one frame at a time.
-        reference: index of the reference frame.
-        params: factors and options.
-
-    Yields:
-        (F, S, S, 3) uint8 RGB; exactly as filmed where a frame equals the reference, and at factor 1.
+    Exactly as filmed where a frame equals the reference, and at factor 1.
     """
     from mer.motion.grey import grey
     from mer.motion.pyramid_steerable import pyramid
@@ -65,7 +60,7 @@ def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarra
                 yield index, [frame] * len(alphas)
                 continue
             added = changes(grey(frame), still, bands, bank, alphas, params.smooth)
-            yield index, [_added(frame, change) for change in added]
+            yield index, [as_uint8(frame + change[..., None]) for change in added]
 
     yield from by_factor(len(frames), start.shape, params.alphas, visit)
 
@@ -117,6 +112,4 @@ def phase_change(band: np.ndarray, reference: np.ndarray, smooth: float) -> np.n
     return np.asarray(top / bottom, np.float32)
 
 
-def _added(frame: np.ndarray, change: np.ndarray) -> np.ndarray:
-    made: np.ndarray = np.clip(np.rint(frame + change[..., None]), 0, 255).astype(np.uint8)
-    return made
+METHOD = MagnifyMethod(Params, magnified)

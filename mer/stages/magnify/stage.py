@@ -2,24 +2,22 @@
 
 Reads an `align` or `interpolate` product, writes `frames` (A, F, S, S, 3), `alphas`, `landmarks` and `numbers`
 (docs/architecture.md). The landmarks are those of the frames as filmed.
-
-A method module has `Params`, derived from `FactorParams`, and `magnified(frames, reference, params)`, which yields the
-(F, S, S, 3) uint8 clip of each factor in turn, and reads frames one at a time.
 """
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from mer.core.container import Clip, ClipWriter
 from mer.core.errors import ClipError, ContainerError
 from mer.core.source import Source
-from mer.stages.magnify.factors import FactorParams
+from mer.stages.contract import Array, Stage
+from mer.stages.magnify.method import FactorParams, MagnifyMethod
 
 
-def process(source: Source, out: ClipWriter, method: ModuleType, params: FactorParams) -> None:
+def process(source: Source, out: ClipWriter, method: MagnifyMethod[Any], params: FactorParams) -> None:
     """Magnify one clip.
 
     Raises:
@@ -65,3 +63,14 @@ def reference_index(clip: Clip, params: FactorParams, count: int) -> int:
         found = "onset unknown" if onset is None else f"onset {onset} is outside the clip"
         raise ClipError(clip.sample_id, found, "an onset to magnify from", "use reference: first")
     return int(onset)
+
+
+STAGE = Stage(
+    process,
+    {
+        "frames": Array("A, F, S, S, 3", "uint8", "RGB crops, one clip per factor"),
+        "alphas": Array("A", "float64", "total displacement over that filmed"),
+        "landmarks": Array("F, 68, 2", "float32", "(x, y) pixels of the crop, as filmed"),
+        "numbers": Array("F", "float64", "file numbers"),
+    },
+)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from mer.stages.rois.cutting import CutParams, cut
+from mer.stages.rois.cutting import cut
+from mer.stages.rois.method import CutParams, RoisMethod
 from mer.stages.rois.regions import TABLES, Table, region_box
 
 
@@ -38,3 +39,6 @@ def locate(landmarks: np.ndarray, width: int, height: int, params: Params) -> np
 def patches(image: np.ndarray, boxes: np.ndarray, is_flow: bool, params: Params) -> np.ndarray:
     """Return the patches (R, size, size, C) of an image (H, W, C); flow stays in pixels of the image."""
     return cut(image, boxes, params.size)
+
+
+METHOD = RoisMethod(Params, names, locate, patches)

@@ -1,25 +1,8 @@
-"""Cutting boxes out of the arrays of a product, and the keys that every ROI method shares."""
+"""Cutting boxes out of images, and resizing them."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-from pydantic import Field
-
-from mer.core.params import Params
-
-Array = Literal["frames", "flow", "strain", "flow_strain"]
-
-
-class CutParams(Params):
-    """What is cut, and whose landmarks place the boxes."""
-
-    array: Array = Field(default="flow", description="The array to cut; `flow_strain` stacks u, v and strain.")
-    boxes: Literal["clip", "frame"] = Field(
-        default="clip",
-        description="`clip`: one set of boxes, from the onset's landmarks; `frame`: one per frame or pair.",
-    )
 
 
 def cut(image: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
@@ -53,3 +36,17 @@ def resize_to(image: np.ndarray, size: tuple[int, int], average: bool) -> np.nda
         return image
     how = cv2.INTER_AREA if average else cv2.INTER_LINEAR
     return cv2.resize(image, size, interpolation=how).reshape(height, width, image.shape[2])
+
+
+def mapped(image: np.ndarray, size: tuple[int, int], is_flow: bool) -> np.ndarray:
+    """Return an image (H, W, C) as (height, width, C) of `size` (width, height): area averages down, bilinear up.
+
+    Of flow, the first two channels are scaled to pixels of the result.
+    """
+    height, width = image.shape[:2]
+    plane = resize_to(image, size, size[0] <= width and size[1] <= height)
+    if not is_flow:
+        return plane
+    scale = np.ones(image.shape[2], np.float32)
+    scale[:2] = size[0] / width, size[1] / height
+    return plane * scale

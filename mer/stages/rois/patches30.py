@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from mer.stages.rois.cutting import CutParams, resize
+from mer.stages.rois.cutting import mapped
+from mer.stages.rois.method import CutParams, RoisMethod
 
 BROWS, MOUTH = tuple(range(17, 27)), tuple(range(48, 68))
 POINTS = {"all": BROWS + MOUTH, "brows": BROWS, "mouth": MOUTH}
@@ -60,19 +61,11 @@ def locate(landmarks: np.ndarray, width: int, height: int, params: Params) -> np
 
 
 def patches(image: np.ndarray, boxes: np.ndarray, is_flow: bool, params: Params) -> np.ndarray:
-    """Return the windows (R, window, window, C) of an image (H, W, C).
-
-    Args:
-        image: (H, W, C) uint8 or float32; for flow, u and v are the first two channels.
-        boxes: (R, 4) from `locate`.
-        is_flow: scale the first two channels to pixels of the map.
-        params: map and window.
-    """
+    """Return the windows (R, window, window, C) of an image (H, W, C); flow is scaled to pixels of the map."""
     height, width = image.shape[:2]
-    plane = resize(image, params.map)
-    if is_flow:
-        scale = np.ones(image.shape[2], np.float32)
-        scale[:2] = params.map / width, params.map / height
-        plane = plane * scale
+    plane = mapped(image, (params.map, params.map), is_flow)
     corners = np.rint(boxes[:, :2] * params.map / np.array([width, height])).astype(int)
     return np.stack([plane[y : y + params.window, x : x + params.window] for x, y in corners])
+
+
+METHOD = RoisMethod(Params, names, locate, patches)

@@ -27,7 +27,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from mer.stages.rois.cutting import CutParams, resize_to
+from mer.stages.rois.cutting import mapped, resize_to
+from mer.stages.rois.method import CutParams, RoisMethod
 
 Name = Literal["softnet", "softnet_nose", "softnet_eye_mask", "dual_branch", "dual_branch_smic", "au_fusion"]
 MAP = 128  # pixels of the face crop whose pixels the published offsets are
@@ -175,22 +176,14 @@ def locate(landmarks: np.ndarray, width: int, height: int, params: Params) -> np
 
 
 def patches(image: np.ndarray, boxes: np.ndarray, is_flow: bool, params: Params) -> np.ndarray:
-    """Return the patches (R, h, w, C) of an image (H, W, C).
-
-    Args:
-        image: (H, W, C) uint8 or float32; for flow, u and v are the first two channels.
-        boxes: (R, 4) from `locate`.
-        is_flow: scale the first two channels to pixels of the map.
-        params: set and map.
-    """
+    """Return the patches (R, h, w, C) of an image (H, W, C); flow is scaled to pixels of the map."""
     height, width = image.shape[:2]
     across, down = map_size(width, height, params)
     chosen = SETS[params.set]
-    plane = resize_to(image, (across, down), across <= width and down <= height)
-    if is_flow:
-        scale = np.ones(image.shape[2], np.float32)
-        scale[:2] = across / width, down / height
-        plane = plane * scale
+    plane = mapped(image, (across, down), is_flow)
     whole = np.rint(boxes * np.tile([across / width, down / height], 2)).astype(int)
     size = (chosen.width, chosen.height)
     return np.stack([resize_to(plane[t:b, x:r], size, chosen.average) for x, t, r, b in whole])
+
+
+METHOD = RoisMethod(Params, names, locate, patches)

@@ -6,7 +6,6 @@ Writes `patches`, `boxes` (pixels of the source's images; right and bottom exclu
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,13 @@ import numpy as np
 from mer.core.container import Clip, ClipWriter
 from mer.core.errors import ClipError
 from mer.core.source import Source
-from mer.stages.rois.cutting import Array, CutParams
+from mer.stages.contract import Array, Stage
+from mer.stages.rois.method import CutParams, Cuttable, RoisMethod
 
 ROWS = 64
 
 
-def process(source: Source, out: ClipWriter, method: ModuleType, params: CutParams) -> None:
+def process(source: Source, out: ClipWriter, method: RoisMethod[Any], params: CutParams) -> None:
     """Cut the patches of one clip.
 
     Raises:
@@ -50,7 +50,7 @@ def process(source: Source, out: ClipWriter, method: ModuleType, params: CutPara
 class Images:
     """The images of an array, read one at a time as (H, W, C): `images[factor, frame]` or `images[frame]`."""
 
-    def __init__(self, clip: Clip, array: Array) -> None:
+    def __init__(self, clip: Clip, array: Cuttable) -> None:
         names = ("flow", "strain") if array == "flow_strain" else (array,)
         self._arrays: list[Any] = [clip.lazy(name) for name in names]
         self.is_flow = names[0] == "flow"
@@ -75,7 +75,7 @@ class _Placing:
         ClipError: on `box`, landmarks that are not finite; at once, an onset that is unknown or no pair's first frame.
     """
 
-    def __init__(self, clip: Clip, params: CutParams, method: ModuleType, size: tuple[int, int]) -> None:
+    def __init__(self, clip: Clip, params: CutParams, method: RoisMethod[Any], size: tuple[int, int]) -> None:
         self._where, self._params, self._method, self._size = clip.sample_id, params, method, size
         self._landmarks: Any = clip.lazy("landmarks")
         self._block, self._held = -1, np.zeros(0)
@@ -107,9 +107,21 @@ class _Placing:
 
 
 def _one(
-    images: Images, index: tuple[int, ...], boxes: np.ndarray, method: ModuleType, params: CutParams
+    images: Images, index: tuple[int, ...], boxes: np.ndarray, method: RoisMethod[Any], params: CutParams
 ) -> np.ndarray:
     cuts = method.patches(images[index], boxes, images.is_flow, params)
     if params.array == "frames":
         return cuts
     return cuts[..., 0] if params.array == "strain" else cuts.transpose(0, 3, 1, 2)
+
+
+STAGE = Stage(
+    process,
+    {
+        "patches": Array("..., R, [C,] h, w[, 3]", "uint8 or float32 or float16", "what was cut, as its source has it"),
+        "boxes": Array(
+            "N, R, 4", "float32", "left, top, right, bottom in pixels of the source; the last two exclusive"
+        ),
+        "names": Array("R", "object", "of the regions"),
+    },
+)

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from mer.motion.estimator import EstimatorParams, estimate
-from mer.stages.spot.distance import DistanceParams
+from mer.stages.spot.method import DistanceParams, Picture, SpotMethod
 from mer.stages.spot.regions import usable_boxes
 
 
@@ -34,35 +34,27 @@ class Params(DistanceParams, EstimatorParams):
     eyes: Literal["masked", "seen"] = Field("masked", description="Whether motion of the eyes is set to 0.")
 
 
-class Picture:
-    """Features of frame pairs.
+def picture(params: Params, where: str) -> Picture:
+    """Return the `Picture` of a recording; no pair depends on another."""
 
-    Args:
-        params: keys of the method.
-        where: the recording's name in messages.
-    """
-
-    def __init__(self, params: Params, where: str) -> None:
-        self.params, self.where = params, where
-
-    def __call__(self, first: np.ndarray, second: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """Return (3, 42, 42) float32 of two grey crops (S, S) float32 0-255 and the first one's landmarks (68, 2).
-
-        Raises:
-            ClipError: the landmarks leave no region.
-        """
+    def seen(first: np.ndarray, second: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         from mer.motion.brow_mouth import eye_mask, nose_mean, stacked
         from mer.motion.headmotion import centre
         from mer.motion.strain import strain
 
         height, width = first.shape
-        boxes = usable_boxes(landmarks, width, height, self.where)
-        flow = estimate(first, second, self.params)
-        if self.params.head == "nose":
+        boxes = usable_boxes(landmarks, width, height, where)
+        flow = estimate(first, second, params)
+        if params.head == "nose":
             flow = flow - nose_mean(flow, landmarks)[:, None, None]
-        elif self.params.head != "none":
-            flow = centre(flow, self.params.head)
+        elif params.head != "none":
+            flow = centre(flow, params.head)
         image = np.concatenate([flow, strain(flow)[None]])
-        if self.params.eyes == "masked":
+        if params.eyes == "masked":
             image = image * ~eye_mask(landmarks, width, height)
         return stacked(image, boxes)
+
+    return seen
+
+
+METHOD = SpotMethod(Params, picture)

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from mer.motion.tvl1 import TVL1Options
-from mer.stages.spot.distance import DistanceParams
+from mer.stages.spot.method import DistanceParams, Picture, SpotMethod
 from mer.stages.spot.regions import usable_boxes
 
 
@@ -24,38 +24,31 @@ class Params(DistanceParams):
     system: Literal["softnet", "mean"] = Field("mean", description="Whose features: softnet or mean.")
 
 
-class Picture:
-    """Features of the frame pairs of one recording.
+def picture(params: Params, where: str) -> Picture:
+    """Return the `Picture` of a recording, which keeps to the landmarks of its first pair."""
+    kept: list[np.ndarray] = []
+    options = TVL1Options(preset="opencv")
 
-    Args:
-        params: keys of the method.
-        where: the recording's name in messages.
-    """
-
-    def __init__(self, params: Params, where: str) -> None:
-        self.params, self.where = params, where
-        self.landmarks: np.ndarray | None = None
-        self.options = TVL1Options(preset="opencv")
-
-    def __call__(self, first: np.ndarray, second: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """Return (3, 42, 42) float32 of two grey crops (S, S) float32 0-255.
-
-        Raises:
-            ClipError: the landmarks leave no region.
-        """
+    def seen(first: np.ndarray, second: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         from mer.motion.brow_mouth import eye_mask, minmax, nose_mean, stacked
         from mer.motion.strain import strain
         from mer.motion.tvl1 import flow as tvl1
 
-        points = landmarks if self.landmarks is None else self.landmarks
-        self.landmarks = points
+        if not kept:
+            kept.append(landmarks)
+        points = kept[0]
         height, width = first.shape
-        boxes = usable_boxes(points, width, height, self.where)
-        flow = tvl1(np.rint(first), np.rint(second), self.options)
-        if self.params.system == "mean":
+        boxes = usable_boxes(points, width, height, where)
+        flow = tvl1(np.rint(first), np.rint(second), options)
+        if params.system == "mean":
             return stacked(minmax(np.concatenate([flow, strain(flow, "backward")[None]])), boxes)
         image = np.concatenate([flow, strain(flow, "forward")[None]])
         image = image - nose_mean(image, points)[:, None, None]
         image[:2] = np.abs(image[:2])
         image[:, eye_mask(points, width, height)] = 0
         return minmax(stacked(image, boxes))
+
+    return seen
+
+
+METHOD = SpotMethod(Params, picture)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,13 @@ from mer.core.container import Clip, ClipWriter
 from mer.core.errors import ClipError, ContainerError
 from mer.core.source import Source
 from mer.motion.grey import grey
+from mer.stages.contract import Array, Stage
+from mer.stages.spot.method import DistanceParams, SpotMethod
 
 BLOCK = 64
 
 
-def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) -> None:
+def process(source: Source, out: ClipWriter, method: SpotMethod[Any], params: DistanceParams) -> None:
     """Compute the features of one recording.
 
     Raises:
@@ -54,7 +55,7 @@ def process(source: Source, out: ClipWriter, method: ModuleType, params: Any) ->
     out.attributes({"fps": clip.attributes.get("fps"), "distance": distance})
 
 
-def distance_of(clip: Clip, params: Any) -> int:
+def distance_of(clip: Clip, params: DistanceParams) -> int:
     """Return k in frames, from `distance_frames`, or from `distance` in seconds and the frame rate, at least 1.
 
     Raises:
@@ -68,11 +69,11 @@ def distance_of(clip: Clip, params: Any) -> int:
     return max(1, round(params.distance * float(fps)))
 
 
-def features(clip: Clip, method: ModuleType, params: Any, distance: int) -> Iterator[np.ndarray]:
+def features(clip: Clip, method: SpotMethod[Any], params: DistanceParams, distance: int) -> Iterator[np.ndarray]:
     """Yield the features (3, 42, 42) float16 of every position of a recording, in order."""
     frames, landmarks = clip.lazy("frames"), clip.lazy("landmarks")
     window: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=distance + 1)
-    picture = method.Picture(params, clip.sample_id)
+    picture = method.picture(params, clip.sample_id)
     for start in range(0, len(frames), BLOCK):
         block = zip(frames[start : start + BLOCK], landmarks[start : start + BLOCK], strict=True)
         for image, points in block:
@@ -85,3 +86,14 @@ def scaled(points: np.ndarray, size: int | None, side: int) -> np.ndarray:
     """Return landmarks of a crop of `side` pixels in pixels of the same crop at `size`; None keeps the side."""
     factor = (size or side) / side
     return (points.astype(np.float64) + 0.5) * factor - 0.5
+
+
+STAGE = Stage(
+    process,
+    {
+        "features": Array("P, 3, 42, 42", "float16", "motion of brows with eyes above that of the mouth"),
+        "pairs": Array("P, 2", "int64", "frames of the source: position i is the pair (i, i + k)"),
+        "numbers": Array("P, 2", "float64", "file numbers of the pairs"),
+        "quality": Array("P", "float32", "0-1, the lower of the pair's two"),
+    },
+)

@@ -15,10 +15,10 @@ from typing import Any
 
 from mer.core.container import Container, ContainerWriter, file_digest
 from mer.core.errors import ClipError, MediaError
-from mer.core.registry import load
 from mer.core.source import Source
 from mer.provenance import code_digest, library_line
-from mer.stages.registry import METHODS, STAGES
+from mer.stages.contract import Method, Stage
+from mer.stages.registry import METHODS, STAGES, load_method, load_stage
 from mer.weights.locate import used
 
 Log = Callable[[str], None]
@@ -44,11 +44,11 @@ class Outcome:
 
 def stage_modules(stage: str, method: str) -> tuple[str, str, str]:
     """Return the modules whose code decides what a stage writes."""
-    return ("mer.runner", STAGES[stage], METHODS[stage][method])
+    return ("mer.stages.run", STAGES[stage], METHODS[stage][method])
 
 
 def stage_digest(stage: str, method: str) -> str:
-    """Return the code digest of one method of one stage (design §4)."""
+    """Return the code digest of one method of one stage (docs/architecture.md, What runs again)."""
     return code_digest(*stage_modules(stage, method))
 
 
@@ -74,8 +74,8 @@ def run_subject(
         ContainerError: the source is unfinished or lacks an array.
         StorageError: the disk is full.
     """
-    stage = load(STAGES, spec.stage, "stage")
-    method = load(METHODS[spec.stage], spec.method, f"{spec.stage}.method")
+    stage = load_stage(spec.stage)
+    method = load_method(spec.stage, spec.method, f"{spec.stage}.method")
     params = method.Params.model_validate(dict(spec.params))
     read = [*([source] if source else []), *used(params)]
     inputs = {path.name: file_digest(path) for path in read}
@@ -98,8 +98,8 @@ def run_subject(
 
 
 def _one_clip(
-    stage: Any,
-    method: Any,
+    stage: Stage[Any, Any],
+    method: Method[Any],
     params: Any,
     row: Mapping[str, Any],
     root: Path | None,

@@ -1,16 +1,14 @@
-"""The index stage: a database's canonical rows and the problems found while reading them."""
+"""The index of a database as files: its canonical rows, and the problems met while reading them."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from mer.core.atomic import write_text
+from mer.core.csvfile import write_csv
 from mer.core.errors import DatasetError
 from mer.core.sample import Sample, media_row, write_index
-from mer.datasets.reading import Problem, Reading
+from mer.datasets.reading import Reading
 
 PROBLEM_FIELDS = ("rule", "severity", "file", "row", "sample_id", "message")
 
@@ -30,13 +28,14 @@ def write_reading(reading: Reading, index: Path, problems: Path, planned: Sequen
     if planned is not None:
         _match(reading.samples, planned, index)
     write_index(index, reading.samples)
-    write_text(problems, _problem_table(reading.problems))
+    cells = ([getattr(problem, name) for name in PROBLEM_FIELDS] for problem in reading.problems)
+    write_csv(problems, PROBLEM_FIELDS, cells)
     excluded = sum(row.status != "ok" for row in reading.samples)
     return f"{len(reading.samples)} rows, {excluded} excluded, {len(reading.problems)} problems"
 
 
-def _match(found: Sequence[Sample], planned: Sequence[Sample], index: Path) -> None:
-    on_disk = {row.sample_id: (media_row(row), row.status, row.group) for row in found}
+def _match(read: Sequence[Sample], planned: Sequence[Sample], index: Path) -> None:
+    on_disk = {row.sample_id: (media_row(row), row.status, row.group) for row in read}
     expected = {row.sample_id: (media_row(row), row.status, row.group) for row in planned}
     if on_disk != expected:
         wrong = sorted(k for k in on_disk.keys() | expected.keys() if on_disk.get(k) != expected.get(k))
@@ -46,11 +45,3 @@ def _match(found: Sequence[Sample], planned: Sequence[Sample], index: Path) -> N
             "the planned files",
             "delete this folder and run again",
         )
-
-
-def _problem_table(problems: Sequence[Problem]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(PROBLEM_FIELDS)
-    writer.writerows([[getattr(problem, name) for name in PROBLEM_FIELDS] for problem in problems])
-    return buffer.getvalue()

@@ -1,14 +1,16 @@
-"""Which clips of a database were left out, at which stage and why."""
+"""Which clips of a database were left out, at which stage and why.
+
+A clip is lost in one of two places: the reader of its database excludes the row (`Sample.excluded`), or a stage raises
+`ClipError` or `MediaError` for it (`mer.stages.run`). Nothing is decided here; both are listed.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from mer.core.atomic import write_text
 from mer.core.container import Container
+from mer.core.csvfile import write_csv
 from mer.core.sample import Sample
 
 FIELDS = ("dataset", "subject", "sample_id", "stage", "reason")
@@ -40,8 +42,4 @@ def exclusions(
 
 def write_exclusions(path: Path, rows: Iterable[dict[str, str]]) -> None:
     """Write the list as CSV."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, buffer.getvalue())
+    write_csv(path, FIELDS, ([row[name] for name in FIELDS] for row in rows))

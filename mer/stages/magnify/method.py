@@ -1,13 +1,16 @@
-"""The keys that every magnification method has."""
+"""What a method of the `magnify` stage is."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from mer.core.params import Params
+from mer.stages.contract import Method, P
 
 
 class FactorParams(Params):
@@ -36,3 +39,17 @@ class FactorParams(Params):
     def order(self, count: int) -> np.ndarray:
         """Return which of `count` source frames each frame of the product shows: (count,) int64."""
         return np.arange(count)
+
+
+@dataclass(frozen=True)
+class MagnifyMethod(Method[P]):
+    """An amplifier of motion.
+
+    Attributes:
+        magnified: `magnified(frames, reference, params)`, from frames (F, S, S, 3) uint8 RGB, an array or a dataset of
+            which one is read at a time, and the index of the frame that motion is relative to, yields the magnified
+            clip (F, S, S, 3) uint8 of each of `params.alphas` in turn; its frame k shows the source's
+            `params.order(F)[k]`.
+    """
+
+    magnified: Callable[[Any, int, P], Iterator[np.ndarray]]

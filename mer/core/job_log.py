@@ -1,4 +1,4 @@
-"""The border between a workflow job and its user: log lines in a file, mistakes as one line, no traceback."""
+"""The log of a workflow job, its border to the user: lines in a file, mistakes as one line, no traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mer.core.process import short_lived
 
 
 @contextmanager
-def job(log: str | Path) -> Iterator[Callable[[str], None]]:
+def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     """Yield a function that appends a time-stamped line to `log`.
 
     A `MerError` in the block becomes one line in the log and on standard error, and exit status 1.

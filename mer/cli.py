@@ -183,7 +183,7 @@ def simulate(
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Write a simulated database in the layout of a real one, with its exact truth beside it."""
-    from mer.planning.config import validate
+    from mer.planning.validation import validate
     from mer.simulate import registry
     from mer.simulate.params import SimulateParams
 

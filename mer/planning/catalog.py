@@ -16,11 +16,12 @@ from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import reader
-from mer.planning.config import Config, DatasetBlock, Variant
+from mer.planning.blocks import DatasetBlock
+from mer.planning.config import Config, Variant
 from mer.simulate.contract import Layout
 from mer.simulate.registry import layout
 from mer.training.folds import Fold, Selection, make_folds, select
-from mer.training.recipe import settle
+from mer.training.recipe import count_class_weights
 
 
 def read_dataset(block: DatasetBlock, root: Path) -> Reading:
@@ -136,8 +137,8 @@ class Catalog:
         units = {self.config.unit(product)}
         if product == "frames":
             units = {self.config.unit(key) for key in self.config.products_of(dataset)}
-        found = set(self.subjects(dataset)) if "expressions" in units else set()
-        return sorted(found | (set(self.recordings(dataset)) if "recordings" in units else set()))
+        subjects = set(self.subjects(dataset)) if "expressions" in units else set()
+        return sorted(subjects | (set(self.recordings(dataset)) if "recordings" in units else set()))
 
     def source(self, dataset: str, variant: Variant, subject: str) -> Path | None:
         """Return the container that a stage job reads; None when it reads the owner's media."""
@@ -150,8 +151,8 @@ class Catalog:
             rows = {name: self.reading(name).samples for name in block.data}
             datasets = {row.dataset for samples in rows.values() for row in samples}
             classes = classes_for(block.view, datasets)
-            where = f"config.yaml: experiments.{experiment}"
-            settle(block.model, block.preset, block.train, where, len(classes))
+            where = f"{self.config.where}: experiments.{experiment}"
+            count_class_weights(self.config.settled[experiment], block.train, len(classes), where)
             self._selections[experiment] = select(rows, block.view, classes)
         return self._selections[experiment]
 

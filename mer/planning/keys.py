@@ -59,8 +59,8 @@ def index_block(catalog: Catalog, dataset: str) -> str:
     kept = block.model_dump(mode="json", exclude={"root", "products"})
     reading = catalog.reading(dataset)
     text = dumps_index(reading.samples) + "".join(problem.line() for problem in reading.problems)
-    found = "" if block.simulate else hashlib.sha256(text.encode()).hexdigest()[:16]
-    return as_text({"block": kept, "release": reading.release, "found": found})
+    read = "" if block.simulate else hashlib.sha256(text.encode()).hexdigest()[:16]
+    return as_text({"block": kept, "release": reading.release, "read": read})
 
 
 def index_code(catalog: Catalog, dataset: str) -> str:
@@ -86,12 +86,6 @@ def stage_code(variant: Variant) -> str:
     return with_files(code, *weights) if weights else code
 
 
-def preset(catalog: Catalog, experiment: str) -> str:
-    """Return the preset of an experiment: the model's first when none is named."""
-    block = catalog.config.experiments[experiment]
-    return block.preset or model(block.model, experiment).default
-
-
 def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
     """Return what a checkpoint carries so that `mer predict` can treat a new clip as its training clips were.
 
@@ -112,7 +106,7 @@ def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
 def gpu(catalog: Catalog, experiment: str) -> int:
     """Return how many GPUs a fit job asks for: none for a small model or preset, so that such jobs run side by side."""
     card = model(catalog.config.experiments[experiment].model, experiment)
-    return int(preset(catalog, experiment) in card.gpu)
+    return int(catalog.config.settled[experiment].preset in card.gpu)
 
 
 def report_code() -> str:

@@ -65,7 +65,7 @@ class PlannedRecognition(PlannedExperiment):
         block = self.block
         named = {
             "model": block.model,
-            "preset": keys.preset(self.catalog, self.name),
+            "preset": self.catalog.config.settled[self.name].preset,
             "train": block.train.model_dump(mode="json", exclude_none=True),
             "classes": list(self.catalog.selection(self.name).classes),
             "origin": keys.origin(self.catalog, self.name),

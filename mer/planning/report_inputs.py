@@ -7,7 +7,7 @@ from typing import Any
 
 from mer.planning.catalog import Catalog
 from mer.planning.config import Config
-from mer.planning.keys import as_text, preset
+from mer.planning.keys import as_text
 from mer.planning.recognition import PlannedRecognition
 from mer.planning.spotting import PlannedSpotting
 from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs, SpottingInputs
@@ -57,7 +57,7 @@ def _experiment(catalog: Catalog, name: str) -> ExperimentInputs:
         metrics=catalog.config.results / "experiments" / name / "metrics.json",
         predictions=PlannedRecognition(catalog, name).files("predictions.csv"),
         model=block.model,
-        preset=preset(catalog, name),
+        preset=catalog.config.settled[name].preset,
         view=block.view,
         protocol=block.protocol,
         data=block.data,

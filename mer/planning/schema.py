@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import READERS, reader
 from mer.models.registry import MODELS, model
-from mer.planning.config import DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
+from mer.planning.blocks import DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.simulate.params import SimulateParams
 from mer.stages.registry import METHODS, load_method, load_stage
 from mer.training.recipe import Recipe

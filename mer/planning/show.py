@@ -7,8 +7,7 @@ from pathlib import Path
 
 from mer.core.errors import ConfigError
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
-from mer.planning.config_files import read_configs
+from mer.planning.read_config import parse, read_files
 from mer.planning.report_inputs import sources
 
 
@@ -34,7 +33,7 @@ def draw_clip(
     from mer.report.show_clip import show_clip
 
     where = " + ".join(map(str, configs))
-    catalog = Catalog(parse(read_configs(configs), where))
+    catalog = Catalog(parse(read_files(configs), where))
     if dataset not in catalog.config.datasets:
         raise ConfigError(f"{where}: datasets", f"no dataset {dataset!r}", ", ".join(catalog.config.datasets))
     owners = [key for key, rows in catalog.subjects(dataset).items() if sample_id in {row.sample_id for row in rows}]

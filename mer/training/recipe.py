@@ -6,7 +6,7 @@ no setting is silently ignored.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -88,9 +88,14 @@ def keys_of(card: Model) -> tuple[str, ...]:
     return (*card.settings, *LOOP_KEYS) if card.in_epochs else card.settings
 
 
-def settle(
-    name: str, preset: str | None, recipe: Recipe, where: str, n_classes: int | None = None
-) -> tuple[str, Params]:
+class Settled(NamedTuple):
+    """The name of a preset, and its settings with a recipe's overrides in place: an object of the preset's class."""
+
+    preset: str
+    settings: Params
+
+
+def settle(name: str, preset: str | None, recipe: Recipe, where: str, n_classes: int | None = None) -> Settled:
     """Check an experiment's model, preset and recipe, and put the recipe's overrides in place.
 
     Args:
@@ -99,9 +104,6 @@ def settle(
         recipe: overrides.
         where: path of the experiment in the configuration, or what stands for one, for messages.
         n_classes: size of the class set; None while it is not known, then the class weights are not counted.
-
-    Returns:
-        the name of the preset and the settings, an object of the preset's class.
 
     Raises:
         ConfigError: unknown model or preset, a key that the model does not have, a value that its presets refuse, or
@@ -120,15 +122,23 @@ def settle(
     given = {key: value for key, value in overrides.items() if key not in LOOP_KEYS}
     base = card.presets[preset]
     try:
-        chosen = type(base).model_validate({**base.model_dump(), **given})
+        settled = Settled(preset, type(base).model_validate({**base.model_dump(), **given}))
     except ValidationError as error:
         fault = error.errors()[0]
         found = f"bad value {fault['input']!r}: {fault['msg'].removeprefix('Value error, ').lower()}"
         raise ConfigError(f"{where}.train.{fault['loc'][0]}", found, f"a value that preset {preset} takes") from error
-    weights = chosen.model_dump().get("class_weights")
-    if n_classes is not None and isinstance(weights, tuple) and len(weights) != n_classes:
-        whose = "" if "class_weights" in given else f" in preset {preset}"
-        raise ConfigError(
-            f"{where}.train.class_weights", f"{len(weights)} weights{whose}", f"{n_classes}, one for each class"
-        )
-    return preset, chosen
+    if n_classes is not None:
+        count_class_weights(settled, recipe, n_classes, where)
+    return settled
+
+
+def count_class_weights(settled: Settled, recipe: Recipe, n_classes: int, where: str) -> None:
+    """Refuse class weights that do not fit a class set: all that `settle` cannot know of before the rows are read.
+
+    Raises:
+        ConfigError: another number of weights than `n_classes`.
+    """
+    weights = settled.settings.model_dump().get("class_weights")
+    if isinstance(weights, tuple) and len(weights) != n_classes:
+        found = f"{len(weights)} weights" + (f" in preset {settled.preset}" if recipe.class_weights is None else "")
+        raise ConfigError(f"{where}.train.class_weights", found, f"{n_classes}, one for each class")

@@ -95,7 +95,7 @@ def test_rules_and_scripts_stay_thin():
 
 def test_planning_imports_nothing_heavy():
     code = (
-        "import sys, yaml; from mer.planning.config import parse; from mer.planning.catalog import Catalog;"
+        "import sys, yaml; from mer.planning.read_config import parse; from mer.planning.catalog import Catalog;"
         "config = parse(yaml.safe_load(open('config.yaml'))); catalog = Catalog(config);"
         "[catalog.subjects(d) for d in config.datasets]; [catalog.folds(e) for e in config.experiments];"
         "print([m for m in ('torch', 'cv2', 'sklearn', 'dlib', 'skimage', 'matplotlib', 'av') if m in sys.modules])"

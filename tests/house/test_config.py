@@ -10,7 +10,7 @@ import yaml
 from mer.core.errors import ConfigError
 from mer.planning import schema
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = yaml.safe_load((ROOT / "tests" / "spine.yaml").read_text())

@@ -6,9 +6,8 @@ import pytest
 
 from mer.core.errors import ConfigError
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
-from mer.planning.config_files import read_configs
 from mer.planning.keys import report_code
+from mer.planning.read_config import parse, read_files
 from mer.planning.recognition import PlannedRecognition
 from mer.planning.report_inputs import report_inputs, sources
 from mer.provenance import PACKAGE
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def given() -> dict:
-    return read_configs([ROOT / "config.yaml", ROOT / "tests" / "small.yaml"])
+    return read_files([ROOT / "config.yaml", ROOT / "tests" / "small.yaml"])
 
 
 def test_everything_comes_from_the_checked_configuration(given: dict) -> None:
@@ -49,7 +48,7 @@ def test_sources_follow_the_configuration() -> None:
 def test_a_later_file_changes_keys_of_an_earlier_one(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("seed: 1\nreport: {clips: 3}\ndatasets: {x: {reader: samm}}\n")
     (tmp_path / "b.yaml").write_text("report: {clips: 5}\ndatasets: {y: {reader: smic}}\n")
-    merged = read_configs([tmp_path / "a.yaml", tmp_path / "b.yaml"])
+    merged = read_files([tmp_path / "a.yaml", tmp_path / "b.yaml"])
     assert merged["seed"] == 1 and merged["report"] == {"clips": 5} and set(merged["datasets"]) == {"x", "y"}
 
 
@@ -61,7 +60,7 @@ def test_a_file_that_is_no_configuration_is_one_line(tmp_path: Path, text: str |
     if text is not None:
         path.write_text(text)
     with pytest.raises(ConfigError, match=message) as error:
-        read_configs([path])
+        read_files([path])
     assert "\n" not in str(error.value)
 
 

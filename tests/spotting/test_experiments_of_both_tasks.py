@@ -6,8 +6,8 @@ import pytest
 
 from mer.core.errors import ConfigError, ModelError
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
 from mer.planning.experiments import TASKS, all_planned
+from mer.planning.read_config import parse
 from mer.training.fold_tables import sources
 from mer.training.separation import require_trained_as
 from mer.training.task import function

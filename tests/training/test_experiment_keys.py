@@ -4,8 +4,8 @@ import pytest
 
 from mer.core.errors import ConfigError
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
 from mer.planning.keys import origin
+from mer.planning.read_config import parse
 
 RAW = {
     "datasets": {"faces": {"reader": "casme2", "simulate": {"layout": "casme2", "subjects": 2, "clips": 3}}},

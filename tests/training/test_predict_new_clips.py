@@ -14,7 +14,7 @@ from mer.cli import app
 from mer.core.errors import ClipError, DatasetError, ModelError
 from mer.planning import keys
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.planning.recognition import PlannedRecognition
 from mer.stages.run import StageSpec, run_subject
 from mer.training.experiment import from_block

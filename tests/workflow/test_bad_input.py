@@ -11,7 +11,7 @@ import pytest
 from skimage.data import astronaut
 
 from mer.planning.catalog import read_dataset
-from mer.planning.config import DatasetBlock
+from mer.planning.blocks import DatasetBlock
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError, DatasetError
 from mer.core.sample import by_subject, media_row

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.planning.planned import one_by_one
 from mer.planning.recognition import PlannedRecognition
 

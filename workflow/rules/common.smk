@@ -3,7 +3,7 @@ from mer.planning import keys
 from mer.planning.catalog import Catalog
 import os
 
-import mer.planning.config as mer_config
+from mer.planning.read_config import parse
 from mer.core.errors import MerError
 from mer.provenance import code_digest
 
@@ -17,7 +17,7 @@ for name in (
     os.environ.setdefault(name, "1")
 
 try:
-    CONFIG = mer_config.parse(config)
+    CONFIG = parse(config)
     CATALOG = Catalog(CONFIG)
     for name in CONFIG.datasets:
         CATALOG.subjects(name)

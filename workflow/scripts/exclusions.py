@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.core.sample import read_index
 from mer.stages.exclusions import exclusions, write_exclusions
 from mer.core.job_log import job_log

@@ -7,7 +7,7 @@ from pathlib import Path
 def main(snakemake):
     from mer.core.job_log import job_log
     from mer.planning.catalog import Catalog
-    from mer.planning.config import parse
+    from mer.planning.read_config import parse
     from mer.planning.experiments import TASKS, planned
     from mer.training.device import choose_device
     from mer.training.fold_job import FoldJob

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mer.planning.catalog import Catalog, read_dataset
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.datasets.index import write_reading
 from mer.core.job_log import job_log
 

@@ -4,7 +4,7 @@ import json
 
 from mer.core.job_log import job_log
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.planning.experiments import TASKS, planned
 from mer.training.fold_tables import sources
 from mer.training.task import function

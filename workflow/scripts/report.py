@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mer.core.job_log import job_log
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.planning.report_inputs import report_inputs
 from mer.report.build import build_report
 

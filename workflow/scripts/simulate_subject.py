@@ -1,7 +1,7 @@
 """The clips of one simulated subject, and their truth."""
 
 from mer.planning.catalog import Catalog, layout_of
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.core.job_log import job_log
 
 with job_log(snakemake.log[0]) as say:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mer.core.job_log import job_log
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.planning.experiments import TASKS, planned
 
 with job_log(snakemake.log[0]) as say:

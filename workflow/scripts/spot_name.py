@@ -2,7 +2,7 @@
 
 from mer.core.job_log import job_log
 from mer.planning.catalog import Catalog
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.planning.spotting import PlannedSpotting
 from mer.spotting.naming_experiment import name_intervals
 

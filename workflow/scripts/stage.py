@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from mer.planning.config import parse
+from mer.planning.read_config import parse
 from mer.planning.catalog import Catalog
 from mer.core.job_log import job_log
 from mer.stages.run import StageSpec, run_subject

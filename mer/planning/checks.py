@@ -1,0 +1,130 @@
+"""What one block of a configuration says of another, checked before any job starts: no name may lead nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mer.core.errors import ConfigError
+from mer.core.registry import nearest
+from mer.datasets.labels import VIEWS
+from mer.datasets.registry import reader
+from mer.models.registry import model
+from mer.planning.blocks import DatasetBlock, ExperimentBlock
+from mer.planning.config import Config
+from mer.planning.validation import validate
+from mer.spotting.settings import SpottingBlock
+from mer.stages.registry import STAGES, load_stage
+from mer.weights.locate import locate
+
+
+def check(config: Config) -> None:
+    """Refuse a configuration that cannot run.
+
+    Raises:
+        ConfigError: a reference to what does not exist or is of the wrong kind, a missing dataset root or licence.
+    """
+    _check_sources(config)
+    for name, dataset in config.datasets.items():
+        _check_dataset(name, dataset, config)
+    for name, experiment in config.experiments.items():
+        _check_experiment(name, experiment, config)
+    for name, spotting in config.spotting.items():
+        _check_spotting(name, spotting, config)
+
+
+def _check_sources(config: Config) -> None:
+    order = list(STAGES)
+    for variant in config.variants.values():
+        key = f"{config.where}: {variant.stage}.{variant.name}.from"
+        if variant.source == "index":
+            continue
+        _require(key, "product", variant.source, config.variants)
+        if order.index(config.variants[variant.source].stage) >= order.index(variant.stage):
+            raise ConfigError(
+                key, f"{variant.source!r} does not come before {variant.stage}", "an earlier stage's product"
+            )
+
+
+def _check_dataset(name: str, block: DatasetBlock, config: Config) -> None:
+    path = f"{config.where}: datasets.{name}"
+    chosen = reader(block.reader, f"{path}.reader")
+    validate(chosen.options, block.options, config.where, f"datasets.{name}.options")
+    if (block.root is None) == (block.simulate is None):
+        raise ConfigError(path, "needs either `root` or `simulate`", "exactly one of them")
+    if block.root is not None and not block.root.is_dir():
+        raise ConfigError(
+            f"{path}.root", f"no folder {str(block.root)!r}", "the folder that the licence gave you", "mend the path"
+        )
+    if block.root is not None:
+        chosen.require_licence(name, block.licence_accepted, config.where)
+    for product in block.products:
+        _require(f"{path}.products", "product", product, config.variants, "a product, as stage/variant")
+
+
+def _check_experiment(name: str, block: ExperimentBlock, config: Config) -> None:
+    path, card = f"{config.where}: experiments.{name}", model(block.model, name)
+    if block.train.trunk is not None:
+        locate(block.train.trunk)
+    _require(f"{path}.view", "view", block.view, VIEWS, "a label view")
+    if block.diagnose.oracle_epoch and not card.in_epochs:
+        raise ConfigError(f"{path}.diagnose.oracle_epoch", f"model {block.model} has no epochs", "a network")
+    for dataset in block.data:
+        _require(f"{path}.data", "dataset", dataset, config.datasets)
+    if len({config.datasets[dataset].simulate is None for dataset in block.data}) > 1:
+        # A simulated person has the name of a real one, and would be held out, or resampled, as if it were that one.
+        raise ConfigError(f"{path}.data", "mixes simulated and licensed databases", "one kind", "make two experiments")
+    if set(block.inputs) != set(card.inputs):
+        expected = f"{', '.join(card.inputs)} for model {block.model}"
+        raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
+    for key, product in block.inputs.items():
+        _check_input(f"{path}.inputs.{key}", product, card.inputs[key], config)
+
+
+def _check_input(path: str, product: str, arrays: Iterable[str], config: Config) -> None:
+    _require(path, "product", product, config.variants, "a product, as stage/variant")
+    variant = config.variants[product]
+    lacking = set(arrays) - load_stage(variant.stage).arrays_of(variant.params)
+    if lacking:
+        found = f"{product} has no {', '.join(sorted(lacking))}"
+        raise ConfigError(path, found, f"a product with {', '.join(arrays)}", "name a flow product")
+    if config.unit(product) == "recordings":
+        raise ConfigError(path, f"{product} holds whole recordings", "single expressions", "see align.clips")
+
+
+def _check_spotting(name: str, block: SpottingBlock, config: Config) -> None:
+    path = f"{config.where}: spotting.{name}"
+    for dataset in block.data:
+        _require(f"{path}.data", "dataset", dataset, config.datasets)
+    for kind, product in block.features.items():
+        key = f"{path}.features.{kind}"
+        _require(key, "product", product, config.variants, "spot/<variant>")
+        if config.variants[product].stage != "spot":
+            raise ConfigError(key, f"{product} holds no spotting features", "spot/<variant>")
+        if config.unit(product) != "recordings":
+            found = f"{product} is made from single expressions"
+            raise ConfigError(key, found, "whole recordings", "set clips: recordings in its align")
+    _require(f"{path}.view", "view", block.view, VIEWS, "a label view")
+    if block.recognise == "own" and block.model == "softnet":
+        raise ConfigError(f"{path}.recognise", "SOFTNet has no second head", "none or an experiment", "set it")
+    if block.recognise not in ("own", "none"):
+        _check_naming(f"{path}.recognise", block, config)
+
+
+def _check_naming(path: str, block: SpottingBlock, config: Config) -> None:
+    name = block.recognise
+    if name not in config.experiments:
+        remedy = nearest(name, ["own", "none", *config.experiments])
+        raise ConfigError(path, f"no experiment {name!r}", "own, none or an experiment", remedy)
+    naming = config.experiments[name]
+    if naming.protocol != "loso":
+        found = f"{name} has the protocol {naming.protocol}"
+        raise ConfigError(path, found, "loso", "so that its models did not see the person")
+    lacking = sorted(set(block.data) - set(naming.data))
+    if lacking:
+        raise ConfigError(path, f"{name} is not trained on {lacking[0]}", "an experiment on the same data")
+
+
+def _require(where: str, kind: str, name: str, known: Iterable[str], expected: str = "") -> None:
+    if name not in known:
+        unknown = f"unknown {kind} {name!r}" if kind == "view" else f"no {kind} {name!r}"
+        raise ConfigError(where, unknown, expected or f"a {kind}", nearest(name, known))

@@ -1,0 +1,48 @@
+"""One line for the first fault of a block: the path of its key, what stands there, and the nearest valid name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from mer.core.errors import ConfigError
+from mer.core.registry import nearest
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -> M:
+    """Build a parameter object; turn the first fault into a `ConfigError` that names its key."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join([*([path] if path else []), *(str(part) for part in fault["loc"])])
+        if fault["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"{where}: {key}", "unknown key", remedy=nearest(fault["loc"][-1], _keys(model, fault["loc"]))
+            ) from None
+        if fault["type"] == "missing":
+            raise ConfigError(f"{where}: {key}", "missing", "this key", "add it") from None
+        found = "" if isinstance(fault["input"], Mapping) else f" {fault['input']!r}"
+        expected = fault["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}: {key}", f"bad value{found}", expected[0].lower() + expected[1:]) from None
+
+
+def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Return the valid keys of the block in which an unknown key stood."""
+    for part in location[:-1]:
+        if part not in model.model_fields:
+            continue
+        for candidate in _models_in(model.model_fields[part].annotation):
+            model = candidate
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _models_in(part)

@@ -19,6 +19,7 @@ test: $(VENV)/.test
 	$(BIN)/ruff check mer tests
 	$(BIN)/ruff format --check mer tests
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python -m pytest
 
@@ -26,6 +27,7 @@ test: $(VENV)/.test
 quick: $(VENV)/.test
 	$(BIN)/ruff check mer tests
 	$(BIN)/ruff format --check mer tests
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.test

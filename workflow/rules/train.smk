@@ -53,7 +53,8 @@ for _task in TASKS.values():
         input:
             train=[f"{_base}/folds/{{fold}}/train.csv"],
             products=of_plan(
-                _task, lambda plan, job: plan.products(plan.fold(job.fold).train_sources)
+                _task,
+                lambda plan, job: plan.products(plan.fold(job.fold).train_sources),
             ),
         output:
             [f"{_fold}/{file}" for file in _task.fit.files],
@@ -90,7 +91,8 @@ for _task in TASKS.values():
             model=f"{_fold}/{_task.fit.files[0]}",
             test=f"{_base}/folds/{{fold}}/test.csv",
             products=of_plan(
-                _task, lambda plan, job: plan.products(plan.fold(job.fold).test_sources)
+                _task,
+                lambda plan, job: plan.products(plan.fold(job.fold).test_sources),
             ),
         output:
             [f"{_fold}/{file}" for file in _task.predict.files],

@@ -8,7 +8,7 @@ such card.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,21 +90,6 @@ class Predict(Protocol):
         """
 
 
-class FitTogether(Protocol):
-    """`fit_together(...)`: several folds trained at once on a GPU."""
-
-    def __call__(
-        self,
-        features: Features,
-        shares: Sequence[Any],
-        n_classes: int,
-        preset: Any,
-        log: Callable[[str], None],
-        device: str = "cpu",
-    ) -> list[State]:
-        """Return for each share (`mer.models.together.Share`) what `fit` gives it alone, within rounding."""
-
-
 @dataclass(frozen=True)
 class Model:
     """The card of a model.
@@ -120,13 +105,16 @@ class Model:
         features, fit, predict: see the protocols above.
         build: `build(preset, n_classes)`, the network with its weights drawn; None for a model that is none.
         parameters: `parameters(preset, n_classes)`, how many numbers one fold trains; None to count those of `build`.
+        counts_running: whether running means and variances count among them, as they do in the source.
         classes: number of classes that a preset was published for, where it is not three.
         published: the preset that `mer bench systems` times; None to leave the model out.
         noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape)`, which returns random
             float32 in 0–1 of that shape behind the axis of clips.
         gpu: presets whose training a GPU pays for; jobs of the others do not queue for one.
         units: which of `features` and `fit` take annotated action units.
-        fit_together: trains several folds at once on a GPU; None where the model cannot.
+        fit_together: `fit_together(features, shares, n_classes, preset, log, device)` trains several folds at once on a
+            GPU: for each share (`mer.models.together.Share`) what `fit` gives it alone, within rounding; None where the
+            model cannot.
     """
 
     presets: Mapping[str, Params]
@@ -139,12 +127,13 @@ class Model:
     predict: Predict
     build: Callable[[Any, int], nn.Module] | None = None
     parameters: Callable[[Any, int], int] | None = None
+    counts_running: bool = False
     classes: Mapping[str, int] = field(default_factory=dict)
     published: str | None = None
     noise: Callable[[Any, Callable[..., np.ndarray]], Features] | None = None
     gpu: frozenset[str] = frozenset()
     units: tuple[str, ...] = ()
-    fit_together: FitTogether | None = None
+    fit_together: Callable[..., list[State]] | None = None
 
     @property
     def default(self) -> str:

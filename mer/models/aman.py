@@ -200,7 +200,6 @@ def recall(features: Features, state: State, preset: Preset) -> Inputs:
 def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
     """Return how the network learns from and reads features less the first row of the scale, over the second."""
     import torch
-    from torch.nn import functional
 
     from mer.models import loop
     from mer.models.aman_network import turned
@@ -212,7 +211,7 @@ def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device
 
     def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         images = turned(scaled(batch)) if preset.augment else scaled(batch)
-        return loop.weighted_nll(functional.log_softmax(network(images.to(place)), dim=1), labels, weights)
+        return loop.weighted_nll(network(images.to(place)).log_softmax(dim=1), labels, weights)
 
     def optimiser() -> torch.optim.RMSprop:
         return torch.optim.RMSprop(network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)

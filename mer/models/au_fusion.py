@@ -127,7 +127,6 @@ def prepare_fold(features: Features, fold: Fold, preset: Preset) -> Inputs:
 def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
     """Return how the network learns emotion and action units; prediction reads the factor nearest to `test_alpha`."""
     import torch
-    from torch.nn import functional
 
     from mer.models import loop
     from mer.models.au_fusion_network import draw_factors, unit_loss
@@ -142,7 +141,7 @@ def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device
     def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         index = batch.numpy()
         emotion, named = through(draw_factors(x["patches"], index, preset.alpha_mode), index)
-        value = loop.weighted_nll(functional.log_softmax(emotion, dim=1), labels, weights)
+        value = loop.weighted_nll(emotion.log_softmax(dim=1), labels, weights)
         return value + unit_loss(named, torch.from_numpy(x["units"][index]).to(place))
 
     def logits(batch: torch.Tensor) -> torch.Tensor:

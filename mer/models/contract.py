@@ -79,17 +79,6 @@ class Fit(Protocol):
         """
 
 
-class Predict(Protocol):
-    """`predict(state, features, device)`: scores of clips."""
-
-    def __call__(self, state: State, features: Features, device: str = "cpu") -> np.ndarray:
-        """Return (N, C) float64 scores, finite, larger is more likely; a clip's do not depend on the other clips.
-
-        Raises:
-            ModelError: the state is not of this model.
-        """
-
-
 @dataclass(frozen=True)
 class Model:
     """The card of a model.
@@ -102,7 +91,9 @@ class Model:
             `mer.models.loop.train`.
         source: where the model comes from, one line.
         libraries: distributions whose versions belong in the checkpoint.
-        features, fit, predict: see the protocols above.
+        features, fit: see the protocols above.
+        predict: `predict(state, features, device)` returns (N, C) float64 scores, finite, larger is more likely; a
+            clip's do not depend on the other clips. It raises `ModelError` where the state is not of this model.
         build: `build(preset, n_classes)`, the network with its weights drawn; None for a model that is none.
         parameters: `parameters(preset, n_classes)`, how many numbers one fold trains; None to count those of `build`.
         counts_running: whether running means and variances count among them, as they do in the source.
@@ -124,7 +115,7 @@ class Model:
     libraries: tuple[str, ...]
     features: FeaturesOf
     fit: Fit
-    predict: Predict
+    predict: Callable[..., np.ndarray]
     build: Callable[[Any, int], nn.Module] | None = None
     parameters: Callable[[Any, int], int] | None = None
     counts_running: bool = False

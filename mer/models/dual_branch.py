@@ -23,7 +23,7 @@ Published presets give the class weights of a three-class problem; other class s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,26 +39,29 @@ if TYPE_CHECKING:
 
     from mer.models.dual_branch_network import Network, Steps
 
-_CLEAN = Preset(
-    sampler="uniform", scaling="standard", norm=True, class_weights="balanced", readout="mean", augment=True
-)
+#: What `clean` and `small` of both dual-branch systems change.
+RESOLVED: dict[str, Any] = {
+    "sampler": "uniform",
+    "scaling": "standard",
+    "norm": True,
+    "class_weights": "balanced",
+    "augment": True,
+}
+REDUCED: dict[str, Any] = {
+    "frames": 6,
+    "size": 36,
+    "view": "change",
+    "width": 8,
+    "trunk": 16,
+    "bottleneck": (64, 32),
+    "gru": 64,
+    "dropout": 0.3,
+    "l2": 1e-3,
+}
 _P3 = Preset(pool=3, gru=512, head=(128, 64), frames=10, dropout=0.3)
 PRESETS: dict[str, Preset] = {
-    "small": _CLEAN.model_copy(
-        update={
-            "frames": 6,
-            "size": 36,
-            "view": "change",
-            "width": 8,
-            "trunk": 16,
-            "bottleneck": (64, 32),
-            "gru": 64,
-            "dropout": 0.3,
-            "l2": 1e-3,
-            "epochs": 30,
-        }
-    ),
-    "clean": _CLEAN,
+    "small": Preset(**RESOLVED, **REDUCED, readout="mean", epochs=30),
+    "clean": Preset(**RESOLVED, readout="mean"),
     "icip2024": Preset(),
     "icip2024_smic": Preset(frames=10, dropout=0.3),
     "icip2024_p3": _P3,

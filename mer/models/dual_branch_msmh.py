@@ -26,7 +26,7 @@ from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.models.clip_frames import Frames, positions, read, viewed
 from mer.models.contract import Model, Units
-from mer.models.dual_branch import course, rescaled, scaled
+from mer.models.dual_branch import REDUCED, RESOLVED, course, rescaled, scaled
 from mer.models.dual_branch_regions import (
     REGIONS,
     Detector,
@@ -44,29 +44,18 @@ if TYPE_CHECKING:
 
 MOSAIC = ("eyebrows", "eyes", "cheeks", "mouth")
 
-_CLEAN = RegionPreset(
-    sampler="uniform", scaling="standard", norm=True, class_weights="balanced", augment=True, query_window=None
-)
 PRESETS: dict[str, RegionPreset] = {
-    "small": _CLEAN.model_copy(
-        update={
-            "frames": 6,
-            "size": 36,
-            "view": "change",
-            "width": 8,
-            "trunk": 16,
-            "pool": 2,
-            "bottleneck": (64, 32),
-            "gru": 64,
-            "divisors": (2, 4, 8, 16, 32),
-            "head": (32,),
-            "dropout": 0.3,
-            "l2": 1e-3,
-            "epochs": 24,
-            "rate_step": 10,
-        }
+    "small": RegionPreset(
+        **RESOLVED,
+        **REDUCED,
+        query_window=None,
+        pool=2,
+        divisors=(2, 4, 8, 16, 32),
+        head=(32,),
+        epochs=24,
+        rate_step=10,
     ),
-    "clean": _CLEAN,
+    "clean": RegionPreset(**RESOLVED, query_window=None),
     "casme2": RegionPreset(),
     "samm": RegionPreset(sampler="uniform", dropout=0.3),
     "smic": RegionPreset(region="none", frames=10, sampler="first_n", trunk=32, attention="eccbam_sum", dropout=0.3),
@@ -176,10 +165,7 @@ def recall(features: Features, state: State, preset: RegionPreset) -> Inputs:
     """Return the inputs of prediction; with `regions: predicted` the checkpoint's detector chooses them."""
     assert isinstance(features, dict)
     if preset.regions == "predicted":
-        places = len(REGIONS)
-        weights = state.array("detector.weights", (places - 1, None))
-        centre, spread = (state.array(f"detector.{name}", (places, None)) for name in ("centre", "spread"))
-        detector = Detector(weights, centre, spread)
+        detector = Detector.of(state)
         features = chosen(features, detector.regions(features["grids"].astype(np.float64)))
     return rescaled(features, state)
 

@@ -13,7 +13,7 @@ from mer.models.au_fusion_inputs import factor_index, normalise_clip, unit_targe
 from mer.models.au_fusion_network import P3D, SplitBlock
 
 TINY = au_fusion.PRESETS["small"].model_copy(
-    update={"size": 32, "width": 4, "layers": 1, "epochs": 20, "rate_start": 99, "learning_rate": 2e-3}
+    update={"size": 32, "width": 4, "layers": 1, "epochs": 40, "rate_start": 99, "learning_rate": 2e-3}
 )
 
 

@@ -32,15 +32,14 @@ import numpy as np
 from mer.core.container import Clip
 from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
-from mer.core.seeds import derive_seed
 from mer.models.clip_frames import event, standardised
 from mer.models.contract import Model
 from mer.models.flow_image import area_pool
+from mer.models.learner import Course, Fold, Inputs, Learner
 from mer.models.state import Features, State
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from mer.models.aman_network import Network
 
@@ -183,79 +182,42 @@ def fold_scale(x: np.ndarray, preset: Preset) -> np.ndarray:
     return np.stack([flat.mean(axis=0), np.where(deviation > 1e-12, deviation, 1.0)])
 
 
-def fit(
-    features: Features,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    n_classes: int,
-    preset: Preset,
-    seed: int,
-    log: Callable[[str], None],
-    device: str = "cpu",
-) -> State:
-    """Train for the preset's epochs; see `mer.models.contract` for the arguments.
-
-    Raises:
-        ModelError: one class only, weights of another class set, or a loss that is no longer finite.
-    """
-    import torch
-    from torch.nn import functional
-
-    from mer.models import loop
-    from mer.models.aman_network import turned
-    from mer.models.learner import Learner, learn, targets
+def prepare_fold(features: Features, fold: Fold, preset: Preset) -> Inputs:
+    """Return the features, `fold_scale` of them, and where the trunk's weights come from."""
     from mer.networks import resnet18
 
     x = np.asarray(features)
-    scale = fold_scale(x, preset)
     whole = preset.variant == "whole"
     origin = "trained in the fold" if whole else resnet18.record(preset.trunk, preset.trunk_seed)
-    with loop.reproducible(derive_seed(seed, "aman"), device) as place:
-        y, weights = targets(labels, preset.class_weights, n_classes, place)
-        network = build(preset, n_classes).to(place)
-
-        def loss(batch: torch.Tensor) -> torch.Tensor:
-            images = torch.from_numpy(scaled(x[batch.numpy()], scale))
-            logits = network((turned(images) if preset.augment else images).to(place))
-            return loop.weighted_nll(functional.log_softmax(logits, dim=1), y[batch.to(place)], weights)
-
-        optimiser = torch.optim.RMSprop(network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)
-        schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
-        logits = _logits(network, x, scale, place)
-        learner = Learner("aman", network, loss, logits, optimiser, schedule, f"trunk {origin}; ")
-        state = learn(learner, labels, n_classes, preset, log)
-    return State(state.arrays | {"scale": scale}, state.meta | {"trunk": origin})
+    return Inputs({"x": x}, {"scale": fold_scale(x, preset)}, {"trunk": origin}, f"trunk {origin}; ")
 
 
-def scaled(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return float32 of features less the first row of `fold_scale`, over the second."""
-    return np.asarray((x - scale[0]) / scale[1], np.float32)
+def recall(features: Features, state: State, preset: Preset) -> Inputs:
+    """Return the features, with the scale of the clips that were learned from."""
+    return Inputs({"x": np.asarray(features)}, {"scale": state.array("scale", (2, None))})
 
 
-def _logits(
-    network: nn.Module, x: np.ndarray, scale: np.ndarray, place: torch.device
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    from torch import from_numpy
+def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
+    """Return how the network learns from and reads features less the first row of the scale, over the second."""
+    import torch
 
-    return lambda batch: network(from_numpy(scaled(x[batch.numpy()], scale)).to(place))
-
-
-def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
-    """Return (N, C) float64 probabilities.
-
-    Raises:
-        ModelError: the checkpoint does not hold this network.
-    """
     from mer.models import loop
+    from mer.models.aman_network import turned
 
-    preset = Preset.model_validate(state.meta["preset"])
-    n_classes, x = int(state.meta["n_classes"]), np.asarray(features)
-    with loop.reproducible(0, device) as place:
-        # The checkpoint holds the fourth layer; the weight file is not needed to build it.
-        network = build(preset.model_copy(update={"layer4_init": "random"}), n_classes).to(place)
-        loop.restore(network, state)
-        scale = state.array("scale", (2, None))
-        return loop.scores(network, len(x), n_classes, _logits(network, x, scale, place))
+    centre, spread = inputs.kept["scale"]
+
+    def scaled(batch: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(np.asarray((inputs.x["x"][batch.numpy()] - centre) / spread, np.float32))
+
+    def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        images = turned(scaled(batch)) if preset.augment else scaled(batch)
+        return loop.weighted_nll(network(images.to(place)).log_softmax(dim=1), labels, weights)
+
+    def optimiser() -> torch.optim.RMSprop:
+        return torch.optim.RMSprop(network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)
+
+    schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
+    return Course(loss, lambda batch: network(scaled(batch).to(place)), optimiser, schedule)
 
 
 def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
@@ -265,6 +227,17 @@ def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
     return draw(preset.frames, 10, *seen.get(preset.variant, (3, preset.size, preset.size)))
 
 
+LEARNER = Learner(
+    "aman",
+    Preset,
+    build,
+    prepare_fold,
+    recall,
+    course,
+    # The checkpoint holds the fourth layer; the weight file is not needed to build it.
+    bare={"layer4_init": "random"},
+)
+
 MODEL = Model(
     presets=PRESETS,
     inputs={"magnified": ("frames", "alphas")},
@@ -272,8 +245,8 @@ MODEL = Model(
     source="AMAN, attention over magnification; ICASSP 2022",
     libraries=("numpy", "torch", "safetensors"),
     features=features,
-    fit=fit,
-    predict=predict,
+    fit=LEARNER.fit,
+    predict=LEARNER.predict,
     build=build,
     classes={"published": 5},
     published="published",

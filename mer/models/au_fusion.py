@@ -21,7 +21,7 @@ Action units of training clips are given to `fit` as `units`; for a clip that no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,15 +29,14 @@ import numpy as np
 from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.core.params import Params
-from mer.core.seeds import derive_seed
 from mer.models.au_fusion_inputs import AUS, LENGTH, ROIS, factor_index, normalise_clip, unit_targets
 from mer.models.clip_frames import Frames, Sampler, positions, read
-from mer.models.contract import Model, Units
-from mer.models.state import Features, State
+from mer.models.contract import Model
+from mer.models.learner import Course, Fold, Inputs, Learner
+from mer.models.state import Features
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from mer.models.au_fusion_network import Network
 
@@ -111,94 +110,46 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]
     return {"patches": patches, "alphas": alphas, "clip": read(frames, at, preset.size)}
 
 
-def fit(
-    features: Features,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    n_classes: int,
-    preset: Preset,
-    seed: int,
-    log: Callable[[str], None],
-    device: str = "cpu",
-    units: Sequence[Units] | None = None,
-) -> State:
-    """Train for the preset's epochs; see `mer.models.contract` for the arguments.
+def prepare_fold(features: Features, fold: Fold, preset: Preset) -> Inputs:
+    """Return the features with the action units to learn, `units` (N, 9), and the factor that prediction reads."""
+    assert isinstance(features, dict)
+    count, alphas = len(fold.labels), features["alphas"][0]
+    meta = {"alpha": float(alphas[factor_index(alphas, preset.test_alpha)])}
+    if preset.supervision == "legacy_zero":
+        return Inputs({**features, "units": np.zeros((count, len(AUS)), np.float32)}, meta=meta)
+    taught = fold.units is not None and preset.supervision != "none"
+    targets = unit_targets(fold.units if fold.units is not None and taught else [None] * count)
+    known = int((~np.isnan(targets[:, 0])).sum())
+    fold.log(f"au_fusion: action units of {known} of {count} training clips supervise the detector")
+    return Inputs({**features, "units": targets}, meta=meta)
 
-    Args:
-        units: annotated action-unit numbers of each training clip, None where nobody coded it.
 
-    Raises:
-        ModelError: one class only, weights of another class set, or a loss that is no longer finite.
-    """
+def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
+    """Return how the network learns emotion and action units; prediction reads the factor nearest to `test_alpha`."""
     import torch
-    from torch.nn import functional
 
     from mer.models import loop
     from mer.models.au_fusion_network import draw_factors, unit_loss
-    from mer.models.learner import Learner, learn, targets
 
-    assert isinstance(features, dict)
-    wanted = torch.from_numpy(_wanted(units, len(labels), preset.supervision, log))
-    with loop.reproducible(derive_seed(seed, "au_fusion"), device) as place:
-        y, weights = targets(labels, preset.class_weights, n_classes, place)
-        network = build(preset, n_classes).to(place)
+    x = inputs.x
 
-        def loss(batch: torch.Tensor) -> torch.Tensor:
-            index = batch.numpy()
-            patches = torch.from_numpy(draw_factors(features["patches"], index, preset.alpha_mode))
-            clip = torch.from_numpy(normalise_clip(features["clip"][index], preset.clip_norm))
-            emotion, named = network(patches.to(place), clip.to(place))
-            value = loop.weighted_nll(functional.log_softmax(emotion, dim=1), y[batch.to(place)], weights)
-            return value + unit_loss(named, wanted[batch].to(place))
+    def through(patches: np.ndarray, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        clip = torch.from_numpy(normalise_clip(x["clip"][index], preset.clip_norm))
+        made: tuple[torch.Tensor, torch.Tensor] = network(torch.from_numpy(patches).to(place), clip.to(place))
+        return made
 
-        optimiser = torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
-        schedule = loop.Schedule(preset.epochs, preset.batch_size, 1, preset.rate_gamma, preset.rate_start)
-        logits = _logits(network, features, preset, place)
-        learner = Learner("au_fusion", network, loss, logits, optimiser, schedule)
-        state = learn(learner, labels, n_classes, preset, log)
-    alphas = features["alphas"][0]
-    return State(state.arrays, state.meta | {"alpha": float(alphas[factor_index(alphas, preset.test_alpha)])})
-
-
-def _wanted(units: Sequence[Units] | None, count: int, supervision: str, log: Callable[[str], None]) -> np.ndarray:
-    if supervision == "legacy_zero":
-        return np.zeros((count, len(AUS)), np.float32)
-    targets = unit_targets([None] * count if units is None or supervision == "none" else units)
-    known = int((~np.isnan(targets[:, 0])).sum())
-    log(f"au_fusion: action units of {known} of {count} training clips supervise the detector")
-    return targets
-
-
-def _logits(
-    network: nn.Module, x: Mapping[str, np.ndarray], preset: Preset, place: torch.device
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    from torch import from_numpy
+    def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        index = batch.numpy()
+        emotion, named = through(draw_factors(x["patches"], index, preset.alpha_mode), index)
+        value = loop.weighted_nll(emotion.log_softmax(dim=1), labels, weights)
+        return value + unit_loss(named, torch.from_numpy(x["units"][index]).to(place))
 
     def logits(batch: torch.Tensor) -> torch.Tensor:
-        index = int(batch)
-        patches = x["patches"][index, factor_index(x["alphas"][index], preset.test_alpha)][None]
-        clip = normalise_clip(x["clip"][index][None], preset.clip_norm)
-        emotion: torch.Tensor = network(from_numpy(patches).to(place), from_numpy(clip).to(place))[0]
-        return emotion
+        index = batch.numpy()
+        return through(x["patches"][index, [factor_index(x["alphas"][i], preset.test_alpha) for i in index]], index)[0]
 
-    return logits
-
-
-def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
-    """Return (N, C) float64 probabilities, from the patches of the factor nearest to the preset's `test_alpha`.
-
-    Raises:
-        ModelError: the checkpoint does not hold this network.
-    """
-    from mer.models import loop
-
-    assert isinstance(features, dict)
-    preset = Preset.model_validate(state.meta["preset"])
-    n_classes = int(state.meta["n_classes"])
-    with loop.reproducible(0, device) as place:
-        network = build(preset, n_classes).to(place)
-        loop.restore(network, state)
-        return loop.scores(network, len(features["clip"]), n_classes, _logits(network, features, preset, place))
+    schedule = loop.Schedule(preset.epochs, preset.batch_size, 1, preset.rate_gamma, preset.rate_start)
+    return Course(loss, logits, lambda: torch.optim.Adam(network.parameters(), lr=preset.learning_rate), schedule)
 
 
 def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> Features:
@@ -208,6 +159,8 @@ def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> Features:
     return {"patches": patches, "alphas": alphas, "clip": draw(3, LENGTH, preset.size, preset.size)}
 
 
+LEARNER = Learner("au_fusion", Preset, build, prepare_fold, lambda features, state, preset: Inputs(features), course)
+
 MODEL = Model(
     presets=PRESETS,
     inputs={"motion": ("patches",), "clip": ("frames",)},
@@ -215,8 +168,8 @@ MODEL = Model(
     source="AU detection and spatio-temporal fusion; Wang, Huang, Cai, Liu, ICASSP 2024, pp. 5595-5599",
     libraries=("numpy", "torch"),
     features=features,
-    fit=fit,
-    predict=predict,
+    fit=LEARNER.fit,
+    predict=LEARNER.predict,
     build=build,
     classes={"released": 4},
     published="released",

@@ -8,7 +8,7 @@ such card.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -79,32 +79,6 @@ class Fit(Protocol):
         """
 
 
-class Predict(Protocol):
-    """`predict(state, features, device)`: scores of clips."""
-
-    def __call__(self, state: State, features: Features, device: str = "cpu") -> np.ndarray:
-        """Return (N, C) float64 scores, finite, larger is more likely; a clip's do not depend on the other clips.
-
-        Raises:
-            ModelError: the state is not of this model.
-        """
-
-
-class FitTogether(Protocol):
-    """`fit_together(...)`: several folds trained at once on a GPU."""
-
-    def __call__(
-        self,
-        features: Features,
-        shares: Sequence[Any],
-        n_classes: int,
-        preset: Any,
-        log: Callable[[str], None],
-        device: str = "cpu",
-    ) -> list[State]:
-        """Return for each share (`mer.models.together.Share`) what `fit` gives it alone, within rounding."""
-
-
 @dataclass(frozen=True)
 class Model:
     """The card of a model.
@@ -117,16 +91,21 @@ class Model:
             `mer.models.loop.train`.
         source: where the model comes from, one line.
         libraries: distributions whose versions belong in the checkpoint.
-        features, fit, predict: see the protocols above.
+        features, fit: see the protocols above.
+        predict: `predict(state, features, device)` returns (N, C) float64 scores, finite, larger is more likely; a
+            clip's do not depend on the other clips. It raises `ModelError` where the state is not of this model.
         build: `build(preset, n_classes)`, the network with its weights drawn; None for a model that is none.
         parameters: `parameters(preset, n_classes)`, how many numbers one fold trains; None to count those of `build`.
+        counts_running: whether running means and variances count among them, as they do in the source.
         classes: number of classes that a preset was published for, where it is not three.
         published: the preset that `mer bench systems` times; None to leave the model out.
         noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape)`, which returns random
             float32 in 0–1 of that shape behind the axis of clips.
         gpu: presets whose training a GPU pays for; jobs of the others do not queue for one.
         units: which of `features` and `fit` take annotated action units.
-        fit_together: trains several folds at once on a GPU; None where the model cannot.
+        fit_together: `fit_together(features, shares, n_classes, preset, log, device)` trains several folds at once on a
+            GPU: for each share (`mer.models.together.Share`) what `fit` gives it alone, within rounding; None where the
+            model cannot.
     """
 
     presets: Mapping[str, Params]
@@ -136,15 +115,16 @@ class Model:
     libraries: tuple[str, ...]
     features: FeaturesOf
     fit: Fit
-    predict: Predict
+    predict: Callable[..., np.ndarray]
     build: Callable[[Any, int], nn.Module] | None = None
     parameters: Callable[[Any, int], int] | None = None
+    counts_running: bool = False
     classes: Mapping[str, int] = field(default_factory=dict)
     published: str | None = None
     noise: Callable[[Any, Callable[..., np.ndarray]], Features] | None = None
     gpu: frozenset[str] = frozenset()
     units: tuple[str, ...] = ()
-    fit_together: FitTogether | None = None
+    fit_together: Callable[..., list[State]] | None = None
 
     @property
     def default(self) -> str:

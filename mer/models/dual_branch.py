@@ -22,41 +22,46 @@ Published presets give the class weights of a three-class problem; other class s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mer.core.container import Clip
-from mer.core.seeds import derive_seed
 from mer.models.clip_frames import Frames, positions, read, viewed
 from mer.models.contract import Model
 from mer.models.dual_branch_settings import Preset
-from mer.models.state import Features, State
+from mer.models.learner import Course, Inputs, Learner
+from mer.models.state import State
 
 if TYPE_CHECKING:
-    from mer.models.dual_branch_network import Network
+    import torch
 
-_CLEAN = Preset(
-    sampler="uniform", scaling="standard", norm=True, class_weights="balanced", readout="mean", augment=True
-)
+    from mer.models.dual_branch_network import Network, Steps
+
+#: What `clean` and `small` of both dual-branch systems change.
+RESOLVED: dict[str, Any] = {
+    "sampler": "uniform",
+    "scaling": "standard",
+    "norm": True,
+    "class_weights": "balanced",
+    "augment": True,
+}
+REDUCED: dict[str, Any] = {
+    "frames": 6,
+    "size": 36,
+    "view": "change",
+    "width": 8,
+    "trunk": 16,
+    "bottleneck": (64, 32),
+    "gru": 64,
+    "dropout": 0.3,
+    "l2": 1e-3,
+}
 _P3 = Preset(pool=3, gru=512, head=(128, 64), frames=10, dropout=0.3)
 PRESETS: dict[str, Preset] = {
-    "small": _CLEAN.model_copy(
-        update={
-            "frames": 6,
-            "size": 36,
-            "view": "change",
-            "width": 8,
-            "trunk": 16,
-            "bottleneck": (64, 32),
-            "gru": 64,
-            "dropout": 0.3,
-            "l2": 1e-3,
-            "epochs": 30,
-        }
-    ),
-    "clean": _CLEAN,
+    "small": Preset(**RESOLVED, **REDUCED, readout="mean", epochs=30),
+    "clean": Preset(**RESOLVED, readout="mean"),
     "icip2024": Preset(),
     "icip2024_smic": Preset(frames=10, dropout=0.3),
     "icip2024_p3": _P3,
@@ -84,44 +89,41 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
     return viewed(read(frames, at, preset.size), preset.view)
 
 
-def fit(
-    features: Features,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    n_classes: int,
-    preset: Preset,
-    seed: int,
-    log: Callable[[str], None],
-    device: str = "cpu",
-) -> State:
-    """Train for the preset's epochs; see `mer.models.contract` for the arguments.
+def scale_of(x: np.ndarray, scaling: str) -> np.ndarray:
+    """Return (2,) float64 centre and divisor of training clips (N, ...).
 
-    Raises:
-        ModelError: one class only, weights of another class set, or a loss that is no longer finite.
+    `source` divides by the largest centred value, as published; `standard` by the standard deviation.
     """
-    from mer.models.dual_branch_network import optimise
-    from mer.models.loop import reproducible
-
-    x = {"clip": np.asarray(features)}
-    with reproducible(derive_seed(seed, "dual_branch"), device) as place:
-        network = build(preset, n_classes).to(place)
-        return optimise(network, "dual_branch", x, labels, n_classes, preset, log, place)
+    centre = x.mean(dtype=np.float64)
+    spread = x.max() - centre if scaling == "source" else x.std(dtype=np.float64)
+    return np.array([centre, max(float(spread), 1e-6)])
 
 
-def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
-    """Return (N, C) float64 probabilities.
+def scaled(x: Mapping[str, np.ndarray], preset: Preset) -> Inputs:
+    """Return the inputs of either dual-branch network, each to be scaled by its own statistics of training clips."""
+    return Inputs(x, {f"scale.{name}": scale_of(clips, preset.scaling) for name, clips in x.items()})
 
-    Raises:
-        ModelError: the checkpoint does not hold this network.
-    """
-    from mer.models.dual_branch_network import restored_scores
-    from mer.models.loop import reproducible
 
-    preset = Preset.model_validate(state.meta["preset"])
-    with reproducible(0, device) as place:
-        network = build(preset, int(state.meta["n_classes"])).to(place)
-        return restored_scores(network, state, {"clip": np.asarray(features)}, preset, place)
+def rescaled(x: Mapping[str, np.ndarray], state: State) -> Inputs:
+    """Return the inputs of either network, to be scaled as those that a checkpoint learned from."""
+    return Inputs(x, {name: state.array(name, (2,)) for name in (f"scale.{key}" for key in x)})
 
+
+def course(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
+    """Return how either dual-branch network learns."""
+    from mer.models.dual_branch_network import steps_course
+
+    return steps_course(network, inputs, preset, place)
+
+
+LEARNER = Learner(
+    "dual_branch",
+    Preset,
+    build,
+    prepare=lambda features, fold, preset: scaled({"clip": np.asarray(features)}, preset),
+    recall=lambda features, state, preset: rescaled({"clip": np.asarray(features)}, state),
+    course=course,
+)
 
 MODEL = Model(
     presets=PRESETS,
@@ -130,8 +132,8 @@ MODEL = Model(
     source="dual-branch 3-D CNN with GRU and EC-CBAM; ICIP 2024",
     libraries=("numpy", "torch"),
     features=features,
-    fit=fit,
-    predict=predict,
+    fit=LEARNER.fit,
+    predict=LEARNER.predict,
     build=build,
     published="icip2024",
     noise=lambda preset, draw: draw(3, preset.frames, preset.size, preset.size),

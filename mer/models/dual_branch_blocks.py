@@ -216,13 +216,6 @@ def recurrent(inputs: int, units: int) -> nn.GRU:
     return gru
 
 
-def pooled_length(n: int, pool: int, times: int = 2) -> int:
-    """Return what is left of `n` voxels after `times` poolings of the stem."""
-    for _ in range(times):
-        n = -(-n // pool)
-    return n
-
-
 def step_width(size: int, pool: int, trunk: int) -> int:
-    """Return the values of one time step of the stem's result for clips of `size` × `size` pixels."""
-    return trunk * pooled_length(size, pool) ** 2
+    """Return the values of one time step of the stem's result for clips of `size` × `size` pixels, pooled twice."""
+    return trunk * math.ceil(size / pool**2) ** 2

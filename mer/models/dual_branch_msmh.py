@@ -16,16 +16,17 @@ oracle, named so in checkpoint and tables; `predicted`, a detector of the fold (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mer.core.container import Clip
 from mer.core.errors import ModelError
-from mer.core.seeds import derive_seed
 from mer.models.clip_frames import Frames, positions, read, viewed
 from mer.models.contract import Model, Units
+from mer.models.dual_branch import REDUCED, RESOLVED, course, rescaled, scaled
 from mer.models.dual_branch_regions import (
     REGIONS,
     Detector,
@@ -35,6 +36,7 @@ from mer.models.dual_branch_regions import (
     require_units,
 )
 from mer.models.dual_branch_settings import RegionPreset
+from mer.models.learner import Fold, Inputs, Learner
 from mer.models.state import Features, State
 
 if TYPE_CHECKING:
@@ -42,29 +44,18 @@ if TYPE_CHECKING:
 
 MOSAIC = ("eyebrows", "eyes", "cheeks", "mouth")
 
-_CLEAN = RegionPreset(
-    sampler="uniform", scaling="standard", norm=True, class_weights="balanced", augment=True, query_window=None
-)
 PRESETS: dict[str, RegionPreset] = {
-    "small": _CLEAN.model_copy(
-        update={
-            "frames": 6,
-            "size": 36,
-            "view": "change",
-            "width": 8,
-            "trunk": 16,
-            "pool": 2,
-            "bottleneck": (64, 32),
-            "gru": 64,
-            "divisors": (2, 4, 8, 16, 32),
-            "head": (32,),
-            "dropout": 0.3,
-            "l2": 1e-3,
-            "epochs": 24,
-            "rate_step": 10,
-        }
+    "small": RegionPreset(
+        **RESOLVED,
+        **REDUCED,
+        query_window=None,
+        pool=2,
+        divisors=(2, 4, 8, 16, 32),
+        head=(32,),
+        epochs=24,
+        rate_step=10,
     ),
-    "clean": _CLEAN,
+    "clean": RegionPreset(**RESOLVED, query_window=None),
     "casme2": RegionPreset(),
     "samm": RegionPreset(sampler="uniform", dropout=0.3),
     "smic": RegionPreset(region="none", frames=10, sampler="first_n", trunk=32, attention="eccbam_sum", dropout=0.3),
@@ -145,45 +136,24 @@ def _region(clip: Clip, names: list[str], name: str, count: int) -> Frames:
     return patches
 
 
-def fit(
-    features: Features,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    n_classes: int,
-    preset: RegionPreset,
-    seed: int,
-    log: Callable[[str], None],
-    device: str = "cpu",
-    units: Sequence[Units] | None = None,
-) -> State:
-    """Train for the preset's epochs; see `mer.models.contract` for the arguments.
-
-    Args:
-        units: annotated action units of the training clips: `regions: predicted` trains its detector on them.
+def prepare_fold(features: Features, fold: Fold, preset: RegionPreset) -> Inputs:
+    """Return the scaled inputs; with `regions: predicted` those that the fold's detector chose, and the detector.
 
     Raises:
-        ModelError: one class only, weights of another class set, no annotated action units for a `regions` that needs
-            them, or a loss that is no longer finite.
+        ModelError: no annotated action units for a `regions` that needs them.
     """
-    from mer.models.dual_branch_network import optimise
-    from mer.models.loop import reproducible
-
     assert isinstance(features, dict)
-    arrays: dict[str, np.ndarray] = {}
     meta: dict[str, object] = {"regions": preset.regions, "oracle": preset.regions == "annotation"}
     if preset.regions == "annotation":
-        require_units(units, "annotation")
-        log("dual_branch_msmh: oracle: every clip's own annotated action units choose its region")
-    if preset.regions == "predicted":
-        coded = require_units(units, "predicted")
-        detector, regions, agreed = predicted_regions(features["grids"].astype(np.float64), coded, groups, seed)
-        log(f"dual_branch_msmh: of coded training clips {agreed:.3f} get their annotated region from other persons")
-        features = chosen(features, regions)
-        arrays, meta = detector.arrays(), meta | {"regions_agreed": agreed}
-    with reproducible(derive_seed(seed, "dual_branch_msmh"), device) as place:
-        network = build(preset, n_classes).to(place)
-        state = optimise(network, "dual_branch_msmh", features, labels, n_classes, preset, log, place)
-    return State(state.arrays | arrays, state.meta | meta)
+        require_units(fold.units, "annotation")
+        fold.log("dual_branch_msmh: oracle: every clip's own annotated action units choose its region")
+    if preset.regions != "predicted":
+        return replace(scaled(features, preset), meta=meta)
+    coded, grids = require_units(fold.units, "predicted"), features["grids"].astype(np.float64)
+    detector, regions, agreed = predicted_regions(grids, coded, fold.groups, fold.seed)
+    fold.log(f"dual_branch_msmh: of coded training clips {agreed:.3f} get their annotated region from other persons")
+    inputs = scaled(chosen(features, regions), preset)
+    return Inputs(inputs.x, {**inputs.kept, **detector.arrays()}, {**meta, "regions_agreed": agreed})
 
 
 def chosen(features: Mapping[str, np.ndarray], regions: np.ndarray) -> dict[str, np.ndarray]:
@@ -191,26 +161,13 @@ def chosen(features: Mapping[str, np.ndarray], regions: np.ndarray) -> dict[str,
     return {"clip": features["clip"], "region": features["every"][np.arange(len(regions)), regions]}
 
 
-def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
-    """Return (N, C) float64 probabilities.
-
-    Raises:
-        ModelError: the checkpoint does not hold this network.
-    """
-    from mer.models.dual_branch_network import restored_scores
-    from mer.models.loop import reproducible
-
+def recall(features: Features, state: State, preset: RegionPreset) -> Inputs:
+    """Return the inputs of prediction; with `regions: predicted` the checkpoint's detector chooses them."""
     assert isinstance(features, dict)
-    preset = RegionPreset.model_validate(state.meta["preset"])
     if preset.regions == "predicted":
-        places = len(REGIONS)
-        weights = state.array("detector.weights", (places - 1, None))
-        centre, spread = (state.array(f"detector.{name}", (places, None)) for name in ("centre", "spread"))
-        detector = Detector(weights, centre, spread)
+        detector = Detector.of(state)
         features = chosen(features, detector.regions(features["grids"].astype(np.float64)))
-    with reproducible(0, device) as place:
-        network = build(preset, int(state.meta["n_classes"])).to(place)
-        return restored_scores(network, state, features, preset, place)
+    return rescaled(features, state)
 
 
 def noise(preset: RegionPreset, draw: Callable[..., np.ndarray]) -> Features:
@@ -219,6 +176,8 @@ def noise(preset: RegionPreset, draw: Callable[..., np.ndarray]) -> Features:
     return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
 
 
+LEARNER = Learner("dual_branch_msmh", RegionPreset, build, prepare_fold, recall, course)
+
 MODEL = Model(
     presets=PRESETS,
     inputs={"clip": ("frames",), "regions": ("patches", "names")},
@@ -226,8 +185,8 @@ MODEL = Model(
     source="its extension by action-unit regions and multi-scale multi-head attention; published code",
     libraries=("numpy", "torch"),
     features=features,
-    fit=fit,
-    predict=predict,
+    fit=LEARNER.fit,
+    predict=LEARNER.predict,
     build=build,
     classes={"casme2sq": 4, "lie": 2},
     published="casme2",

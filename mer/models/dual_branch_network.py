@@ -1,9 +1,7 @@
-"""The dual-branch network (specs/dual-branch.md §2), and how both dual-branch networks are trained and applied."""
+"""The dual-branch network (specs/dual-branch.md §2), and how both dual-branch networks learn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -24,8 +22,7 @@ from mer.models.dual_branch_blocks import (
     step_width,
 )
 from mer.models.dual_branch_settings import Preset
-from mer.models.learner import Learner, learn, targets
-from mer.models.state import State
+from mer.models.learner import Course, Inputs
 
 
 class Steps(nn.Module):
@@ -87,74 +84,29 @@ def step_loss(log_probabilities: torch.Tensor, labels: torch.Tensor, weights: to
     return loop.weighted_nll(log_probabilities.flatten(0, 1), labels.repeat_interleave(steps), weights)
 
 
-def scale_of(x: np.ndarray, scaling: str) -> np.ndarray:
-    """Return (2,) float64 centre and divisor of training clips (N, ...) for `scale`.
-
-    `source` divides by the largest centred value, as published; `standard` by the standard deviation.
-    """
-    centre = x.mean(dtype=np.float64)
-    spread = x.max() - centre if scaling == "source" else x.std(dtype=np.float64)
-    return np.array([centre, max(float(spread), 1e-6)])
-
-
 def scale(x: torch.Tensor, factors: np.ndarray) -> torch.Tensor:
     """Return (x - centre) / divisor."""
     return (x - float(factors[0])) / float(factors[1])
 
 
-def optimise(
-    network: Steps,
-    name: str,
-    x: Mapping[str, np.ndarray],
-    labels: np.ndarray,
-    n_classes: int,
-    preset: Preset,
-    log: loop.Log,
-    place: torch.device,
-) -> State:
-    """Train a dual-branch network whose inputs are the arrays of `x`, in order, each scaled by its own statistics."""
-    y, weights = targets(labels, preset.class_weights, n_classes, place)
-    clips = Scaled(x, {key: scale_of(value, preset.scaling) for key, value in x.items()}, place)
+def steps_course(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
+    """Return how a network learns from clips (N, 3, T, S, S) of each input, in order, less a centre, over a divisor."""
     penalised = network.penalised()
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
-    def loss(batch: torch.Tensor) -> torch.Tensor:
-        value = step_loss(network(*clips.inputs(batch, preset.augment)), y[batch.to(place)], weights)
-        return value + loop.l2_penalty(penalised, preset.l2)
-
-    optimiser = torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7)
-    schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
-    learner = Learner(name, network, loss, clips.logits(network, preset), optimiser, schedule)
-    state = learn(learner, labels, n_classes, preset, log)
-    return State(state.arrays | {f"scale.{key}": value for key, value in clips.factors.items()}, state.meta)
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """Clips (N, 3, T, S, S) of each input, and the centre and divisor (2,) that scale them."""
-
-    arrays: Mapping[str, np.ndarray]
-    factors: Mapping[str, np.ndarray]
-    place: torch.device
-
-    def inputs(self, batch: torch.Tensor, augment: bool = False) -> list[torch.Tensor]:
-        """Return the scaled clips with the indices (B,), perhaps turned, on the device."""
-        clips = [scale(torch.from_numpy(x[batch.numpy()]), self.factors[name]) for name, x in self.arrays.items()]
+    def scaled(batch: torch.Tensor, augment: bool = False) -> list[torch.Tensor]:
+        read = {name: torch.from_numpy(x[batch.numpy()]) for name, x in inputs.x.items()}
+        clips = [scale(clip, inputs.kept[f"scale.{name}"]) for name, clip in read.items()]
         clips = augmented(clips) if augment else clips
         # Channels last: half the time of a training step on a CPU.
-        return [clip.to(self.place, memory_format=torch.channels_last_3d) for clip in clips]
+        return [clip.to(place, memory_format=torch.channels_last_3d) for clip in clips]
 
-    def logits(self, network: nn.Module, preset: Preset) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return the function that gives the (B, C) logits of the clips with the indices (B,)."""
-        return lambda batch: read_out(network(*self.inputs(batch)), preset.readout)
+    def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        value = step_loss(network(*scaled(batch, preset.augment)), labels, weights)
+        return value + loop.l2_penalty(penalised, preset.l2)
 
+    def optimiser() -> torch.optim.Adam:
+        return torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7)
 
-def restored_scores(
-    network: Steps, state: State, x: Mapping[str, np.ndarray], preset: Preset, place: torch.device
-) -> np.ndarray:
-    """Fill the network from a checkpoint and return the probabilities (N, C) of clips."""
-    loop.restore(network, state)
-    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    clips = Scaled(x, {name: state.array(f"scale.{name}", (2,)) for name in x}, place)
-    count = len(next(iter(x.values())))
-    return loop.scores(network, count, int(state.meta["n_classes"]), clips.logits(network, preset))
+    schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
+    return Course(loss, lambda batch: read_out(network(*scaled(batch)), preset.readout), optimiser, schedule)

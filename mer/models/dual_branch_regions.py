@@ -18,6 +18,7 @@ from mer.core.seeds import derive_seed
 from mer.models.contract import Units
 from mer.models.flow_image import area_pool
 from mer.models.grouping import deal_groups
+from mer.models.state import State
 from mer.stages.rois.regions import TABLES, first_match
 
 TABLE = TABLES["dual_branch"]
@@ -86,7 +87,13 @@ class Detector:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays for a checkpoint."""
-        return {"detector.weights": self.weights, "detector.centre": self.centre, "detector.spread": self.spread}
+        return {f"detector.{name}": value for name, value in vars(self).items()}
+
+    @classmethod
+    def of(cls, state: State) -> Detector:
+        """Return the detector of a checkpoint; raises `ModelError` where it has none."""
+        shapes = {"weights": (FACE, None), "centre": (len(REGIONS), None), "spread": (len(REGIONS), None)}
+        return cls(**{name: state.array(f"detector.{name}", shape) for name, shape in shapes.items()})
 
 
 def train_detector(grids: np.ndarray, targets: np.ndarray) -> Detector:

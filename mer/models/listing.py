@@ -58,7 +58,7 @@ def parameters(card: Model, preset: Params, classes: int) -> int:
     assert card.build is not None, "a model without `parameters` has a network"
     # Without values: nothing is drawn or filled.
     with torch.device("meta"):
-        return parameter_count(card.build(preset, classes))
+        return parameter_count(card.build(preset, classes), card.counts_running)
 
 
 def render(rows: Sequence[Entry]) -> str:

@@ -234,17 +234,13 @@ def _memory(batch_size: int) -> Iterator[None]:
     """Turn a device or a process without memory into one clear line."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _too_large(batch_size) from error
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         # What the CPU allocator raises has no type of its own.
-        if "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
+        told = any(text in str(error) for text in ("not enough memory", "can't allocate memory"))
+        if not told and not isinstance(error, torch.OutOfMemoryError | MemoryError):
             raise
-        raise _too_large(batch_size) from error
-
-
-def _too_large(batch_size: int) -> ModelError:
-    return ModelError("training", f"no memory for a batch of {batch_size} clips", remedy="set a smaller batch_size")
+        found = f"no memory for a batch of {batch_size} clips"
+        raise ModelError("training", found, remedy="set a smaller batch_size") from error
 
 
 def weighted_nll(log_probabilities: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

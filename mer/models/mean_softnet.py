@@ -126,7 +126,7 @@ def lesson(preset: Preset) -> Lesson:
     )
 
 
-SHALLOW = Shallow("mean", build, lesson, running=True)
+SHALLOW = Shallow("mean", build, lesson)
 
 MODEL = Model(
     presets=PRESETS,
@@ -137,8 +137,8 @@ MODEL = Model(
     features=features,
     fit=SHALLOW.fit,
     predict=partial(SHALLOW.predict, PRESETS["clean"]),
-    parameters=SHALLOW.parameters,
     build=build,
+    counts_running=True,
     published="published",
     noise=lambda preset, draw: draw(3, SIDE, SIDE),
     gpu=frozenset({"clean", "published"}),

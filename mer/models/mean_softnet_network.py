@@ -126,19 +126,6 @@ class Recognition(nn.Module):
         return self.recog(self.trunk(x))
 
 
-class Joint(nn.Module):
-    """Both heads on one trunk: (B, 3, 42, 42) → scores (B,) and logits (B, n_classes) (§5.4)."""
-
-    def __init__(self, spotting: Spotting, recognition: Recognition) -> None:
-        super().__init__()
-        self.trunk, self.spot, self.recog = spotting.trunk, spotting.spot, recognition.recog
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return spotting scores and class logits."""
-        shared = self.trunk(x)
-        return self.spot(shared)[:, 0], self.recog(shared)
-
-
 def spotting_loss(network: SoftNet | Spotting, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return the mean squared error against 0/1 targets (B,), and for MEAN the L2 penalty of its four convolutions."""
     error = functional.mse_loss(scores, targets)

@@ -63,13 +63,11 @@ class Shallow:
         name: of the model.
         build: `build(preset, n_classes)` returns the plain network with its weights drawn.
         lesson: `lesson(preset)`.
-        running: whether running statistics count as parameters.
     """
 
     name: str
     build: Callable[[Any, int], nn.Module]
     lesson: Callable[[Any], Lesson]
-    running: bool = False
 
     def fit(
         self,
@@ -137,7 +135,7 @@ class Shallow:
         import torch
 
         from mer.models import loop
-        from mer.models.together import Adam, described, train_together
+        from mer.models.together import Adam, train_together
 
         for share in shares:
             require_classes(share.labels)
@@ -156,8 +154,10 @@ class Shallow:
             states = []
             for k, (share, held) in enumerate(zip(shares, arrays, strict=True)):
                 images = data[torch.from_numpy(share.clips).to(place)] / divisors[k]
+                loop.restore(network, State(held))
+                told = loop.describe(loop.outputs(network, images), share.labels)
                 kept = {"scale": scales[k]} if lesson.scale else {}
-                states.append(State({**held, **kept}, described(network, held, images, share, n_classes, losses[k])))
+                states.append(State({**held, **kept}, {"n_classes": n_classes, "training_loss": losses[k], **told}))
         return states
 
     def predict(self, preset: Any, state: State, features: Features, device: str = "cpu") -> np.ndarray:
@@ -178,13 +178,3 @@ class Shallow:
             loop.restore(network, state)
             data = torch.from_numpy(x).to(place)
             return loop.scores(network, len(x), n_classes, lambda i: network(data[i.to(place)]))
-
-    def parameters(self, preset: Any, n_classes: int) -> int:
-        """Return how many numbers one fold trains."""
-        import torch
-
-        from mer.models.loop import parameter_count
-
-        # Without values: nothing is drawn or filled.
-        with torch.device("meta"):
-            return parameter_count(self.build(preset, n_classes), running=self.running)

@@ -8,9 +8,9 @@ kernel over more folds may add in another order. The data of all folds are one t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,12 +18,10 @@ from torch import nn
 
 from mer.core.errors import ModelError
 from mer.models.batch_layers import dropout_mask, mask_shapes, padded
-from mer.models.loop import Log, Schedule, batches, describe, outputs, restore
+from mer.models.loop import Log, Schedule, batches
 from mer.models.objective import CrossEntropy
-from mer.models.state import State
 
 Tensors = dict[str, torch.Tensor]
-Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
@@ -80,29 +78,12 @@ class _Stack:
     states: list[torch.Tensor]
     masks: list[tuple[tuple[int, ...], float]]
 
-    def drawn(self, fold: int, draw: Callable[[], Drawn]) -> Drawn:
-        """Draw with the random state of one fold."""
+    @contextmanager
+    def drawing(self, fold: int) -> Iterator[None]:
+        """Let torch draw with the random state of one fold."""
         torch.set_rng_state(self.states[fold])
-        result = draw()
+        yield
         self.states[fold] = torch.get_rng_state()
-        return result
-
-
-@dataclass(frozen=True)
-class Batches:
-    """The next batch of every fold, filled up to the largest.
-
-    Attributes:
-        images: (F, B, ...).
-        labels: (F, B) int64.
-        present: (F, B) 1, and 0 where a place is filled up.
-        masks: of dropout, (F, B, ...) each, in the order in which the network drops.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    present: torch.Tensor
-    masks: tuple[torch.Tensor, ...]
 
 
 def train_together(
@@ -139,10 +120,10 @@ def train_together(
         stack = _stacked(build, shares, x)
         means = torch.full((len(shares),), torch.nan, dtype=torch.float64)
         for epoch in range(plan.epochs):
-            orders = [
-                stack.drawn(fold, lambda share=share: batches(len(share.clips), plan.batch_size, plan.shuffle))  # type: ignore[misc]
-                for fold, share in enumerate(shares)
-            ]
+            orders = []
+            for fold, share in enumerate(shares):
+                with stack.drawing(fold):
+                    orders.append(batches(len(share.clips), plan.batch_size, plan.shuffle))
             totals = torch.zeros(len(shares), dtype=torch.float64, device=x.device)
             for number in range(max(map(len, orders))):
                 taken = [order[number] if number < len(order) else order[0][:0] for order in orders]
@@ -175,10 +156,14 @@ def _stacked(build: Callable[[], nn.Module], shares: Sequence[Share], x: torch.T
 
 def _next_batches(
     stack: _Stack, x: torch.Tensor, shares: Sequence[Share], scales: torch.Tensor, taken: Sequence[torch.Tensor]
-) -> Batches:
-    """Return the batches `taken` of every fold.
+) -> tuple[torch.Tensor, ...]:
+    """Return the batches `taken` of every fold, filled up to the largest.
 
     A place that is left over holds a clip of the same fold, so that nothing of another fold's is even multiplied by 0.
+
+    Returns:
+        images (F, B, ...), labels (F, B) int64, `present` (F, B) 1 and 0 where a place is filled up, and the masks of
+        dropout, (F, B, ...) each, in the order in which the network drops.
     """
     width = max(len(batch) for batch in taken)
     rows = torch.zeros(len(taken), width, dtype=torch.int64)
@@ -190,20 +175,15 @@ def _next_batches(
         labels[k] = torch.from_numpy(share.labels)[filled]
         present[k, : len(batch)] = 1
         if len(batch):
-            drawn = stack.drawn(k, lambda batch=batch: _draw(stack.masks, len(batch)))  # type: ignore[misc]
-            for mask, values in zip(masks, drawn, strict=True):
-                mask[k, : len(batch)] = values
+            with stack.drawing(k):
+                for mask, (shape, part) in zip(masks, stack.masks, strict=True):
+                    mask[k, : len(batch)] = dropout_mask((len(batch), *shape), part, rows.device)
     images = x[rows.to(x.device)] / scales[(slice(None), None)]
-    away = tuple(mask.to(x.device) for mask in masks)
-    return Batches(images, labels.to(x.device), present.to(x.device), away)
-
-
-def _draw(masks: Sequence[tuple[tuple[int, ...], float]], count: int) -> list[torch.Tensor]:
-    return [dropout_mask((count, *shape), share, torch.device("cpu")) for shape, share in masks]
+    return images, *(each.to(x.device) for each in (labels, present, *masks))
 
 
 def _step(
-    stack: _Stack, taken: Batches, factors: torch.Tensor, loss: CrossEntropy, adam: Adam, rate: float
+    stack: _Stack, taken: Sequence[torch.Tensor], factors: torch.Tensor, loss: CrossEntropy, adam: Adam, rate: float
 ) -> torch.Tensor:
     """Take one step of every fold that has a batch; return its loss times its clips, (F,) float64."""
 
@@ -213,28 +193,10 @@ def _step(
             logits = torch.func.functional_call(stack.network, {**weights, **buffers}, (images,))
         return loss.value(logits, labels, factor, weights, present)
 
-    inputs = taken.images, taken.labels, taken.present, *taken.masks
-    losses = torch.func.vmap(one)(stack.weights, stack.buffers, factors, *inputs)
-    counts = taken.present.sum(1)
+    losses = torch.func.vmap(one)(stack.weights, stack.buffers, factors, *taken)
+    counts = taken[2].sum(1)
     active = counts > 0
     torch.where(active, losses, torch.zeros_like(losses)).sum().backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         adam.step(stack.weights, stack.moments, stack.counts, active, rate)
     return torch.where(active, losses.detach().double() * counts, torch.zeros_like(losses, dtype=torch.float64))
-
-
-def described(
-    network: nn.Module, held: dict[str, np.ndarray], images: torch.Tensor, share: Share, n_classes: int, loss: float
-) -> dict[str, float]:
-    """Return the metadata of one fold's checkpoint; `network` is filled with what the fold learned (`held`).
-
-    Args:
-        network: any with these arrays, where `images` are.
-        held: arrays by name.
-        images: (n, ...) training clips of the fold, as the network takes them.
-        share: which clips and labels these are.
-        n_classes: C.
-        loss: mean of the last epoch.
-    """
-    restore(network, State(held))
-    return {"n_classes": n_classes, "training_loss": loss, **describe(outputs(network, images), share.labels)}

@@ -132,7 +132,7 @@ def test_weights_of_a_file_are_used_and_recorded(clips, tmp_path):
     x = np.stack([aman.features(pair, from_file) for pair in clips[0][:6]])
     assert np.array_equal(x[0], aman.features(clips[0][0], same))
     assert not np.array_equal(x[0], aman.features(clips[0][0], TINY))
-    state = aman.fit(x, clips[1][:6], np.array(list("aabbcc")), 3, from_file, 0, lambda line: None)
+    state = aman.MODEL.fit(x, clips[1][:6], np.array(list("aabbcc")), 3, from_file, 0, lambda line: None)
     assert state.meta["trunk"] == resnet18.record(str(path), 0) and "sha256" in state.meta["trunk"]
 
 
@@ -146,8 +146,8 @@ def test_the_small_trunk_sees_what_differs_from_the_onset_and_is_trained(clips):
     groups = np.array([f"p{i // 3 % 4}" for i in range(48)])
     seen = groups != "p3"
     lines = []
-    state = aman.fit(x[seen], labels[seen], groups[seen], 3, WHOLE, 0, lines.append)
-    scores = aman.predict(state, x[~seen])
+    state = aman.MODEL.fit(x[seen], labels[seen], groups[seen], 3, WHOLE, 0, lines.append)
+    scores = aman.MODEL.predict(state, x[~seen])
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
     assert state.meta["trunk"] == "trained in the fold"
     assert any(name.startswith("trunk.layer3") for name in state.arrays)
@@ -168,8 +168,8 @@ def test_learns_what_brightens(clips):
     seen = groups != "p3"
     lines = []
     chosen = TINY.model_copy(update={"epochs": 25})
-    state = aman.fit(x[seen], labels[seen], groups[seen], 3, chosen, 0, lines.append)
-    scores = aman.predict(state, x[~seen])
+    state = aman.MODEL.fit(x[seen], labels[seen], groups[seen], 3, chosen, 0, lines.append)
+    scores = aman.MODEL.predict(state, x[~seen])
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
     assert state.meta["trunk"] == "random, seed 0" and "trunk random, seed 0" in lines[-1]
 
@@ -179,11 +179,11 @@ def test_the_trained_layer_comes_back_from_a_checkpoint():
     x, labels = rng.random((6, 2, 2, 256, 2, 2), np.float32), np.arange(6) % 3
     for name in ("clean", "published"):
         preset = aman.PRESETS[name].model_copy(update={"epochs": 1})
-        state = aman.fit(x, labels, np.array(list("aabbcc")), 3, preset, 0, lambda line: None)
-        scores = aman.predict(state, x)
-        assert np.array_equal(scores[1:2], aman.predict(state, x[1:2]))
+        state = aman.MODEL.fit(x, labels, np.array(list("aabbcc")), 3, preset, 0, lambda line: None)
+        scores = aman.MODEL.predict(state, x)
+        assert np.array_equal(scores[1:2], aman.MODEL.predict(state, x[1:2]))
         changed = {**state.arrays, "layer4.0.conv1.weight": state.arrays["layer4.0.conv1.weight"] * 0}
-        assert not np.array_equal(aman.predict(type(state)(changed, state.meta), x), scores)
+        assert not np.array_equal(aman.MODEL.predict(type(state)(changed, state.meta), x), scores)
 
 
 def test_refusals(tmp_path):

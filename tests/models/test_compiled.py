@@ -269,7 +269,7 @@ def test_a_nan_ends_the_training(module, side):
     x[7, 1, 5, 5] = np.nan
     preset = module.PRESETS["clean"].model_copy(update={"epochs": 2})
     with pytest.raises(ModelError, match="training: loss nan in epoch 1; expected a finite loss"):
-        module.fit(x, np.arange(24) % 3, np.arange(24), 3, preset, 0, lambda line: None)
+        module.MODEL.fit(x, np.arange(24) % 3, np.arange(24), 3, preset, 0, lambda line: None)
 
 
 def test_nothing_outside_imports_its_parts():

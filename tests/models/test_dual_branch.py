@@ -170,8 +170,8 @@ def test_gradients_reach_every_parameter_of_the_clean_network():
 
 def test_scale_is_of_the_training_clips():
     x = np.array([[0.0, 1.0], [2.0, 5.0]], np.float32)
-    assert network.scale_of(x, "source") == pytest.approx([2, 3])
-    assert network.scale_of(x, "standard") == pytest.approx([2, np.std([0, 1, 2, 5])])
+    assert dual_branch.scale_of(x, "source") == pytest.approx([2, 3])
+    assert dual_branch.scale_of(x, "standard") == pytest.approx([2, np.std([0, 1, 2, 5])])
     assert network.scale(torch.tensor([5.0]), np.array([2.0, 3.0])).item() == 1
 
 
@@ -227,12 +227,12 @@ def data(tmp_path_factory):
 def trained(data):
     x, labels, groups = data
     seen, lines = ~np.isin(groups, ["p4", "p5"]), []
-    return dual_branch.fit(x[seen], labels[seen], groups[seen], 3, TINY, 5, lines.append), seen, lines
+    return dual_branch.MODEL.fit(x[seen], labels[seen], groups[seen], 3, TINY, 5, lines.append), seen, lines
 
 
 def test_learns_what_moves_which_way(data, trained):
     (x, labels, _), (state, seen, lines) = data, trained
-    scores = dual_branch.predict(state, x[~seen])
+    scores = dual_branch.MODEL.predict(state, x[~seen])
     assert scores.shape == (24, 3) and scores.dtype == np.float64 and scores.sum(1) == pytest.approx(np.ones(24))
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
     assert state.meta["classes_used"] == pytest.approx(3, abs=0.1) and "classes_used" in lines[-1]
@@ -242,7 +242,7 @@ def test_statistics_are_of_the_clips_given_to_fit(data):
     x, labels, groups = (part[:12] for part in data)
     short = TINY.model_copy(update={"epochs": 1})
     scales = [
-        dual_branch.fit(x * factor, labels, groups, 3, short, 1, lambda line: None).arrays["scale.clip"]
+        dual_branch.MODEL.fit(x * factor, labels, groups, 3, short, 1, lambda line: None).arrays["scale.clip"]
         for factor in (1, 0.5)
     ]
     assert scales[1] == pytest.approx(scales[0] / 2, rel=1e-5)
@@ -252,7 +252,7 @@ def test_refusals(data):
     x, labels, groups = (part[:12] for part in data)
     published = TINY.model_copy(update={"class_weights": SOURCE_WEIGHTS})
     with pytest.raises(ModelError, match="3 weights; expected one for each of the 5 classes"):
-        dual_branch.fit(x, labels, groups, 5, published, 0, print)
+        dual_branch.MODEL.fit(x, labels, groups, 5, published, 0, print)
     wild = TINY.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(ModelError, match=r"loss .* in epoch .* lower the learning rate"):
-        dual_branch.fit(x, labels, groups, 3, wild, 0, print)
+        dual_branch.MODEL.fit(x, labels, groups, 3, wild, 0, print)

@@ -180,6 +180,6 @@ def test_learns_from_the_region_alone(clips):
     seen = groups != "p3"
     train = {name: value[seen] for name, value in x.items()}
     test = {name: value[~seen] for name, value in x.items()}
-    state = msmh.fit(train, labels[seen], groups[seen], 3, preset, 0, lambda line: None)
-    scores = msmh.predict(state, test)
+    state = msmh.MODEL.fit(train, labels[seen], groups[seen], 3, preset, 0, lambda line: None)
+    scores = msmh.MODEL.predict(state, test)
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9

@@ -20,8 +20,9 @@ def test_published_parameter_counts():
         recognition = networks.Recognition(classes, spotting.trunk, "fixed")
         assert loop.parameter_count(recognition, running=True) == whole
         assert sum(p.numel() for p in recognition.parameters() if p.requires_grad) == head
-        assert loop.parameter_count(networks.Joint(spotting, recognition)) == joint
-        assert loop.parameter_count(networks.Joint(spotting, recognition), running=True) == joint + 28
+        # Both heads on one trunk, whose weights count once.
+        both = torch.nn.ModuleList([spotting, recognition])
+        assert loop.parameter_count(both) == joint and loop.parameter_count(both, running=True) == joint + 28
 
 
 def test_shapes_of_every_stage():
@@ -45,13 +46,6 @@ def test_streams_do_not_mix_before_they_are_joined(stream):
 
 def test_normalisation_is_that_of_the_published_weights():
     assert {(norm.eps, norm.momentum) for norm in networks.Trunk().norms} == {(1e-3, 0.01)}
-
-
-def test_joint_network_equals_its_two_parts():
-    x, spotting = torch.rand(3, 3, 42, 42), networks.Spotting()
-    recognition = networks.Recognition(3, spotting.trunk, "fixed")
-    score, logits = networks.Joint(spotting, recognition).eval()(x)
-    assert torch.equal(score, spotting.eval()(x)) and torch.equal(logits, recognition.eval()(x))
 
 
 @pytest.mark.parametrize("freeze", ["fixed", "reference"])

@@ -162,13 +162,13 @@ def test_predicted_regions_are_those_of_the_fold_and_predict_needs_no_units(clip
     part = {name: value[seen] for name, value in x.items()}
     held = {name: value[~seen] for name, value in x.items()}
     coded = [value for value, kept in zip(units, seen, strict=True) if kept]
-    state = msmh.fit(part, labels[seen], groups[seen], 3, preset, 0, lines.append, units=coded)
+    state = msmh.MODEL.fit(part, labels[seen], groups[seen], 3, preset, 0, lines.append, units=coded)
     assert state.meta["regions"] == "predicted" and not state.meta["oracle"] and state.meta["regions_agreed"] > 0.9
-    scores = msmh.predict(state, held)
+    scores = msmh.MODEL.predict(state, held)
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.8
-    assert np.array_equal(msmh.predict(state, {k: v[2:3] for k, v in held.items()})[0], scores[2])
+    assert np.array_equal(msmh.MODEL.predict(state, {k: v[2:3] for k, v in held.items()})[0], scores[2])
     blind = {**held, "every": held["every"] * 0}
-    assert not np.array_equal(msmh.predict(state, blind), scores)
+    assert not np.array_equal(msmh.MODEL.predict(state, blind), scores)
 
 
 def test_no_annotated_units_is_one_line(clips):
@@ -177,7 +177,7 @@ def test_no_annotated_units_is_one_line(clips):
     for who in ("annotation", "predicted"):
         chosen = preset.model_copy(update={"regions": who})
         with pytest.raises(ModelError) as caught:
-            msmh.fit(x, np.array([0, 1, 2, 0]), np.array(list("aabb")), 3, chosen, 0, print, units=[None] * 4)
+            msmh.MODEL.fit(x, np.array([0, 1, 2, 0]), np.array(list("aabb")), 3, chosen, 0, print, units=[None] * 4)
         line = caught.value.line()
         assert "no clip has annotated action units" in line and f"regions: {who}" in line and "\n" not in line
 

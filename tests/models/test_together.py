@@ -11,7 +11,7 @@ from mer.models import mean_softnet, ststnet
 from mer.models.batch_layers import BatchNorm2d, Dropout, dropout_mask, padded
 from mer.models.together import Adam, Share
 
-MODELS = {"ststnet": (ststnet, 28), "mean": (mean_softnet, 42)}
+MODELS = {"ststnet": (ststnet.MODEL, 28), "mean": (mean_softnet.MODEL, 42)}
 # Scores of folds trained together against the fold alone, float32.
 TOLERANCE = 1e-4
 
@@ -29,8 +29,8 @@ def world(side, count=36):
     return x, labels, np.array([f"p{i % 6}" for i in range(count)])
 
 
-def small(module):
-    return module.PRESETS["clean"].model_copy(update={"epochs": 3, "batch_size": 8})
+def small(model):
+    return model.presets["clean"].model_copy(update={"epochs": 3, "batch_size": 8})
 
 
 def shares(labels, groups):
@@ -42,46 +42,46 @@ def shares(labels, groups):
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_together_as_alone_whoever_is_beside(name):
-    module, side = MODELS[name]
-    (x, labels, groups), preset = world(side), small(module)
+    model, side = MODELS[name]
+    (x, labels, groups), preset = world(side), small(model)
     parts = shares(labels, groups)
     for members in ([0, 1, 2], [2, 1]):
-        states = module.fit_together(x, [parts[k] for k in members], 3, preset, quiet)
+        states = model.fit_together(x, [parts[k] for k in members], 3, preset, quiet)
         for k, state in zip(members, states, strict=True):
             own = parts[k].clips
-            alone = module.fit(x[own], labels[own], groups[own], 3, preset, parts[k].seed, quiet)
+            alone = model.fit(x[own], labels[own], groups[own], 3, preset, parts[k].seed, quiet)
             assert sorted(state.arrays) == sorted(alone.arrays) and sorted(state.meta) == sorted(alone.meta)
             assert state.meta["training_loss"] == pytest.approx(alone.meta["training_loss"], rel=1e-4)
-            assert module.predict(state, x) == pytest.approx(module.predict(alone, x), abs=TOLERANCE)
+            assert model.predict(state, x) == pytest.approx(model.predict(alone, x), abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_held_out_clip_cannot_be_reached(name):
-    module, side = MODELS[name]
-    (x, labels, groups), preset = world(side), small(module)
+    model, side = MODELS[name]
+    (x, labels, groups), preset = world(side), small(model)
     parts = shares(labels, groups)[:2]
-    clean = module.fit_together(x, parts, 3, preset, quiet)
+    clean = model.fit_together(x, parts, 3, preset, quiet)
     poisoned = x.copy()
     poisoned[groups == "p0"] = 1e3
-    states = module.fit_together(poisoned, parts, 3, preset, quiet)
+    states = model.fit_together(poisoned, parts, 3, preset, quiet)
     # The fold that holds p0 out has the same bits; the one that trains on p0 does not.
     assert all(np.array_equal(states[0].arrays[key], clean[0].arrays[key]) for key in clean[0].arrays)
     first = next(iter(clean[1].arrays))
     assert not np.array_equal(states[1].arrays[first], clean[1].arrays[first])
     poisoned[groups == "p0"] = np.nan
-    only = module.fit_together(poisoned, parts[:1], 3, preset, quiet)[0]
+    only = model.fit_together(poisoned, parts[:1], 3, preset, quiet)[0]
     assert all(np.isfinite(array).all() for array in only.arrays.values())
     with pytest.raises(ModelError, match="a finite loss"):
-        module.fit_together(poisoned, parts, 3, preset, quiet)
+        model.fit_together(poisoned, parts, 3, preset, quiet)
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_fold_of_one_class_is_refused(name):
-    module, side = MODELS[name]
+    model, side = MODELS[name]
     x = world(side, 12)[0]
     part = Share(np.arange(12), np.zeros(12, np.int64), 0)
     with pytest.raises(ModelError, match="one class only"):
-        module.fit_together(x, [part], 3, small(module), quiet)
+        model.fit_together(x, [part], 3, small(model), quiet)
 
 
 def test_layers_are_those_of_torch_and_absent_clips_count_nowhere():

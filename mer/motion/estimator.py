@@ -11,7 +11,6 @@ from mer.core.params import Params
 from mer.motion.dis import DISOptions
 from mer.motion.dis import flow as dis_flow
 from mer.motion.micro import flow as micro_flow
-from mer.motion.micro import flows as micro_flows
 from mer.motion.micro_options import MicroOptions
 from mer.motion.tvl1 import TVL1Options
 from mer.motion.tvl1 import flow as tvl1_flow
@@ -42,17 +41,3 @@ def estimate(first: np.ndarray, second: np.ndarray, choice: EstimatorParams) -> 
     if choice.flow == "dis":
         return dis_flow(first, second, choice.dis)
     return micro_flow(first, second, choice.micro)
-
-
-def estimates(firsts: np.ndarray, seconds: np.ndarray, choice: EstimatorParams) -> np.ndarray:
-    """Return the forward flows (P, 2, H, W) float32 of many pairs, faster than one by one where the algorithm can.
-
-    Args:
-        firsts: (P, H, W) grey float32, 0-255; or (1, H, W), the first image of all pairs.
-        seconds: (P, H, W).
-        choice: the algorithm and its options.
-    """
-    if choice.flow == "micro":
-        return micro_flows(firsts, seconds, choice.micro)
-    shared = np.broadcast_to(firsts, (len(seconds), *firsts.shape[1:]))
-    return np.stack([estimate(first, second, choice) for first, second in zip(shared, seconds, strict=True)])

@@ -88,13 +88,7 @@ def run_alone(task: str, **arguments: Any) -> Measured:
 
     The function gets a `Clock` and `arguments`, and returns `{case: (error, unit)}`.
     """
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_child, (task, arguments))
-
-
-def _child(task: str, arguments: Mapping[str, Any]) -> Measured:
-    return _children(task, [{}], arguments)[0]
+    return run_cases(task, [{}], **arguments)[0]
 
 
 def _children(task: str, cases: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]) -> list[Measured]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from mer.core.geometry import RIGID, apply, compose, eye_centres, invert, scale_of, similarity
+from mer.core.params import Params
 from mer.stages.align.detect import choose, detect
 from mer.stages.align.doubts import COVERED, TURNED, asymmetry, covered
 from mer.stages.align.landmarks import eyes_transform, from_box, patch_landmarks, plausible, shape_residual
@@ -34,15 +36,22 @@ TURN_SEARCHES = 3  # full searches that also try the picture on its side and ups
 TURN_SCORE = 0.5  # detection score that a face in a turned picture must have
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What `Tracker` needs to know; the fields of the same names of the method's `Params`."""
+class Settings(Params):
+    """How a face is found and followed: the keys that `Tracker` needs."""
 
-    detector: Literal["hog", "cnn"] = "hog"
-    upsample: int = 1
-    redetect_every: int = 50
-    refine: bool = True
-    samples: int = 3
+    detector: Literal["hog", "cnn"] = Field(
+        "hog", description="dlib's HOG detector, or its CNN, slower on a CPU but at home with profiles"
+    )
+    upsample: int = Field(1, ge=0, le=3, description="how often a picture may be doubled to find a small face")
+    redetect_every: int = Field(
+        50, ge=1, description="frames after which the detector confirms the face that is followed"
+    )
+    refine: bool = Field(
+        True, description="register every frame with a key frame; false trusts the smoothed landmarks alone"
+    )
+    samples: int = Field(
+        3, ge=1, le=9, description="face boxes whose landmarks are averaged; more is steadier and slower"
+    )
 
 
 @dataclass(frozen=True)

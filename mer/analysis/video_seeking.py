@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mer.core.errors import MediaError
-from mer.core.video import VideoInfo, iterate, probe
+from mer.core.video import VideoInfo, iterate, opened, pictures, probe, upright
 from mer.stages.frames.stage import timestamps
 
 
@@ -60,18 +59,12 @@ def _stamps(path: Path) -> tuple[tuple[int, ...], Any]:
     import av
 
     stamps: list[int | None] = []
-    with av.open(str(path)) as container:
-        stream = _stream(container)
+    with opened(path) as (container, stream):
         # A file cut short ends with an error; what lies before it is listed.
         with suppress(av.error.FFmpegError):
             stamps.extend(packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard)
         known = [stamp for stamp in stamps if stamp is not None]
         return (tuple(sorted(set(known))) if len(known) == len(stamps) else ()), stream.time_base
-
-
-def _stream(container: Any) -> Any:
-    # Cover pictures of audio files are video streams too.
-    return next(stream for stream in container.streams.video if not stream.disposition & 0x400)
 
 
 def frames_at(listing: Listing, wanted: np.ndarray, longest: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -97,52 +90,18 @@ def frames_at(listing: Listing, wanted: np.ndarray, longest: int) -> Iterator[tu
 
 
 def _sought(listing: Listing, wanted: np.ndarray, longest: int) -> Iterator[tuple[int, np.ndarray]]:
-    import av
-
-    if not listing.path.is_file():
-        raise MediaError(listing.path, "file not found", "the video as it was when listed")
-    with av.open(str(listing.path)) as container:
-        stream = _stream(container)
+    with opened(listing.path) as (container, stream):
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 1
         first = int(wanted[0])
         if first:
             container.seek(listing.stamps[first], stream=stream, backward=True)
-        for frame in _decoded(container, stream):
-            place = bisect_left(listing.stamps, frame.pts) if frame.pts is not None else len(listing.stamps)
+        for frame, _ in pictures(container, stream):
+            if frame is None or frame.pts is None:
+                continue
+            place = bisect_left(listing.stamps, frame.pts)
             if first <= place < len(listing.stamps) and listing.stamps[place] == frame.pts:
-                yield place, _upright(frame, listing, longest)
-
-
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield whole frames; damaged ones are left out, and a file cut short ends the stream."""
-    import av
-
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
-            return
-        with suppress(av.error.FFmpegError):
-            yield from (frame for frame in packet.decode() if not frame.is_corrupt)
-
-
-def _upright(frame: Any, listing: Listing, longest: int) -> np.ndarray:
-    width, height = frame.width, frame.height
-    turned = listing.info.rotation % 180
-    if (height, width) != ((listing.info.width, listing.info.height) if turned else
-                           (listing.info.height, listing.info.width)):  # fmt: skip
-        found, expected = f"a picture of {width} x {height} pixels", "one size throughout"
-        raise MediaError(listing.path, found, expected, "re-encode the video")
-    share = min(1.0, longest / max(width, height))
-    if share < 1:
-        # Even sides: chroma of most videos has half the resolution.
-        sides = {"width": 2 * round(width * share / 2), "height": 2 * round(height * share / 2)}
-        image = frame.to_ndarray(format="rgb24", interpolation="AREA", **sides)
-    else:
-        image = frame.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(image, listing.info.rotation // 90))
+                yield place, upright(frame, listing.info, listing.path, longest)
 
 
 def _counted(listing: Listing, longest: int) -> Iterator[tuple[int, np.ndarray]]:

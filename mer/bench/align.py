@@ -11,13 +11,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from mer.bench.clips import truths, write_clips
 from mer.bench.measure import Clock, Measured, run_alone
-from mer.bench.table import BenchRow, times
+from mer.bench.table import BenchRow, column
 from mer.core.errors import ClipError
 
 SIZE = 224
@@ -34,24 +34,13 @@ class AlignRow(BenchRow):
     files (NaN where that was not run), `peak_mib` the peak memory of a process that did only this.
     """
 
-    case: str
-    frames: int
-    residual: float
-    frames_per_second: float
-    cpu_ms: float
-    peak_mib: float
-    speed_ratio: float
-
-    LEFT = ("case",)
-    COLUMNS: ClassVar = {
-        "case": lambda row: row.case,
-        "frames": lambda row: str(row.frames),
-        "rigid px RMS": lambda row: "" if np.isnan(row.residual) else f"{row.residual:.3f}",
-        "frames/s a core": lambda row: f"{row.frames_per_second:.1f}",
-        "CPU ms a frame": lambda row: f"{row.cpu_ms:.2f}",
-        "peak MiB": lambda row: f"{row.peak_mib:.0f}",
-        "speed": lambda row: times(row.speed_ratio),
-    }
+    case: str = column("case")
+    frames: int = column("frames")
+    residual: float = column("rigid px RMS", "{:.3f}")
+    frames_per_second: float = column("frames/s a core", "{:.1f}")
+    cpu_ms: float = column("CPU ms a frame", "{:.2f}")
+    peak_mib: float = column("peak MiB", "{:.0f}")
+    speed_ratio: float = column("speed", "{:.2f}×")
 
 
 def run_align_bench(
@@ -237,8 +226,8 @@ def _naive(image: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _judged(product: Path, rigid: Path | None, size: int) -> dict[str, tuple[float, str]]:
+    from mer.bench.tasks import wander
     from mer.core.container import Container
-    from mer.core.geometry import apply
 
     with Container(product) as box:
         if SAMPLE not in box.clip_ids:
@@ -246,6 +235,4 @@ def _judged(product: Path, rigid: Path | None, size: int) -> dict[str, tuple[flo
         if rigid is None:
             return {}
         points, transform = np.load(rigid), box.clip(SAMPLE).read("transform")
-    moved = np.stack([apply(m, p) for m, p in zip(transform, points, strict=True)])
-    off = np.linalg.norm(moved - moved.mean(axis=0), axis=-1)
-    return {"rigid points": (float(np.sqrt((off**2).mean())) * SIZE / size, "px RMS at 224")}
+    return {"rigid points": (wander(transform, points) * SIZE / size, "px RMS at 224")}

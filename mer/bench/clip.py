@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from mer.bench.clips import prepare, write_clips
 from mer.bench.measure import Clock, run_alone
-from mer.bench.table import BenchRow
+from mer.bench.table import BenchRow, column
 from mer.bench.tasks import Errors
 from mer.core.errors import ClipError, ModelError
 
@@ -42,20 +42,11 @@ MADE = ("numbers", "frames", "flow", "patches")
 class ClipRow(BenchRow):
     """One stage of the clip: what it made, its CPU-seconds, and those in OpenCV TV-L1 pairs at 224 × 224."""
 
-    stage: str
-    method: str
-    made: str
-    cpu_seconds: float
-    tvl1_pairs: float
-
-    LEFT = ("stage", "method", "made")
-    COLUMNS: ClassVar = {
-        "stage": lambda row: row.stage,
-        "method": lambda row: row.method,
-        "made": lambda row: row.made,
-        "CPU s": lambda row: f"{row.cpu_seconds:.3f}",
-        "TV-L1 pairs": lambda row: f"{row.tvl1_pairs:.2f}",
-    }
+    stage: str = column("stage")
+    method: str = column("method")
+    made: str = column("made")
+    cpu_seconds: float = column("CPU s", "{:.3f}")
+    tvl1_pairs: float = column("TV-L1 pairs", "{:.2f}")
 
 
 def run_clip_bench(seed: int = 0, log: Callable[[str], None] = print) -> list[ClipRow]:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from mer.bench.measure import Clock
-from mer.bench.table import BenchRow
+from mer.bench.table import BenchRow, column
 from mer.bench.tasks import Errors, decibels, noisy, opened, squared_error
 from mer.core.errors import MediaError
 from mer.stages.registry import METHODS, load_method
@@ -87,20 +87,11 @@ def interpolate(clock: Clock, files: Sequence[Path], method: str, options: dict[
 class RealRow(BenchRow):
     """One method on one case of a real video: mean PSNR of `frames` held-out frames, and CPU-seconds per frame."""
 
-    method: str
-    case: str
-    psnr: float
-    frames: int
-    cpu_seconds: float
-
-    LEFT = ("method", "case")
-    COLUMNS: ClassVar = {
-        "method": lambda row: row.method,
-        "case": lambda row: row.case,
-        "PSNR dB": lambda row: f"{row.psnr:.2f}",
-        "frames": lambda row: str(row.frames),
-        "CPU s per frame": lambda row: f"{row.cpu_seconds:.3f}",
-    }
+    method: str = column("method")
+    case: str = column("case")
+    psnr: float = column("PSNR dB", "{:.2f}")
+    frames: int = column("frames")
+    cpu_seconds: float = column("CPU s per frame", "{:.3f}")
 
 
 def real(path: str | Path, windows: int = 20, stride: int = 1, log: Callable[[str], None] = print) -> list[RealRow]:

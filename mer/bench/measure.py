@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from mer.bench.table import BenchRow, times
+from mer.bench.table import BenchRow, column
 
 
 @dataclass(frozen=True)
@@ -24,26 +24,14 @@ class Row(BenchRow):
     memory of a process that did only this.
     """
 
-    stage: str
-    method: str
-    case: str
-    error: float
-    unit: str
-    speed_ratio: float
-    cpu_seconds: float
-    peak_mib: float
-
-    LEFT = ("stage", "method", "case", "unit")
-    COLUMNS: ClassVar = {
-        "stage": lambda row: row.stage,
-        "method": lambda row: row.method,
-        "case": lambda row: row.case,
-        "error": lambda row: f"{row.error:.3f}",
-        "unit": lambda row: row.unit,
-        "speed": lambda row: times(row.speed_ratio),
-        "CPU s": lambda row: f"{row.cpu_seconds:.4f}",
-        "peak MiB": lambda row: f"{row.peak_mib:.0f}",
-    }
+    stage: str = column("stage")
+    method: str = column("method")
+    case: str = column("case")
+    error: float = column("error", "{:.3f}")
+    unit: str = column("unit")
+    speed_ratio: float = column("speed", "{:.2f}×")
+    cpu_seconds: float = column("CPU s", "{:.4f}")
+    peak_mib: float = column("peak MiB", "{:.0f}")
 
 
 @dataclass(frozen=True)
@@ -100,13 +88,7 @@ def run_alone(task: str, **arguments: Any) -> Measured:
 
     The function gets a `Clock` and `arguments`, and returns `{case: (error, unit)}`.
     """
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_child, (task, arguments))
-
-
-def _child(task: str, arguments: Mapping[str, Any]) -> Measured:
-    return _children(task, [{}], arguments)[0]
+    return run_cases(task, [{}], **arguments)[0]
 
 
 def _children(task: str, cases: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]) -> list[Measured]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mer.bench.measure import Row
-from mer.core.atomic import atomic_path
+from mer.core.atomic import atomic_path, write_text
 
 _MOTION = re.compile(r"moving ([\d.]+)-([\d.]+) px, noise 0\b")
 _NOISE = re.compile(r"moving, noise ([\d.]+),")
@@ -49,6 +49,34 @@ def _lines(rows: Sequence[Row], pattern: re.Pattern[str], place: Any) -> dict[st
     return {method: sorted(points) for method, points in lines.items() if len(points) > 1}
 
 
+class Plot(NamedTuple):
+    """Lines of rows, the words under them, the names of the axes, and which of those are logarithmic."""
+
+    lines: Callable[[Sequence[Row]], Lines]
+    caption: str
+    x: str
+    y: str = "mean end-point error, px"
+    logarithmic: str = ""
+
+
+PLOTS = {
+    "motion": Plot(
+        motion_lines,
+        "Error against the length of the true motion, clean images.",
+        "true motion, px (no noise)",
+        logarithmic="y",
+    ),
+    "noise": Plot(noise_lines, "Error where the face moves, against the noise of both images.", "noise, grey levels"),
+    "time": Plot(
+        timed_points,
+        "Error where the face moves against CPU time; down and left is better.",
+        "CPU ms per 224 × 224 pair",
+        "mean end-point error, px (noise 2)",
+        "x",
+    ),
+}
+
+
 def write_plots(rows: Sequence[Row], folder: Path) -> Path:
     """Write three PNG files and one HTML page that holds them, and return the page.
 
@@ -59,21 +87,20 @@ def write_plots(rows: Sequence[Row], folder: Path) -> Path:
     Raises:
         StorageError: the folder is not writable.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    styles = _styles([row.method for row in _flow(rows)])
-    pixels = "mean end-point error, px"
-    pictures = {
-        "motion": _draw(motion_lines(rows), styles, "true motion, px (no noise)", pixels, log_y=True),
-        "noise": _draw(noise_lines(rows), styles, "noise, grey levels", pixels),
-        "time": _draw(timed_points(rows), styles, "CPU ms per 224 × 224 pair", f"{pixels} (noise 2)", log_x=True),
-    }
-    for name, data in pictures.items():
+    figures, styles = [], _styles([row.method for row in _flow(rows)])
+    for name, plot in PLOTS.items():
+        data, caption = _draw(plot, plot.lines(rows), styles), html.escape(plot.caption)
         with atomic_path(folder / f"{name}.png") as temporary:
             temporary.write_bytes(data)
-    page = folder / "index.html"
-    with atomic_path(page) as temporary:
-        temporary.write_text(_page(pictures), encoding="utf-8")
-    return page
+        source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+        figures.append(f'<figure><img alt="{caption}" src="{source}"><figcaption>{caption}</figcaption></figure>\n')
+    write_text(
+        folder / "index.html",
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>mer bench stages: flow</title>\n'
+        "<style>body{font:16px sans-serif;max-width:60em;margin:2em auto}img{max-width:100%}</style>\n"
+        f"<h1>Flow against the simulator's truth</h1>\n{''.join(figures)}</html>\n",
+    )
+    return folder / "index.html"
 
 
 def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -87,54 +114,24 @@ def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _draw(
-    lines: Lines,
-    styles: Mapping[str, Mapping[str, Any]],
-    x: str,
-    y: str,
-    log_x: bool = False,
-    log_y: bool = False,
-) -> bytes:
+def _draw(plot: Plot, lines: Lines, styles: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Return a plot of one line per method as PNG; lines are told apart by colour and marker."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import ScalarFormatter
 
     figure = Figure(figsize=(9, 4.8), layout="constrained")
-    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+    axes = figure.add_subplot()
     for method, points in lines.items():
         axes.plot(*zip(*points, strict=True), label=method, linewidth=1.4, markersize=6, **styles[method])
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    for axis, scaled in ((axes.xaxis, log_x), (axes.yaxis, log_y)):
-        if scaled:
-            getattr(axes, f"set_{axis.axis_name}scale")("log")
-            axis.set_major_formatter(ScalarFormatter())
-    if not log_y:
+    axes.set(xlabel=plot.x, ylabel=plot.y)
+    for name in plot.logarithmic:
+        axes.set(**{f"{name}scale": "log"})
+        getattr(axes, f"{name}axis").set_major_formatter(ScalarFormatter())
+    if plot.logarithmic != "y":
         axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3, which="both")
     if lines:
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     buffer = BytesIO()
-    canvas.print_png(buffer, metadata={"Software": None})
+    figure.savefig(buffer, metadata={"Software": None})
     return buffer.getvalue()
-
-
-_CAPTIONS = {
-    "motion": "Error against the length of the true motion, clean images.",
-    "noise": "Error where the face moves, against the noise of both images.",
-    "time": "Error where the face moves against CPU time; down and left is better.",
-}
-
-
-def _page(pictures: Mapping[str, bytes]) -> str:
-    figures = "\n".join(
-        f'<figure><img alt="{html.escape(_CAPTIONS[name])}" src="data:image/png;base64,'
-        f'{base64.b64encode(data).decode()}"><figcaption>{html.escape(_CAPTIONS[name])}</figcaption></figure>'
-        for name, data in pictures.items()
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>mer bench stages: flow</title>\n'
-        "<style>body{font:16px sans-serif;max-width:60em;margin:2em auto}img{max-width:100%}</style>\n"
-        f"<h1>Flow against the simulator's truth</h1>\n{figures}\n</html>\n"
-    )

@@ -132,9 +132,7 @@ def _judged(clip: Arrays, k: int, sigma: float, light: str, size: int) -> Arrays
 
 
 def _missed(clip: Arrays, field: np.ndarray, by_motion: bool) -> dict[str, float]:
-    from mer.motion.endpoint import endpoint_errors
-
-    errors, length = endpoint_errors(field, clip["flow"]), np.hypot(*clip["flow"])
+    errors, length = np.hypot(*(field.astype(np.float64) - clip["flow"])), np.hypot(*clip["flow"])
     regions = {"moving": clip["moving"], "still": clip["valid"] & ~clip["moving"]}
     if by_motion:
         for low, high in MOTIONS:
@@ -166,9 +164,9 @@ def align(clock: Clock, files: Sequence[Path], method: str) -> Errors:
     for _, clip in opened(files):
         made = clock.time(chosen.align, clip["frames"], chosen.Params(size=SIZE), "bench", units=len(clip["frames"]))
         still = np.broadcast_to(made.transform[0], made.transform.shape)
-        left.append(_wander(made.transform, clip["rigid"]))
-        before.append(_wander(still, clip["rigid"]))
-        truth = np.stack([apply(m, p) for m, p in zip(made.transform, clip["landmarks"], strict=True)])
+        left.append(wander(made.transform, clip["rigid"]))
+        before.append(wander(still, clip["rigid"]))
+        truth = apply(made.transform, clip["landmarks"])
         landmarks.append(float(np.linalg.norm(made.landmarks - truth, axis=-1).mean()))
     return {
         "rigid points": (rms(left), "px RMS"),
@@ -177,9 +175,9 @@ def align(clock: Clock, files: Sequence[Path], method: str) -> Errors:
     }
 
 
-def _wander(transforms: np.ndarray, points: np.ndarray) -> float:
+def wander(transforms: np.ndarray, points: np.ndarray) -> float:
     """Return the RMS distance of points (T, N, 2) under transforms (T, 2, 3) from their mean places."""
-    moved = np.stack([apply(m, p) for m, p in zip(transforms, points, strict=True)])
+    moved = apply(transforms, points)
     return rms(np.linalg.norm(moved - moved.mean(axis=0), axis=-1).ravel())
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,12 @@ class ClipWriter:
         data = self._group[name]
         data.resize(len(data) + len(block), axis=0)
         data[len(data) - len(block) :] = block
+
+    def extend(self, name: str, items: Iterable[np.ndarray], block: int) -> None:
+        """Append items, all of one shape, along a new first axis, `block` of them at a time."""
+        items = iter(items)
+        while held := list(islice(items, block)):
+            self.append(name, np.stack(held))
 
     def attributes(self, values: Mapping[str, Any]) -> None:
         """Store scalars, strings or short lists; None is stored as an absent attribute."""
@@ -274,8 +281,5 @@ class Container:
 
 def file_digest(path: str | Path) -> str:
     """Return the first 16 hex digits of a file's SHA-256."""
-    digest = hashlib.sha256()
     with open(path, "rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]

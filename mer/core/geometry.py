@@ -74,32 +74,6 @@ def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | Non
     return np.column_stack([linear, mean_t - linear @ mean_s])
 
 
-def robust_similarity(
-    source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None, rounds: int = 30
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the similarity that most points agree on, and the (N,) weight 0-1 given to each point.
-
-    Iteratively reweighted least squares: first the sum of distances, whose only optimum follows the majority,
-    then Tukey's biweight at a scale of 1.48 times the median residual, kept above 1e-6 of the spread of the
-    target. A third of the points may disagree, even if they agree among themselves.
-
-    Raises:
-        ValueError: fewer than two distinct points carry weight.
-    """
-    prior = np.ones(len(source)) if weights is None else np.asarray(weights, float)
-    floor = 1e-6 * max(1.0, float(np.ptp(target, axis=0).max()))
-    trust = np.ones(len(source))
-    for step in range(rounds):
-        matrix = similarity(source, target, prior * trust)
-        residual = np.linalg.norm(apply(matrix, source) - target, axis=1)
-        scale = max(1.4826 * float(np.median(residual[prior > 0])), floor)
-        if step < 2 * rounds // 3:
-            trust = floor / np.maximum(residual, floor)
-        else:
-            trust = np.clip(1 - (residual / (4.685 * scale)) ** 2, 0, None) ** 2
-    return similarity(source, target, prior * trust), trust
-
-
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return points (..., 2) taken through `matrix` (2, 3), or through one matrix each ((T, 2, 3), (T, N, 2))."""
     linear, shift = matrix[..., :2], matrix[..., 2]

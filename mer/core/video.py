@@ -8,6 +8,7 @@ numbers of an annotation stay valid behind the damage.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,8 @@ def probe(path: str | Path) -> VideoInfo:
     Raises:
         MediaError: the file is missing, empty, holds no video, or none of it can be decoded.
     """
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        first, _ = next(_pictures(container, stream), (None, 0))
+    with opened(path) as (container, stream):
+        first, _ = next(pictures(container, stream), (None, 0))
         if first is None:
             raise MediaError(path, "no picture can be decoded", "a readable video", "copy the file again")
         return _info(container, stream, first)
@@ -92,33 +92,31 @@ class VideoReader:
         self._frames.close()
 
     def _run(self, threads: int) -> Any:
-        with _open(self.path) as container:
-            stream = _video_stream(container, self.path)
+        with opened(self.path) as (container, stream):
             stream.codec_context.thread_count = max(1, threads)
             stream.thread_type = "AUTO"
             info, decoded, lost, last = None, 0, 0, 0.0
-            for frame, broken in _pictures(container, stream):
+            for frame, broken in pictures(container, stream):
                 lost += broken
                 if frame is None:
                     continue
                 info = info or _info(container, stream, frame)
                 last = _seconds(frame, stream, decoded + lost, info.fps)
-                yield decoded + lost, last, self._upright(frame, info)
+                yield decoded + lost, last, upright(frame, info, self.path)
                 decoded += 1
             if info is None:
                 raise MediaError(self.path, "no picture can be decoded", "a readable video", "copy the file again")
             tail = _missing_tail(info, decoded + lost, last)
             self.outcome = Outcome(decoded, lost + tail, _reason(lost, tail))
 
-    def _upright(self, frame: Any, info: VideoInfo) -> np.ndarray:
-        image = np.rot90(frame.to_ndarray(format="rgb24"), info.rotation // 90)
-        if image.shape[:2] != (info.height, info.width):
-            found = f"a picture of {image.shape[1]} x {image.shape[0]} pixels"
-            raise MediaError(self.path, found, f"{info.width} x {info.height} throughout", "re-encode the video")
-        return np.ascontiguousarray(image)
 
+@contextmanager
+def opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
+    """Yield the container of a video and its video stream, of PyAV.
 
-def _open(path: str | Path) -> Any:
+    Raises:
+        MediaError: the file is missing, empty, no video, or declares more than `MAX_PIXELS`.
+    """
     import av
 
     path = Path(path)
@@ -127,26 +125,43 @@ def _open(path: str | Path) -> Any:
     if path.stat().st_size == 0:
         raise MediaError(path, "empty file", "a video file", "copy the file again")
     try:
-        return av.open(str(path))
+        container = av.open(str(path))
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"cannot be opened ({reason})", "a whole video file", "copy the file again") from None
+    with container:
+        # Cover pictures of audio files are video streams too.
+        streams = [s for s in container.streams.video if s.codec_context is not None and not s.disposition & 0x400]
+        if not streams:
+            kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
+            raise MediaError(path, f"no video stream (streams: {kinds})", "a video", "check the file")
+        context = streams[0].codec_context
+        if context.width * context.height > MAX_PIXELS:
+            found = f"declares {context.width} x {context.height} pixels"
+            raise MediaError(path, found, f"at most {MAX_PIXELS} pixels", "re-encode the video")
+        yield container, streams[0]
 
 
-def _video_stream(container: Any, path: str | Path) -> Any:
-    # Cover pictures of audio files are video streams too.
-    streams = [s for s in container.streams.video if s.codec_context is not None and not s.disposition & 0x400]
-    if not streams:
-        kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
-        raise MediaError(path, f"no video stream (streams: {kinds})", "a video", "check the file")
-    context = streams[0].codec_context
-    if context.width * context.height > MAX_PIXELS:
-        found = f"declares {context.width} x {context.height} pixels"
-        raise MediaError(path, found, f"at most {MAX_PIXELS} pixels", "re-encode the video")
-    return streams[0]
+def upright(frame: Any, info: VideoInfo, path: Path, longest: int | None = None) -> np.ndarray:
+    """Return a decoded frame as (H, W, 3) uint8 RGB, turned, its longer side reduced to at most `longest` pixels.
+
+    Raises:
+        MediaError: it is not of the size that `info` has.
+    """
+    width, height = (frame.height, frame.width) if info.rotation % 180 else (frame.width, frame.height)
+    if (width, height) != (info.width, info.height):
+        found = f"a picture of {width} x {height} pixels"
+        raise MediaError(path, found, f"{info.width} x {info.height} throughout", "re-encode the video")
+    share = (longest or max(width, height)) / max(width, height)
+    less: dict[str, Any] = {}
+    if share < 1:
+        # Even sides: chroma of most videos has half the resolution.
+        less = {side: 2 * round(getattr(frame, side) * share / 2) for side in ("width", "height")}
+        less["interpolation"] = "AREA"
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24", **less), info.rotation // 90))
 
 
-def _pictures(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
+def pictures(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
     """Yield (frame or None, frames lost just before it) until the stream ends or breaks."""
     import av
 

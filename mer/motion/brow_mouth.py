@@ -33,11 +33,6 @@ def region_boxes(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.clip(whole, 0, [width, height, width, height])
 
 
-def usable(boxes: np.ndarray) -> bool:
-    """Tell whether every box (N, 4) is at least 2 × 2 pixels."""
-    return bool((boxes[:, 2:] - boxes[:, :2] >= 2).all())
-
-
 def stacked(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Return (C, 42, 42) float32: the two boxes (2, 4) of an image (C, H, W), bilinearly resized, brows above mouth."""
     parts = []

@@ -8,7 +8,7 @@ accurate TV-L1 in a tenth of the time. Any other key overrides the value of the 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from pydantic import Field
@@ -104,17 +104,10 @@ def flow(first: np.ndarray, second: np.ndarray, options: DISOptions | None = Non
         getattr(estimator, f"set{name}")(value)
 
     def estimate(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        pair = [as_uint8(image) for image in (one, two)]
-        return np.asarray(_calc(estimator, pair[0], pair[1])).transpose(2, 0, 1)
+        try:
+            return np.asarray(estimator.calc(as_uint8(one), as_uint8(two), cast(Any, None))).transpose(2, 0, 1)
+        except cv2.error as error:
+            found = f"OpenCV refuses images of {one.shape} ({str(error).strip().splitlines()[0][-120:]})"
+            raise ConfigError("dis", found, "larger images or smaller patches") from None
 
     return refined(estimate, np.asarray(first, np.float32), np.asarray(second, np.float32), passes, sigma)
-
-
-def _calc(estimator: Any, one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    import cv2
-
-    try:
-        return estimator.calc(one, two, None)
-    except cv2.error as error:
-        found = f"OpenCV refuses images of {one.shape} ({str(error).strip().splitlines()[0][-120:]})"
-        raise ConfigError("dis", found, "larger images or smaller patches") from None

@@ -8,13 +8,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mer.core.params import Params
+from mer.motion import dis, micro, tvl1
 from mer.motion.dis import DISOptions
-from mer.motion.dis import flow as dis_flow
-from mer.motion.micro import flow as micro_flow
-from mer.motion.micro import flows as micro_flows
 from mer.motion.micro_options import MicroOptions
 from mer.motion.tvl1 import TVL1Options
-from mer.motion.tvl1 import flow as tvl1_flow
 
 
 class EstimatorParams(Params):
@@ -37,22 +34,6 @@ class EstimatorParams(Params):
 
 def estimate(first: np.ndarray, second: np.ndarray, choice: EstimatorParams) -> np.ndarray:
     """Return the forward flow (2, H, W) float32 between two grey images (H, W) float32, 0-255."""
-    if choice.flow == "tvl1":
-        return tvl1_flow(first, second, choice.tvl1)
-    if choice.flow == "dis":
-        return dis_flow(first, second, choice.dis)
-    return micro_flow(first, second, choice.micro)
-
-
-def estimates(firsts: np.ndarray, seconds: np.ndarray, choice: EstimatorParams) -> np.ndarray:
-    """Return the forward flows (P, 2, H, W) float32 of many pairs, faster than one by one where the algorithm can.
-
-    Args:
-        firsts: (P, H, W) grey float32, 0-255; or (1, H, W), the first image of all pairs.
-        seconds: (P, H, W).
-        choice: the algorithm and its options.
-    """
     if choice.flow == "micro":
-        return micro_flows(firsts, seconds, choice.micro)
-    shared = np.broadcast_to(firsts, (len(seconds), *firsts.shape[1:]))
-    return np.stack([estimate(first, second, choice) for first, second in zip(shared, seconds, strict=True)])
+        return micro.flow(first, second, choice.micro)
+    return dis.flow(first, second, choice.dis) if choice.flow == "dis" else tvl1.flow(first, second, choice.tvl1)

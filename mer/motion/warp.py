@@ -115,12 +115,3 @@ def invert(flow: np.ndarray, iterations: int = 60, tolerance: float = 1e-3) -> n
             break
         active, rate, last = active[going], rate[going], length[going]
     return points.reshape(flow.shape)
-
-
-def push(image: np.ndarray, flow: np.ndarray, order: int = 3) -> np.ndarray:
-    """Return `image` moved along a forward field: result(x + flow(x)) = image(x).
-
-    Args and returns as `warp`; `flow` lives on the grid of `image`.
-    """
-    sampled = sample_spline(spline_coefficients(image, order), invert(flow), order)
-    return sampled[0] if image.ndim == 2 else sampled.transpose(1, 2, 0)

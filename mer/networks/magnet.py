@@ -22,7 +22,6 @@ from torch.nn import functional
 
 WIDTH = 32  # Channels of texture and of shape.
 Code = tuple[torch.Tensor, torch.Tensor]
-STEP = 4  # Height and width are padded to a multiple of this: texture lives at a quarter of the resolution.
 
 
 @dataclass(frozen=True)

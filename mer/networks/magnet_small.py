@@ -22,6 +22,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mer.networks.ifnet_warp import pixel_grid
+
 WIDTH, HIDDEN = 24, 32
 CONTRAST = 5 / 127.5  # Local contrast, standard deviation, below which an image counts as flat.
 LOCAL = 3.0  # Standard deviation of the window of local means and contrasts, pixels.
@@ -52,13 +54,6 @@ def even(image: torch.Tensor) -> torch.Tensor:
     centred = image - smooth(image, LOCAL)
     energy = smooth(centred.square().mean(dim=1, keepdim=True), LOCAL)
     return centred / (energy + CONTRAST**2).sqrt()
-
-
-def grid(like: torch.Tensor) -> torch.Tensor:
-    """Return the pixel coordinates (2, H, W), x then y, of images (N, C, H, W)."""
-    height, width = like.shape[2:]
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([x, y]).to(like)
 
 
 def sample(image: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
@@ -150,7 +145,7 @@ class Measure(nn.Module):
             still = torch.zeros_like(second[:, :2])
             # Whole pixels need no interpolation, whose error would pass for motion.
             whole = self.solve(first, second, still, 0)[0].round()
-        back = sample(second, grid(second) + whole)
+        back = sample(second, pixel_grid(second) + whole)
         (wide, _), (narrow, sure) = (self.solve(first, back, whole, window) for window in range(len(WINDOWS)))
         seen = [first, back - first, wide, narrow, narrow - wide, sure]
         left = self.leave(self.blocks(self.enter(torch.cat(seen, dim=1)).relu()))
@@ -201,7 +196,7 @@ class SmallMagNet(nn.Module):
         self, first: torch.Tensor, second: torch.Tensor, moved: torch.Tensor, share: torch.Tensor, gain: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the magnified picture, and from its pixels the way (N, 2, H, W) back to the second image."""
-        here, gain = grid(second), gain[:, None, None, None]
+        here, gain = pixel_grid(second), gain[:, None, None, None]
         first, second, moved, share = (part.expand(len(gain), -1, -1, -1) for part in (first, second, moved, share))
         origin = here.expand(len(gain), -1, -1, -1)
         with torch.no_grad():

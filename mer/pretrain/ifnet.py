@@ -12,19 +12,18 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from mer.core.atomic import atomic_path
-from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.networks.ifnet_small import IFNetSmall
+from mer.pretrain.state import keep, resume, write_weights
 from mer.pretrain.triplets import Triplet, faces, pattern
 from mer.stages.interpolate.between import inside, middle, visible
 from mer.stages.interpolate.rife import prior
@@ -133,9 +132,9 @@ class Training:
         for parameter in self.network.parameters():
             parameter.data = parameter.data.contiguous(memory_format=_layout(parameter))
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=1e-4)
-        self.mean = {name: value.detach().clone() for name, value in self.network.named_parameters()}
+        self.mean = deepcopy(self.network).requires_grad_(False)
+        self.parts = {"network": self.network, "mean": self.mean, "optimiser": self.optimiser}
         self.step = 0
-        self.cpu_seconds = 0.0
 
     def advance(self, pool: dict[str, np.ndarray], seed: int, steps: int) -> float:
         """Make one step and return its loss; what it trains on follows from the seed and the step's number."""
@@ -147,34 +146,10 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         share = min(AVERAGE, (1 + self.step) / (10 + self.step))
-        for name, parameter in self.network.named_parameters():
-            self.mean[name].lerp_(parameter.detach(), 1 - share)
+        for mean, parameter in zip(self.mean.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(parameter.detach(), 1 - share)
         self.step += 1
         return float(value.detach())
-
-    def save(self, path: Path, made_of: str) -> None:
-        """Write everything that is needed to go on."""
-        tensors: dict[str, Tensor] = {f"mean/{name}": value.contiguous() for name, value in self.mean.items()}
-        for name, parameter in self.network.named_parameters():
-            tensors[f"now/{name}"] = parameter.detach().contiguous()
-            for key in ("exp_avg", "exp_avg_sq", "step"):
-                tensors[f"{key}/{name}"] = self.optimiser.state[parameter][key].contiguous()
-        note = {"made_of": made_of, "step": str(self.step), "cpu_seconds": str(self.cpu_seconds)}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata=note)
-
-    def load(self, path: Path, made_of: str) -> None:
-        """Go on from a file of `save`; raises `ModelError` when it is of another run."""
-        with safe_open(str(path), framework="pt") as held:
-            note = held.metadata()
-            if note.get("made_of") != made_of:
-                raise ModelError(path, "is a checkpoint of other arguments", made_of, "delete it or change --out")
-            for name, parameter in self.network.named_parameters():
-                self.mean[name] = held.get_tensor(f"mean/{name}")
-                parameter.data.copy_(held.get_tensor(f"now/{name}"))
-                state = {key: held.get_tensor(f"{key}/{name}") for key in ("exp_avg", "exp_avg_sq", "step")}
-                self.optimiser.state[parameter] = state
-        self.step, self.cpu_seconds = int(note["step"]), float(note["cpu_seconds"])
 
 
 def train(arguments: Any, log: Any = print) -> Path:
@@ -184,22 +159,19 @@ def train(arguments: Any, log: Any = print) -> Path:
     pool = build_pool(out.with_name(f"{out.name}.pool.npz"), arguments.seed, *sizes)
     made_of = json.dumps([arguments.seed, arguments.steps, *sizes])
     run, partial = Training(arguments.seed), out.with_name(f"{out.name}.partial")
-    if partial.is_file():
-        run.load(partial, made_of)
+    run.step, spent = resume(partial, made_of, run.parts)
+    if run.step:
         log(f"going on from step {run.step}")
-    started, before, recent = time.process_time(), run.cpu_seconds, []
+    begun, recent = time.process_time() - spent, []
     while run.step < arguments.steps:
         recent.append(run.advance(pool, arguments.seed, arguments.steps))
-        run.cpu_seconds = before + time.process_time() - started
         if run.step % 100 == 0:
-            log(f"step {run.step}: loss {np.mean(recent[-EVERY:]):.4f}, {run.cpu_seconds:.0f} CPU-s")
+            log(f"step {run.step}: loss {np.mean(recent[-EVERY:]):.4f}, {time.process_time() - begun:.0f} CPU-s")
         if run.step % EVERY == 0:
-            run.save(partial, made_of)
+            keep(partial, made_of, run.parts, run.step, time.process_time() - begun)
     # One entry: safetensors writes several in any order, and equal runs must give equal bytes.
     note = {"variant": "small", "seed": arguments.seed, "steps": run.step, "pool": sizes}
-    with atomic_path(out) as temporary:
-        tensors = {name: value.contiguous() for name, value in run.mean.items()}
-        save_file(tensors, temporary, metadata={"mer": json.dumps(note, sort_keys=True)})
+    write_weights(out, dict(run.mean.named_parameters()), {"mer": json.dumps(note, sort_keys=True)})
     return out
 
 

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from mer.core.atomic import atomic_path
-from mer.core.errors import MerError, ModelError
+from mer.core.errors import MerError
 from mer.networks.magnet_files import CURVE, Loaded
 from mer.networks.magnet_small import SmallMagNet, untrained
 from mer.pretrain import magnified
 from mer.pretrain.magnet_score import Magnifier, calibrated, identity, linear, table
+from mer.pretrain.state import keep, resume, write_weights
 from mer.stages.magnify.magnet import Pair
 from mer.stages.registry import load_method
 
@@ -87,55 +87,25 @@ def train(steps: int, seed: int, out: Path, log: Callable[[str], None] = print) 
     torch.set_num_threads(1)
     network = untrained(seed)
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
-    kept = out.with_suffix(".state")
-    done, spent = _resume(kept, network, optimiser, seed) if kept.exists() else (0, 0.0)
+    kept, made_of, parts = out.with_suffix(".state"), f"seed {seed}", {"network": network, "optimiser": optimiser}
+    done, spent = resume(kept, made_of, parts)
     begun, recent = time.process_time() - spent, np.zeros(3)
     for step in range(done, steps):
         for group in optimiser.param_groups:
             group["lr"] = rate(step, steps)
-        parts = loss(network, magnified.batch(seed, step, SIZE, COUNT))
+        lost = loss(network, magnified.batch(seed, step, SIZE, COUNT))
         optimiser.zero_grad(set_to_none=True)
-        (torch.stack(parts) * WEIGHT).sum().backward()
+        (torch.stack(lost) * WEIGHT).sum().backward()
         nn.utils.clip_grad_norm_(network.parameters(), CLIP)
         optimiser.step()
-        recent += np.array([part.item() for part in parts]) / LOG_EVERY
+        recent += np.array([part.item() for part in lost]) / LOG_EVERY
         if (step + 1) % LOG_EVERY == 0:
             left = ", ".join(f"{name} {value:.3f}" for name, value in zip(PARTS, recent, strict=True))
             log(f"step {step + 1}: {left}, {time.process_time() - begun:.0f} CPU-s")
             recent[:] = 0
         if (step + 1) % KEEP_EVERY == 0 or step + 1 == steps:
-            _keep(kept, network, optimiser, seed, step + 1, time.process_time() - begun)
+            keep(kept, made_of, parts, step + 1, time.process_time() - begun)
     return network.eval(), time.process_time() - begun
-
-
-def _keep(
-    path: Path, network: SmallMagNet, optimiser: torch.optim.Optimizer, seed: int, step: int, spent: float
-) -> None:
-    with atomic_path(path) as temporary:
-        parts = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-        torch.save({**parts, "seed": seed, "step": step, "spent": spent}, temporary)
-
-
-def _resume(path: Path, network: SmallMagNet, optimiser: torch.optim.Optimizer, seed: int) -> tuple[int, float]:
-    try:
-        state = torch.load(path, "cpu", weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        held, step, spent = int(state["seed"]), int(state["step"]), float(state["spent"])
-    except Exception as error:
-        raise ModelError(path, "training state cannot be read", remedy="delete it to start again") from error
-    if held != seed:
-        raise ModelError(path, f"training state of seed {held}", f"seed {seed}", "delete it to start again")
-    return step, spent
-
-
-def save(network: SmallMagNet, out: Path, notes: dict[str, str]) -> None:
-    """Write the network's tensors as safetensors, with `notes` as metadata."""
-    from safetensors.torch import save_file
-
-    tensors = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
-    with atomic_path(out) as temporary:
-        save_file(tensors, temporary, {"network": "magnet", "variant": "small", **notes})
 
 
 def as_magnifier(network: SmallMagNet, curve: np.ndarray | None = None) -> Magnifier:
@@ -170,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
         network, spent = train(given.steps, given.seed, given.out, lambda line: print(line, flush=True))
         curve = calibrated(as_magnifier(network), given.seed, given.people)
         notes = {"steps": str(given.steps), "seed": str(given.seed), CURVE: json.dumps(curve)}
-        save(network, given.out, notes)
+        write_weights(given.out, network.state_dict(), {"network": "magnet", "variant": "small", **notes})
     except MerError as error:
         parser.exit(2, f"{error}\n")
     print(f"{given.out}: {given.steps} steps, {spent:.0f} CPU-seconds of training; curve {curve}", flush=True)

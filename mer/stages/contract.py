@@ -77,11 +77,6 @@ class Array:
     meaning: str
 
 
-def nothing(params: Any) -> frozenset[str]:
-    """Return the names of no array: what a product lacks whose stage always writes every declared one."""
-    return frozenset()
-
-
 @dataclass(frozen=True)
 class Stage(Generic[M, P]):
     """A step of the journey.
@@ -96,7 +91,7 @@ class Stage(Generic[M, P]):
     process: Process[M, P]
     arrays: Mapping[str, Array]
     source: str | None = None
-    lacks: Callable[[Any], frozenset[str]] = nothing
+    lacks: Callable[[Any], frozenset[str]] = lambda params: frozenset()
 
     def arrays_of(self, params: Params) -> frozenset[str]:
         """Return the names of the arrays that the product of a variant has."""

@@ -99,11 +99,8 @@ def sha256(path: str | Path) -> str:
 
 @lru_cache(maxsize=64)
 def _sha256(path: str, size: int, changed: int) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def kept(load: Callable[[str, str], Network]) -> Callable[[str, str], Network]:

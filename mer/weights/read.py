@@ -10,7 +10,6 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -40,30 +39,15 @@ UNREADABLE = (
 )
 
 
-def read(path: str | Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """Return the tensors of a weight file.
+def tensors(path: str | Path, largest: int = LARGEST) -> dict[str, torch.Tensor]:
+    """Return all tensors of a weight file by name without a common prefix, on the CPU, to be passed to `check`.
 
     Args:
         path: safetensors (by its suffix), or a PyTorch file.
-        expected: the shape of every tensor by name; nothing may be missing or left over.
-
-    Returns:
-        tensors on the CPU in the order of `expected`; floating ones as float32.
+        largest: size in bytes from which a file is refused unread.
 
     Raises:
-        ModelError: the file is missing, too large, unreadable, truncated or not tensors only, or a tensor is missing,
-            unexpected, of another shape or not finite.
-    """
-    # Twice the size in double precision leaves room for headers, and none for something else.
-    return check(path, tensors(path, 16 * sum(prod(shape) for shape in expected.values()) + (1 << 20)), expected)
-
-
-def tensors(path: str | Path, largest: int = LARGEST) -> dict[str, torch.Tensor]:
-    """Return all tensors of a weight file by name without a common prefix, unchecked; raises as `read`.
-
-    Args:
-        path: the file.
-        largest: size in bytes from which a file is refused unread.
+        ModelError: the file is missing, too large, unreadable, truncated or not tensors only.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,7 +79,11 @@ def without_prefix(named: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
 def check(
     path: str | Path, held: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]
 ) -> dict[str, torch.Tensor]:
-    """Return `held` in the order of `expected`, floating tensors as float32; raises as `read`."""
+    """Return `held` in the order of `expected`, the shape of every tensor by name; floating ones as float32.
+
+    Raises:
+        ModelError: a tensor is missing, unexpected, of another shape or not finite.
+    """
     lacking = [name for name in expected if name not in held]
     if lacking:
         raise ModelError(path, f"lacks {_some(lacking)}", f"all {len(expected)} tensors of the network")

@@ -57,22 +57,6 @@ def test_similarity_needs_two_distinct_points(points: np.ndarray) -> None:
         g.similarity(points, points)
 
 
-def test_robust_similarity_ignores_a_third_of_outliers() -> None:
-    random = np.random.default_rng(1)
-    source = random.uniform(0, 200, (60, 2))
-    truth = g.from_parameters(np.array([0.9, 0.2, 12.0, -7.0]))
-    target = g.apply(truth, source) + random.normal(0, 0.05, (60, 2))
-    target[:20] += (8, 3)
-    matrix, weights = g.robust_similarity(source, target)
-    assert np.abs(g.apply(matrix, source) - g.apply(truth, source)).max() < 0.05
-    assert weights[:20].max() == 0 and np.median(weights[20:]) > 0.8
-
-
-def test_robust_similarity_of_exact_points_is_exact() -> None:
-    matrix, weights = g.robust_similarity(SQUARE, SQUARE + 1)
-    assert np.allclose(matrix, [[1, 0, 1], [0, 1, 1]]) and np.allclose(weights, 1)
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0.2, 3), st.floats(-3, 3), numbers, numbers, numbers, numbers)
 def test_invert_and_compose_undo_each_other(size: float, angle: float, x: float, y: float, u: float, v: float) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from flow_errors import endpoint_errors
 from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -9,7 +10,6 @@ from mer.bench.black_anandan_peer import flow as direct_flow
 from mer.core.errors import ConfigError
 from mer.motion import black_anandan
 from mer.motion.black_anandan_options import BlackAnandanOptions
-from mer.motion.endpoint import endpoint_errors
 from mer.stages.flow import black_anandan as method
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from flow_errors import endpoint_error, moving
 from pydantic import ValidationError
 
 from mer.core.errors import ConfigError
 from mer.motion import micro
-from mer.motion.endpoint import endpoint_error, moving
 from mer.motion.micro_options import PRESETS, MicroOptions, settings
 from mer.motion.tvl1 import TVL1Options
 from mer.motion.tvl1 import flow as tvl1_flow

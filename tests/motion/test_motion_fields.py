@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from flow_errors import endpoint_error, endpoint_errors, moving
 
 from mer.motion.colour import flow_to_rgb, wheel
-from mer.motion.endpoint import endpoint_error, endpoint_errors, moving
 from mer.motion.grey import grey
 from mer.motion.headmotion import centre, fit_similarity, similarity_field
 

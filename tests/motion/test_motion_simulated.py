@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from flow_errors import endpoint_error
 
 from mer.motion import dis, tvl1
-from mer.motion.endpoint import endpoint_error
 from mer.motion.grey import grey
 from mer.simulate.camera import develop, to_bytes
 from mer.simulate.params import SimulateParams

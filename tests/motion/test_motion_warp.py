@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mer.motion.warp import invert, push, sample_linear, sample_spline, spline_coefficients, warp
+from mer.motion.warp import invert, sample_linear, sample_spline, spline_coefficients, warp
 
 
 def bump(x, y, peak=3.0, sigma=12.0):
@@ -65,12 +65,3 @@ def test_inverse_solves_its_equation(axes, gain):
 
 def test_inverse_of_no_motion_is_the_grid_exactly(axes):
     np.testing.assert_array_equal(invert(np.zeros((2, 96, 112))), np.stack(axes))
-
-
-def test_push_moves_the_texture_by_the_flow(texture, axes):
-    x, y = axes
-    moved = push(texture(x, y), bump(x, y))
-    column, row = 56, 48
-    flow = bump(np.float64(column), np.float64(row))
-    sampled = sample_spline(spline_coefficients(moved), np.array([[column + flow[0]], [row + flow[1]]]))
-    assert abs(sampled[0, 0] - texture(np.full((1, 1), 56.0), np.full((1, 1), 48.0))[0, 0]) < 0.3

@@ -92,7 +92,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(tmp_path, monkeypatch):
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     ifnet.train(arguments(tmp_path / "a.safetensors", steps=2), quiet)
-    with pytest.raises(ModelError, match="checkpoint of other arguments"):
+    with pytest.raises(ModelError, match=r"training state of \[1, 2, 0, 0, 3\]; expected \[1, 3, 0, 0, 3\]; delete it"):
         ifnet.train(arguments(tmp_path / "a.safetensors", steps=3), quiet)
 
 

@@ -21,10 +21,14 @@ from mer.weights import fetch as fetching
 from mer.weights import locate as locating
 from mer.weights.fetch import fetch, listing
 from mer.weights.locate import cached, describe, locate, used
-from mer.weights.read import read, without_prefix
+from mer.weights.read import check, tensors, without_prefix
 from mer.weights.registry import WEIGHTS, Weights
 
 SHAPES = {"a.weight": (2, 3), "a.bias": (2,)}
+
+
+def read(path, expected):
+    return check(path, tensors(path, 1 << 21), expected)
 
 
 @pytest.fixture

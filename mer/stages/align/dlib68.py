@@ -36,7 +36,7 @@ def measure(frames: Iterable[np.ndarray], params: Params, where: str = "clip") -
     """Find and follow the face; see `AlignMethod`."""
     smoothing = Smoothing(params.refine, params.recentre, params.smooth, params.rigid_smooth)
     matrix = to_crop(params.size, params.eye_row, params.eye_spread)
-    return Measurement(frames, params.settings(), smoothing, matrix, where)
+    return Measurement(frames, params, smoothing, matrix, where)
 
 
 def cut(frames: Iterable[np.ndarray], transform: np.ndarray, params: Params) -> Iterator[np.ndarray]:

@@ -54,7 +54,7 @@ class Part:
     """The geometry of N consecutive frames.
 
     Args:
-        transform: (N, 2, 3) float64 source pixels -> working patch, smoothed and recentred.
+        transform: (N, 2, 3) float64 source pixels -> working patch, in the end crop, smoothed and recentred.
         source: (N, 68, 2) float64 landmarks in source pixels, smoothed along time in the working patch.
         box: (N, 4) float32 face box in source pixels.
         quality: (N,) float32 0-1.
@@ -66,6 +66,11 @@ class Part:
     box: np.ndarray
     quality: np.ndarray
     detected: np.ndarray
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """The (N, 68, 2) float32 landmarks in pixels of the crop."""
+        return apply(self.transform, self.source).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.quality)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from mer.core.errors import ClipError
-from mer.core.geometry import apply, compose
+from mer.core.geometry import compose
 from mer.stages.align.finish import Finisher, Part, Smoothing
 from mer.stages.align.flags import Flags, ranges
 from mer.stages.align.track import Fit, Settings, Tracker
@@ -17,24 +17,14 @@ RESIZED = "size changed"
 
 
 @dataclass(frozen=True)
-class Alignment:
-    """The geometry of a clip of T frames.
+class Alignment(Part):
+    """The geometry of a whole clip, with what was remarked.
 
     Args:
-        transform: (T, 2, 3) float64 source pixels -> crop pixels.
-        landmarks: (T, 68, 2) float32 in crop pixels.
-        box: (T, 4) float32 face box in source pixels.
-        quality: (T,) float32 0-1.
-        detected: (T,) bool.
         reasons: reason -> indices of the frames it applies to.
         faces: the largest number of faces seen in a frame.
     """
 
-    transform: np.ndarray
-    landmarks: np.ndarray
-    box: np.ndarray
-    quality: np.ndarray
-    detected: np.ndarray
     reasons: dict[str, list[int]]
     faces: int
 
@@ -99,23 +89,11 @@ class Measurement:
         return replace(part, transform=compose(np.broadcast_to(self._to_crop, part.transform.shape), part.transform))
 
 
-def landmarks_of(part: Part) -> np.ndarray:
-    """Return the (N, 68, 2) float32 landmarks of a part in pixels of its crop."""
-    return apply(part.transform, part.source).astype(np.float32)
-
-
 def collect(measurement: Measurement) -> Alignment:
     """Join the parts of a clip."""
     parts = list(measurement)
-    return Alignment(
-        transform=np.concatenate([part.transform for part in parts]),
-        landmarks=np.concatenate([landmarks_of(part) for part in parts]),
-        box=np.concatenate([part.box for part in parts]),
-        quality=np.concatenate([part.quality for part in parts]),
-        detected=np.concatenate([part.detected for part in parts]),
-        reasons=measurement.flags.indices(),
-        faces=measurement.faces,
-    )
+    joined = {one.name: np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Part)}
+    return Alignment(**joined, reasons=measurement.flags.indices(), faces=measurement.faces)
 
 
 def _grey(frame: np.ndarray) -> np.ndarray:

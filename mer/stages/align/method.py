@@ -9,32 +9,18 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from mer.core.params import Params
 from mer.stages.align.measure import Alignment, Measurement, collect
 from mer.stages.align.track import Settings
 from mer.stages.contract import Method, P
 
 
-class TrackParams(Params):
+class TrackParams(Settings):
     """Keys of every method that follows a face: how it is found, and what happens along time."""
 
     clips: Literal["expressions", "recordings"] = Field(
         "expressions", description="what is aligned: annotated expressions, or whole recordings, for spotting"
     )
 
-    detector: Literal["hog", "cnn"] = Field(
-        "hog", description="dlib's HOG detector, or its CNN, slower on a CPU but at home with profiles"
-    )
-    upsample: int = Field(1, ge=0, le=3, description="how often a picture may be doubled to find a small face")
-    redetect_every: int = Field(
-        50, ge=1, description="frames after which the detector confirms the face that is followed"
-    )
-    refine: bool = Field(
-        True, description="register every frame with a key frame; false trusts the smoothed landmarks alone"
-    )
-    samples: int = Field(
-        3, ge=1, le=9, description="face boxes whose landmarks are averaged; more is steadier and slower"
-    )
     smooth: int = Field(
         5,
         ge=1,
@@ -52,10 +38,6 @@ class TrackParams(Params):
         if value % 2 == 0:
             raise ValueError("must be odd")
         return value
-
-    def settings(self) -> Settings:
-        """Return what the tracker needs."""
-        return Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
 
 
 @dataclass(frozen=True)

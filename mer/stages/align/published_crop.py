@@ -194,7 +194,7 @@ class _Still(Measurement):
 
     def __init__(self, frames: Iterable[np.ndarray], params: Params, where: str) -> None:
         smoothing = Smoothing(params.refine, 0.0, params.smooth, params.rigid_smooth)
-        super().__init__(frames, params.settings(), smoothing, np.eye(2, 3), where)
+        super().__init__(frames, params, smoothing, np.eye(2, 3), where)
         self._params, self._geometry = params, params.geometry
         self._box: np.ndarray | None = None
         self._matrix: np.ndarray | None = None

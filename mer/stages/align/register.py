@@ -50,11 +50,8 @@ class _Level:
     prior: np.ndarray
 
 
-@dataclass(frozen=True)
-class Key:
-    """A key patch prepared for registration: one `_Level` per reduction."""
-
-    levels: tuple[_Level, ...]
+#: A key patch prepared for registration: one level per reduction.
+Key = tuple[_Level, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def prepare(patch: np.ndarray, mask: np.ndarray) -> Key:
     Raises:
         ValueError: the mask is empty.
     """
-    return Key(tuple(_level(patch, mask, factor) for factor in FACTORS))
+    return tuple(_level(patch, mask, factor) for factor in FACTORS)
 
 
 def register(key: Key, cut: np.ndarray, matrix: np.ndarray, rounds: tuple[int, ...] = ALL) -> Match:
@@ -97,7 +94,7 @@ def register(key: Key, cut: np.ndarray, matrix: np.ndarray, rounds: tuple[int, .
     """
     back = invert(matrix)
     step, agreement, correlation = 0.0, 0.0, 0.0
-    for level, count in zip(key.levels, rounds, strict=True):
+    for level, count in zip(key, rounds, strict=True):
         for _ in range(count):
             update, agreement, correlation = _solve(level, cut, back)
             back = compose(back, _warp(update))
@@ -109,7 +106,7 @@ def register(key: Key, cut: np.ndarray, matrix: np.ndarray, rounds: tuple[int, .
 
 def compare(key: Key, cut: np.ndarray, matrix: np.ndarray) -> Match:
     """Return how well a picture fits the key under `matrix` (`cut` -> patch pixels) as it is, without moving it."""
-    update, agreement, correlation = _solve(key.levels[-1], cut, invert(matrix))
+    update, agreement, correlation = _solve(key[-1], cut, invert(matrix))
     return Match(matrix, agreement, correlation, float(np.abs(update).max()))
 
 

@@ -9,12 +9,14 @@ tried first, so that a head that comes back finds its first position again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from mer.core.geometry import RIGID, apply, compose, eye_centres, invert, scale_of, similarity
+from mer.core.params import Params
 from mer.stages.align.detect import choose, detect
 from mer.stages.align.doubts import COVERED, TURNED, asymmetry, covered
 from mer.stages.align.landmarks import eyes_transform, from_box, patch_landmarks, plausible, shape_residual
@@ -34,15 +36,22 @@ TURN_SEARCHES = 3  # full searches that also try the picture on its side and ups
 TURN_SCORE = 0.5  # detection score that a face in a turned picture must have
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What `Tracker` needs to know; the fields of the same names of the method's `Params`."""
+class Settings(Params):
+    """How a face is found and followed: the keys that `Tracker` needs."""
 
-    detector: Literal["hog", "cnn"] = "hog"
-    upsample: int = 1
-    redetect_every: int = 50
-    refine: bool = True
-    samples: int = 3
+    detector: Literal["hog", "cnn"] = Field(
+        "hog", description="dlib's HOG detector, or its CNN, slower on a CPU but at home with profiles"
+    )
+    upsample: int = Field(1, ge=0, le=3, description="how often a picture may be doubled to find a small face")
+    redetect_every: int = Field(
+        50, ge=1, description="frames after which the detector confirms the face that is followed"
+    )
+    refine: bool = Field(
+        True, description="register every frame with a key frame; false trusts the smoothed landmarks alone"
+    )
+    samples: int = Field(
+        3, ge=1, le=9, description="face boxes whose landmarks are averaged; more is steadier and slower"
+    )
 
 
 @dataclass(frozen=True)
@@ -62,23 +71,14 @@ class Fit:
     tried: bool = True
 
 
-@dataclass
-class _State:
-    matrix: np.ndarray | None = None
-    key: int = 0
-    side: float | None = None
-    box: np.ndarray | None = None
-    since_detection: int = 0
-    lost: int = 0
-    shape: np.ndarray | None = None
-    points: np.ndarray | None = None
-    view: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
-    keys: list[Key] = field(default_factory=list)
-    key_points: list[np.ndarray] = field(default_factory=list)
-    key_patches: list[np.ndarray] = field(default_factory=list)
-    key_hidden: list[float] = field(default_factory=list)
-    turn: int = 0
-    searches: int = 0
+@dataclass(frozen=True)
+class _Known:
+    """A view of the face that others are registered with: its landmarks, its patch, and how much of it is hidden."""
+
+    key: Key
+    points: np.ndarray
+    patch: np.ndarray
+    hidden: float
 
 
 class Tracker:
@@ -86,34 +86,39 @@ class Tracker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._state = _State()
+        self._matrix: np.ndarray | None = None
+        self._points: np.ndarray | None = None
+        self._box: np.ndarray | None = None
+        self._side: float | None = None
+        self._view = np.eye(2, 3)
+        self._known: list[_Known] = []
+        self._key = 0  # the one of them that the last frame fits
+        self._shape: np.ndarray | None = None
+        self._turn = self._searches = self._since_detection = self._lost = 0
 
     def step(self, grey: np.ndarray) -> Fit:
         """Return the fit of the next frame."""
-        state = self._state
-        if state.matrix is None:
+        if self._matrix is None:
             return self._acquire(grey)
         fit = self._follow(grey)
         if fit is None:
             return self._acquire(grey)
-        state.since_detection += 1
-        if state.since_detection >= self.settings.redetect_every or _astray(state.view) > STRAY:
+        self._since_detection += 1
+        if self._since_detection >= self.settings.redetect_every or _astray(self._view) > STRAY:
             return self._confirm(grey, fit)
         return fit
 
     def resized(self) -> None:
         """Forget where the face was: the next picture has another size. How it looks stays known."""
-        state = self._state
-        state.matrix = state.box = state.side = None
-        state.lost = 0
+        self._matrix = self._box = self._side = None
+        self._lost = 0
 
     def _follow(self, grey: np.ndarray) -> Fit | None:
-        state = self._state
-        assert state.matrix is not None
-        match = self._match(grey, state.matrix, quick=True)
+        assert self._matrix is not None
+        match = self._match(grey, self._matrix, quick=True)
         if not _accepted(match):
-            guess = self._by_landmarks(grey, state.matrix)
-            match = self._match(grey, guess if guess is not None else state.matrix, quick=False)
+            guess = self._by_landmarks(grey, self._matrix)
+            match = self._match(grey, guess if guess is not None else self._matrix, quick=False)
         return self._finish(grey, match) if _accepted(match) else None
 
     def _landmarks(self, grey: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -123,38 +128,36 @@ class Tracker:
         head turned, the landmarks are read in a view that is moved on top of it, and moved anew
         only when the eyes leave their place, so that it adds no jitter.
         """
-        state = self._state
         for _ in range(2):
-            points = patch_landmarks(patch_of(grey, compose(state.view, matrix)), self.settings.samples)
+            points = patch_landmarks(patch_of(grey, compose(self._view, matrix)), self.settings.samples)
             if not plausible(points) or _rms(eye_centres(points) - EYES) < RECENTRE:
                 break
-            state.view = compose(eyes_transform(points), state.view)
-        return apply(invert(state.view), points)
+            self._view = compose(eyes_transform(points), self._view)
+        return apply(invert(self._view), points)
 
     def _by_landmarks(self, grey: np.ndarray, matrix: np.ndarray) -> np.ndarray | None:
         """Return the transform that puts this frame's rigid landmarks on those of the key, or None."""
         points = self._landmarks(grey, matrix)
         if not plausible(points):
             return None
-        goal = self._state.key_points[self._state.key]
+        goal = self._known[self._key].points
         return compose(similarity(points[list(RIGID)], goal[list(RIGID)]), matrix)
 
     def _match(self, grey: np.ndarray, matrix: np.ndarray, quick: bool) -> Match:
         """Register with the present key, then with the others when that does not settle; keep the best."""
-        state = self._state
         if not self.settings.refine:
             moved = self._by_landmarks(grey, matrix)
             cut, inner = reduced(grey, matrix if moved is None else moved)
-            match = compare(state.keys[state.key], cut, compose(matrix if moved is None else moved, invert(inner)))
+            match = compare(self._known[self._key].key, cut, compose(matrix if moved is None else moved, invert(inner)))
             return Match(compose(match.matrix, inner), match.agreement, match.correlation, match.step)
         cut, inner = reduced(grey, matrix)
         start = compose(matrix, invert(inner))
         order = self._order(everything=not quick)
         best: Match | None = None
         for key in order:
-            match = register(state.keys[key], cut, start, FINE if quick and key == state.key else ALL)
+            match = register(self._known[key].key, cut, start, FINE if quick and key == self._key else ALL)
             if best is None or _score(match) > _score(best) + 0.1:
-                best, state.key = match, key
+                best, self._key = match, key
             if _settled(best):
                 break
         assert best is not None
@@ -162,20 +165,18 @@ class Tracker:
 
     def _order(self, everything: bool) -> list[int]:
         """Return the keys to try: the present one, then the one whose shape is nearest to the last frame's."""
-        state = self._state
-        others = [k for k in range(len(state.keys)) if k != state.key]
-        if state.points is not None:
-            last = state.points
-            others.sort(key=lambda k: float(np.abs(state.key_points[k] - last).sum()))
-        return [state.key, *(others if everything else others[:1])]
+        others = [k for k in range(len(self._known)) if k != self._key]
+        if self._points is not None:
+            last = self._points
+            others.sort(key=lambda k: float(np.abs(self._known[k].points - last).sum()))
+        return [self._key, *(others if everything else others[:1])]
 
     def _finish(self, grey: np.ndarray, match: Match, reasons: tuple[str, ...] = ()) -> Fit:
-        state = self._state
         points = self._landmarks(grey, match.matrix)
         quality = float(np.clip(match.agreement * match.correlation, 0, 1))
         if quality < 0.6:
             reasons += ("weak match",)
-        odd = not plausible(points) or (state.shape is not None and shape_residual(points, state.shape) > MAX_RESIDUAL)
+        odd = not plausible(points) or (self._shape is not None and shape_residual(points, self._shape) > MAX_RESIDUAL)
         if odd:
             quality, reasons = quality * 0.3, (*reasons, "odd shape")
         if asymmetry(points) > TURNED:
@@ -184,46 +185,38 @@ class Tracker:
         hidden = self._hidden(patch)
         if hidden > COVERED:
             quality, reasons = quality * 0.7, (*reasons, "hidden or changed")
-        if state.turn:
+        if self._turn:
             reasons += ("turned picture",)
         inside = _inside(points, match.matrix, grey.shape)
         if inside < 1:
             quality, reasons = quality * inside, (*reasons, "leaves the picture")
         if not _settled(match) and not odd and self.settings.refine and match.correlation >= KEY_CORRELATION:
             self._add_key(patch, points, hidden)
-        state.matrix, state.points, state.lost = match.matrix, points, 0
-        state.box = face_box(match.matrix)
-        state.side = float(state.box[2] - state.box[0])
+        self._matrix, self._points, self._lost = match.matrix, points, 0
+        self._box = face_box(match.matrix)
+        self._side = float(self._box[2] - self._box[0])
         return Fit(match.matrix, points, quality, reasons)
 
     def _hidden(self, patch: np.ndarray) -> float:
         """Return how much of the face is covered, judged by the present key unless something covered that one too."""
-        state = self._state
-        clear = [k for k, hidden in enumerate(state.key_hidden) if hidden <= COVERED]
-        keys = [state.key] if state.key in clear or not clear else clear
-        return min(covered(patch, state.key_patches[k], state.key_points[k]) for k in keys)
+        present = self._known[self._key]
+        clear = [] if present.hidden <= COVERED else [known for known in self._known if known.hidden <= COVERED]
+        return min(covered(patch, known.patch, known.points) for known in clear or [present])
 
     def _add_key(self, patch: np.ndarray, points: np.ndarray, hidden: float = 0.0) -> None:
-        state = self._state
-        if len(state.keys) == MAX_KEYS:
-            # The first key is the anchor of the clip; among the others the oldest goes.
-            for kept in (state.keys, state.key_points, state.key_patches, state.key_hidden):
-                del kept[1]
-        state.keys.append(prepare(patch, rigid_mask(points, SIDE)))
-        state.key_points.append(points)
-        state.key_patches.append(patch)
-        state.key_hidden.append(hidden)
-        state.key = len(state.keys) - 1
+        if len(self._known) == MAX_KEYS:
+            del self._known[1]  # The first key is the anchor of the clip; among the others the oldest goes.
+        self._known.append(_Known(prepare(patch, rigid_mask(points, SIDE)), points, patch, hidden))
+        self._key = len(self._known) - 1
 
     def _acquire(self, grey: np.ndarray) -> Fit:
-        state = self._state
-        state.lost += 1
-        state.matrix = None
-        full = (state.lost - 1) % SEARCH_EVERY == 0
-        if state.side is None and not full:
+        self._lost += 1
+        self._matrix = None
+        full = (self._lost - 1) % SEARCH_EVERY == 0
+        if self._side is None and not full:
             return Fit(reasons=("no face",), tried=False)
-        matrix, faces = self._search(grey, state.side)
-        if not faces and full and state.side is not None:
+        matrix, faces = self._search(grey, self._side)
+        if not faces and full and self._side is not None:
             matrix, faces = self._search(grey, None)
         if not faces and full:
             matrix, faces = self._search_turned(grey)
@@ -231,7 +224,7 @@ class Tracker:
             return Fit(reasons=("no face",))
         if matrix is None:
             return Fit(reasons=("odd shape",), faces=faces)
-        state.since_detection = 0
+        self._since_detection = 0
         fit = self._restart(grey, matrix)
         return replace(fit, detected=True, faces=faces)
 
@@ -242,38 +235,36 @@ class Tracker:
             the transform (2, 3) picture -> patch of the face to follow, None when there is none or it looks like none,
             and the number of faces with a score of `least`.
         """
-        state, settings = self._state, self.settings
-        upright = np.ascontiguousarray(np.rot90(grey, state.turn))
+        settings = self.settings
+        upright = np.ascontiguousarray(np.rot90(grey, self._turn))
         faces = detect(upright, settings.detector, settings.upsample, side)
         faces = faces.above(least)
         if not len(faces):
             return None, 0
-        turning = quarter_turns(grey.shape, state.turn)
+        turning = quarter_turns(grey.shape, self._turn)
         near = None
-        if state.box is not None:
-            corners = apply(turning, state.box.reshape(2, 2))
+        if self._box is not None:
+            corners = apply(turning, self._box.reshape(2, 2))
             near = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
         matrix = from_box(upright, choose(faces, upright.shape, near), settings.samples)
         return None if matrix is None else compose(matrix, turning), len(faces)
 
     def _search_turned(self, grey: np.ndarray) -> tuple[np.ndarray | None, int]:
         """Try the picture on its side and upside down, while no face was ever seen and not for long."""
-        state = self._state
-        state.searches += 1
-        if state.keys or state.searches > TURN_SEARCHES:
+        self._searches += 1
+        if self._known or self._searches > TURN_SEARCHES:
             return None, 0
-        for state.turn in (1, 3, 2):
+        for self._turn in (1, 3, 2):
             matrix, faces = self._search(grey, None, TURN_SCORE)
             if matrix is not None:
                 return matrix, faces
-        state.turn = 0
+        self._turn = 0
         return None, 0
 
     def _restart(self, grey: np.ndarray, matrix: np.ndarray) -> Fit:
         """Go on from the position `matrix` that the detector gave: with an old key if one fits there, else anew."""
-        state = self._state
-        first = not state.keys
-        state.view = np.eye(2, 3)
+        first = not self._known
+        self._view = np.eye(2, 3)
         if not first:
             match = self._match(grey, matrix, quick=False)
             if _accepted(match) and _rms(apply(compose(match.matrix, invert(matrix)), EYES) - EYES) < STRAY:
@@ -281,16 +272,15 @@ class Tracker:
         patch = patch_of(grey, matrix)
         points = patch_landmarks(patch, self.settings.samples)
         self._add_key(patch, points)
-        if state.shape is None:
-            state.shape = points
+        if self._shape is None:
+            self._shape = points
         return self._finish(grey, Match(matrix, 1.0, 1.0, 0.0), () if first else ("restarted",))
 
     def _confirm(self, grey: np.ndarray, fit: Fit) -> Fit:
         """Ask the detector whether the face followed is one; go on from its answer when that is elsewhere."""
-        state = self._state
         assert fit.matrix is not None
-        matrix, faces = self._search(grey, state.side)
-        state.since_detection = 0
+        matrix, faces = self._search(grey, self._side)
+        self._since_detection = 0
         if matrix is None:
             return replace(fit, quality=fit.quality * 0.7, reasons=(*fit.reasons, "not confirmed"))
         if _rms(apply(compose(fit.matrix, invert(matrix)), EYES) - EYES) > STRAY:

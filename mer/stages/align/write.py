@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from mer.core.container import ClipWriter
 from mer.core.errors import ClipError
-from mer.stages.align.measure import Measurement, landmarks_of
+from mer.stages.align.measure import Measurement
 from mer.stages.align.method import AlignMethod
 from mer.stages.align.replay import Replay
 
@@ -52,8 +52,8 @@ def write_crops(
     transforms: list[np.ndarray] = []
     for part in measurement:
         transforms.append(part.transform)
-        arrays = {name: getattr(part, name) for name in ("transform", "box", "quality", "detected")}
-        for name, values in {"landmarks": landmarks_of(part), **arrays}.items():
+        for name in ("landmarks", "transform", "box", "quality", "detected"):
+            values = getattr(part, name)
             # The first append decides the size of a chunk: one of 64 KiB reads and compresses well.
             for start in range(0, len(values), ROWS):
                 out.append(name, values[start : start + ROWS])
@@ -61,20 +61,11 @@ def write_crops(
     if count not in (None, len(transform)):
         found = f"{len(transform)} frames read"
         raise ClipError(where, found, f"the {count} frames listed", "run the frames stage again")
-    for block in blocks(method.cut(replay.again(), transform, params)):
-        for _ in block:
+
+    def told() -> Iterator[np.ndarray]:
+        for crop in method.cut(replay.again(), transform, params):
+            yield crop
             shown()
-        out.append("frames", block)
+
+    out.extend("frames", told(), BLOCK)
     return measurement, len(transform)
-
-
-def blocks(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield images stacked, at most 16 at a time."""
-    held: list[np.ndarray] = []
-    for image in images:
-        held.append(image)
-        if len(held) == BLOCK:
-            yield np.stack(held)
-            held.clear()
-    if held:
-        yield np.stack(held)

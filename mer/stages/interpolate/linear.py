@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
+from mer.stages.interpolate.neighbours import Maker, between_neighbours
 
 
 class Params(ScheduleParams):
@@ -19,16 +20,12 @@ class Params(ScheduleParams):
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
     """Return the frames at fractional positions by linear blending, rounded; see `InterpolateMethod`."""
-    out = np.empty((len(positions), *frames.shape[1:]), np.uint8)
-    for index, position in enumerate(positions):
-        low = int(position)
-        part = position - low
-        if part == 0:
-            out[index] = frames[low]
-            continue
-        blend = (1 - part) * frames[low].astype(np.float64) + part * frames[low + 1]
-        out[index] = np.rint(blend)
-    return out
+
+    def maker_of(first: np.ndarray, second: np.ndarray) -> Maker:
+        one = first.astype(np.float64)
+        return lambda time: np.rint((1 - time) * one + time * second)
+
+    return between_neighbours(frames, positions, maker_of)
 
 
 METHOD = InterpolateMethod(Params, resample)

@@ -43,19 +43,13 @@ def names(params: Params) -> list[str]:
     return [f"landmark{point}" for point in POINTS[params.points]]
 
 
-def centres(landmarks: np.ndarray, width: int, height: int, params: Params) -> np.ndarray:
-    """Return the windows' centres (R, 2) int (x, y) on the map, clamped so that every window fits."""
-    scale = params.map / np.array([width, height])
-    chosen = list(POINTS[params.points])
-    points = (landmarks[chosen].astype(np.float64) + 0.5) * scale - 0.5
-    half = params.window // 2
-    whole = np.clip(np.floor(points + 0.5), half, params.map - 1 - half).astype(int)
-    return whole[:, ::-1] if params.transposed else whole
-
-
 def locate(landmarks: np.ndarray, width: int, height: int, params: Params) -> np.ndarray:
-    """Return the boxes (R, 4) float32 in pixels of the image; right and bottom exclusive."""
-    middle, half = centres(landmarks, width, height, params), params.window // 2
+    """Return the boxes (R, 4) float32 in pixels of the image; right and bottom exclusive; every window fits."""
+    scale = params.map / np.array([width, height])
+    points = (landmarks[list(POINTS[params.points])].astype(np.float64) + 0.5) * scale - 0.5
+    half = params.window // 2
+    middle = np.clip(np.floor(points + 0.5), half, params.map - 1 - half).astype(int)
+    middle = middle[:, ::-1] if params.transposed else middle
     edges = np.concatenate([middle - half, middle + half + 1], axis=1)
     return (edges * np.tile(np.array([width, height]) / params.map, 2)).astype(np.float32)
 

@@ -6,6 +6,7 @@ Writes `patches`, `boxes` (pixels of the source's images; right and bottom exclu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,17 +30,15 @@ def process(source: Source, out: ClipWriter, method: RoisMethod[Any], params: Cu
     clip = source.clip
     assert clip is not None
     images = Images(clip, params.array)
-    placing = _Placing(clip, params, method, (images.width, images.height))
+    boxes, count = _placed(clip, params, method, (images.width, images.height))
     for lead in np.ndindex(images.lead[:1]):
         if len(images.lead) == 1:
-            out.append("patches", _one(images, lead, placing.box(lead[0]), method, params)[None])
+            out.append("patches", _one(images, lead, boxes(lead[0]), method, params)[None])
             continue
         frames = range(images.lead[1])
-        cuts = [_one(images, (*lead, i), placing.box(i), method, params) for i in frames]
+        cuts = [_one(images, (*lead, i), boxes(i), method, params) for i in frames]
         out.append("patches", np.stack(cuts)[None])
-    for first in range(0, placing.count, ROWS):
-        boxes = [placing.box(i) for i in range(first, min(first + ROWS, placing.count))]
-        out.append("boxes", np.stack(boxes).astype(np.float32))
+    out.extend("boxes", (boxes(i).astype(np.float32) for i in range(count)), ROWS)
     out.write("names", np.array(method.names(params)))
     for name in ("alphas", "pairs", "numbers"):
         if name in clip:
@@ -68,42 +67,32 @@ class Images:
         return np.ascontiguousarray(stacked.transpose(1, 2, 0), np.float32)
 
 
-class _Placing:
-    """The boxes of each frame or pair, from landmarks that are read as they are needed; one set for `boxes: clip`.
+def _placed(
+    clip: Clip, params: CutParams, method: RoisMethod[Any], size: tuple[int, int]
+) -> tuple[Callable[[int], np.ndarray], int]:
+    """Return `boxes(index)`, the boxes (R, 4) of a frame or pair, and how many sets there are, one for `boxes: clip`.
 
     Raises:
-        ClipError: on `box`, landmarks that are not finite; at once, an onset that is unknown or no pair's first frame.
+        ClipError: on `boxes`, landmarks that are not finite; at once, an unknown onset or one that begins no pair.
     """
+    landmarks = clip.lazy("landmarks")
 
-    def __init__(self, clip: Clip, params: CutParams, method: RoisMethod[Any], size: tuple[int, int]) -> None:
-        self._where, self._params, self._method, self._size = clip.sample_id, params, method, size
-        self._landmarks: Any = clip.lazy("landmarks")
-        self._block, self._held = -1, np.zeros(0)
-        self._known: dict[int, np.ndarray] = {}
-        self.count = len(self._landmarks)
-        if params.boxes == "clip":
-            onset = clip.attributes.get("onset")
-            firsts = clip.read("pairs")[:, 0] if "pairs" in clip else np.arange(self.count)
-            places = np.flatnonzero(firsts == (-1 if onset is None else onset))
-            if len(places) == 0:
-                found = "onset unknown" if onset is None else f"no frame or pair starts at the onset ({onset})"
-                raise ClipError(self._where, found, "an onset to place the boxes of the clip", "use boxes: frame")
-            self._known[0] = self._located(int(places[0]))
-            self.count = 1
-
-    def box(self, index: int) -> np.ndarray:
-        """Return the boxes (R, 4) of a frame or pair."""
-        return self._known[0] if self._params.boxes == "clip" else self._located(index)
-
-    def _located(self, index: int) -> np.ndarray:
-        if index // ROWS != self._block:
-            self._block = index // ROWS
-            self._held = np.asarray(self._landmarks[self._block * ROWS : (self._block + 1) * ROWS])
-        points = self._held[index % ROWS]
+    def located(index: int) -> np.ndarray:
+        points = landmarks[index]
         if not np.isfinite(points).all():
-            raise ClipError(self._where, "landmarks are not finite", "68 points per frame", "check its alignment")
-        boxes: np.ndarray = self._method.locate(points, *self._size, self._params)
-        return boxes
+            raise ClipError(clip.sample_id, "landmarks are not finite", "68 points per frame", "check its alignment")
+        return method.locate(points, *size, params)
+
+    if params.boxes == "frame":
+        return located, len(landmarks)
+    onset = clip.attributes.get("onset")
+    firsts = clip.read("pairs")[:, 0] if "pairs" in clip else np.arange(len(landmarks))
+    places = np.flatnonzero(firsts == (-1 if onset is None else onset))
+    if len(places) == 0:
+        found = "onset unknown" if onset is None else f"no frame or pair starts at the onset ({onset})"
+        raise ClipError(clip.sample_id, found, "an onset to place the boxes of the clip", "use boxes: frame")
+    still = located(int(places[0]))
+    return lambda index: still, 1
 
 
 def _one(

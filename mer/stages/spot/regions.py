@@ -19,9 +19,9 @@ def usable_boxes(landmarks: np.ndarray, width: int, height: int, where: str) -> 
     Raises:
         ClipError: the landmarks leave no region.
     """
-    from mer.motion.brow_mouth import region_boxes, usable
+    from mer.motion.brow_mouth import region_boxes
 
     boxes = region_boxes(landmarks, width, height)
-    if not usable(boxes):
+    if (boxes[:, 2:] - boxes[:, :2] < 2).any():
         raise ClipError(where, "the landmarks leave no region", "brows and a mouth", "check its alignment")
     return boxes

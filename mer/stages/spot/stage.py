@@ -39,14 +39,7 @@ def process(source: Source, out: ClipWriter, method: SpotMethod[Any], params: Di
     count = len(frames) - distance
     if count < 1:
         raise ClipError(clip.sample_id, f"{len(frames)} frames", f"more than the pair distance of {distance}")
-    held: list[np.ndarray] = []
-    for image in features(clip, method, params, distance):
-        held.append(image)
-        if len(held) == BLOCK:
-            out.append("features", np.stack(held))
-            held.clear()
-    if held:
-        out.append("features", np.stack(held))
+    out.extend("features", features(clip, method, params, distance), BLOCK)
     pairs = np.stack([np.arange(count), np.arange(count) + distance], axis=1)
     out.write("pairs", pairs.astype(np.int64))
     out.write("numbers", clip.read("numbers").astype(np.float64)[pairs])

@@ -146,7 +146,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one object instead of tables.")] = False,
 ) -> None:
     """Read a download before anything runs. Exit status: 0 usable, 1 usable with exclusions, 2 unusable."""
-    from mer.checking.check_command import run_check
+    from mer.checking.check import run_check
 
     accepted = True if licence_accepted else None
     text, status = run_check(

@@ -10,13 +10,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.ensemble import Ensemble, open_ensemble
 from mer.analysis.expressions import spot_expressions
 from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.page import page_of
-from mer.analysis.parts import Part, align_part, plan, spot_part
+from mer.analysis.parts import AlignedVideo, Part, align_part, plan, spot_part
 from mer.analysis.results import Result, write_results
 from mer.analysis.track import gather_track
 from mer.core.atomic import write_text

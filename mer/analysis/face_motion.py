@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.expressions import Expression
-from mer.analysis.parts import Part
+from mer.analysis.parts import AlignedVideo, Part
 from mer.core.container import Clip
 from mer.core.geometry import eye_centres
 from mer.motion.estimator import EstimatorParams, estimate

@@ -8,7 +8,8 @@ The arrays of an aligned part are those of the `align` product (docs/architectur
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 
 from mer.analysis.footage import Footage
 from mer.analysis.shot_cuts import CutDetector, filled
-from mer.core.container import ClipWriter, Container, ContainerWriter, file_digest
+from mer.core.container import Clip, ClipWriter, Container, ContainerWriter, file_digest
 from mer.core.errors import ContainerError
 from mer.provenance import code_digest, library_line
 from mer.stages.align.method import AlignMethod
@@ -153,3 +154,27 @@ def finished(path: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str
 
 def _silent(line: str) -> None:
     """Say nothing: the bar shows how far it is."""
+
+
+@dataclass(frozen=True)
+class AlignedVideo:
+    """Footage, its parts, and the folder of their containers (`mer.analysis.parts`)."""
+
+    footage: Footage
+    parts: Sequence[Part]
+    folder: Path
+
+    def part_at(self, frame: int) -> Part:
+        """Return the part that a frame of the grid belongs to."""
+        return next(part for part in self.parts if part.start <= frame < part.own)
+
+    @contextmanager
+    def clip(self, part: Part, stage: str = "align") -> Iterator[Clip | None]:
+        """Open what one stage made of a part; None where it could not be made, for a reason that `failure` tells."""
+        with Container(part.path(self.folder, stage)) as box:
+            yield box.clip(CLIP) if CLIP in box.clip_ids else None
+
+    def failure(self, part: Part, stage: str = "align") -> str:
+        """Return why a stage could not make a part."""
+        with Container(part.path(self.folder, stage)) as box:
+            return box.failures[CLIP]

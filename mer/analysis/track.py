@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mer.analysis.aligned_video import AlignedVideo
+from mer.analysis.parts import AlignedVideo
 from mer.core.errors import MediaError
 
 

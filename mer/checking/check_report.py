@@ -85,11 +85,5 @@ class CheckReport:
         for entry, count in zip(values["counts"], self.counts, strict=True):
             entry["ok"] = count.ok
         values |= {"rows": dict(self.rows), "sizes": dict(self.sizes), "rules": self.rules}
-        return (
-            values
-            | {"leftovers": list(self.leftovers), "stops": list(self.stops)}
-            | {
-                "exit_code": self.exit_code,
-                "verdict": self.verdict,
-            }
-        )
+        values |= {"leftovers": list(self.leftovers), "stops": list(self.stops)}
+        return values | {"exit_code": self.exit_code, "verdict": self.verdict}

@@ -23,7 +23,7 @@ from mer.datasets.registry import reader
 from mer.models.registry import model
 from mer.planning.spotting_checks import Named, check_spotting, check_units
 from mer.simulate.params import SimulateParams
-from mer.spotting.settings import SpottingBlock
+from mer.spotting.experiment import SpottingBlock
 from mer.stages.registry import METHODS, STAGES, load_method, load_stage
 from mer.training.recipe import Recipe, settle
 from mer.weights.locate import locate

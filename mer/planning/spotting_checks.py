@@ -9,7 +9,7 @@ from typing import Protocol
 from mer.core.errors import ConfigError
 from mer.core.registry import nearest
 from mer.datasets.labels import VIEWS
-from mer.spotting.settings import SpottingBlock
+from mer.spotting.experiment import SpottingBlock
 
 
 class Experiment(Protocol):

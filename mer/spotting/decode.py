@@ -6,7 +6,7 @@ below 0 or end past the last position in the published forms. `half` is k_p, hal
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -83,6 +83,17 @@ def decode_softnet(score: np.ndarray, half: int, p: float = P) -> Decoded:
         return Decoded(smoothed, 0.0, np.zeros(0, int), np.zeros((0, 2), int), np.zeros(0))
     threshold = level(smoothed, p)
     return _intervals(smoothed, threshold, _peaks(smoothed, threshold, half), half)
+
+
+def decode_ref(score: np.ndarray, half: int, p: float, model: str) -> tuple[Decoded, int]:
+    """Decode as the paper of the model does: in frames of the video, and the frame of the first smoothed value.
+
+    `smoothed` ends with the score, although the window mean of a short video does not.
+    """
+    softnet = model == "softnet"
+    decoded, start = (decode_softnet(score, half, p), half) if softnet else (decode_mean(score, half, p), 0)
+    peaks, intervals = decoded.peaks + start, decoded.intervals + start
+    return replace(decoded, smoothed=decoded.smoothed[: len(score)], peaks=peaks, intervals=intervals), start
 
 
 @dataclass(frozen=True)

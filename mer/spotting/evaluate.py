@@ -9,7 +9,7 @@ from typing import Any
 
 from mer.core.atomic import write_text
 from mer.core.errors import ModelError
-from mer.spotting.interval_files import Interval, write_strs
+from mer.spotting.interval_files import Interval, dumps_strs
 from mer.spotting.recording_tables import Video, read_videos
 from mer.spotting.score_intervals import score
 
@@ -117,8 +117,8 @@ def score_task(
     runs = {seed: prediction_rows(read_lines(part)) for seed, part in zip(seeds, parts, strict=True)}
     lost = read_lines(inputs["excluded"][:folds])
     result = {**evaluate(truth, runs, classes, protocol, counted), "excluded": lost}
-    write_strs(outs[1], truth, confident=False)
-    write_strs(outs[2], runs[seeds[0]])
+    write_text(outs[1], dumps_strs(truth, confident=False))
+    write_text(outs[2], dumps_strs(runs[seeds[0]]))
     write_text(outs[0], json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     mean = result["mean"]
     return [f"F1 {mean['f1_spotting']:.3f}, STRS {mean['strs']:.3f} over {len(counted)} recordings"]

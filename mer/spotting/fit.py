@@ -20,9 +20,8 @@ from mer.spotting.network import Log, Scorer, fixed_targets, gather, half_of, pa
 from mer.spotting.recording_tables import Video, read_videos
 from mer.spotting.recordings import Opened, Recording
 from mer.training.checkpoint import fold_metadata, save_checkpoint
-from mer.training.fold_job import FoldJob
 from mer.training.products import Containers
-from mer.training.separation import require_held_out
+from mer.training.separation import FoldJob, require_held_out
 
 
 def fit_folds(

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mer.core.atomic import write_text
 from mer.core.errors import DatasetError
-from mer.spotting.interval_files import Interval, Table, read_table, write_megc
+from mer.spotting.interval_files import Interval, Table, dumps_megc, read_table
 from mer.spotting.score_intervals import score
 
 SHOWN = ("strs", "f1_spotting", "precision_spotting", "recall_spotting", "ap_50_95", "ap_50")
@@ -75,7 +76,7 @@ def _same_names(truth: Table, prediction: Table) -> tuple[list[Interval], list[I
 def _write(path: Path, table: Table, fps: float | None) -> None:
     if fps is None and not all(row.type for row in table.rows):
         raise DatasetError(table.path, "rows without type", "the frame rate, to tell me from mae", "add --fps")
-    write_megc(path, table.rows, fps or 1.0)
+    write_text(path, dumps_megc(table.rows, fps or 1.0))
 
 
 def render(result: dict[str, Any]) -> str:

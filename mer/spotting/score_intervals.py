@@ -109,18 +109,11 @@ def _video(truth: Sequence[Interval], prediction: Sequence[Interval]) -> Video:
     return Video(_frames(truth), _frames(prediction), np.array([row.confidence for row in prediction], float))
 
 
-def kind_of(row: Interval, fps: float | None) -> str:
-    """Return the type of a row; '' when it says none and the frame rate is unknown."""
-    if row.type or fps is None:
-        return row.type
-    return "micro" if row.offset - row.onset + 1 <= 0.5 * fps else "macro"
-
-
 def _by_type(
     truth: Sequence[Interval], prediction: Sequence[Interval], matching: str, fps: float | None
 ) -> dict[str, dict[str, float]]:
     """Return the scores of micro and macro runs, and of their summed counts; {} where a row has no type."""
-    sides = [[(kind_of(row, fps), row) for row in rows] for rows in (truth, prediction)]
+    sides = [[(row.kind(fps), row) for row in rows] for rows in (truth, prediction)]
     if any(not kind for side in sides for kind, _ in side):
         return {}
     scores: dict[str, Counts] = {}

@@ -11,8 +11,7 @@ import numpy as np
 
 from mer.core.csvfile import read_csv
 from mer.core.errors import ModelError
-from mer.training.fold_tables import Row, read_table
-from mer.training.prediction_columns import EXCLUDED_COLUMNS, PREDICTION_COLUMNS
+from mer.training.fold_tables import EXCLUDED_COLUMNS, PREDICTION_COLUMNS, Row, read_table
 
 Key = tuple[str, str]
 

@@ -15,9 +15,8 @@ from mer.analysis.expressions import spot_expressions
 from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.page import page_of
-from mer.analysis.parts import AlignedVideo, Part, align_part, plan, spot_part
+from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan, spot_part
 from mer.analysis.results import Result, write_results
-from mer.analysis.track import gather_track
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
 from mer.core.progress import bar

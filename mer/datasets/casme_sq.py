@@ -18,8 +18,8 @@ from mer.core.params import Params
 from mer.datasets import files, owners, spreadsheets, tables
 from mer.datasets.annotations import Annotation, left_out, safe_id
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
+from mer.datasets.files import find_media, require_clips, scan_clips
 from mer.datasets.intervals import frame_number
-from mer.datasets.locate import find_media, require_clips, scan_clips
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey, TreeKey
 from mer.datasets.reading import Reading
 from mer.datasets.table_reader import Given, TableReader, each

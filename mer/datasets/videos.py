@@ -19,7 +19,7 @@ from mer.core.sample import Sample
 from mer.datasets import files
 from mer.datasets.annotations import safe_id
 from mer.datasets.contract import Database, MediaTree, Reader
-from mer.datasets.locate import scan_videos
+from mer.datasets.files import scan_videos
 from mer.datasets.reading import Listing, Reading
 
 

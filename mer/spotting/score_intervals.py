@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mer.metrics.average_precision import Video, average_precision
-from mer.metrics.spotting import THRESHOLDS, Counts, match, match_greedy, total
+from mer.metrics.spotting import THRESHOLDS, Counts, Video, average_precision, match, match_greedy, total
 from mer.metrics.strs import analysis, strs
 from mer.spotting.interval_files import Interval
 

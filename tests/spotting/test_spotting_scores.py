@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mer.core.errors import DatasetError
-from mer.metrics.average_precision import Video, average_precision
-from mer.metrics.spotting import Counts, count, match, match_greedy, overlaps, total
+from mer.metrics.spotting import Counts, Video, average_precision, count, match, match_greedy, overlaps, total
 from mer.spotting.interval_files import Interval, dumps_megc, dumps_strs, read_table
 from mer.spotting.score_files import run_score
 from mer.spotting.score_intervals import score

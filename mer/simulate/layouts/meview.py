@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from mer.simulate.content import Repertoire, draw_content, fixed_units, joined, subject_labels
 from mer.simulate.contract import SLOW, Camera, Layout
 from mer.simulate.expression import UnitPlan
-from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import Recording, Session, clip_seed
+from mer.simulate.plan import Recording, Session, clip_seed, draw_seconds, lay_out
 from mer.simulate.sheets import Cell, Table
 from mer.simulate.tree import Picture, Tree
 

@@ -20,10 +20,9 @@ from itertools import groupby
 from mer.core.seeds import derive_seed
 from mer.simulate.content import MACRO_STRENGTH, draw_content, intensity_letter
 from mer.simulate.contract import Layout
-from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.layouts import samm
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_seconds, lay_out
 from mer.simulate.sheets import Cell, Row, Table
 from mer.simulate.tree import Picture, Tree
 

@@ -250,7 +250,7 @@ def score_spotting(
 ) -> None:
     """Score anyone's spotted intervals: TP, FP, FN, F1, AP, recognition of what was spotted, STRS."""
     from mer.core.registry import lookup
-    from mer.spotting.score_files import run_score
+    from mer.spotting.score_intervals import run_score
 
     lookup({"one-to-one": "", "greedy": ""}, matching, "--matching")
     typer.echo(run_score(truth, prediction, classes, matching, fps, as_json, megc))

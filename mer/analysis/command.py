@@ -134,7 +134,7 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -
     track = gather_track(video)
     curves, expressions = spot_expressions(video, ensemble, track)
     clock.lap("score and name")
-    result = Result(video, ensemble, track, curves, with_motion(expressions, video))
+    result = Result(video, ensemble, track, curves, [with_motion(one, video) for one in expressions])
     written = write_results(result, folder)
     write_text(folder / "page.html", page_of(result))
     clock.lap("pictures and page")
@@ -181,13 +181,9 @@ def work_on(work: Work, step: Callable[[], None] | None = None) -> dict[str, flo
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     clock = Clock()
-    align_part(work.footage, work.part, *work.align, work.folder, step or _nothing)
+    align_part(work.footage, work.part, *work.align, work.folder, step or (lambda: None))
     clock.lap("align")
     for name, (method, keys) in work.features.items():
         spot_part(work.part, name, method, keys, work.folder)
     clock.lap("spotting features")
     return clock.seconds
-
-
-def _nothing() -> None:
-    """Draw no bar."""

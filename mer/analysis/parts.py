@@ -136,7 +136,9 @@ def spot_part(part: Part, name: str, method: str, given: Mapping[str, Any], fold
     made_of = {"method": method, **params.model_dump(mode="json")}
     inputs = {source.name: file_digest(source)}
     if not finished(out, made_of, inputs, stage_digest("spot", method)):
-        run_subject(StageSpec("spot", "analyze", method, given), [{"sample_id": CLIP}], out, source, None, _silent)
+        spec, rows = StageSpec("spot", "analyze", method, given), [{"sample_id": CLIP}]
+        # Nothing is said: the bar shows how far it is.
+        run_subject(spec, rows, out, source, None, lambda line: None)
 
 
 def finished(path: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str], code: str) -> bool:
@@ -150,10 +152,6 @@ def finished(path: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str
             return same and read == dict(inputs) and str(box.attributes["code"]) == code
     except (ContainerError, KeyError, ValueError):
         return False
-
-
-def _silent(line: str) -> None:
-    """Say nothing: the bar shows how far it is."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mer.checking.check_report import CheckReport
-from mer.checking.corrections import corrections
+from mer.checking.check_report import CheckReport, corrections
 from mer.checking.media import Looked, look, plan
 from mer.checking.report_text import render
 from mer.core.errors import ConfigError, MerError

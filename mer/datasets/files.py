@@ -1,7 +1,7 @@
-"""Looking into the folders of a database: which images make up each clip, without opening one.
+"""Looking into the folders of a database: where table and media lie (V01, V02), and which images make up each clip.
 
-Folder names are matched case-insensitively, archives that unpack as `X/X/` are followed, junk files are
-ignored, and no path handed out ever leaves the dataset root (specs/datasets.md §0.2).
+No file is opened. Folder names are matched case-insensitively, archives that unpack as `X/X/` are followed, junk files
+are ignored, and no path handed out ever leaves the dataset root (specs/datasets.md §0.2).
 """
 
 from __future__ import annotations

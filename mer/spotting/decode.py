@@ -6,7 +6,7 @@ below 0 or end past the last position in the published forms. `half` is k_p, hal
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -115,10 +115,6 @@ class Decoding:
     spread: float
     longest: int
     shortest: int
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the fields by name."""
-        return asdict(self)
 
 
 def decode_fixed(score: np.ndarray, rule: Decoding, length: int | None = None, shift: int = 0) -> Decoded:

@@ -16,9 +16,8 @@ from mer.core.errors import ClipError, ModelError
 from mer.models.state import State
 from mer.spotting.context import Context
 from mer.spotting.curves import Curve, write_curves
-from mer.spotting.decode import Decoded, decode_fixed, decode_ref, window_mean
+from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_ref, window_mean
 from mer.spotting.experiment import SpottingExperiment, crops_of
-from mer.spotting.fit import decoding_of
 from mer.spotting.naming_head import Namer, Pairs, name_majority, name_pair
 from mer.spotting.network import Log, Scorer
 from mer.spotting.recording_tables import Video, read_videos
@@ -101,7 +100,7 @@ class Spotter:
         """Decode the scores (P,) of a recording of `length` frames into intervals of frame indices."""
         told = self.kinds[kind]
         if self.protocol == "fixed":
-            return decode_fixed(score, decoding_of(told), length, distance // 2)
+            return decode_fixed(score, Decoding(**told["decoding"]), length, distance // 2)
         return decode_ref(score, int(told["decoding"]["half"]), float(told["decoding"]["p"]), told["state"]["model"])[0]
 
 

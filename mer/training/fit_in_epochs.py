@@ -73,7 +73,8 @@ def _chosen(trial: Trial, job: FoldJob, digest: str) -> dict[str, Any]:
                 return dict(known["choice"])
         except (OSError, ValueError, TypeError, KeyError):
             trial.log(f"{memo}: not the choice of an interrupted job; it is made again")
-    quiet = Trial(trial.experiment, trial.fold, trial.data, _silent)
+    # The lines of an inner training go nowhere: there are ten for each.
+    quiet = Trial(trial.experiment, trial.fold, trial.data, lambda line: None)
     pairs = splits(trial.groups, trial.labels, inner, trial.seed)
     parts = [_Part(quiet, train, test, _session(quiet, carries=True)) for train, test in pairs]
     truths = [trial.labels[test] for _, test in pairs]
@@ -82,7 +83,3 @@ def _chosen(trial: Trial, job: FoldJob, digest: str) -> dict[str, Any]:
     if memo is not None:
         write_json(memo, {"digest": digest, "choice": choice})
     return choice
-
-
-def _silent(line: str) -> None:
-    """Take the lines of an inner training: there are ten for each."""

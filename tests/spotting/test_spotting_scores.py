@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from mer.core.errors import DatasetError
 from mer.metrics.spotting import Counts, Video, average_precision, count, match, match_greedy, overlaps, total
 from mer.spotting.interval_files import Interval, dumps_megc, dumps_strs, read_table
-from mer.spotting.score_files import run_score
-from mer.spotting.score_intervals import score
+from mer.spotting.score_intervals import run_score, score
 
 intervals = st.lists(st.tuples(st.integers(-30, 60), st.integers(0, 25)).map(lambda t: (t[0], t[0] + t[1])), max_size=6)
 rows = st.lists(

@@ -146,7 +146,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one object instead of tables.")] = False,
 ) -> None:
     """Read a download before anything runs. Exit status: 0 usable, 1 usable with exclusions, 2 unusable."""
-    from mer.checking.check_command import run_check
+    from mer.checking.check import run_check
 
     accepted = True if licence_accepted else None
     text, status = run_check(
@@ -250,7 +250,7 @@ def score_spotting(
 ) -> None:
     """Score anyone's spotted intervals: TP, FP, FN, F1, AP, recognition of what was spotted, STRS."""
     from mer.core.registry import lookup
-    from mer.spotting.score_files import run_score
+    from mer.spotting.score_intervals import run_score
 
     lookup({"one-to-one": "", "greedy": ""}, matching, "--matching")
     typer.echo(run_score(truth, prediction, classes, matching, fps, as_json, megc))

@@ -10,15 +10,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.ensemble import Ensemble, open_ensemble
 from mer.analysis.expressions import spot_expressions
 from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.page import page_of
-from mer.analysis.parts import Part, align_part, plan, spot_part
+from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan, spot_part
 from mer.analysis.results import Result, write_results
-from mer.analysis.track import gather_track
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
 from mer.core.progress import bar
@@ -136,7 +134,7 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -
     track = gather_track(video)
     curves, expressions = spot_expressions(video, ensemble, track)
     clock.lap("score and name")
-    result = Result(video, ensemble, track, curves, with_motion(expressions, video))
+    result = Result(video, ensemble, track, curves, [with_motion(one, video) for one in expressions])
     written = write_results(result, folder)
     write_text(folder / "page.html", page_of(result))
     clock.lap("pictures and page")
@@ -183,13 +181,9 @@ def work_on(work: Work, step: Callable[[], None] | None = None) -> dict[str, flo
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     clock = Clock()
-    align_part(work.footage, work.part, *work.align, work.folder, step or _nothing)
+    align_part(work.footage, work.part, *work.align, work.folder, step or (lambda: None))
     clock.lap("align")
     for name, (method, keys) in work.features.items():
         spot_part(work.part, name, method, keys, work.folder)
     clock.lap("spotting features")
     return clock.seconds
-
-
-def _nothing() -> None:
-    """Draw no bar."""

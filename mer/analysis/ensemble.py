@@ -18,7 +18,7 @@ import numpy as np
 
 from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError, ModelError
-from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_mean, decode_softnet, window_mean
+from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_ref
 from mer.spotting.predict import Spotter
 from mer.spotting.recording_tables import read_videos
 from mer.weights.locate import locate
@@ -107,13 +107,8 @@ class Ensemble:
         rule = self.decoding(kind, fps)
         if self.protocol == "fixed":
             return decode_fixed(score, rule, length, distance // 2), distance // 2
-        p = float(self.spotters[0].kinds[kind]["decoding"]["p"])
-        if self.spotters[0].kinds[kind]["state"]["model"] == "softnet":
-            decoded, start = decode_softnet(score, rule.half, p), rule.half
-            decoded = replace(decoded, peaks=decoded.peaks + start, intervals=decoded.intervals + start)
-        else:
-            decoded, start = decode_mean(score, rule.half, p), 0
-            decoded = replace(decoded, smoothed=window_mean(score, rule.half)[: len(score)])
+        told = self.spotters[0].kinds[kind]
+        decoded, start = decode_ref(score, rule.half, float(told["decoding"]["p"]), told["state"]["model"])
         return replace(decoded, intervals=np.clip(decoded.intervals, 0, length - 1)), start
 
     def longest(self, fps: float) -> int:

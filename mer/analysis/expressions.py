@@ -8,10 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.ensemble import Ensemble
-from mer.analysis.parts import DOUBTS
-from mer.analysis.track import Track
+from mer.analysis.parts import DOUBTS, AlignedVideo, Track
 from mer.core.errors import ClipError, MediaError
 from mer.spotting.naming_head import Pairs
 from mer.spotting.recordings import blocks

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.expressions import Expression
-from mer.analysis.parts import Part
+from mer.analysis.parts import AlignedVideo, Part
 from mer.core.container import Clip
 from mer.core.geometry import eye_centres
 from mer.motion.estimator import EstimatorParams, estimate
@@ -46,12 +44,8 @@ def region_names() -> dict[str, tuple[int, ...]]:
     return {name: region.aus for name, region in TABLES[TABLE].items()}
 
 
-def with_motion(expressions: Sequence[Expression], video: AlignedVideo) -> list[Expression]:
-    """Return the expressions with the motion of their regions; it stays empty where the apex is the first frame."""
-    return [_measured(expression, video) for expression in expressions]
-
-
-def _measured(expression: Expression, video: AlignedVideo) -> Expression:
+def with_motion(expression: Expression, video: AlignedVideo) -> Expression:
+    """Return the expression with the motion of its regions; it stays empty where the apex is the first frame."""
     part = video.part_at(expression.onset)
     with video.clip(part) as clip:
         if clip is None or expression.apex <= expression.onset:

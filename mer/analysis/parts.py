@@ -8,8 +8,9 @@ The arrays of an aligned part are those of the `align` product (docs/architectur
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ import numpy as np
 
 from mer.analysis.footage import Footage
 from mer.analysis.shot_cuts import CutDetector, filled
-from mer.core.container import ClipWriter, Container, ContainerWriter, file_digest
-from mer.core.errors import ContainerError
+from mer.core.container import Clip, ClipWriter, Container, ContainerWriter, file_digest
+from mer.core.errors import ContainerError, MediaError
 from mer.provenance import code_digest, library_line
 from mer.stages.align.method import AlignMethod
 from mer.stages.align.write import write_crops
@@ -135,7 +136,9 @@ def spot_part(part: Part, name: str, method: str, given: Mapping[str, Any], fold
     made_of = {"method": method, **params.model_dump(mode="json")}
     inputs = {source.name: file_digest(source)}
     if not finished(out, made_of, inputs, stage_digest("spot", method)):
-        run_subject(StageSpec("spot", "analyze", method, given), [{"sample_id": CLIP}], out, source, None, _silent)
+        spec, rows = StageSpec("spot", "analyze", method, given), [{"sample_id": CLIP}]
+        # Nothing is said: the bar shows how far it is.
+        run_subject(spec, rows, out, source, None, lambda line: None)
 
 
 def finished(path: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str], code: str) -> bool:
@@ -151,5 +154,74 @@ def finished(path: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str
         return False
 
 
-def _silent(line: str) -> None:
-    """Say nothing: the bar shows how far it is."""
+@dataclass(frozen=True)
+class AlignedVideo:
+    """Footage, its parts, and the folder of their containers (`mer.analysis.parts`)."""
+
+    footage: Footage
+    parts: Sequence[Part]
+    folder: Path
+
+    def part_at(self, frame: int) -> Part:
+        """Return the part that a frame of the grid belongs to."""
+        return next(part for part in self.parts if part.start <= frame < part.own)
+
+    @contextmanager
+    def clip(self, part: Part, stage: str = "align") -> Iterator[Clip | None]:
+        """Open what one stage made of a part; None where it could not be made, for a reason that `failure` tells."""
+        with Container(part.path(self.folder, stage)) as box:
+            yield box.clip(CLIP) if CLIP in box.clip_ids else None
+
+    def failure(self, part: Part, stage: str = "align") -> str:
+        """Return why a stage could not make a part."""
+        with Container(part.path(self.folder, stage)) as box:
+            return box.failures[CLIP]
+
+
+@dataclass
+class Track:
+    """What is known of every frame of the grid.
+
+    Args:
+        quality: (T,) float32 0-1 of the alignment; 0 where no face was found.
+        lost: (T,) bool: the picture could not be decoded.
+        doubt: (T,) uint8: what alignment remarks on it, bits by `mer.analysis.parts.DOUBTS`.
+        cuts: first frames after a cut.
+        faces: most faces seen at once, by part.
+        failures: (first, last frame, reason) of parts without a result.
+    """
+
+    quality: np.ndarray
+    lost: np.ndarray
+    doubt: np.ndarray
+    cuts: list[int] = field(default_factory=list)
+    faces: dict[int, int] = field(default_factory=dict)
+    failures: list[tuple[int, int, str]] = field(default_factory=list)
+
+    @property
+    def blind(self) -> np.ndarray:
+        """(T,) bool: nothing can be said of this frame."""
+        return self.lost | (self.quality <= 0)
+
+
+def gather_track(video: AlignedVideo) -> Track:
+    """Join what the aligned parts know of every frame.
+
+    Raises:
+        MediaError: no part shows a face.
+    """
+    count = len(video.footage)
+    track = Track(np.zeros(count, np.float32), np.zeros(count, bool), np.zeros(count, np.uint8))
+    for part in video.parts:
+        with video.clip(part) as clip:
+            if clip is None:
+                track.failures.append((part.start, part.own - 1, video.failure(part)))
+                continue
+            for name in ("quality", "lost", "doubt"):
+                getattr(track, name)[part.start : part.own] = clip.read(name)[: part.own - part.start]
+            track.cuts += [part.start + int(c) for c in clip.read("cuts") if part.start + c < part.own]
+            track.faces[part.number] = int(clip.attributes["faces"])
+    if len(track.failures) == len(video.parts):
+        seen, remedy = f"no face found: {track.failures[0][2]}", "name a video that shows a face from the front"
+        raise MediaError(video.footage.path, seen, "a face in some frame", remedy)
+    return track

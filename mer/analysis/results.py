@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from mer import __version__
-from mer.analysis.aligned_video import AlignedVideo
 from mer.analysis.ensemble import Ensemble
 from mer.analysis.expressions import Curve, Expression
 from mer.analysis.face_motion import region_names
 from mer.analysis.footage import Footage
-from mer.analysis.track import Track
+from mer.analysis.parts import AlignedVideo, Track
 from mer.core.atomic import write_text
 from mer.core.csvfile import write_csv
 from mer.report.product_pictures import EVENTS

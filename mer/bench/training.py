@@ -131,12 +131,12 @@ def ours(model: str, folds: int, epochs: int, count: int, workers: int, device: 
     """Train with `mer.training` from this process: in processes on a CPU, folds together on a GPU."""
     from mer.training.checkpoint import load_checkpoint
     from mer.training.experiment import checked
-    from mer.training.fold_job import FoldJob
     from mer.training.fold_processes import fit_in_processes
     from mer.training.fold_tables import Row, training_rows, write_table
     from mer.training.gather import Gathered
     from mer.training.many_folds import fit_on_gpu
     from mer.training.recipe import Recipe
+    from mer.training.separation import FoldJob
     from mer.training.shared_clips import SharedClips
 
     images, labels, groups = clips(model, count)

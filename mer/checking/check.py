@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from mer.checking.check_report import CheckReport
-from mer.checking.corrections import corrections
-from mer.checking.leftovers import unrecognised
+from mer.checking.check_report import CheckReport, corrections
 from mer.checking.media import Looked, look, plan
+from mer.checking.report_text import render
 from mer.core.errors import ConfigError, MerError
 from mer.core.params import Params
+from mer.core.progress import bar
 from mer.core.registry import nearest
+from mer.core.sample import Sample
 from mer.datasets.contract import AnyReader, Database
 from mer.datasets.expected import counted, release_for
+from mer.datasets.files import folded, image_folders
 from mer.datasets.reading import Problem, Reading
 from mer.datasets.registry import reader_of
 
@@ -149,3 +154,80 @@ def _stops(report: CheckReport) -> tuple[str, ...]:
     if report.strict and report.problems:
         reasons.append(f"strict: {len(report.problems)} problems")
     return tuple(reasons)
+
+
+def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str], card: Database) -> list[str]:
+    """Return the image folders beside the clips that are neither used by a row nor in `known`, sorted.
+
+    Looks below the deepest folder that the clips of one tree share. Folders that the owners ship beside the clips
+    (`non_micro`, `depth`) are not listed.
+
+    Args:
+        root: the dataset's folder, symlinks resolved.
+        samples: canonical rows.
+        known: folders already reported, relative to the root.
+        card: the database, which names the folders beside its clips.
+    """
+    used = {sample.media_path for sample in samples if sample.media_path and sample.media_kind == "frames"}
+    trees: dict[str, list[str]] = {}
+    for path in sorted(used):
+        trees.setdefault(path.partition("/")[0], []).append(path)
+    # Clips missing from one tree may be taken from another: only the main one is looked through.
+    main = max(trees.values(), key=len, default=[])
+    if len(main) < 2:
+        return []
+    shared = os.path.commonpath(main)
+    told = used | set(known)
+    beside = {name for tree in card.trees for name in tree.beside}
+    return sorted(
+        str(folder)
+        for folder, _ in image_folders(root, root / shared)
+        if str(folder) not in told and not any(folded(part) in beside for part in folder.parts)
+    )
+
+
+def run_check(
+    root: str | Path,
+    dataset: str,
+    view: str = "",
+    options: Sequence[str] = (),
+    strict: bool = False,
+    as_json: bool = False,
+    licence_accepted: bool | None = None,
+    errata: bool = True,
+    decode: int = 3,
+    everything: bool = False,
+) -> tuple[str, int]:
+    """Return the text to print and the exit status: 0 usable, 1 usable with exclusions, 2 unusable.
+
+    What the command line calls, with plain values; arguments that are not listed are those of `check`.
+
+    Args:
+        view: which of the released image trees to look at; the reader's default when empty.
+        options: further keys of the reader as `key=value`.
+        as_json: return JSON instead of tables.
+        everything: list every problem, not the first of each rule.
+
+    Raises:
+        ConfigError: unknown dataset, option or value.
+    """
+    given = _pairs(options, dataset) | ({"view": view} if view else {})
+    with bar(f"looking at {dataset}") as progress:
+        told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode}
+        report = check(root, dataset, given, strict, progress, **told)
+    if as_json:
+        return json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", report.exit_code
+    return render(report, shutil.get_terminal_size((110, 24)).columns, everything), report.exit_code
+
+
+def _pairs(options: Sequence[str], dataset: str) -> dict[str, object]:
+    """Return `key=value` texts as a mapping; a list option takes its values separated by commas."""
+    fields = reader_of(dataset)[0].options.model_fields
+    pairs: dict[str, object] = {}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"option {text!r}", "no '='", "key=value, e.g. apex_missing=exclude")
+        listed = "tuple" in str(getattr(fields.get(key.strip()), "annotation", ""))
+        pairs[key.strip()] = [part for part in value.split(",") if part] if listed else value.strip()
+    return pairs

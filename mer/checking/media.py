@@ -110,16 +110,12 @@ def look(root: Path, media: Sequence[Media], progress: Callable[[int, int], None
     A slow disk, not the processor, is what this waits for: hence threads.
     """
     total, all_looked = sum(len(medium.files) for medium in media), Looked()
-    for looked in _parallel(root, media):
-        all_looked.add(looked)
-        if progress is not None:
-            progress(all_looked.files, total)
-    return all_looked
-
-
-def _parallel(root: Path, media: Sequence[Media]) -> Iterator[Looked]:
     with ThreadPoolExecutor(min(THREADS, 4 * (os.cpu_count() or 1))) as pool:
-        yield from pool.map(lambda medium: look_at(root, medium), media)
+        for looked in pool.map(lambda medium: look_at(root, medium), media):
+            all_looked.add(looked)
+            if progress is not None:
+                progress(all_looked.files, total)
+    return all_looked
 
 
 def look_at(root: Path, medium: Media) -> Looked:

@@ -101,7 +101,7 @@ class _Parser:
 
     def items(self, depth: int) -> list[ActionUnit]:
         units: list[ActionUnit] = []
-        while kind := _name(self.tokens[self.at]) if self.at < len(self.tokens) else "":
+        while kind := self.tokens[self.at].lastgroup if self.at < len(self.tokens) else "":
             if kind == "close" and depth:
                 break
             if kind == "gap":
@@ -115,15 +115,15 @@ class _Parser:
     def leftover(self) -> None:
         token = self.take()
         self.remark(token)
-        negated = _name(token) == "word" and token[0].casefold() in _NEGATIONS
+        negated = token.lastgroup == "word" and token[0].casefold() in _NEGATIONS
         while (
             negated
             and self.at < len(self.tokens)
-            and _name(self.tokens[self.at]) == "gap"
+            and self.tokens[self.at].lastgroup == "gap"
             and self.tokens[self.at][0].isspace()
         ):
             self.take()
-        if negated and self.at < len(self.tokens) and _name(self.tokens[self.at]) == "unit":
+        if negated and self.at < len(self.tokens) and self.tokens[self.at].lastgroup == "unit":
             self.remark(self.take())
 
     def alternatives(self, depth: int) -> list[ActionUnit]:
@@ -144,7 +144,7 @@ class _Parser:
 
     def either_ahead(self) -> int | None:
         """Return how many tokens an `or` ahead takes when a branch really follows it."""
-        names = [_name(token) if not token[0].isspace() else "space" for token in self.tokens[self.at : self.at + 4]]
+        names = [token.lastgroup if not token[0].isspace() else "space" for token in self.tokens[self.at : self.at + 4]]
         at = 1 if names[:1] == ["space"] else 0
         if names[at : at + 1] != ["either"]:
             return None
@@ -153,9 +153,9 @@ class _Parser:
 
     def branch(self, depth: int) -> list[ActionUnit]:
         token = self.take()
-        if _name(token) == "unit":
+        if token.lastgroup == "unit":
             return self.unit(token)
-        if _name(token) == "ref":
+        if token.lastgroup == "ref":
             while self.at < len(self.tokens) and self.tokens[self.at][0].isspace():
                 self.take()
             return self.referred(token, depth)
@@ -169,7 +169,7 @@ class _Parser:
         return self.spread(units, (token["before"] or "").upper(), closing)
 
     def referred(self, token: re.Match[str], depth: int) -> list[ActionUnit]:
-        if self.at >= len(self.tokens) or _name(self.tokens[self.at]) not in ("unit", "open"):
+        if self.at >= len(self.tokens) or self.tokens[self.at].lastgroup not in ("unit", "open"):
             self.remark(token)
             return []
         return [dataclasses.replace(unit, ref=True) for unit in self.branch(depth)]
@@ -213,10 +213,3 @@ class _Parser:
             dataclasses.replace(unit, side=side, alternative=f"{self.groups}.{branch}")
             for branch, side in enumerate(sides, start=1)
         ]
-
-
-_KINDS = ("unit", "either", "ref", "open", "close", "gap", "decimal", "word", "other")
-
-
-def _name(token: re.Match[str]) -> str:
-    return next(kind for kind in _KINDS if token[kind] is not None)

@@ -18,7 +18,7 @@ from mer.core.params import Params
 from mer.datasets import owners
 from mer.datasets.annotations import Annotation
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
-from mer.datasets.locate import find_media, scan_clips
+from mer.datasets.files import find_media, scan_clips
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TreeKey
 from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, SideTable, TableReader
 from mer.datasets.tables import Row

@@ -21,8 +21,8 @@ from mer.core.params import Params
 from mer.datasets import files, owners
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
+from mer.datasets.files import media_base, require_clips, scan_clips
 from mer.datasets.intervals import frame_number
-from mer.datasets.locate import media_base, require_clips, scan_clips
 from mer.datasets.options import AlternativesKey, NoApexKey, TableKey
 from mer.datasets.table_reader import Given, TableReader, rules_without_apex
 from mer.datasets.tables import Row

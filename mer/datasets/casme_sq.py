@@ -14,13 +14,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from mer.core.errors import DatasetError
 from mer.core.params import Params
 from mer.datasets import files, owners, spreadsheets, tables
 from mer.datasets.annotations import Annotation, left_out, safe_id
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
+from mer.datasets.files import find_media, require_clips, scan_clips
 from mer.datasets.intervals import frame_number
-from mer.datasets.locate import find_media, require_clips, scan_clips
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey, TreeKey
 from mer.datasets.reading import Reading
 from mer.datasets.table_reader import Given, TableReader, each
@@ -66,20 +65,11 @@ def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
     """
     book = spreadsheets.read(path)
     for name in sorted(book.sheets, key=lambda name: name.strip().casefold() != SHEET.casefold()):
-        rows = [
-            Row(dict(zip(COLUMNS, [*cells[:9], *[""] * 9][:9], strict=True)), number)
-            for number, cells in enumerate(book.sheets[name], start=1)
-            if any(cell.strip() for cell in cells[:9])
-        ]
+        rows = tables.rows_below(book.sheets[name], 0, COLUMNS)
         if any(frame_number(row["participant"]) and frame_number(row["onset"]) is not None for row in rows[:3]):
             return rows, book.notes
-    listed = ", ".join(repr(name) for name in book.sheets)
-    raise DatasetError(
-        path,
-        f"has sheets {listed}; none begins with rows of the coding table",
-        f"sheet {SHEET!r}",
-        "name the right file in `table` (V03)",
-    )
+    lacking, remedy = "none begins with rows of the coding table", "name the right file in `table` (V03)"
+    raise tables.no_table(path, book, lacking, f"sheet {SHEET!r}", remedy)
 
 
 def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:

@@ -1,7 +1,7 @@
-"""Looking into the folders of a database: which images make up each clip, without opening one.
+"""Looking into the folders of a database: where table and media lie (V01, V02), and which images make up each clip.
 
-Folder names are matched case-insensitively, archives that unpack as `X/X/` are followed, junk files are
-ignored, and no path handed out ever leaves the dataset root (specs/datasets.md §0.2).
+No file is opened. Folder names are matched case-insensitively, archives that unpack as `X/X/` are followed, junk files
+are ignored, and no path handed out ever leaves the dataset root (specs/datasets.md §0.2).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mer.core.errors import ClipError, DatasetError
-from mer.core.filenames import file_number, is_image
+from mer.core.filenames import file_number, is_image, is_video
+from mer.datasets.contract import KeyOf
 
 JUNK = {"thumbs.db", ".ds_store", "__macosx", "desktop.ini"}
 MAX_DEPTH = 8
@@ -165,3 +166,101 @@ def listing_text(root: Path, most: int = 8) -> str:
     names = [f"{name}/" for name in folders] + files
     more = f", … ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more if names else "nothing"
+
+
+_TABLE_KINDS = (".xlsx", ".xls", ".csv")
+
+
+def find_table(root: Path, dataset: str, given: str, names: Sequence[str]) -> Path:
+    """Return the annotation table: `given` (relative to `root`) or the first of `names` found three levels down.
+
+    A copy saved as `.csv` or with another spreadsheet extension is accepted.
+
+    Raises:
+        DatasetError: no such file (V02), or `given` leads outside `root`.
+    """
+    if given:
+        path = safe_path(root, given)
+        if not path.is_file():
+            raise DatasetError(
+                f"{dataset}: {given}", "annotation not found", f"a file below {root}", "correct `table` (V02)"
+            )
+        return path
+    stems = [name.rpartition(".")[0] for name in names]
+    every = [*names, *(stem + kind for stem in stems for kind in _TABLE_KINDS)]
+    table = find_file(root, every, depth=3)
+    if table is None:
+        remedy = "download it with the database, this project may not ship it; or name it in `table` (V02)"
+        raise DatasetError(
+            f"{dataset}: {root}", f"annotation not found; holds {listing_text(root)}", " or ".join(names), remedy
+        )
+    return table
+
+
+def find_media(root: Path, dataset: str, names: Sequence[str], remedy: str = "") -> Path:
+    """Return the folder that holds the media.
+
+    Raises:
+        DatasetError: there is none (V01); the message lists what is there.
+    """
+    folder = find_folder(root, names)
+    if folder is None:
+        remedy = f"{remedy} or correct the root (V01)" if remedy else "correct the root (V01)"
+        raise DatasetError(
+            f"{dataset}: {root}",
+            f"no such folder; found: {listing_text(root)}",
+            " or ".join(f"{n}/" for n in names),
+            remedy,
+        )
+    return folder
+
+
+def scan_clips(root: Path, base: Path, key_of: KeyOf) -> dict[tuple[str, str], list[str]]:
+    """Return (subject, clip) -> image paths relative to `root`, for every folder below `base` that is a clip.
+
+    `key_of` names the clip of a folder (relative to `root`), or gives None for any other folder.
+
+    Raises:
+        DatasetError: two folders are the same clip.
+    """
+    listing: dict[tuple[str, str], list[str]] = {}
+    for folder, names in image_folders(root, base):
+        key = key_of(folder)
+        if key is None:
+            continue
+        if key in listing:
+            fault = f"clip {key[0]}/{key[1]} is there twice, here and in {PurePosixPath(listing[key][0]).parent}"
+            raise DatasetError(folder, fault, "one folder per clip", "remove the copy")
+        listing[key] = [f"{folder}/{name}" for name in names]
+    return listing
+
+
+def media_base(root: Path, dataset: str, given: str, names: Sequence[str]) -> Path:
+    """Return the folder `given` (relative to `root`); when empty, the first of `names` found, else `root` itself.
+
+    Raises:
+        DatasetError: `given` is not a folder, or leads outside `root` (V01).
+    """
+    if not given:
+        return find_folder(root, names) or root
+    path = safe_path(root, given)
+    if not path.is_dir():
+        raise DatasetError(f"{dataset}: {given}", "no such folder", f"a folder below {root}", "correct `folder` (V01)")
+    return path
+
+
+def scan_videos(root: Path, base: Path) -> dict[tuple[str, str], list[str]]:
+    """Return ("", name without extension, lower case) of every video below `base` -> paths relative to `root`."""
+    videos: dict[tuple[str, str], list[str]] = {}
+    for folder, _, names in walk(root, base):
+        for name in filter(is_video, names):
+            path = (folder / name).relative_to(root).as_posix()
+            videos.setdefault(("", name.rpartition(".")[0].strip().casefold()), []).append(path)
+    return videos
+
+
+def require_clips(root: Path, dataset: str, listing: object, example: str) -> None:
+    """Raise `DatasetError` (V01) when no clip folder was found; `example` says what one looks like."""
+    if not listing:
+        fault = f"no clip folder; found: {listing_text(root)}"
+        raise DatasetError(f"{dataset}: {root}", fault, example, "correct the root or `folder` (V01)")

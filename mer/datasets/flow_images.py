@@ -21,8 +21,8 @@ from mer.core.sample import Sample
 from mer.datasets import files, tables
 from mer.datasets.annotations import exclude_repeated, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
+from mer.datasets.files import find_media
 from mer.datasets.labels import with_classes
-from mer.datasets.locate import find_media
 from mer.datasets.reading import Listing, Reading
 from mer.datasets.table_reader import TableReader
 

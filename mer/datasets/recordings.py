@@ -7,23 +7,16 @@ that they would give (specs/mean-softnet.md D1).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from mer.core.errors import ConfigError, DatasetError
-from mer.core.registry import nearest
+from mer.core.errors import DatasetError
 from mer.core.sample import Sample
 from mer.datasets.labels import family_of
 from mer.datasets.reading import Reading
 from mer.datasets.registry import databases
 
 SUFFIX = "-whole"
-#: Spotting selections (specs/datasets.md §12.3): which types of expression are sought in the long recordings.
-SPOTTING: Mapping[str, tuple[str, ...]] = {
-    "spotting_micro": ("micro",),
-    "spotting_macro": ("macro",),
-    "spotting_both": ("micro", "macro"),
-}
 _KEPT = (
     "dataset", "subject", "group", "sample_id", "video_id", "media_path", "media_kind", "view", "release", "fps",
 )  # fmt: skip
@@ -34,19 +27,6 @@ def has_recordings(sample: Sample) -> bool:
     _, card = databases().get(sample.dataset, (None, None))
     tree = card.tree_of(sample.view) if card else None
     return tree is not None and tree.recordings
-
-
-def in_spotting_set(sample: Sample, name: str) -> bool:
-    """Tell whether a row is an interval to be spotted: of the named type, with both ends, in a long recording.
-
-    Raises:
-        ConfigError: the selection is unknown.
-    """
-    if name not in SPOTTING:
-        remedy = nearest(name, SPOTTING)
-        raise ConfigError("view", f"unknown spotting selection {name!r}", "a named selection", remedy)
-    known = sample.onset is not None and sample.offset is not None
-    return known and sample.expression_type in SPOTTING[name] and has_recordings(sample)
 
 
 def recordings(reading: Reading) -> list[Sample]:

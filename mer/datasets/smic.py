@@ -20,7 +20,7 @@ from mer.core.params import Params
 from mer.datasets import files, owners
 from mer.datasets.annotations import Annotation
 from mer.datasets.contract import VGA, Database, Licence, MediaTree, Picture
-from mer.datasets.locate import find_media, require_clips
+from mer.datasets.files import find_media, require_clips
 from mer.datasets.options import CameraKey, NoApexKey
 from mer.datasets.table_reader import Given, TableReader, rules_without_apex
 from mer.datasets.tables import Row

@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
-from mer.core.errors import DatasetError
 from mer.core.filenames import file_numbers
 from mer.core.params import Params
 from mer.datasets import owners, spreadsheets, tables
@@ -73,30 +72,14 @@ def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
         for at, header in enumerate(grid[: tables.HEADER_ROWS]):
             keys = {tables.column_key(text) for text in header}
             if all(keys.intersection(COLUMNS[name]) for name in ("filename", "onset", "offset")):
-                return _named_rows(grid, at + 1, header), book.notes
+                return tables.rows_below(grid, at + 1, header), book.notes
     for name, grid in book.sheets.items():
         starts = [at for at, cells in enumerate(grid) if len(cells) > 4 and clip_name(cells[1])]
         if starts:
             note = f"sheet {name!r} has no headers like the released ones; columns read by position"
-            return _named_rows(grid, starts[0], PLACES[options.modality]), [*book.notes, note]
-    listed = ", ".join(repr(name) for name in book.sheets)
-    raise DatasetError(
-        path,
-        f"has sheets {listed}; neither headers Filename, OnsetF, OffsetF nor clip names in the second column",
-        "the owner's table",
-        "name the right file in `table` (V03)",
-    )
-
-
-def _named_rows(grid: Sequence[Sequence[str]], start: int, names: Sequence[str]) -> list[Row]:
-    rows = []
-    for number, cells in enumerate(grid[start:], start=start + 1):
-        padded = [*cells, *[""] * len(names)]
-        # The first of two columns with one header counts.
-        named = {name.strip(): cell for name, cell in reversed(list(zip(names, padded, strict=False))) if name.strip()}
-        if any(cell.strip() for cell in named.values()):
-            rows.append(Row(named, number))
-    return rows
+            return tables.rows_below(grid, starts[0], PLACES[options.modality]), [*book.notes, note]
+    lacking = "neither headers Filename, OnsetF, OffsetF nor clip names in the second column"
+    raise tables.no_table(path, book, lacking, "the owner's table", "name the right file in `table` (V03)")
 
 
 def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:

@@ -17,8 +17,8 @@ from mer.datasets.annotations import Annotation, RowRules, assemble
 from mer.datasets.contract import OptionsT, Reader
 from mer.datasets.errata import Erratum, errata_of
 from mer.datasets.expected import note_differences
+from mer.datasets.files import find_table, media_base, require_clips, scan_clips, scan_videos
 from mer.datasets.intervals import ApexRules
-from mer.datasets.locate import find_table, media_base, require_clips, scan_clips, scan_videos
 from mer.datasets.reading import Listing, Reading
 
 Errata = Mapping[str, tuple[Erratum, ...]]

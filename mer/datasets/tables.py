@@ -28,9 +28,8 @@ class Row(dict[str, str]):
 
 @dataclass
 class Table:
-    """One table found in a file: its header texts, its rows, and what was odd about its cells."""
+    """One table found in a file: its sheet, header texts and rows, and what was odd about its cells."""
 
-    file: str
     sheet: str
     columns: list[str]
     rows: list[Row]
@@ -63,17 +62,19 @@ def read_table(path: Path, header: str = "subject", sheets: Sequence[str] = ()) 
     preferred = {name.casefold(): rank for rank, name in enumerate(sheets)}
     names = sorted(book.sheets, key=lambda name: preferred.get(name.casefold().strip(), len(preferred)))
     for name in names:
-        at = _header_row(book.sheets[name], header)
+        grid = book.sheets[name]
+        at = _header_row(grid, header)
         if at is not None:
-            columns, rows = _rows(book.sheets[name], at)
-            return Table(path.name, name, columns, rows, [*book.notes, *_repeated(columns, book.sheets[name][at])])
+            named = [cell.strip() for cell in grid[at] if cell.strip()]
+            columns = list(dict.fromkeys(named))
+            return Table(name, columns, rows_below(grid, at + 1, grid[at]), [*book.notes, *_repeated(columns, named)])
+    raise no_table(path, book, f"no header cell {header!r} in the first {HEADER_ROWS} rows", "the owner's table", "V03")
+
+
+def no_table(path: Path, book: spreadsheets.Book, lacking: str, expected: str, remedy: str) -> DatasetError:
+    """Return the error of a file none of whose sheets is the annotation table (V03)."""
     listed = ", ".join(repr(name) for name in book.sheets)
-    raise DatasetError(
-        path,
-        f"has sheets {listed}; no header cell {header!r} in the first {HEADER_ROWS} rows",
-        "the owner's table",
-        "V03",
-    )
+    return DatasetError(path, f"has sheets {listed}; {lacking}", expected, remedy)
 
 
 def _header_row(grid: list[list[str]], header: str) -> int | None:
@@ -83,21 +84,21 @@ def _header_row(grid: list[list[str]], header: str) -> int | None:
     return None
 
 
-def _rows(grid: list[list[str]], at: int) -> tuple[list[str], list[Row]]:
+def rows_below(grid: Sequence[Sequence[str]], start: int, names: Sequence[str]) -> list[Row]:
+    """Return the rows from index `start` on that are not blank; of two columns with one name, the first counts."""
     places: dict[str, int] = {}
-    for place, name in enumerate(grid[at]):
+    for place, name in enumerate(names):
         if name.strip():
             places.setdefault(name.strip(), place)
     rows = []
-    for index in range(at + 1, len(grid)):
-        cells = {name: grid[index][place] if place < len(grid[index]) else "" for name, place in places.items()}
-        if any(cell.strip() for cell in cells.values()):
-            rows.append(Row(cells, index + 1))
-    return list(places), rows
+    for number, cells in enumerate(grid[start:], start=start + 1):
+        named = {name: cells[place] if place < len(cells) else "" for name, place in places.items()}
+        if any(cell.strip() for cell in named.values()):
+            rows.append(Row(named, number))
+    return rows
 
 
-def _repeated(columns: list[str], header: list[str]) -> list[str]:
-    named = [name.strip() for name in header if name.strip()]
+def _repeated(columns: list[str], named: list[str]) -> list[str]:
     twice = sorted({name for name in columns if named.count(name) > 1})
     return [f"columns {', '.join(twice)} occur more than once; the first is read"] if twice else []
 

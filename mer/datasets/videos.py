@@ -6,6 +6,7 @@ Folders are searched recursively; nothing is decoded here. Each file is its own 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -19,7 +20,7 @@ from mer.core.sample import Sample
 from mer.datasets import files
 from mer.datasets.annotations import safe_id
 from mer.datasets.contract import Database, MediaTree, Reader
-from mer.datasets.locate import scan_videos
+from mer.datasets.files import scan_videos
 from mer.datasets.reading import Listing, Reading
 
 
@@ -83,9 +84,7 @@ def _ids(paths: Sequence[str]) -> dict[str, str]:
     plain = {path: "/".join(safe_id(part) for part in PurePosixPath(path).with_suffix("").parts) for path in paths}
     full = {path: "/".join(safe_id(part) for part in PurePosixPath(path).parts) for path in paths}
     folders = {str(parent) for name in plain.values() for parent in PurePosixPath(name).parents}
-    taken: dict[str, int] = {}
-    for name in plain.values():
-        taken[name.casefold()] = taken.get(name.casefold(), 0) + 1
+    taken = Counter(name.casefold() for name in plain.values())
     ids: dict[str, str] = {}
     used: set[str] = set()
     for path in paths:

@@ -5,6 +5,10 @@ matrices. With several seeds it also resamples the seeds, and its statistic is t
 so that the interval covers both what other people and what other seeds would have changed. With one seed it covers
 people only. The interval is the percentile interval. Two experiments are compared on the same clips with the same
 persons in each draw; their seeds have nothing to do with each other and are drawn apart.
+
+Arguments. `truth` (N,) int labels; `predictions` (S, N) int labels, one row per seed, (N,) being taken as one seed;
+`groups` and `datasets` (N,) person and dataset of each clip; `n_classes` C; `draws` of the bootstrap, at least 100, and
+the `seed` of the draws.
 """
 
 from __future__ import annotations
@@ -16,23 +20,16 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
-from mer.metrics.recognition import accuracy, grouped_confusion, uar, uf1
+from mer.metrics.recognition import STATISTICS, grouped_confusion
 
 DRAWS = 2000
 LEVEL = 0.95
-STATISTICS = {"uf1": uf1, "uar": uar, "accuracy": accuracy}
 
 
 def subject_matrices(
     truth: np.ndarray, predictions: np.ndarray, groups: Sequence[str] | np.ndarray, n_classes: int
 ) -> np.ndarray:
     """Return (G, S, C, C) int64: a confusion matrix for each of the G sorted persons and S seeds.
-
-    Args:
-        truth: (N,) int labels.
-        predictions: (S, N) int labels, one row per seed; (N,) is taken as one seed.
-        groups: (N,) person of each clip.
-        n_classes: C.
 
     Raises:
         ModelError: as `mer.metrics.recognition.grouped_confusion`.
@@ -61,13 +58,9 @@ def draw_weights(strata: Sequence[str], draws: int, seed: int) -> np.ndarray:
 
 
 def seed_weights(n_seeds: int, draws: int, seed: int, which: int = 0) -> np.ndarray:
-    """Return (draws, S) float64: the share of each seed in each draw; rows sum to 1.
+    """Return (draws, S) float64: the share of each of `n_seeds` seeds in each draw; rows sum to 1.
 
-    Args:
-        n_seeds: S.
-        draws: number of draws.
-        seed: of the draws.
-        which: tells the experiments of one comparison apart.
+    `which` tells the experiments of one comparison apart.
     """
     rng = np.random.default_rng(derive_seed(seed, "bootstrap seeds", which))
     return rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=draws) / n_seeds
@@ -86,10 +79,10 @@ def _statistics(weights: np.ndarray, matrices: np.ndarray, seeds: np.ndarray | N
     return {name: (score(pooled) * share).sum(axis=-1) for name, score in STATISTICS.items()}
 
 
-def percentile(values: np.ndarray) -> tuple[float, float]:
-    """Return the central 95 % range of (D,) drawn values."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+def estimate(value: float, drawn: np.ndarray) -> dict[str, float]:
+    """Return `value`, and as `low` and `high` the central 95 % range of the (D,) drawn ones."""
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {"value": float(value), "low": float(low), "high": float(high)}
 
 
 def interval(
@@ -103,15 +96,6 @@ def interval(
 ) -> dict[str, dict[str, float]]:
     """Return estimate (mean over seeds) and 95 % interval of the pooled UF1, UAR and accuracy.
 
-    Args:
-        truth: (N,) int labels.
-        predictions: (S, N) or (N,) int labels, one row per seed.
-        groups: (N,) person of each clip.
-        datasets: (N,) dataset of each clip.
-        n_classes: C.
-        draws: number of bootstrap draws, at least 100.
-        seed: of the draws.
-
     Returns:
         `{statistic: {"value", "low", "high"}}`.
 
@@ -121,11 +105,7 @@ def interval(
     weights, (matrices,) = _prepare(truth, [predictions], groups, datasets, n_classes, draws, seed)
     point = _statistics(np.ones((1, len(matrices))), matrices)
     drawn = _statistics(weights, matrices, seed_weights(matrices.shape[1], draws, seed))
-    result = {}
-    for name in STATISTICS:
-        low, high = percentile(drawn[name])
-        result[name] = {"value": float(point[name][0]), "low": low, "high": high}
-    return result
+    return {name: estimate(point[name][0], drawn[name]) for name in STATISTICS}
 
 
 def paired_difference(
@@ -150,11 +130,10 @@ def paired_difference(
     points = [_statistics(ones, matrices) for matrices in pair]
     shares = [seed_weights(matrices.shape[1], draws, seed, which) for which, matrices in enumerate(pair)]
     drawn = [_statistics(weights, matrices, share) for matrices, share in zip(pair, shares, strict=True)]
-    result = {}
+    result: dict[str, dict[str, Any]] = {}
     for name in STATISTICS:
-        low, high = percentile(drawn[0][name] - drawn[1][name])
-        value = float(points[0][name][0] - points[1][name][0])
-        result[name] = {"value": value, "low": low, "high": high, "distinguishable": bool(low > 0 or high < 0)}
+        told = estimate(points[0][name][0] - points[1][name][0], drawn[0][name] - drawn[1][name])
+        result[name] = {**told, "distinguishable": told["low"] > 0 or told["high"] < 0}
     return result
 
 

@@ -10,6 +10,9 @@ Every reference keeps the true labels and the subject structure and replaces onl
   often each class is named stays, and so does what naming depends on the database. The band of a permuted-label run;
 - **oracle epoch** the rule that many public codes used: each subject keeps its best epoch, chosen on its own labels
   (specs/dual-branch.md §6.2-6.4, specs/peers.md §2.3). Random labels reach .75 to .94 under it.
+
+Arguments. `truth` (N,) int labels; `n_classes` C; `groups` (N,) person of each clip; `draws` simulated experiments, or
+random orders, and the `seed` of the simulation.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
-from mer.metrics.recognition import accuracy, confusion, source_scores, uar, uf1, validate
+from mer.metrics.recognition import STATISTICS, confusion, source_scores, uar, uf1, validate
 
 Sampler = Literal["uniform", "prior", "permuted"]
 SAMPLERS: tuple[Sampler, ...] = ("uniform", "prior", "permuted")
@@ -48,24 +51,17 @@ def random_reference(
 ) -> dict[str, dict[str, float]]:
     """Return mean and central 95 % range of pooled UF1, UAR and accuracy of random labels.
 
-    Args:
-        truth: (N,) int labels.
-        n_classes: C.
-        sampler: `uniform`, `prior` or `permuted`.
-        draws: simulated experiments.
-        seed: of the simulation.
-
     Returns:
         `{"uf1" | "uar" | "accuracy": {"mean", "low", "high"}}`.
     """
     truth = validate(truth, truth, n_classes)[0]
     matrices = stacked_confusion(truth, draw_labels(truth, n_classes, sampler, draws, seed), n_classes)
-    result = {}
-    for name, score in (("uf1", uf1), ("uar", uar), ("accuracy", accuracy)):
-        values = score(matrices)
-        low, high = np.quantile(values, [0.025, 0.975])
-        result[name] = {"mean": float(values.mean()), "low": float(low), "high": float(high)}
-    return result
+    return {name: _band(score(matrices)) for name, score in STATISTICS.items()}
+
+
+def _band(values: np.ndarray) -> dict[str, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
 
 
 def majority(truth: np.ndarray, n_classes: int) -> dict[str, float]:
@@ -73,7 +69,7 @@ def majority(truth: np.ndarray, n_classes: int) -> dict[str, float]:
     truth = validate(truth, truth, n_classes)[0]
     label = int(np.bincount(truth, minlength=n_classes).argmax())
     matrix = confusion(truth, np.full_like(truth, label), n_classes)
-    return {"label": label, "uf1": float(uf1(matrix)), "uar": float(uar(matrix)), "accuracy": float(accuracy(matrix))}
+    return {"label": label, **{name: float(score(matrix)) for name, score in STATISTICS.items()}}
 
 
 def permutation_band(
@@ -87,12 +83,8 @@ def permutation_band(
     """Return what these very predictions reach when the labels are put in random order within each stratum.
 
     Args:
-        truth: (N,) int labels.
         predictions: (S, N) int labels, one row per seed; a draw's score is the mean over seeds.
         strata: (N,) database of each clip.
-        n_classes: C.
-        draws: random orders.
-        seed: of the orders.
 
     Returns:
         `{"uf1" | "uar" | "accuracy": {"mean", "low", "high", "p"}}`: mean and central 95 % range over the orders, and
@@ -104,19 +96,17 @@ def permutation_band(
     for name in np.unique(names):
         own = np.flatnonzero(names == name)
         orders[:, own] = rng.permuted(orders[:, own], axis=1)
-    scores = {"uf1": uf1, "uar": uar, "accuracy": accuracy}
     rows = np.atleast_2d(predictions)
     # Truth and prediction change places, which transposes the matrices.
     drawn = [np.swapaxes(stacked_confusion(row, orders, n_classes), -1, -2) for row in rows]
     observed = [confusion(truth, row, n_classes) for row in rows]
     result = {}
-    for name, score in scores.items():
+    for name, score in STATISTICS.items():
         values = np.mean([score(matrices) for matrices in drawn], axis=0)
         reached = float(np.mean([score(matrix) for matrix in observed]))
-        low, high = np.quantile(values, [0.025, 0.975])
         # Rounding must not hide an order that scores exactly as much.
         share = (1 + int((values >= reached - 1e-12).sum())) / (1 + draws)
-        result[name] = {"mean": float(values.mean()), "low": float(low), "high": float(high), "p": share}
+        result[name] = {**_band(values), "p": share}
     return result
 
 
@@ -129,10 +119,7 @@ def oracle_epoch(
     maximum over epochs; subjects are averaged unweighted (specs/dual-branch.md §6.3).
 
     Args:
-        truth: (N,) int labels.
         predictions: (E, N) int labels of the held-out clips after each epoch.
-        groups: (N,) person of each clip.
-        n_classes: C.
 
     Returns:
         `uf1`, `uar`, `accuracy` by that rule; `pooled_uf1`, `pooled_uar` of the chosen epochs pooled.
@@ -152,7 +139,7 @@ def oracle_epoch(
         per_subject.append([scores[best, 0], scores[best, 1], scores[:, 2].max()])
         pooled += matrices[best]
     means = np.mean(per_subject, axis=0)
-    result = dict(zip(("uf1", "uar", "accuracy"), map(float, means), strict=True))
+    result = dict(zip(STATISTICS, map(float, means), strict=True))
     return result | {"pooled_uf1": float(uf1(pooled)), "pooled_uar": float(uar(pooled))}
 
 

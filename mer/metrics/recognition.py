@@ -10,7 +10,7 @@ Leading axes (subjects, seeds, bootstrap draws) pass through every function. Sco
 - **accuracy** share of clips that are right.
 - **per dataset** the same pooled predictions restricted to the dataset, on the same class set (MEGC2019).
 - **mean of folds** what several public codes print instead: macro F1 of each fold, averaged. Named, never UF1.
-- **source_uf1** the per-subject score of specs/dual-branch.md §6.2, whose class set depends on the labels seen.
+- **source scores** the per-subject score of specs/dual-branch.md §6.2, whose class set depends on the labels seen.
 """
 
 from __future__ import annotations
@@ -109,6 +109,10 @@ def accuracy(matrix: np.ndarray) -> np.ndarray:
     return _ratio(_hits(matrix).sum(axis=-1), matrix.sum(axis=(-2, -1)))
 
 
+#: What every table shows of a pooled matrix, by name.
+STATISTICS = {"uf1": uf1, "uar": uar, "accuracy": accuracy}
+
+
 def classes_used(counts: np.ndarray) -> np.ndarray:
     """Return how many classes (..., C) counts of predictions use: the exponential of their entropy, (...) float64.
 
@@ -159,12 +163,6 @@ def source_scores(matrices: np.ndarray) -> np.ndarray:
     # Classes above the largest seen have r = 0, so they add nothing to either sum.
     scores = [(2 * p * r / (p + r + EPSILON)).sum(axis=-1) / size, r.sum(axis=-1) / size]
     return np.stack([np.where(right == 1.0, 1.0, s) for s in scores] + [right], axis=-1)
-
-
-def source_uf1(truth: np.ndarray, prediction: np.ndarray, n_classes: int) -> dict[str, float]:
-    """Return `uf1`, `uar` and `accuracy` of one subject by `source_scores`; raises as `validate`."""
-    scores = source_scores(confusion(truth, prediction, n_classes))
-    return dict(zip(("uf1", "uar", "accuracy"), map(float, scores), strict=True))
 
 
 def summary(matrix: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -224,5 +222,5 @@ def evaluate(
             "present": mean_of_folds(fold_matrices, "present"),
             "all": mean_of_folds(fold_matrices, "all"),
         },
-        "source": dict(zip(("uf1", "uar", "accuracy"), map(float, source), strict=True)),
+        "source": dict(zip(STATISTICS, map(float, source), strict=True)),
     }

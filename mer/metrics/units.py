@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import ModelError
-from mer.metrics.bootstrap import draw_weights, group_strata, percentile, pooled_draws, seed_weights, subject_matrices
+from mer.metrics.bootstrap import draw_weights, estimate, group_strata, pooled_draws, seed_weights, subject_matrices
 from mer.metrics.recognition import f1
 
 KINDS = ("binary", "macro")
@@ -119,8 +119,4 @@ def _entry(scores: np.ndarray, present: int) -> dict[str, float]:
 
 
 def _interval(point: np.ndarray, spread: np.ndarray) -> dict[str, dict[str, float]]:
-    found = {}
-    for k, kind in enumerate(KINDS):
-        low, high = percentile(spread[:, k])
-        found[kind] = {"value": float(point[k]), "low": low, "high": high}
-    return found
+    return {kind: estimate(point[k], spread[:, k]) for k, kind in enumerate(KINDS)}

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from mer.core.params import Params
 from mer.simulate.params import SimulateParams
-from mer.spotting.settings import SpottingBlock
+from mer.spotting.experiment import SpottingBlock
 from mer.training.recipe import Recipe
 
 

@@ -12,7 +12,7 @@ from mer.models.registry import model
 from mer.planning.blocks import DatasetBlock, ExperimentBlock
 from mer.planning.config import Config
 from mer.planning.validation import validate
-from mer.spotting.settings import SpottingBlock
+from mer.spotting.experiment import SpottingBlock
 from mer.stages.registry import STAGES, load_stage
 from mer.weights.locate import locate
 

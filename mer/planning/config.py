@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mer.core.params import Params
 from mer.planning.blocks import DatasetBlock, ExperimentBlock, ReportBlock
-from mer.spotting.settings import SpottingBlock
+from mer.spotting.experiment import SpottingBlock
 from mer.training.recipe import Settled
 
 

@@ -23,15 +23,14 @@ from mer.datasets.registry import reader
 from mer.simulate.params import SimulateParams
 from mer.simulate.registry import layout
 from mer.spotting.evaluate import prediction_rows, read_lines, truth_rows
-from mer.spotting.experiment import SpottingExperiment, crops_of
+from mer.spotting.experiment import SpotRecipe, SpottingExperiment, crops_of
 from mer.spotting.fit import fit_fold
 from mer.spotting.predict import predict_fold
 from mer.spotting.recording_tables import Video, videos, write_videos
 from mer.spotting.score_intervals import score
-from mer.spotting.settings import SpotRecipe
 from mer.stages.run import StageSpec, run_subject
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
-from mer.training.fold_job import FoldJob
+from mer.training.separation import FoldJob
 
 Log = Callable[[str], None]
 

@@ -83,11 +83,6 @@ class Details:
         return subject_chart(self.subjects)
 
     @property
-    def random_rows(self) -> Rows:
-        """What labels without information reach."""
-        return random_rows(self.experiment.metrics["chance"])
-
-    @property
     def oracle_rows(self) -> Rows:
         """What an epoch chosen on the held-out clips would have claimed."""
         return oracle_rows(self.experiment.metrics.get("oracle_epoch"))

@@ -14,7 +14,7 @@ class DatasetInputs:
     """The files of one configured dataset.
 
     `products` maps a product (`align/face224`, in the order of the journey) to `{subject key: container}`. `excluded`
-    and `problems` are CSV files (`mer.stages.exclusions`, `mer.datasets.index`). Faces that are not `simulated` are
+    and `problems` are CSV files (`mer.stages.exclusions`, `mer.datasets.reading`). Faces that are not `simulated` are
     licensed.
     """
 

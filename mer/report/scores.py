@@ -10,8 +10,8 @@ from typing import Any
 
 from mer.core.errors import ModelError
 from mer.report.inputs import ExperimentInputs
-from mer.training.compare import compare as compare_predictions
 from mer.training.predictions import Predictions, read_scored
+from mer.training.predictions import compare as compare_predictions
 
 STATISTICS = ("uf1", "uar", "accuracy")
 
@@ -81,7 +81,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference first - second over shared clips (`mer.training.compare`), or why there is none.
+    """The difference first - second over shared clips (`mer.training.predictions`), or why there is none.
 
     `scores` maps each statistic to `value`, `low`, `high` (paired 95 % interval) and `distinguishable`.
     """

@@ -62,6 +62,13 @@ class Table:
     headless: bool = False
     argument: str = ""
 
+    @classmethod
+    def of(
+        cls, path: str, rows: Sequence[Mapping[str, Cell]], sheet: str = "Sheet1", above: Sequence[Row] = ()
+    ) -> Table:
+        """Return a table of rows that name their columns: header -> cell, all with the same ones."""
+        return cls(path, tuple(rows[0]), [list(row.values()) for row in rows], sheet, above)
+
     def as_read(self) -> list[dict[str, str]]:
         """Return the rows as header -> text."""
         return [

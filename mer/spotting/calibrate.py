@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mer.metrics.spotting import Counts, count, total
-from mer.spotting.decode import Decoded, Decoding, decode_fixed, window_mean
+from mer.spotting.decode import Decoding, decode_fixed, window_mean
 
 SMOOTHINGS = (0.25, 0.5, 1.0)
 SPREADS = (0.3, 0.5, 0.7)
@@ -30,11 +30,6 @@ class Scored:
     truth: np.ndarray
     length: int
     distance: int
-
-
-def decode(scored: Scored, decoding: Decoding) -> Decoded:
-    """Return the intervals of one recording, in frame indices."""
-    return decode_fixed(scored.score, decoding, scored.length, scored.distance // 2)
 
 
 def choose(recordings: Sequence[Scored], half: int) -> tuple[Decoding, Counts]:
@@ -52,7 +47,8 @@ def choose(recordings: Sequence[Scored], half: int) -> tuple[Decoding, Counts]:
         window = max(1, round(share * half))
         for threshold in _levels(recordings, window):
             decoding = Decoding(half, window, threshold, spread, longest, shortest)
-            counts = total(count(r.truth, decode(r, decoding).intervals) for r in recordings)
+            spotted = [decode_fixed(r.score, decoding, r.length, r.distance // 2).intervals for r in recordings]
+            counts = total(count(r.truth, spans) for r, spans in zip(recordings, spotted, strict=True))
             key = (counts.f1, threshold)
             if best is None or key > best[0]:
                 best = (key, decoding, counts)

@@ -6,7 +6,7 @@ below 0 or end past the last position in the published forms. `half` is k_p, hal
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -85,6 +85,17 @@ def decode_softnet(score: np.ndarray, half: int, p: float = P) -> Decoded:
     return _intervals(smoothed, threshold, _peaks(smoothed, threshold, half), half)
 
 
+def decode_ref(score: np.ndarray, half: int, p: float, model: str) -> tuple[Decoded, int]:
+    """Decode as the paper of the model does: in frames of the video, and the frame of the first smoothed value.
+
+    `smoothed` ends with the score, although the window mean of a short video does not.
+    """
+    softnet = model == "softnet"
+    decoded, start = (decode_softnet(score, half, p), half) if softnet else (decode_mean(score, half, p), 0)
+    peaks, intervals = decoded.peaks + start, decoded.intervals + start
+    return replace(decoded, smoothed=decoded.smoothed[: len(score)], peaks=peaks, intervals=intervals), start
+
+
 @dataclass(frozen=True)
 class Decoding:
     """Everything that decoding needs besides the scores.
@@ -104,10 +115,6 @@ class Decoding:
     spread: float
     longest: int
     shortest: int
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the fields by name."""
-        return asdict(self)
 
 
 def decode_fixed(score: np.ndarray, rule: Decoding, length: int | None = None, shift: int = 0) -> Decoded:

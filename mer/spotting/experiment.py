@@ -1,12 +1,56 @@
-"""What every fold of a spotting experiment has in common."""
+"""What a spotting experiment may choose, and what all its folds have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from mer.spotting.settings import SpotRecipe
+from pydantic import Field
+
+from mer.core.params import Params
+
+Kind = Literal["micro", "macro"]
+
+
+class SpotRecipe(Params):
+    """How the spotting network, and the recognition head on it, are trained."""
+
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the balanced positions; 10 as published.")
+    batch_size: int = Field(32, ge=1, description="Positions per step; SOFTNet published 12, MEAN 32.")
+    learning_rate: float = Field(5e-4, gt=0, le=1, description="Step size; 5e-4 in both systems.")
+    ratio: int = Field(5, ge=1, le=100, description="Negative positions kept per positive one (MEAN).")
+    most: int = Field(
+        40_000, ge=100, description="At most so many positions are trained on; drawn when there are more."
+    )
+    head_epochs: int = Field(
+        100, ge=1, le=10_000, description="Passes of the recognition head over training expressions."
+    )
+    context_steps: int = Field(
+        400, ge=1, le=100_000, description="Steps of what looks at a position's surroundings (`fixed`)."
+    )
+    inner: int = Field(3, ge=2, le=20, description="Inner parts of training persons that set the threshold (`fixed`).")
+
+
+class SpottingBlock(Params):
+    """One network that spots expressions in long recordings, and perhaps names them."""
+
+    data: list[str] = Field(min_length=1, description="Datasets with whole recordings, pooled.")
+    features: dict[Kind, str] = Field(
+        min_length=1, description="Features of each kind of expression that is spotted: `micro: spot/<variant>`."
+    )
+    model: Literal["mean", "softnet"] = Field("mean", description="The network: MEAN's or SOFTNet's.")
+    protocol: Literal["fixed", "ref"] = Field(
+        "fixed",
+        description="`fixed`: all recordings, widths and threshold from training persons, one-to-one matching. "
+        "`ref`: as published: only recordings with an expression, widths from all annotations, p = 0.55.",
+    )
+    view: str = Field("emotion_3", description="Label view of the classes to be recognised.")
+    recognise: str = Field(
+        "own", description="`own`: MEAN's second head; `none`; or an experiment that names the spotted intervals."
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One whole run per seed.")
+    train: SpotRecipe = Field(default_factory=SpotRecipe, description="Training of the network.")
 
 
 @dataclass(frozen=True)

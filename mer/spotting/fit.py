@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,15 @@ from mer.core.seeds import derive_seed
 from mer.models.state import State
 from mer.spotting.calibrate import Scored, choose
 from mer.spotting.context import Traced, fit_traced, held_out_curves
-from mer.spotting.decode import Decoding, P
+from mer.spotting.decode import P
 from mer.spotting.experiment import SpottingExperiment, crops_of
 from mer.spotting.naming_head import Pairs, expressions, train_head
 from mer.spotting.network import Log, Scorer, fixed_targets, gather, half_of, parts_of, train
 from mer.spotting.recording_tables import Video, read_videos
 from mer.spotting.recordings import Opened, Recording
 from mer.training.checkpoint import fold_metadata, save_checkpoint
-from mer.training.fold_job import FoldJob
 from mer.training.products import Containers
-from mer.training.separation import require_held_out
+from mer.training.separation import FoldJob, require_held_out
 
 
 def fit_folds(
@@ -109,7 +109,8 @@ def _decoding(
     for part, (inside, outside) in enumerate(parts_of(recordings, experiment.recipe.inner, seed)):
         inner = derive_seed(seed, "inner part", part)
         x, y = gather(inside, kind, experiment, inner)
-        scorer = Scorer(train(x, y, experiment, inner, _silent), experiment.device)
+        # Nothing is said of inner networks: their lines would drown the others.
+        scorer = Scorer(train(x, y, experiment, inner, lambda line: None), experiment.device)
         scored += outside
         traced += [_traced(scorer, recording, kind) for recording in outside]
         parts += [part] * len(outside)
@@ -118,7 +119,7 @@ def _decoding(
     decoding, counts = choose([_scored(r, c, kind) for r, c in zip(scored, curves, strict=True)], half)
     log(f"{kind}: threshold {decoding.threshold:.3f}; F1 {counts.f1:.3f} on inner parts")
     context = fit_traced(traced, kind, steps, seed)
-    return {"decoding": decoding.as_dict(), "inner": counts.as_dict()}, {"context": context}
+    return {"decoding": asdict(decoding), "inner": counts.as_dict()}, {"context": context}
 
 
 def _traced(scorer: Scorer, recording: Recording, kind: str) -> Traced:
@@ -134,12 +135,3 @@ def rate_of(recording: Recording) -> float:
 
 def _scored(recording: Recording, curve: np.ndarray, kind: str) -> Scored:
     return Scored(curve, recording.intervals(kind)[:, [0, 2]], len(recording.numbers), recording.distance)
-
-
-def decoding_of(told: Mapping[str, Any]) -> Decoding:
-    """Return the decoding that `fixed` learned, from a checkpoint's metadata."""
-    return Decoding(**told["decoding"])
-
-
-def _silent(line: str) -> None:
-    """Say nothing: the lines of inner networks would drown the others."""

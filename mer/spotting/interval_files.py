@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer.core.atomic import write_text
 from mer.core.csvfile import csv_text
 from mer.core.errors import DatasetError
 
@@ -37,6 +36,12 @@ class Interval:
     emotion: str = ""
     type: str = ""
     confidence: float = 0.0
+
+    def kind(self, fps: float | None) -> str:
+        """Return the type, micro up to half a second where the row says none; '' when the frame rate is unknown too."""
+        if self.type or fps is None:
+            return self.type
+        return "micro" if self.offset - self.onset + 1 <= 0.5 * fps else "macro"
 
 
 @dataclass(frozen=True)
@@ -158,18 +163,5 @@ def dumps_strs(rows: Iterable[Interval], confident: bool = True) -> str:
 
 def dumps_megc(rows: Iterable[Interval], fps: float) -> str:
     """Return rows as an MEGC submission; a row without type is `me` when it lasts at most half a second, else `mae`."""
-    lines = []
-    for row in sorted(rows):
-        kind = row.type or ("micro" if row.offset - row.onset + 1 <= 0.5 * fps else "macro")
-        lines.append([row.video, row.onset, row.offset, "me" if kind == "micro" else "mae"])
-    return csv_text(MEGC, lines)
-
-
-def write_strs(path: str | Path, rows: Iterable[Interval], confident: bool = True) -> None:
-    """Write rows in the STRS columns, under a temporary name and then renamed."""
-    write_text(path, dumps_strs(rows, confident))
-
-
-def write_megc(path: str | Path, rows: Iterable[Interval], fps: float) -> None:
-    """Write rows as an MEGC submission; see `dumps_megc`."""
-    write_text(path, dumps_megc(rows, fps))
+    codes = {"micro": "me", "macro": "mae"}
+    return csv_text(MEGC, [[row.video, row.onset, row.offset, codes[row.kind(fps)]] for row in sorted(rows)])

@@ -14,12 +14,10 @@ from mer.core.atomic import write_text
 from mer.core.container import Container
 from mer.core.errors import ClipError, ModelError
 from mer.models.state import State
-from mer.spotting.calibrate import Scored, decode
 from mer.spotting.context import Context
 from mer.spotting.curves import Curve, write_curves
-from mer.spotting.decode import Decoded, decode_mean, decode_softnet, window_mean
+from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_ref, window_mean
 from mer.spotting.experiment import SpottingExperiment, crops_of
-from mer.spotting.fit import decoding_of
 from mer.spotting.naming_head import Namer, Pairs, name_majority, name_pair
 from mer.spotting.network import Log, Scorer
 from mer.spotting.recording_tables import Video, read_videos
@@ -102,12 +100,8 @@ class Spotter:
         """Decode the scores (P,) of a recording of `length` frames into intervals of frame indices."""
         told = self.kinds[kind]
         if self.protocol == "fixed":
-            return decode(Scored(score, np.zeros((0, 2), int), length, distance), decoding_of(told))
-        half, p = int(told["decoding"]["half"]), float(told["decoding"]["p"])
-        if told["state"]["model"] == "softnet":
-            trimmed = decode_softnet(score, half, p)
-            return replace(trimmed, peaks=trimmed.peaks + half, intervals=trimmed.intervals + half)
-        return decode_mean(score, half, p)
+            return decode_fixed(score, Decoding(**told["decoding"]), length, distance // 2)
+        return decode_ref(score, int(told["decoding"]["half"]), float(told["decoding"]["p"]), told["state"]["model"])[0]
 
 
 def _part(state: State, prefix: str, meta: Mapping[str, Any]) -> State:
@@ -126,15 +120,9 @@ def predict_fold(
 ) -> None:
     """Write what one fold spots: intervals (JSON lines), score curves (npz) and recordings left out (JSON lines).
 
-    Args:
-        experiment: what the checkpoint must have been trained as.
-        fold: that it must have been trained for.
-        checkpoint: written by `mer.spotting.fit.fit_fold`.
-        test_table: held-out recordings; their annotations are not used, but to tell which recordings `ref` evaluates.
-        containers: as for the fit, of the held-out persons.
-        outs: one JSON object per interval; smoothed scores by recording and kind; one object per recording without a
-            result.
-        log: takes one line at a time.
+    Arguments are those of a task (`mer.training.task`). `outs`: one JSON object per interval; smoothed scores by
+    recording and kind; one object per recording without a result. The annotations of the table are not used, but to
+    tell which recordings `ref` evaluates.
 
     Raises:
         ModelError: the checkpoint is of another run, saw a person of the table, or features made with other parameters.

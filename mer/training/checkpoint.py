@@ -17,8 +17,7 @@ from safetensors.numpy import save
 from mer.core.atomic import atomic_path
 from mer.core.errors import ModelError
 from mer.models.state import State
-from mer.training.fold_job import FoldJob
-from mer.training.separation import TableRow
+from mer.training.separation import FoldJob, TableRow
 
 KEY = "mer"
 FORMAT = 1

@@ -8,8 +8,7 @@ fewest epochs among equals. The fold is then trained on its whole training part 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,30 +16,10 @@ from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.metrics.recognition import confusion, uf1
 from mer.models.grouping import deal_groups
-from mer.models.state import State
 from mer.training.recipe import Inner
 
-
-@dataclass(frozen=True)
-class Choice:
-    """The number of epochs, and the inner score at every number that was tried, in order."""
-
-    epochs: int
-    curve: tuple[tuple[int, float], ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the choice as JSON holds it."""
-        return {"epochs": self.epochs, "curve": [list(point) for point in self.curve]}
-
-
-class Attempt(Protocol):
-    """One inner training part: `train` continues to a number of epochs, `scores` are those of its test part."""
-
-    def train(self, epochs: int) -> State:
-        """Return the state after `epochs`, never fewer than before."""
-
-    def scores(self, state: State) -> np.ndarray:
-        """Return (N, C) scores of the inner test part."""
+#: One inner training part: continues to a number of epochs, never fewer than before, and predicts its test part (N,).
+Attempt = Callable[[int], np.ndarray]
 
 
 def splits(groups: np.ndarray, labels: np.ndarray, inner: Inner, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -84,7 +63,7 @@ def choose(
     budget: int,
     inner: Inner,
     log: Callable[[str], None],
-) -> Choice:
+) -> dict[str, Any]:
     """Return the number of epochs with the best pooled UF1 over the inner test parts.
 
     Args:
@@ -94,18 +73,21 @@ def choose(
         budget: largest number of epochs.
         inner: how many numbers are tried, and the patience.
         log: takes one line per number of epochs.
+
+    Returns:
+        as JSON holds it: `epochs`, and `curve`, the number and the inner score of every one that was tried, in order.
     """
     truth = np.concatenate(list(truths))
-    curve: list[tuple[int, float]] = []
+    curve: list[list[float]] = []
     best = (-1.0, 0)
     for epochs in tried(budget, inner.steps):
-        guesses = [attempt.scores(attempt.train(epochs)).argmax(axis=1) for attempt in attempts]
-        score = float(uf1(confusion(truth, np.concatenate(guesses), n_classes)))
-        curve.append((epochs, score))
+        guesses = np.concatenate([attempt(epochs) for attempt in attempts])
+        score = float(uf1(confusion(truth, guesses, n_classes)))
+        curve.append([epochs, score])
         log(f"inner subjects: UF1 {score:.4f} after {epochs} epochs")
         if score > best[0]:
             best = (score, epochs)
         elif inner.patience is not None and epochs - best[1] >= inner.patience:
             break
     log(f"inner subjects chose {best[1]} of {budget} epochs")
-    return Choice(best[1], tuple(curve))
+    return {"epochs": best[1], "curve": curve}

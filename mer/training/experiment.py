@@ -1,8 +1,8 @@
-"""What every fold of a recognition experiment has in common."""
+"""What every fold of a recognition experiment has in common, and where it is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,3 +67,17 @@ def from_block(block: Mapping[str, Any], seed: int, device: str) -> Experiment:
     recipe = Recipe.model_validate(block["train"])
     options = {"device": device, "origin": block["origin"], "keep_every": block.get("keep_every", 1)}
     return checked(block["model"], block["preset"], recipe, block["classes"], seed, **options)
+
+
+def choose_device(gpus: int, log: Callable[[str], None]) -> str:
+    """Return `cuda` when the job has a GPU and PyTorch can use one, `cpu` otherwise; the log says which and why."""
+    if not gpus:
+        log("device: cpu (the job asked for no GPU)")
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        log(f"device: cuda ({torch.cuda.get_device_name()})")
+        return "cuda"
+    log("device: cpu (PyTorch finds no CUDA device)")
+    return "cpu"

@@ -17,10 +17,10 @@ from mer.core.container import file_digest
 from mer.models.state import State
 from mer.training.checkpoint import fold_metadata, save_checkpoint
 from mer.training.experiment import Experiment
-from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import training_rows
 from mer.training.gather import Gathered, gather
 from mer.training.products import Containers
+from mer.training.separation import FoldJob
 from mer.training.trial import Trial
 
 # So close to 1 that all but a few in a hundred clips got the same class (specs/dual-branch.md §9, D22).

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from mer.core.atomic import write_json
-from mer.core.params import Params
 from mer.models.state import State
 from mer.models.surroundings import surrounded
-from mer.training.epoch_choice import Choice, choose, splits
+from mer.training.epoch_choice import choose, splits
 from mer.training.fit_session import Session
-from mer.training.fold_job import FoldJob
+from mer.training.separation import FoldJob
 from mer.training.tensorboard import Board
 from mer.training.trial import Trial
 
@@ -53,14 +52,12 @@ class _Part:
     test_clips: np.ndarray
     session: Session
 
-    def train(self, epochs: int) -> State:
-        chosen: Params = self.trial.experiment.settings.model_copy(update={"epochs": epochs})
+    def __call__(self, epochs: int) -> np.ndarray:
+        chosen = self.trial.experiment.settings.model_copy(update={"epochs": epochs})
         self.session.again()
         with surrounded(self.session):
-            return self.trial.fit(chosen, self.train_clips)
-
-    def scores(self, state: State) -> np.ndarray:
-        return self.trial.scores(state, self.test_clips)
+            state = self.trial.fit(chosen, self.train_clips)
+        return self.trial.scores(state, self.test_clips).argmax(axis=1)
 
 
 def _chosen(trial: Trial, job: FoldJob, digest: str) -> dict[str, Any]:
@@ -76,16 +73,13 @@ def _chosen(trial: Trial, job: FoldJob, digest: str) -> dict[str, Any]:
                 return dict(known["choice"])
         except (OSError, ValueError, TypeError, KeyError):
             trial.log(f"{memo}: not the choice of an interrupted job; it is made again")
-    quiet = Trial(trial.experiment, trial.fold, trial.data, _silent)
+    # The lines of an inner training go nowhere: there are ten for each.
+    quiet = Trial(trial.experiment, trial.fold, trial.data, lambda line: None)
     pairs = splits(trial.groups, trial.labels, inner, trial.seed)
     parts = [_Part(quiet, train, test, _session(quiet, carries=True)) for train, test in pairs]
     truths = [trial.labels[test] for _, test in pairs]
     budget = int(trial.experiment.settings.model_dump()["epochs"])
-    choice: Choice = choose(parts, truths, len(trial.experiment.classes), budget, inner, trial.log)
+    choice = choose(parts, truths, len(trial.experiment.classes), budget, inner, trial.log)
     if memo is not None:
-        write_json(memo, {"digest": digest, "choice": choice.as_dict()})
-    return choice.as_dict()
-
-
-def _silent(line: str) -> None:
-    """Take the lines of an inner training: there are ten for each."""
+        write_json(memo, {"digest": digest, "choice": choice})
+    return choice

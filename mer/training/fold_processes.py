@@ -25,9 +25,9 @@ from mer.core.errors import ModelError
 from mer.core.process import short_lived
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold
-from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import Row
 from mer.training.gather import Gathered, by_name, from_names
+from mer.training.separation import FoldJob
 from mer.training.shared_clips import SharedClips
 
 # What a process must find in its environment when it starts: one thread, and memory that is kept for the next step

@@ -57,6 +57,12 @@ REQUIRED = tuple(name for name in COLUMNS if name != "units")
 UNITS = re.compile(r"(\d+(\+\d+)*)?")
 
 
+# Columns of the tables that a predict job writes, for those who write and those who read them.
+PREDICTION_COLUMNS = ("sample_id", "dataset", "subject", "group", "fold", "seed", "label", "prediction")
+EXCLUDED_COLUMNS = ("sample_id", "dataset", "subject", "group", "fold", "seed", "label", "reason")
+EPOCH_COLUMNS = ("sample_id", "dataset", "subject", "group", "fold", "seed", "label", "epoch", "prediction")
+
+
 def sorted_rows(rows: Iterable[R], where: object) -> list[R]:
     """Return rows in the order of their keys.
 

@@ -63,7 +63,8 @@ def gather(
             for name, box in boxes.items():
                 digests[name][source] = file_digest(box.path)
             for row in members:
-                reason = _failure(boxes, row)
+                failed = {name: box.failures.get(row.sample_id) for name, box in boxes.items()}
+                reason = "; ".join(f"{name}: {why}" for name, why in failed.items() if why is not None)
                 value = None if reason else _features(boxes, row, model, preset)
                 if isinstance(value, ClipError):
                     reason = value.line()
@@ -78,11 +79,6 @@ def gather(
     excluded.sort(key=lambda pair: pair[0].key)
     inputs = {name: {**one.made, "digests": digests[name]} if one.made else {} for name, one in products.items()}
     return Gathered([row for row, _ in kept], _stack(kept) if kept else np.zeros(0), excluded, inputs)
-
-
-def _failure(boxes: Mapping[str, Container], row: Row) -> str:
-    reasons = [f"{name}: {box.failures[row.sample_id]}" for name, box in boxes.items() if row.sample_id in box.failures]
-    return "; ".join(reasons)
 
 
 def _features(boxes: Mapping[str, Container], row: Row, model: Model, preset: Params) -> Features | ClipError:

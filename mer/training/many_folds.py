@@ -17,10 +17,10 @@ import numpy as np
 from mer.core.errors import ModelError
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold, write_fold
-from mer.training.fold_job import FoldJob
 from mer.training.fold_processes import fit_in_processes
 from mer.training.gather import Gathered
 from mer.training.products import Containers
+from mer.training.separation import FoldJob
 from mer.training.shared_clips import SharedClips, share
 from mer.training.trial import Trial
 
@@ -36,15 +36,9 @@ def fit_folds(
     log: Callable[[str], Log],
     every: float = 60.0,
 ) -> None:
-    """Train several folds and write their checkpoints.
+    """Train several folds and write their checkpoints, with the arguments of a task (`mer.training.task`).
 
-    Args:
-        experiment: what the folds have in common.
-        jobs: the folds.
-        containers: `{input: {source: path}}` of all their training clips.
-        workers: processes on a CPU; folds are dealt to them.
-        log: gives the function that takes the lines of a fold.
-        every: seconds between two writings of a fold's resume file.
+    `every`: seconds between two writings of a fold's resume file.
 
     Raises:
         ConfigError, ModelError, ContainerError, StorageError: as `fit_fold`. Folds that were finished before stay.

@@ -19,10 +19,10 @@ from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
 from mer.training.experiment import Experiment
 from mer.training.fit import fit_fold
-from mer.training.fold_job import FoldJob
+from mer.training.fold_tables import EPOCH_COLUMNS
 from mer.training.predict import head, held_out_clips
-from mer.training.prediction_columns import EPOCH_COLUMNS
 from mer.training.products import Containers
+from mer.training.separation import FoldJob
 
 
 def fit_epochs(
@@ -35,13 +35,8 @@ def fit_epochs(
 ) -> None:
     """Train folds as `fit_fold` does, and keep the weights of every `experiment.keep_every`-th epoch and the last.
 
-    Args:
-        experiment: what is trained.
-        jobs: the folds; the metadata of what they write have `epochs`, the arrays are `final/<name>` and
-            `epoch<k>/<name>`.
-        containers: as `fit_fold`.
-        workers: folds are trained one after the other, whatever it says.
-        log: gives the function that takes the lines of a fold.
+    Arguments are those of a task (`mer.training.task`); folds are trained one after the other, whatever `workers` says.
+    The metadata of what they write have `epochs`, the arrays are `final/<name>` and `epoch<k>/<name>`.
 
     Raises:
         ConfigError: the model has no epochs.

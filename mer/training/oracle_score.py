@@ -18,7 +18,7 @@ from mer.core.csvfile import read_csv
 from mer.core.errors import ModelError
 from mer.metrics import chance
 from mer.metrics.recognition import confusion, uar, uf1
-from mer.training.prediction_columns import EPOCH_COLUMNS
+from mer.training.fold_tables import EPOCH_COLUMNS
 from mer.training.predictions import Predictions
 
 RULE = ("uf1", "uar", "accuracy", "pooled_uf1", "pooled_uar")

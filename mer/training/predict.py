@@ -11,9 +11,8 @@ import numpy as np
 from mer.core.csvfile import write_csv
 from mer.training.checkpoint import load_checkpoint
 from mer.training.experiment import Experiment
-from mer.training.fold_tables import Row, read_table
+from mer.training.fold_tables import EXCLUDED_COLUMNS, PREDICTION_COLUMNS, Row, read_table
 from mer.training.gather import Gathered, gather
-from mer.training.prediction_columns import EXCLUDED_COLUMNS, PREDICTION_COLUMNS
 from mer.training.products import Containers
 from mer.training.separation import require_same_products, require_trained_as, require_unseen
 
@@ -29,17 +28,9 @@ def predict_fold(
 ) -> None:
     """Write `predictions.csv` and `excluded.csv` of one fold; every clip of the table is in exactly one of them.
 
+    Arguments are those of a task (`mer.training.task`); `outs` are predictions, and clips without one, as CSV.
     Predictions have `PREDICTION_COLUMNS` and `score_<class>` for each class; `prediction` is the class with the
     largest score (ties: the first). Exclusions have `EXCLUDED_COLUMNS`.
-
-    Args:
-        experiment: what the checkpoint must have been trained as.
-        fold: that it must have been trained for.
-        checkpoint: written by `mer.training.fit.fit_fold`.
-        test_table: the held-out clips.
-        containers: `{input: {source: path}}` of the held-out persons.
-        outs: predictions, and clips without one; CSV.
-        log: takes one line.
 
     Raises:
         ModelError: the checkpoint is of another model, preset, recipe, fold or seed, was trained on a person of the

@@ -20,13 +20,12 @@ from mer import __version__
 from mer.core.atomic import write_text
 from mer.core.csvfile import csv_text
 from mer.core.errors import ModelError
-from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 from mer.stages.registry import METHODS
 from mer.stages.run import StageSpec, run_subject, stage_digest
 from mer.training.checkpoint import load_checkpoint, read_metadata
 from mer.training.fold_tables import Row
-from mer.training.gather import Gathered, gather
+from mer.training.gather import gather
 from mer.training.new_clips import EVENTS, NewClip, fill_apex, fill_ends, find_clips
 from mer.training.separation import require_same_products
 
@@ -156,18 +155,13 @@ def predict_clips(
     for answer in answers:
         answer.events = told.get(answer.clip.name, {})
     if data.rows:
-        scores = np.stack([_scores(path, card, data, device) for path in ensemble.paths])
+        scores = np.stack([card.predict(load_checkpoint(path)[0], data.features, device) for path in ensemble.paths])
         votes = scores.argmax(axis=2)
         for i, row in enumerate(data.rows):
             mean = scores[:, i].mean(axis=0)
             answer = by_name[row.sample_id]
             answer.scores, answer.agreement = mean, float((votes[:, i] == mean.argmax()).mean())
     return answers
-
-
-def _scores(path: Path, card: Model, data: Gathered, device: str) -> np.ndarray:
-    state, _ = load_checkpoint(path)
-    return card.predict(state, data.features, device)
 
 
 def _products(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +10,10 @@ import numpy as np
 
 from mer.core.atomic import write_json, write_text
 from mer.metrics import bootstrap, chance
-from mer.metrics.recognition import evaluate
-from mer.training import collapse, oracle_score
+from mer.metrics.recognition import classes_used, evaluate
+from mer.training import oracle_score
+from mer.training.checkpoint import read_metadata
+from mer.training.fit import COLLAPSED
 from mer.training.fold_tables import read_table
 from mer.training.predictions import Predictions, read_predictions
 from mer.training.score_tables import confusion_csv, latex_table, per_subject_csv
@@ -78,7 +80,7 @@ def score_experiment(
     result["oracle"] = any(row.units for table in inputs["tests"] for row in read_table(table))
     if result["oracle"]:
         result["flags"].insert(0, ORACLE_UNITS)
-    result["monitor"] = collapse.monitor(data, inputs.get("models", ()))
+    result["monitor"] = monitor(data, inputs.get("models", ()))
     if result["monitor"]["collapsed"]:
         counted = f"{result['monitor']['collapsed']} of {len(result['monitor']['training'])} networks"
         result["flags"].append(f"collapsed: {counted} give nearly all their training clips one class")
@@ -162,31 +164,22 @@ def chance_levels(data: Predictions, draws: int, seed: int) -> dict[str, Any]:
 SCALARS = ("uf1", "uar", "accuracy", "mean_precision")
 
 
-def _scalars(result: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Yield every single number of one seed's `evaluate` by its path."""
-    blocks: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [(("pooled",), result["pooled"])]
-    blocks += [(("per_dataset", name), block) for name, block in result["per_dataset"].items()]
-    for path, block in blocks:
-        yield from (((*path, score), block[score]) for score in SCALARS)
-    for variant, block in result["mean_of_folds"].items():
-        yield from ((("mean_of_folds", variant, score), value) for score, value in block.items())
-    yield from ((("source", score), value) for score, value in result["source"].items())
+def _scalars(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every single number of one seed's `evaluate`, nested as there."""
+    blocks = {name: {score: block[score] for score in SCALARS} for name, block in result["per_dataset"].items()}
+    pooled = {score: result["pooled"][score] for score in SCALARS}
+    return {"pooled": pooled, "per_dataset": blocks, **{name: result[name] for name in ("mean_of_folds", "source")}}
 
 
 def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return mean and standard deviation (n - 1; None with one seed) over seeds of every single number."""
-    values: dict[tuple[str, ...], list[float]] = {}
-    for result in results:
-        for path, value in _scalars(result):
-            values.setdefault(path, []).append(value)
-    tree: dict[str, Any] = {}
-    for path, numbers in values.items():
-        node = tree
-        for step in path[:-1]:
-            node = node.setdefault(step, {})
-        sd = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
-        node[path[-1]] = {"mean": float(np.mean(numbers)), "sd": sd}
-    return tree
+
+    def joined(parts: Sequence[Any]) -> dict[str, Any]:
+        if isinstance(parts[0], Mapping):
+            return {name: joined([part[name] for part in parts]) for name in parts[0]}
+        return {"mean": float(np.mean(parts)), "sd": float(np.std(parts, ddof=1)) if len(parts) > 1 else None}
+
+    return joined([_scalars(result) for result in results])
 
 
 def flags(
@@ -213,3 +206,44 @@ def flags(
         if len(np.unique(row)) == 1:
             lines.append(f"collapsed: seed {run} names {data.classes[row[0]]} for every clip")
     return lines
+
+
+def held_out_use(data: Predictions) -> dict[str, float]:
+    """Return, for each seed, how many classes the predictions of the held-out clips use (1 to C)."""
+    n = len(data.classes)
+    return {
+        str(seed): float(classes_used(np.bincount(row, minlength=n)))
+        for seed, row in zip(data.seeds, data.predicted, strict=True)
+    }
+
+
+def training_use(models: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """Return what each network said of its own training clips after the last epoch.
+
+    Args:
+        models: checkpoints of every fold and seed.
+
+    Returns:
+        one entry per checkpoint that tells, sorted by seed and fold: `seed`, `fold`, `classes_used` (None where its
+        model does not count them) and `training_accuracy`; machines without these numbers have no entry.
+    """
+    entries = []
+    for path in models:
+        meta = read_metadata(path)
+        told = meta.get("state") or {}
+        used, right = told.get("classes_used"), told.get("training_accuracy")
+        if used is not None or right is not None:
+            entries.append(
+                {"seed": meta["seed"], "fold": meta["fold"], "classes_used": used, "training_accuracy": right}
+            )
+    return sorted(entries, key=lambda entry: (entry["seed"], entry["fold"]))
+
+
+def monitor(data: Predictions, models: Sequence[str | Path]) -> dict[str, Any]:
+    """Tell whether the networks of a run still tell classes apart (specs/dual-branch.md §9, D22).
+
+    Returns `held_out` (`held_out_use`), `training` (`training_use`) and `collapsed`, the number of such networks.
+    """
+    training = training_use(models)
+    collapsed = sum(e["classes_used"] is not None and e["classes_used"] < COLLAPSED for e in training)
+    return {"held_out": held_out_use(data), "training": training, "collapsed": collapsed, "threshold": COLLAPSED}

@@ -1,12 +1,39 @@
-"""Nobody on both sides: what every job of a fold checks before it reads a clip or a recording."""
+"""One fold that a job trains, and what every job of a fold checks before it reads anything: nobody on both sides."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from mer.core.errors import ModelError
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """One fold to train, of any task.
+
+    Attributes:
+        fold: its name; with the seed it decides every random number.
+        held_out: groups that must not be in the table.
+        train_table: the training rows, written by the task.
+        out: the checkpoint, `.safetensors`.
+        resume: where the state is kept while training, so that a killed job goes on; None for nowhere.
+        board: folder of TensorBoard event files; None for none.
+    """
+
+    fold: str
+    held_out: tuple[str, ...]
+    train_table: Path
+    out: Path
+    resume: Path | None = None
+    board: Path | None = None
+
+    @property
+    def state_files(self) -> tuple[Path, ...]:
+        """What an interrupted job leaves: the state of its training, and the choice of epochs; none if not `resume`."""
+        return (self.resume, self.resume.with_suffix(".inner.json")) if self.resume is not None else ()
 
 
 class TableRow(Protocol):

@@ -13,10 +13,10 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.training.experiment import Experiment
-from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import Row, training_rows
 from mer.training.gather import Gathered, gather, subset
 from mer.training.products import Containers
+from mer.training.separation import FoldJob
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ no more. The workflow makes its rules from the steps, and its scripts call the f
 
 Rows have `group` (the person), `source` (`<configured dataset>/<subject key>`) and `sample_id`, and so have the columns
 of their tables. `containers` is `{input: {source: path}}` of the rows' sources and of no other. `fit` refuses a table
-that names a held-out group, and `predict` a checkpoint that was trained on a group of its table
-(`mer.training.separation`). `log` of `fit` gives the function that takes the lines of a fold.
+that names a held-out group, and `predict` a checkpoint that was trained on a group of its table, or as another
+`experiment` or `fold` (`mer.training.separation`). `workers` are processes on a CPU. `log` takes one line at a time;
+that of `fit` gives the function that takes the lines of a fold.
 """
 
 from __future__ import annotations

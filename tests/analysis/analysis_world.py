@@ -9,14 +9,13 @@ import numpy as np
 from mer.core.container import ContainerWriter
 from mer.models.state import State
 from mer.motion.grey import grey
-from mer.spotting.experiment import SpottingExperiment
+from mer.spotting.experiment import SpotRecipe, SpottingExperiment
 from mer.spotting.fit import fit_fold
 from mer.spotting.recording_tables import Event, Video, write_videos
-from mer.spotting.settings import SpotRecipe
 from mer.stages.align import dlib68
 from mer.stages.spot import clean
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
-from mer.training.fold_job import FoldJob
+from mer.training.separation import FoldJob
 
 FPS = 30
 SIZE = 64

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from small_release import SELECTED, TABLE, write_images
 
-from mer.checking.check import check
-from mer.checking.check_command import run_check
-from mer.checking.corrections import APPLIED, NO_ROW, OFF, OTHER_VALUE, corrections
+from mer.checking.check import check, run_check
+from mer.checking.check_report import APPLIED, NO_ROW, OFF, OTHER_VALUE, corrections
 from mer.checking.report_text import render
 from mer.core import progress
 from mer.core.errors import ConfigError

@@ -104,11 +104,8 @@ def test_a_release_with_its_quirks(root, rules):
 
 def test_the_pure_function_gives_what_reading_gives(root):
     table = [
-        {name: "" if value is None else str(value) for name, value in zip(HEADER, values, strict=True) if name}
-        for values in [
-            row("01", "EP02_01f", 40, 61, 90, 4, "happiness"),
-            row(1, "EP06_02_01", 10, "/", 30, "4+L12", "Others"),
-        ]
+        cells(*row("01", "EP02_01f", 40, 61, 90, 4, "happiness")),
+        cells(*row(1, "EP06_02_01", 10, "/", 30, "4+L12", "Others")),
     ]
     pure = samples_from(table, READER.scan(root, Options()), Options(), "r").samples
     full = read(root, Options()).samples[:2]

@@ -1,16 +1,15 @@
-"""Action-unit targets of CD6ME, the `or` policies behind them, and the spotting selections."""
+"""Action-unit targets of CD6ME, the `or` policies behind them, and where is spotted."""
 
 import dataclasses
 
 import pytest
 
-from mer.core.errors import ConfigError
 from mer.core.sample import Sample
 from mer.datasets import casme2, samm
 from mer.datasets.alternatives import resolve
 from mer.datasets.au import parse_aus
 from mer.datasets.labels import CD6ME_AUS, CD6ME_DATASETS, au_targets, class_of, family_of
-from mer.datasets.recordings import in_spotting_set
+from mer.datasets.recordings import has_recordings
 
 
 def row(dataset="casme2", cell="", kind="micro", sample_id="sub01/EP01", **kwargs):
@@ -58,18 +57,11 @@ def test_an_or_without_a_recorded_choice_takes_the_first_branch():
     assert kept == [(14, 23), (14,), (), (14,)]
 
 
-def test_spotting_selections():
-    micro = row(dataset="samm_lv", view="long", onset=5, offset=9)
-    macro = dataclasses.replace(micro, expression_type="macro")
-    chosen = {name: [in_spotting_set(s, name) for s in (micro, macro)] for name in ("spotting_micro", "spotting_both")}
-    assert chosen == {"spotting_micro": [True, False], "spotting_both": [True, True]}
-    assert in_spotting_set(macro, "spotting_macro") and not in_spotting_set(micro, "spotting_macro")
-    assert not in_spotting_set(dataclasses.replace(micro, offset=None), "spotting_both")
-    cut = row(dataset="casme_sq", view="selected", onset=5, offset=9)
-    assert not in_spotting_set(cut, "spotting_both")
-    assert in_spotting_set(dataclasses.replace(cut, view="raw"), "spotting_both")
-    with pytest.raises(ConfigError, match=r"unknown spotting selection 'spotting_mikro'.*'spotting_micro'"):
-        in_spotting_set(micro, "spotting_mikro")
+def test_only_long_recordings_are_spotted_in():
+    assert has_recordings(row(dataset="samm_lv", view="long"))
+    cut = row(dataset="casme_sq", view="selected")
+    assert not has_recordings(cut)
+    assert has_recordings(dataclasses.replace(cut, view="raw"))
 
 
 def test_releases_with_the_same_people_are_held_out_together():

@@ -44,7 +44,9 @@ def test_hooks_use_the_tools_of_the_project_and_download_nothing():
     hooks = [hook for repo in repos for hook in repo["hooks"]]
     assert {hook["language"] for hook in hooks} == {"system"}
     tools = {hook["entry"].split()[0] for hook in hooks}
-    assert tools == {f".venv/bin/{tool}" for tool in re.findall(r"\$\(BIN\)/(ruff|mypy|lint-imports|snakefmt)", MAKEFILE)}
+    assert tools == {
+        f".venv/bin/{tool}" for tool in re.findall(r"\$\(BIN\)/(ruff|mypy|lint-imports|snakefmt)", MAKEFILE)
+    }
 
 
 def test_the_workflow_runs_what_anyone_runs():

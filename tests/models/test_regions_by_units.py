@@ -12,11 +12,11 @@ from mer.models import dual_branch_msmh as msmh
 from mer.models import dual_branch_regions as regions
 from mer.training.experiment import checked
 from mer.training.fit import fit_fold
-from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import Row, read_table, write_table
 from mer.training.folds import make_folds, select
 from mer.training.recipe import Recipe
 from mer.training.score import score_experiment
+from mer.training.separation import FoldJob
 
 CLASSES = ("negative", "positive", "surprise")
 TINY = msmh.PRESETS["small"].model_copy(

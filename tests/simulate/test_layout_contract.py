@@ -13,10 +13,9 @@ import pytest
 
 from mer.simulate.content import FAMILY_SIZE, draw_play
 from mer.simulate.contract import SLOW, Camera, Layout
-from mer.simulate.intervals import draw_interval
 from mer.simulate.names import LAYOUTS
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import Recording, Session, clip_seed, events_of
+from mer.simulate.plan import Recording, Session, clip_seed, draw_interval, events_of
 from mer.simulate.registry import layout
 from mer.simulate.sheets import Table
 from mer.simulate.tree import Picture, Tree

@@ -9,14 +9,13 @@ from spotting_world import world
 from mer.core.errors import ModelError
 from mer.spotting.curves import read_curves
 from mer.spotting.evaluate import evaluate, prediction_rows, read_lines, truth_rows
-from mer.spotting.experiment import SpottingExperiment
+from mer.spotting.experiment import SpotRecipe, SpottingExperiment
 from mer.spotting.fit import fit_fold
 from mer.spotting.network import gather, parts_of
 from mer.spotting.predict import predict_fold
 from mer.spotting.recording_tables import read_videos, write_videos
 from mer.spotting.recordings import Opened
-from mer.spotting.settings import SpotRecipe
-from mer.training.fold_job import FoldJob
+from mer.training.separation import FoldJob
 
 RECIPE = SpotRecipe(epochs=6, learning_rate=3e-3, inner=2)
 FIXED = SpottingExperiment("mean", "fixed", RECIPE)

@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mer.core.errors import DatasetError
-from mer.metrics.average_precision import Video, average_precision
-from mer.metrics.spotting import Counts, count, match, match_greedy, overlaps, total
-from mer.spotting.interval_files import Interval, dumps_megc, dumps_strs, read_table, write_strs
-from mer.spotting.score_files import run_score
-from mer.spotting.score_intervals import score
+from mer.metrics.spotting import Counts, Video, average_precision, count, match, match_greedy, overlaps, total
+from mer.spotting.interval_files import Interval, dumps_megc, dumps_strs, read_table
+from mer.spotting.score_intervals import run_score, score
 
 intervals = st.lists(st.tuples(st.integers(-30, 60), st.integers(0, 25)).map(lambda t: (t[0], t[0] + t[1])), max_size=6)
 rows = st.lists(
@@ -187,7 +185,7 @@ def test_types_are_scored_apart_and_pooled():
 @given(rows)
 def test_written_rows_read_back(tmp_path_factory, made):
     path = tmp_path_factory.mktemp("strs") / "rows.csv"
-    write_strs(path, made)
+    path.write_text(dumps_strs(made), encoding="utf-8")
     assert list(read_table(path).rows) == sorted(made)
 
 

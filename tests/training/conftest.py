@@ -8,9 +8,9 @@ import pytest
 
 from mer.core.container import ContainerWriter
 from mer.core.sample import Sample, subject_key
-from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import write_table
 from mer.training.folds import Selection, loso, select
+from mer.training.separation import FoldJob
 
 CLASSES = ("negative", "positive", "surprise")
 CENTRES = ((8, 8), (8, 20), (20, 14))

@@ -7,7 +7,6 @@ import pytest
 
 from mer.core.errors import ConfigError, ModelError
 from mer.training.checkpoint import load_checkpoint, read_metadata
-from mer.training.collapse import monitor
 from mer.training.experiment import checked
 from mer.training.fit import fit_fold
 from mer.training.oracle_epochs import fit_epochs, of_epoch, predict_epochs
@@ -15,7 +14,7 @@ from mer.training.oracle_score import diagnose, read_epochs
 from mer.training.predict import predict_fold
 from mer.training.predictions import read_predictions
 from mer.training.recipe import Recipe
-from mer.training.score import score_experiment
+from mer.training.score import monitor, score_experiment
 
 CLASSES = ("negative", "positive", "surprise")
 RECIPE = Recipe(epochs=12, batch_size=16, learning_rate=3e-3)

@@ -19,11 +19,11 @@ from mer.planning.recognition import PlannedRecognition
 from mer.stages.run import StageSpec, run_subject
 from mer.training.experiment import from_block
 from mer.training.fit import fit_fold
-from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import write_table
 from mer.training.new_clips import estimate_apex, find_clips
 from mer.training.predict import predict_fold
 from mer.training.predict_new import open_ensemble, predict_clips, run_predict, table
+from mer.training.separation import FoldJob
 
 CONFIG = {
     "datasets": {

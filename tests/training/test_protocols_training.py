@@ -9,12 +9,12 @@ from mer.core.errors import DatasetError
 from mer.training.checkpoint import load_checkpoint
 from mer.training.experiment import checked
 from mer.training.fit import fit_fold
-from mer.training.fold_job import FoldJob
 from mer.training.fold_tables import write_table
 from mer.training.folds import make_folds
 from mer.training.predict import predict_fold
 from mer.training.recipe import Recipe
 from mer.training.score import score_experiment
+from mer.training.separation import FoldJob
 
 CLASSES = ("negative", "positive", "surprise")
 FAMILIES = {

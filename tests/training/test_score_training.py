@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from mer.core.errors import ModelError
-from mer.training.compare import compare
 from mer.training.fold_tables import Row, write_table
-from mer.training.predictions import read_predictions
+from mer.training.predictions import compare, read_predictions
 from mer.training.score import score, score_experiment
 
 CLASSES = ("negative", "positive", "surprise")

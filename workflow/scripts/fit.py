@@ -9,11 +9,11 @@ def main(snakemake):
     from mer.planning.catalog import Catalog
     from mer.planning.read_config import parse
     from mer.planning.experiments import TASKS, planned
-    from mer.training.device import choose_device
-    from mer.training.fold_job import FoldJob
+    from mer.training.experiment import choose_device
     from mer.training.fold_tables import sources
-    from mer.training.tensorboard import folder_beside
+    from mer.training.separation import FoldJob
     from mer.training.task import function
+    from mer.training.tensorboard import folder_beside
 
     with job_log(snakemake.log[0]) as say:
         task, told = TASKS[snakemake.params.task], json.loads(snakemake.params.block)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from mer.core.job_log import job_log
+from mer.datasets.reading import write_reading
 from mer.planning.catalog import Catalog, read_dataset
 from mer.planning.read_config import parse
-from mer.datasets.index import write_reading
-from mer.core.job_log import job_log
 
 with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))

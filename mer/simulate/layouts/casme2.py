@@ -27,9 +27,8 @@ from mer.core.seeds import derive_seed
 from mer.simulate.content import joined
 from mer.simulate.contract import Camera, Layout
 from mer.simulate.expression import balanced_labels, draw_units
-from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_interval, events_of
 from mer.simulate.sheets import Row, Table, number_cell
 from mer.simulate.tree import Picture, Tree
 

@@ -31,9 +31,8 @@ from mer.simulate.content import (
     subject_labels,
 )
 from mer.simulate.contract import SLOW, Camera, Layout
-from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_seconds, events_of, lay_out
 from mer.simulate.sheets import Cell, Row, Table, cell_text, number_cell
 from mer.simulate.tree import Picture, Tree
 

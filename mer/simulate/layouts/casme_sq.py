@@ -24,9 +24,8 @@ from dataclasses import replace
 from mer.core.seeds import derive_seed
 from mer.simulate.content import MACRO_STRENGTH, Repertoire, draw_content, joined, subject_labels
 from mer.simulate.contract import SLOW, Camera, Layout
-from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_seconds, events_of, lay_out
 from mer.simulate.sheets import Cell, Row, Table, number_cell
 from mer.simulate.tree import Picture, Tree
 

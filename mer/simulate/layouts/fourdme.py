@@ -16,9 +16,8 @@ from collections.abc import Sequence
 
 from mer.simulate.content import Repertoire, draw_content, joined, subject_labels
 from mer.simulate.contract import Camera, Layout
-from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_interval, events_of
 from mer.simulate.sheets import Cell, Row, Table, number_cell
 from mer.simulate.tree import Picture, Tree
 

@@ -18,27 +18,13 @@ from collections.abc import Sequence
 from mer.simulate.content import Repertoire, draw_content, fixed_units, joined, subject_labels
 from mer.simulate.contract import SLOW, Camera, Layout
 from mer.simulate.expression import UnitPlan
-from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import Recording, Session, clip_seed
-from mer.simulate.sheets import Cell, Row, Table
+from mer.simulate.plan import Recording, Session, clip_seed, draw_seconds, lay_out
+from mer.simulate.sheets import Cell, Table
 from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "MEVIEW.xlsx"
 SHEET = "List 1"
-HEADER = (
-    "Subject",
-    "Filename",
-    "OnsetFrame",
-    "OffsetFrame",
-    "VideoFile",
-    "StartFrameVideo",
-    "EndFrameVideo",
-    "Length",
-    "Action Units",
-    "Emotion",
-    "Note",
-)
 REPERTOIRE = Repertoire(
     (("happiness",), ("contempt", "contempt", "anger", "fear"), ("surprise",)), {"fear?": ("fear",), "": ("others",)}
 )
@@ -76,30 +62,29 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
 
 def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
     """Return the label table."""
-    return [Table(TABLE_NAME, HEADER, [_row(recording) for recording in recordings], SHEET)]
+    return [Table.of(TABLE_NAME, [_row(recording) for recording in recordings], SHEET)]
 
 
-def _row(recording: Recording) -> Row:
-    subject: Cell = int(recording.subject[3:])
-    source = f"broadcast {recording.seed % 7}.mp4"
+def _row(recording: Recording) -> dict[str, Cell]:
     start = 500 + recording.seed % 900
-    if not recording.events:
-        return [subject, recording.name, 0, 0, source, start, start, 0, None, None, "nothing to see"]
-    plan = recording.events[0]
-    label = "comtempt" if plan.emotion == "contempt" and recording.seed % 2 else plan.emotion
-    return [
-        subject,
-        recording.name,
-        plan.onset,
-        plan.offset,
-        source,
-        start + plan.onset,
-        start + plan.offset,
-        plan.offset - plan.onset + 1,
-        _au_cell(plan.units, recording.kind),
-        {"happiness": "happy", "": None}.get(label, label),
-        None,
-    ]
+    plan = recording.events[0] if recording.events else None
+    onset, offset = (plan.onset, plan.offset) if plan else (0, 0)
+    label = plan.emotion if plan else ""
+    if label == "contempt" and recording.seed % 2:
+        label = "comtempt"
+    return {
+        "Subject": int(recording.subject[3:]),
+        "Filename": recording.name,
+        "OnsetFrame": onset,
+        "OffsetFrame": offset,
+        "VideoFile": f"broadcast {recording.seed % 7}.mp4",
+        "StartFrameVideo": start + onset,
+        "EndFrameVideo": start + offset,
+        "Length": offset - onset + 1 if plan else 0,
+        "Action Units": _au_cell(plan.units, recording.kind) if plan else None,
+        "Emotion": {"happiness": "happy", "": None}.get(label, label),
+        "Note": None if plan else "nothing to see",
+    }
 
 
 def _au_cell(units: tuple[UnitPlan, ...], quirk: str) -> Cell:

@@ -20,9 +20,8 @@ import numpy as np
 from mer.core.seeds import derive_seed
 from mer.simulate.content import Repertoire, draw_content, subject_labels
 from mer.simulate.contract import SLOW, Camera, Layout
-from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import Recording, Session, clip_seed, events_of
+from mer.simulate.plan import Recording, Session, clip_seed, draw_seconds, events_of, lay_out
 from mer.simulate.sheets import Row, Table
 from mer.simulate.tree import Picture, Tree
 

@@ -31,27 +31,12 @@ from mer.simulate.content import (
 )
 from mer.simulate.contract import Camera, Layout
 from mer.simulate.expression import UnitPlan
-from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, events_of
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_interval, events_of
 from mer.simulate.sheets import Cell, Row, Table, number_cell
 from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "SAMM_Micro_FACS_Codes_v2.xlsx"
-HEADER = (
-    "Subject",
-    "Filename",
-    "Inducement Code",
-    "Onset Frame",
-    "Apex Frame",
-    "Offset Frame",
-    "Duration",
-    "Micro",
-    "Action Units",
-    "Estimated Emotion",
-    "Objective Classes",
-    "Notes",
-)
 NOTES: tuple[Row, ...] = (
     ("Simulated recordings in the layout of SAMM",),
     (),
@@ -150,25 +135,25 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
 def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
     """Return the coding table."""
     rows = [_row(params, plan) for plan in events_of(recordings)]
-    return [Table(TABLE_NAME, HEADER, rows, "MICRO_ONLY", NOTES)]
+    return [Table.of(TABLE_NAME, rows, "MICRO_ONLY", NOTES)]
 
 
-def _row(params: SimulateParams, plan: ClipPlan) -> Row:
+def _row(params: SimulateParams, plan: ClipPlan) -> dict[str, Cell]:
     length = plan.offset - plan.onset + 1
-    return [
-        plan.subject if plan.face % 2 else int(plan.subject),
-        plan.clip,
-        int(plan.clip.split("_")[1]),
-        plan.onset,
-        -1 if plan.quirk == "no apex" else plan.apex,
-        plan.offset + 27 if plan.quirk == "offset" else plan.offset,
-        length,
-        "Micro - 1/2" if length <= 0.5 * params.fps else "Macro",
-        _au_cell(params, plan),
-        TITLES.get(plan.emotion, plan.emotion.capitalize()),
-        objective_class(plan.units),
-        "shorter than it looks" if plan.quirk == "others" else None,
-    ]
+    return {
+        "Subject": plan.subject if plan.face % 2 else int(plan.subject),
+        "Filename": plan.clip,
+        "Inducement Code": int(plan.clip.split("_")[1]),
+        "Onset Frame": plan.onset,
+        "Apex Frame": -1 if plan.quirk == "no apex" else plan.apex,
+        "Offset Frame": plan.offset + 27 if plan.quirk == "offset" else plan.offset,
+        "Duration": length,
+        "Micro": "Micro - 1/2" if length <= 0.5 * params.fps else "Macro",
+        "Action Units": _au_cell(params, plan),
+        "Estimated Emotion": TITLES.get(plan.emotion, plan.emotion.capitalize()),
+        "Objective Classes": objective_class(plan.units),
+        "Notes": "shorter than it looks" if plan.quirk == "others" else None,
+    }
 
 
 def _au_cell(params: SimulateParams, plan: ClipPlan) -> Cell:

@@ -20,26 +20,13 @@ from itertools import groupby
 from mer.core.seeds import derive_seed
 from mer.simulate.content import MACRO_STRENGTH, draw_content, intensity_letter
 from mer.simulate.contract import Layout
-from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.layouts import samm
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed
+from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_seconds, lay_out
 from mer.simulate.sheets import Cell, Row, Table
 from mer.simulate.tree import Picture, Tree
 
 TABLE_NAME = "SAMM_LongVideos_V2_Release.xlsx"
-HEADER = (
-    "Subject",
-    "Filename",
-    "Inducement Code",
-    "Onset",
-    "Apex",
-    "Offset",
-    "Duration",
-    "Type",
-    "Action Units",
-    "Notes",
-)
 NOTES: tuple[Row, ...] = (
     ("Simulated recordings in the layout of SAMM Long Videos",),
     ("No person, frame or code of the real database is in these files.",),
@@ -91,7 +78,7 @@ def pictures(params: SimulateParams, recording: Recording, number: int) -> list[
 
 def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Table]:
     """Return the table of movements and SAMM's own, from which the emotions come."""
-    rows: list[Row] = []
+    rows: list[dict[str, Cell]] = []
     for recording in recordings:
         for plan in recording.events:
             past = params.quirks and recording.name == "009_1" and plan is recording.events[-1]
@@ -99,26 +86,26 @@ def tables(params: SimulateParams, recordings: Sequence[Recording]) -> list[Tabl
             rows.append(_row(params, plan, offset, len(rows)))
     emotions = samm.tables(params, samm.LAYOUT.recordings(params))[0]
     return [
-        Table(TABLE_NAME, HEADER, rows, "FACS_Movement_Only", NOTES),
+        Table.of(TABLE_NAME, rows, "FACS_Movement_Only", NOTES),
         replace(emotions, argument="emotions"),
     ]
 
 
-def _row(params: SimulateParams, plan: ClipPlan, offset: int, place: int) -> Row:
+def _row(params: SimulateParams, plan: ClipPlan, offset: int, place: int) -> dict[str, Cell]:
     name, _, kind = plan.clip.partition("-")
     onset: Cell = plan.onset - 0.5 if place % 4 == 3 else plan.onset
-    return [
-        plan.subject,
-        name,
-        int(name.split("_")[1]),
-        1 if "early" in plan.quirk else onset,
-        -1 if "no apex" in plan.quirk else plan.apex,
-        offset,
-        offset - plan.onset + 1,
-        TYPES[kind],
-        _au_cell(params, plan, kind),
-        "began earlier" if "early" in plan.quirk else None,
-    ]
+    return {
+        "Subject": plan.subject,
+        "Filename": name,
+        "Inducement Code": int(name.split("_")[1]),
+        "Onset": 1 if "early" in plan.quirk else onset,
+        "Apex": -1 if "no apex" in plan.quirk else plan.apex,
+        "Offset": offset,
+        "Duration": offset - plan.onset + 1,
+        "Type": TYPES[kind],
+        "Action Units": _au_cell(params, plan, kind),
+        "Notes": "began earlier" if "early" in plan.quirk else None,
+    }
 
 
 def _au_cell(params: SimulateParams, plan: ClipPlan, kind: str) -> str:

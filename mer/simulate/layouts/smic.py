@@ -15,9 +15,8 @@ import numpy as np
 
 from mer.simulate.content import Repertoire, draw_content, subject_labels
 from mer.simulate.contract import SLOW, Camera, Layout
-from mer.simulate.intervals import draw_interval
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import Recording, Session, clip_seed
+from mer.simulate.plan import Recording, Session, clip_seed, draw_interval
 from mer.simulate.tree import Picture, Tree
 
 REPERTOIRE = Repertoire(

@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from mer.core.seeds import derive_seed
 from mer.simulate.content import draw_content
 from mer.simulate.contract import Layout
-from mer.simulate.intervals import draw_seconds, lay_out
 from mer.simulate.layouts.smic import FIRST_FACE, REPERTOIRE, camera, cameras, clip_labels
 from mer.simulate.params import SimulateParams
-from mer.simulate.plan import Recording, Session, clip_seed
+from mer.simulate.plan import Recording, Session, clip_seed, draw_seconds, lay_out
 from mer.simulate.sheets import Cell, Row, Table
 from mer.simulate.tree import Picture, Tree
 

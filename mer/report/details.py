@@ -83,6 +83,16 @@ class Details:
         return subject_chart(self.subjects)
 
     @property
+    def random_rows(self) -> Rows:
+        """UF1 and UAR of random labels, of the majority class, and of random labels under the oracle-epoch rule."""
+        chance = self.experiment.metrics["chance"]
+        rows = [[text, *(_range(chance[key][s]) for s in BOTH)] for key, text in RANDOM_LABELS.items()]
+        rows.append([f"always {chance['majority']['label']}", *_both(chance["majority"])])
+        for epochs, level in sorted(chance["oracle_epoch"].items(), key=lambda item: int(item[0])):
+            rows.append([f"random labels, best of {epochs} epochs chosen on each held-out part", *_both(level)])
+        return rows
+
+    @property
     def oracle_rows(self) -> Rows:
         """What an epoch chosen on the held-out clips would have claimed."""
         return oracle_rows(self.experiment.metrics.get("oracle_epoch"))
@@ -95,15 +105,6 @@ class Details:
 
 def _summed(blocks: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     return np.sum([block["confusion"] for block in blocks], axis=0).tolist()
-
-
-def random_rows(chance: Mapping[str, Any]) -> Rows:
-    """Return UF1 and UAR of random labels, of the majority class, and of random labels under the oracle-epoch rule."""
-    rows = [[text, *(_range(chance[key][s]) for s in BOTH)] for key, text in RANDOM_LABELS.items()]
-    rows.append([f"always {chance['majority']['label']}", *_both(chance["majority"])])
-    for epochs, level in sorted(chance["oracle_epoch"].items(), key=lambda item: int(item[0])):
-        rows.append([f"random labels, best of {epochs} epochs chosen on each held-out part", *_both(level)])
-    return rows
 
 
 def oracle_rows(oracle: Mapping[str, Any] | None) -> Rows:

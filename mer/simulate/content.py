@@ -82,13 +82,14 @@ def draw_emotion(repertoire: Repertoire, label: str, signal: float, rng: np.rand
 
 
 def draw_content(
-    params: SimulateParams, repertoire: Repertoire, label: str, seed: int, strength: float = 1.0
+    params: SimulateParams, repertoire: Repertoire, label: str, seed: int, macro: bool = False
 ) -> tuple[UnitPlan, ...]:
-    """Draw the action units of the clip with this seed; `strength` multiplies `params.intensity`."""
+    """Draw the action units of the clip with this seed, stronger by `MACRO_STRENGTH` in a macro-expression."""
     rng = np.random.default_rng(derive_seed(seed, "content"))
     emotion = draw_emotion(repertoire, label, params.label_signal, rng)
     choices = SHOWN[emotion]
-    return draw_play(choices[int(rng.random() * len(choices))], params.intensity * strength, rng)
+    strength = params.intensity * (MACRO_STRENGTH if macro else 1.0)
+    return draw_play(choices[int(rng.random() * len(choices))], strength, rng)
 
 
 def draw_play(numbers: Sequence[int], strength: float, rng: np.random.Generator) -> tuple[UnitPlan, ...]:

@@ -64,7 +64,10 @@ def find_clips(where: Path, images: bool = False) -> tuple[Path, list[NewClip]]:
     if where.suffix.lower() == ".csv":
         return where.parent, _listed(where)
     if where.is_file():
-        _require_media(where, where.name, images)
+        wanted = IMAGES if images else VIDEOS
+        if where.suffix.lower() not in wanted:
+            remedy = "name a folder, a video or an index.csv"
+            raise DatasetError(where, f"{where.name} is not a clip", " ".join(wanted), remedy)
         return where.parent, [_clip(where.name, where)]
     if not where.is_dir():
         raise DatasetError(where, "no such file or folder", "a folder, a video or an index.csv", "mend the path")
@@ -94,12 +97,6 @@ def _below(folder: Path, images: bool) -> Iterator[Path]:
 def _clip(name: str, path: Path, events: Mapping[str, int] | None = None, **more: Any) -> NewClip:
     safe = "/".join(safe_id(part) for part in name.split("/"))
     return NewClip(safe, name, path.is_file() and path.suffix.lower() in VIDEOS, events or {}, **more)
-
-
-def _require_media(path: Path, name: str, images: bool) -> None:
-    wanted = IMAGES if images else VIDEOS
-    if path.suffix.lower() not in wanted:
-        raise DatasetError(path, f"{name} is not a clip", " ".join(wanted), "name a folder, a video or an index.csv")
 
 
 def _listed(table: Path) -> list[NewClip]:

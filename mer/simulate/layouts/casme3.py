@@ -21,15 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mer.core.seeds import derive_seed
-from mer.simulate.content import (
-    MACRO_STRENGTH,
-    ROMAN,
-    Repertoire,
-    draw_content,
-    joined,
-    objective_class,
-    subject_labels,
-)
+from mer.simulate.content import ROMAN, Repertoire, draw_content, joined, objective_class, subject_labels
 from mer.simulate.contract import SLOW, Camera, Layout
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_seconds, events_of, lay_out
@@ -73,8 +65,7 @@ def _recording(params: SimulateParams, index: int, letter: str, labels: list[tup
     places, last = lay_out(params.fps, seconds, rng, FIRST_FRAME)
     events, dropped = [], set()
     for turn, ((label, kind, quirk), when) in enumerate(zip(kinds, places, strict=True)):
-        strength = MACRO_STRENGTH if kind == "macro" else 1.0
-        units = draw_content(params, REPERTOIRE, label, derive_seed(session.seed, turn), strength)
+        units = draw_content(params, REPERTOIRE, label, derive_seed(session.seed, turn), kind == "macro")
         gap = when.apex + 1
         long_enough = when.offset - when.onset + 1 >= DROPPING_LENGTH and gap < when.offset
         if params.quirks and kind == "micro" and long_enough and (session.seed + turn) % 3 == 0:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mer.core.seeds import derive_seed
-from mer.simulate.content import MACRO_STRENGTH, Repertoire, draw_content, joined, subject_labels
+from mer.simulate.content import Repertoire, draw_content, joined, subject_labels
 from mer.simulate.contract import SLOW, Camera, Layout
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan, Recording, Session, clip_seed, draw_seconds, events_of, lay_out
@@ -81,8 +81,7 @@ def _recording(params: SimulateParams, index: int, film: str, labels: list[tuple
     places, last = lay_out(params.fps, seconds, rng, total=params.seconds)
     events = []
     for turn, ((label, macro, quirk), when) in enumerate(zip(labels, places, strict=True), start=1):
-        strength = MACRO_STRENGTH if macro else 1.0
-        units = draw_content(params, REPERTOIRE, label, derive_seed(session.seed, turn), strength)
+        units = draw_content(params, REPERTOIRE, label, derive_seed(session.seed, turn), macro)
         kind = f"{'macro' if macro else 'micro'}{', ' if quirk else ''}{quirk}"
         events.append(session.event(f"{film}_{turn}", label, units, when, quirk=kind))
     return session.recording(film, events, range(1, last + 1))

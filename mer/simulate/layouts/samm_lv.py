@@ -53,7 +53,7 @@ def _recording(params: SimulateParams, index: int, film: int, contents: list[sam
     session = Session(subject, face, params.fps, clip_seed(params, face, f"long {film}"))
     rng = session.interval_rng()
     macro_seed = derive_seed(session.seed, "macro")
-    units = draw_content(params, samm.REPERTOIRE, "others", macro_seed, MACRO_STRENGTH)
+    units = draw_content(params, samm.REPERTOIRE, "others", macro_seed, macro=True)
     twin = params.quirks and index == 0 and film == 1
     early = "early" if params.quirks and index == 1 and film == 1 else ""
     name = contents[0].name if twin else f"{subject}_{film}_31"

@@ -69,7 +69,7 @@ def score_parts(video: AlignedVideo, ensemble: Ensemble, kind: str, track: Track
                 continue
             distance = int(clip.attributes["distance"])
             traced = [ensemble.traces(kind, block) for block in blocks(clip.lazy("features"))]
-            pieces[part.start] = np.concatenate(traced, axis=1)[:, : part.own - part.start]
+            pieces[part.start] = np.concatenate(traced, axis=1)[:, : part.joint - part.start]
     if not pieces:
         reason = video.failure(video.parts[0], name)
         raise MediaError(footage.path, f"nothing can be spotted: {reason}", "a longer video with a face")

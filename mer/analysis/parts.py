@@ -44,11 +44,11 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True)
 class Part:
-    """Grid places `start` to `stop` (exclusive) of a video; the positions up to `own` are its own, the rest overlap."""
+    """Grid places `start` to `stop` (exclusive) of a video; those from `joint` on are the next part's, too."""
 
     number: int
     start: int
-    own: int
+    joint: int
     stop: int
 
     def path(self, folder: Path, stage: str) -> Path:
@@ -84,7 +84,7 @@ def align_part(footage: Footage, part: Part, method: str, given: Mapping[str, An
     params = chosen.Params.model_validate({**given, "clips": "recordings", "cache_mb": CACHE_MB})
     made_of = {
         **{"method": method, **params.model_dump(mode="json")},
-        **{"start": part.start, "own": part.own, "stop": part.stop, "fps": footage.fps, "longest": footage.longest},
+        **{"start": part.start, "own": part.joint, "stop": part.stop, "fps": footage.fps, "longest": footage.longest},
     }
     inputs = {footage.path.name: footage.digest}
     code = code_digest("mer.analysis.parts", METHODS["align"][method])
@@ -164,7 +164,7 @@ class AlignedVideo:
 
     def part_at(self, frame: int) -> Part:
         """Return the part that a frame of the grid belongs to."""
-        return next(part for part in self.parts if part.start <= frame < part.own)
+        return next(part for part in self.parts if part.start <= frame < part.joint)
 
     @contextmanager
     def clip(self, part: Part, stage: str = "align") -> Iterator[Clip | None]:
@@ -215,11 +215,11 @@ def gather_track(video: AlignedVideo) -> Track:
     for part in video.parts:
         with video.clip(part) as clip:
             if clip is None:
-                track.failures.append((part.start, part.own - 1, video.failure(part)))
+                track.failures.append((part.start, part.joint - 1, video.failure(part)))
                 continue
             for name in ("quality", "lost", "doubt"):
-                getattr(track, name)[part.start : part.own] = clip.read(name)[: part.own - part.start]
-            track.cuts += [part.start + int(c) for c in clip.read("cuts") if part.start + c < part.own]
+                getattr(track, name)[part.start : part.joint] = clip.read(name)[: part.joint - part.start]
+            track.cuts += [part.start + int(c) for c in clip.read("cuts") if part.start + c < part.joint]
             track.faces[part.number] = int(clip.attributes["faces"])
     if len(track.failures) == len(video.parts):
         seen, remedy = f"no face found: {track.failures[0][2]}", "name a video that shows a face from the front"

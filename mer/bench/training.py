@@ -148,9 +148,9 @@ def ours(model: str, folds: int, epochs: int, count: int, workers: int, device: 
     with tempfile.TemporaryDirectory(prefix="mer-bench-") as folder:
         jobs = []
         for person in persons:
-            own = Path(folder) / person.replace(":", "-")
-            write_table(own / "train.csv", [row for row in rows if row.group != person])
-            jobs.append(FoldJob(own.name, (person,), own / "train.csv", own / "model.safetensors"))
+            place = Path(folder) / person.replace(":", "-")
+            write_table(place / "train.csv", [row for row in rows if row.group != person])
+            jobs.append(FoldJob(place.name, (person,), place / "train.csv", place / "model.safetensors"))
         recipe = Recipe(epochs=epochs)
         common = checked(model, PRESET, recipe, CLASSES, 0, device=device)
         begun = time.perf_counter(), _cpu()

@@ -40,10 +40,10 @@ def subject_matrices(
 
 def group_strata(groups: Sequence[str] | np.ndarray, datasets: Sequence[str] | np.ndarray) -> list[str]:
     """Return the stratum of each sorted person: the dataset, or the sorted datasets joined by '+'."""
-    found: dict[str, set[str]] = {}
+    datasets_of: dict[str, set[str]] = {}
     for group, dataset in zip(groups, datasets, strict=True):
-        found.setdefault(str(group), set()).add(str(dataset))
-    return ["+".join(sorted(found[group])) for group in sorted(found)]
+        datasets_of.setdefault(str(group), set()).add(str(dataset))
+    return ["+".join(sorted(datasets_of[group])) for group in sorted(datasets_of)]
 
 
 def draw_weights(strata: Sequence[str], draws: int, seed: int) -> np.ndarray:

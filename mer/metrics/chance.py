@@ -94,8 +94,8 @@ def permutation_band(
     rng = np.random.default_rng(derive_seed(seed, "chance", "own predictions"))
     orders = np.tile(truth, (draws, 1))
     for name in np.unique(names):
-        own = np.flatnonzero(names == name)
-        orders[:, own] = rng.permuted(orders[:, own], axis=1)
+        clips = np.flatnonzero(names == name)
+        orders[:, clips] = rng.permuted(orders[:, clips], axis=1)
     rows = np.atleast_2d(predictions)
     # Truth and prediction change places, which transposes the matrices.
     drawn = [np.swapaxes(stacked_confusion(row, orders, n_classes), -1, -2) for row in rows]
@@ -132,8 +132,8 @@ def oracle_epoch(
         raise ModelError("oracle epoch", f"predictions of shape {predictions.shape}", f"(epochs, {len(truth)})")
     per_subject, pooled = [], np.zeros((n_classes, n_classes), np.int64)
     for name in np.unique(names):
-        own = names == name
-        matrices = stacked_confusion(truth[own], predictions[:, own], n_classes)
+        clips = names == name
+        matrices = stacked_confusion(truth[clips], predictions[:, clips], n_classes)
         scores = source_scores(matrices)
         best = int(scores[:, 0].argmax())
         per_subject.append([scores[best, 0], scores[best, 1], scores[:, 2].max()])

@@ -129,8 +129,8 @@ def match(truth: np.ndarray, prediction: np.ndarray, least: float = 0.5) -> np.n
     rest = rest[np.argsort(cluster[rest], kind="stable")]
     for part in np.split(rest, np.flatnonzero(np.diff(cluster[rest])) + 1) if len(rest) else []:
         pairs.append(_assign(g[part], p[part], iou[part]))
-    found = np.concatenate(pairs)
-    return found[np.argsort(found[:, 0])]
+    matched = np.concatenate(pairs)
+    return matched[np.argsort(matched[:, 0])]
 
 
 def _assign(g: np.ndarray, p: np.ndarray, iou: np.ndarray) -> np.ndarray:

@@ -97,21 +97,21 @@ def _stacks(
     stacks[0] = whole
     order = np.unique(names)
     for j, part in enumerate(parts):
-        own = np.flatnonzero(np.asarray(datasets) == part)
-        stacks[1 + j, np.searchsorted(order, np.unique(names[own]))] = subject_matrices(
-            truth[own], rows[:, own], names[own], 2
+        clips = np.flatnonzero(np.asarray(datasets) == part)
+        stacks[1 + j, np.searchsorted(order, np.unique(names[clips]))] = subject_matrices(
+            truth[clips], rows[:, clips], names[clips], 2
         )
     return stacks
 
 
 def _scores(weights: np.ndarray, stacks: np.ndarray, share: np.ndarray | None) -> np.ndarray:
     """Return (1 + P, D, 2) binary and macro F1, averaged over seeds."""
-    found = []
+    averages = []
     for stack in stacks:
         scores = binary_macro(pooled_draws(weights, stack))
         shares = np.full(scores.shape[:2], 1 / scores.shape[1]) if share is None else share
-        found.append((scores * shares[..., None]).sum(axis=1))
-    return np.stack(found)
+        averages.append((scores * shares[..., None]).sum(axis=1))
+    return np.stack(averages)
 
 
 def _entry(scores: np.ndarray, present: int) -> dict[str, float]:

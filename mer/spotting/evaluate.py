@@ -14,7 +14,6 @@ from mer.spotting.recording_tables import Video, read_videos
 from mer.spotting.score_intervals import score
 
 UNNAMED = "others"
-AVERAGED = ("strs", "f1_spotting", "precision_spotting", "recall_spotting", "ap_50_95", "f1_analysis", "uf1", "uar")
 
 
 def truth_rows(videos: Iterable[Video], kinds: Sequence[str]) -> list[Interval]:
@@ -53,6 +52,37 @@ def prediction_rows(spotted: Iterable[dict[str, Any]]) -> list[Interval]:
     return rows
 
 
+def evaluate(
+    truth: Sequence[Interval],
+    runs: Mapping[int, Sequence[Interval]],
+    classes: Sequence[str],
+    protocol: str,
+    videos: Sequence[Video],
+) -> dict[str, Any]:
+    """Return the scores of every seed and their mean.
+
+    Args:
+        truth: annotated expressions.
+        runs: spotted intervals by seed.
+        classes: emotions that are recognised; empty where none are.
+        protocol: `fixed` pairs intervals one to one, `ref` by the published greedy rule.
+        videos: all recordings, to count those without an expression.
+    """
+    matching = "one-to-one" if protocol == "fixed" else "greedy"
+    seeds = {seed: score(truth, rows, classes, matching) for seed, rows in sorted(runs.items())}
+    names = ("strs", "f1_spotting", "precision_spotting", "recall_spotting", "ap_50_95", "f1_analysis", "uf1", "uar")
+    means = {name: sum(result[name] for result in seeds.values()) / len(seeds) for name in names}
+    return {
+        "protocol": protocol,
+        "classes": list(classes),
+        "mean": means,
+        "seeds": {str(seed): result for seed, result in seeds.items()},
+        "recordings": len(videos),
+        "recordings_without_expression": sum(not video.events for video in videos),
+        "subjects": len({video.group for video in videos}),
+    }
+
+
 def score_task(
     inputs: Mapping[str, Sequence[str | Path]],
     outs: Sequence[str | Path],
@@ -85,19 +115,8 @@ def score_task(
     folds = len(inputs["intervals"]) // len(seeds)
     parts = [inputs["intervals"][k * folds : (k + 1) * folds] for k in range(len(seeds))]
     runs = {seed: prediction_rows(read_lines(part)) for seed, part in zip(seeds, parts, strict=True)}
-    # `fixed` pairs intervals one to one, `ref` by the published greedy rule.
-    matching = "one-to-one" if protocol == "fixed" else "greedy"
-    scores = {seed: score(truth, rows, classes, matching) for seed, rows in sorted(runs.items())}
-    result: dict[str, Any] = {
-        "protocol": protocol,
-        "classes": list(classes),
-        "mean": {name: sum(one[name] for one in scores.values()) / len(scores) for name in AVERAGED},
-        "seeds": {str(seed): one for seed, one in scores.items()},
-        "recordings": len(counted),
-        "recordings_without_expression": sum(not video.events for video in counted),
-        "subjects": len({video.group for video in counted}),
-        "excluded": read_lines(inputs["excluded"][:folds]),
-    }
+    lost = read_lines(inputs["excluded"][:folds])
+    result = {**evaluate(truth, runs, classes, protocol, counted), "excluded": lost}
     write_text(outs[1], dumps_strs(truth, confident=False))
     write_text(outs[2], dumps_strs(runs[seeds[0]]))
     write_text(outs[0], json.dumps(result, indent=1, ensure_ascii=False) + "\n")

@@ -161,6 +161,7 @@ def test_turning_treats_all_images_of_a_clip_alike():
     assert torch.equal(turned, turned[:, :1, :1].expand_as(turned))
 
 
+@pytest.mark.slow
 def test_learns_what_brightens(clips):
     pairs, labels = clips
     x = np.stack([aman.features(pair, TINY) for pair in pairs])

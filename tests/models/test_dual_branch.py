@@ -230,6 +230,7 @@ def trained(data):
     return dual_branch.fit(x[seen], labels[seen], groups[seen], 3, TINY, 5, lines.append), seen, lines
 
 
+@pytest.mark.slow
 def test_learns_what_moves_which_way(data, trained):
     (x, labels, _), (state, seen, lines) = data, trained
     scores = dual_branch.predict(state, x[~seen])

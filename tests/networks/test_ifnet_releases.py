@@ -95,6 +95,7 @@ def test_another_release_is_named_as_unknown(tmp_path):
             ifnet.LARGEST = old
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["v3.6", "paper", "m", "v4.6"])
 def test_without_motion_and_mask_the_middle_is_the_mean(variant, pair):
     network = seeded(variant)

@@ -18,6 +18,8 @@ from mer.spotting.recordings import Opened
 from mer.spotting.settings import SpotRecipe
 from mer.training.fold_job import FoldJob
 
+pytestmark = pytest.mark.slow
+
 RECIPE = SpotRecipe(epochs=6, learning_rate=3e-3, inner=2)
 FIXED = SpottingExperiment("mean", "fixed", RECIPE)
 

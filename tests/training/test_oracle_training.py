@@ -63,6 +63,7 @@ def read(paths):
     return read_predictions(paths["predictions"], paths["excluded"], paths["tests"], CLASSES)
 
 
+@pytest.mark.slow
 def test_the_last_kept_epoch_is_the_run_bit_for_bit(finished):
     data = read(finished)
     epochs, predicted = read_epochs(finished["epochs"], data)

@@ -25,6 +25,8 @@ from mer.training.new_clips import estimate_apex, find_clips
 from mer.training.predict import predict_fold
 from mer.training.predict_new import open_ensemble, predict_clips, run_predict, table
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {
     "datasets": {
         "faces": {

@@ -135,6 +135,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_real_kill_leaves_a_state_to_go_on_from(tmp_path):
     script = tmp_path / "slow_training.py"
     script.write_text(SCRIPT)

@@ -11,6 +11,8 @@ from mer.planning.config import parse
 from mer.planning.planned import one_by_one
 from mer.planning.recognition import PlannedRecognition
 
+pytestmark = pytest.mark.slow
+
 SPINE = Path(__file__).resolve().parents[1] / "spine.yaml"
 
 
@@ -45,7 +47,6 @@ def test_what_a_fold_depends_on_does_not_name_its_job_mates():
     assert plans(folds_per_job=3)["ststnet"].fit_block() == plans()["ststnet"].fit_block()
 
 
-@pytest.mark.slow
 def test_the_workflow_plans_jobs_of_several_folds(project):
     project.edit(lambda config: config["experiments"]["ststnet"].update(folds_per_job=3))
     planned = project.planned()

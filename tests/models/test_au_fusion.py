@@ -226,6 +226,7 @@ def test_learns_what_the_mouth_does(clips):
     assert np.array_equal(au_fusion.predict(state, blind), scores)
 
 
+@pytest.mark.slow
 def test_supervision_changes_the_detector_and_seeds_decide(clips):
     x, labels = stacked(clips[0][:12], TINY), clips[1][:12]
     groups, units = np.array(list("abcd") * 3), [(12,)] * 12

@@ -94,6 +94,7 @@ def test_training_goes_on_where_it_stopped(tmp_path, quick):
     assert not torch.equal(whole.encoder.conv.weight, untrained(0).encoder.conv.weight)
 
 
+@pytest.mark.slow
 def test_state_of_another_seed_or_damaged_is_refused(tmp_path, quick):
     magnet.train(1, 0, tmp_path / "a.safetensors", log=lambda line: None)
     with pytest.raises(ModelError, match="training state of seed 0; expected seed 1; delete it"):

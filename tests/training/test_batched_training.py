@@ -173,6 +173,7 @@ def test_tables_that_disagree_are_refused(world, tmp_path):
         share(planned(), [held], containers)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told_and_leaves_none_behind(world, tmp_path):
     jobs, containers = jobs_of(world, tmp_path, (0, 1))
 
@@ -210,6 +211,7 @@ def lives(number):
     return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])

@@ -75,6 +75,7 @@ def test_permuted_labels_stay_at_chance(world, tmp_path, model, permutations):
     assert np.mean(scores) == pytest.approx(1 / 3, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["svm_flow", "ststnet"])
 def test_fold_alone_equals_fold_in_any_order(world, tmp_path, model):
     folds = world.folds()

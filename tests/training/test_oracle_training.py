@@ -17,6 +17,8 @@ from mer.training.predictions import read_predictions
 from mer.training.recipe import Recipe
 from mer.training.score import score_experiment
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("negative", "positive", "surprise")
 RECIPE = Recipe(epochs=12, batch_size=16, learning_rate=3e-3)
 
@@ -63,7 +65,6 @@ def read(paths):
     return read_predictions(paths["predictions"], paths["excluded"], paths["tests"], CLASSES)
 
 
-@pytest.mark.slow
 def test_the_last_kept_epoch_is_the_run_bit_for_bit(finished):
     data = read(finished)
     epochs, predicted = read_epochs(finished["epochs"], data)

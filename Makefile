@@ -7,6 +7,8 @@ CORES ?= all
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# A process for every core, each with one thread; the tests of a file share what they make, and so a process.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
 
 .PHONY: demo test quick lint envs clean
@@ -21,14 +23,14 @@ test: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # What is worth waiting for after every change: no end-to-end runs, no trainings.
 quick: $(VENV)/.test
 	$(BIN)/ruff check mer tests
 	$(BIN)/ruff format --check mer tests
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --fix mer tests

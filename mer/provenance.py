@@ -3,6 +3,8 @@
 The digest of a module covers the docstring-stripped syntax trees of the module and of all it imports from
 `mer`, also inside functions. Comments, docstrings and layout do not change it; behaviour does. Methods are
 registered as strings, so that a digest names its method explicitly and editing another one changes nothing.
+A registered module outside `mer` counts with what it imports from `mer` and from its own package or, where it is a
+single file, from the single files beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import hashlib
 import platform
 from functools import cache
 from importlib import metadata
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 import mer
@@ -27,7 +31,10 @@ def code_digest(*modules: str) -> str:
     """Return 16 hex digits that change when the behaviour of `modules`, or what they import, changes.
 
     Args:
-        modules: dotted names below `mer`, e.g. `"mer.stages.flow.tvl1"`.
+        modules: dotted names, e.g. `"mer.stages.flow.tvl1"`.
+
+    Raises:
+        ModuleNotFoundError: there is no such module, or it is not a file of Python code.
     """
     digest = hashlib.sha256()
     for name in sorted(_closure(modules)):
@@ -63,29 +70,53 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
 
 
 def _path(name: str) -> Path | None:
-    base = PACKAGE.joinpath(*name.split(".")[1:])
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+    top, *below = name.split(".")
+    if top == "mer":
+        base = PACKAGE.joinpath(*below)
+        return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+    # Part by part, because `find_spec` of a whole name imports the packages on the way.
+    spec = find_spec(top)
+    for part in below:
+        places = spec.submodule_search_locations if spec else None
+        spec = PathFinder.find_spec(f"{spec.name}.{part}", places) if spec and places else None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _counts(imported: str, name: str, path: Path) -> bool:
+    """Return whether an import of the module `name` in the file `path` belongs to its behaviour."""
+    top = imported.split(".")[0]
+    if top == "mer":
+        return imported != "mer" and _path(imported) is not None
+    if name.split(".")[0] == "mer":
+        return False
+    if "." in name or path.name == "__init__.py":
+        return top == name.split(".")[0] and _path(imported) is not None
+    return path.with_name(f"{imported}.py").is_file()
+
+
+def _imports(node: ast.AST, package: str) -> set[str]:
+    """Return the names that a statement may import modules by; a relative one is relative to `package`."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom):
+        base = resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module or ""
+        return {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return set()
 
 
 @cache
 def _tree(name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the stripped syntax tree of a module as text, and the `mer` modules that it imports."""
+    """Return the stripped syntax tree of a module as text, and the modules it imports that count with it."""
     path = _path(name)
     if path is None:
         raise ModuleNotFoundError(name)
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
             node
         ):
             node.body = node.body[1:]
-        if isinstance(node, ast.Import):
-            imports |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imports |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    internal = {m for m in imports if m.split(".")[0] == "mer" and m != "mer" and _path(m) is not None}
-    return ast.dump(tree), tuple(sorted(internal))
+        imports |= _imports(node, package)
+    return ast.dump(tree), tuple(sorted(one for one in imports if _counts(one, name, path)))

@@ -49,6 +49,7 @@ def test_head_drift_is_taken_out(drifting: tuple[list[np.ndarray], list[np.ndarr
     assert result.quality.min() > 0.9 and result.reasons == {} and result.faces == 1
 
 
+@pytest.mark.slow
 def test_registration_beats_landmarks_alone(drifting: tuple[list[np.ndarray], list[np.ndarray]]) -> None:
     motions, frames = drifting
     rough = residual(align(frames, Params(refine=False)), motions)

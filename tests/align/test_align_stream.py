@@ -87,6 +87,7 @@ def test_a_five_frame_apex_keeps_its_height_and_place() -> None:
     assert np.abs(rise[np.abs(np.arange(240) - 120) > 4]).max() < 1e-9
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clip() -> None:
     """A face for 300 frames, 12,000 frames without, a face again, then 1,000 frames with it."""
     finisher = Finisher(PLAIN, 64)

@@ -37,6 +37,7 @@ def test_it_says_what_it_was_trained_on():
     assert f"{scores['f1_spotting']:.2f}" in card
 
 
+@pytest.mark.slow
 def test_blinks_are_no_expressions(tmp_path):
     frames, closure = blinking(60)
     assert max(closure) > 0.9
@@ -91,6 +92,7 @@ def experiment(root, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_an_experiment_brings_its_own_alignment_and_frame_rate(tmp_path):
     folder = experiment(tmp_path, tmp_path)
     models = open_ensemble(folder)

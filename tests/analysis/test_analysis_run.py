@@ -14,6 +14,8 @@ from mer.analysis import parts as parts_module
 from mer.analysis.command import Options, run_analyze
 from mer.core.images import write_image
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
@@ -181,7 +183,6 @@ def test_the_command_prints_objects_and_fails_with_status_2(model, tmp_path):
     assert done.exit_code == 2 and "no video stream" in done.stderr
 
 
-@pytest.mark.slow
 def test_two_processes_give_what_one_gives(analysed, model, monkeypatch, tmp_path):
     root, _, _ = analysed
     monkeypatch.setattr(parts_module, "PART_SECONDS", 0.75)

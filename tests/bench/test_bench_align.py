@@ -42,6 +42,7 @@ def test_frames_are_shown_to_and_fro_without_a_jump(recording):
     np.testing.assert_array_equal(np.load(listing.rigid)[:, 0, 0], [100, 101, 102, 101, 100, 101, 102, 101, 100])
 
 
+@pytest.mark.slow
 def test_both_ways_are_judged_by_the_same_points(recording):
     listing = recording.shown(5)
     common = {"listing": listing.path, "root": listing.root, "rigid": listing.rigid}

@@ -87,6 +87,7 @@ def test_a_short_video_is_refused_in_one_line(video):
         bench.real(video, stride=5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not VIDEO.is_file(), reason="the filmed face of shared/data/videos is not there")
 def test_on_a_filmed_face_motion_pays():
     rows = {(row.method, row.case): row.psnr for row in bench.real(VIDEO, windows=3, log=lambda line: None)}

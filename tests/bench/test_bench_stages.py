@@ -125,6 +125,7 @@ def test_boxes_that_miss_the_motion_are_told_so(tmp_path):
     assert tasks.rois(Clock(), [tmp_path / "0.npz"], "patches30")["motion missed"][0] == pytest.approx(100)
 
 
+@pytest.mark.slow
 def test_a_task_runs_in_a_process_of_its_own(pair):
     measured = run_alone("mer.bench.tasks:flow", files=pair, method="dis", options={}, sigma=0.0)
     assert measured.errors == tasks.flow(Clock(), pair, "dis", {}, 0.0)
@@ -167,6 +168,7 @@ def test_plots_show_the_rows():
     assert plots.timed_points(ROWS) == {"b": [(20.0, 0.3)], "c": [(400.0, 0.5)]}
 
 
+@pytest.mark.slow
 def test_plots_are_files_and_one_page_that_holds_them(tmp_path):
     import cv2
 

@@ -17,6 +17,7 @@ def test_every_network_has_a_published_preset():
     assert all(preset in model(name, "test").presets for name, preset in systems.systems().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(systems.systems()))
 def test_it_trains_every_system(name):
     preset = "clean" if name == "ststnet" else "small"

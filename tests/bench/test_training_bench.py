@@ -69,6 +69,7 @@ def test_the_command_prints_ratios(monkeypatch):
     assert "mer, 2 processes" in text and "5.00×" in text
 
 
+@pytest.mark.slow
 def test_ours_trains_the_folds_asked_for():
     # As the command does: the peak of this process is that of every test before.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

@@ -119,6 +119,7 @@ PIECES = st.sampled_from(
 CELLS = st.one_of(st.lists(PIECES, max_size=14).map("".join), st.text(max_size=30))
 
 
+@pytest.mark.slow
 @settings(max_examples=3000, deadline=None)
 @given(CELLS)
 def test_nothing_is_lost_in_any_cell(cell):

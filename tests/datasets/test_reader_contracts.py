@@ -33,6 +33,7 @@ def test_every_reader_keeps_the_contract(name):
     check_reader(reader(name), options_of(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_TABLE)
 def test_any_cells(name):
     columns = header_texts(reader(name))

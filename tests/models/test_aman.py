@@ -123,6 +123,7 @@ def test_features_are_of_the_frames_after_the_onset(clips):
     assert maps.shape == (2, 2, 256, 4, 4)
 
 
+@pytest.mark.slow
 def test_weights_of_a_file_are_used_and_recorded(clips, tmp_path):
     path = tmp_path / "ferplus.pth.tar"
     held = {f"module.{name}": value for name, value in resnet18.seeded(3).state_dict().items()}
@@ -136,6 +137,7 @@ def test_weights_of_a_file_are_used_and_recorded(clips, tmp_path):
     assert state.meta["trunk"] == resnet18.record(str(path), 0) and "sha256" in state.meta["trunk"]
 
 
+@pytest.mark.slow
 def test_the_small_trunk_sees_what_differs_from_the_onset_and_is_trained(clips):
     pairs, labels = clips
     x = np.stack([aman.features(pair, WHOLE) for pair in pairs])
@@ -161,6 +163,7 @@ def test_turning_treats_all_images_of_a_clip_alike():
     assert torch.equal(turned, turned[:, :1, :1].expand_as(turned))
 
 
+@pytest.mark.slow
 def test_learns_what_brightens(clips):
     pairs, labels = clips
     x = np.stack([aman.features(pair, TINY) for pair in pairs])
@@ -174,6 +177,7 @@ def test_learns_what_brightens(clips):
     assert state.meta["trunk"] == "random, seed 0" and "trunk random, seed 0" in lines[-1]
 
 
+@pytest.mark.slow
 def test_the_trained_layer_comes_back_from_a_checkpoint():
     rng = np.random.default_rng(0)
     x, labels = rng.random((6, 2, 2, 256, 2, 2), np.float32), np.arange(6) % 3

@@ -33,6 +33,7 @@ def clean():
     return au_fusion.build(au_fusion.PRESETS["clean"], 4)
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_parameter_of_the_clean_network_from_the_emotion_alone(clean):
     clean.train().zero_grad()
     emotion, units = clean(torch.randn(2, 9, 30, 2, 7, 7), torch.randn(2, 3, 16, 144, 144))
@@ -205,6 +206,7 @@ def test_features(clips):
     assert x["clip"][:, 5] * 255 == pytest.approx(frames[5].transpose(2, 0, 1), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_learns_what_the_mouth_does(clips):
     pairs, labels = clips
     x = stacked(pairs, TINY)
@@ -224,6 +226,7 @@ def test_learns_what_the_mouth_does(clips):
     assert np.array_equal(au_fusion.MODEL.predict(state, blind), scores)
 
 
+@pytest.mark.slow
 def test_supervision_changes_the_detector_and_seeds_decide(clips):
     x, labels = stacked(clips[0][:12], TINY), clips[1][:12]
     groups, units = np.array(list("abcd") * 3), [(12,)] * 12

@@ -304,6 +304,7 @@ def test_dropout_keeps_the_mean_and_the_share(share):
     assert torch.equal(mask, dropout_mask((300, 401), share, torch.device("cpu")))
 
 
+@pytest.mark.slow
 def test_what_is_compiled_now_rounds_as_what_was_kept(tmp_path):
     code = (
         "import numpy as np, torch, sys; from mer.models import ststnet;"

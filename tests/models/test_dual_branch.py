@@ -138,6 +138,7 @@ def test_source_weights_scale_the_loss():
     assert float(value) == pytest.approx((0.3 * np.log(2) + 0.35 * np.log(4)) / 2)
 
 
+@pytest.mark.slow
 def test_l2_penalty_equals_weight_decay_of_twice_the_factor():
     results = []
     for explicit in (True, False):
@@ -160,6 +161,7 @@ def test_l2_penalty_equals_weight_decay_of_twice_the_factor():
         assert torch.allclose(explicit_weight, decayed, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_parameter_of_the_clean_network():
     torch.manual_seed(0)
     net = dual_branch.build(dual_branch.PRESETS["clean"], 3).train()
@@ -230,6 +232,7 @@ def trained(data):
     return dual_branch.MODEL.fit(x[seen], labels[seen], groups[seen], 3, TINY, 5, lines.append), seen, lines
 
 
+@pytest.mark.slow
 def test_learns_what_moves_which_way(data, trained):
     (x, labels, _), (state, seen, lines) = data, trained
     scores = dual_branch.MODEL.predict(state, x[~seen])

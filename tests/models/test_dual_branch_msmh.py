@@ -84,6 +84,7 @@ def test_causal_attention_does_not_look_ahead():
     assert not torch.allclose(layer(steps)[:, 3:], layer(changed)[:, 3:], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_parameter_of_the_clean_network():
     torch.manual_seed(0)
     net = msmh.build(msmh.PRESETS["clean"], 3).train()

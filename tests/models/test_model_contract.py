@@ -65,9 +65,13 @@ EVERY = [
     if INPUTS[name] == {"motion": "flow"} or preset == "small"
 ]
 REGIONS = [("dual_branch_msmh", "small", who) for who in ("annotation", "predicted")]
+CASES = [
+    pytest.param(*case, marks=() if INPUTS[case[0]] == {"motion": "flow"} else pytest.mark.slow)
+    for case in [*((*pair, None) for pair in EVERY), *REGIONS]
+]
 
 
-@pytest.mark.parametrize(("name", "preset", "regions"), [(*pair, None) for pair in EVERY] + REGIONS)
+@pytest.mark.parametrize(("name", "preset", "regions"), CASES)
 def test_every_model_keeps_the_contract(name, preset, regions, tmp_path):
     card = model(name, "test")
     changes = affordable(card.presets[preset]) | ({"regions": regions} if regions else {})

@@ -151,6 +151,7 @@ def test_annotated_units_choose_the_region_and_an_uncoded_clip_has_the_face(clip
         assert np.array_equal(seen, same)
 
 
+@pytest.mark.slow
 def test_predicted_regions_are_those_of_the_fold_and_predict_needs_no_units(clips):
     pairs, units, labels = clips
     preset = TINY.model_copy(update={"regions": "predicted"})

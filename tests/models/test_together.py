@@ -40,7 +40,7 @@ def shares(labels, groups):
     return [Share(clips, labels[clips], seed) for seed, clips in enumerate(rows)]
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", [pytest.param("mean", marks=pytest.mark.slow), "ststnet"])
 def test_together_as_alone_whoever_is_beside(name):
     model, side = MODELS[name]
     (x, labels, groups), preset = world(side), small(model)

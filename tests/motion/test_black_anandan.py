@@ -45,6 +45,7 @@ def test_batch_is_pairs_one_by_one(bump):
     np.testing.assert_array_equal(black_anandan.flows(*(images[::-1] for images in bump)), single[::-1])
 
 
+@pytest.mark.slow
 def test_joint_batch_of_the_solver_is_pairs_one_by_one(bump):
     import torch
 

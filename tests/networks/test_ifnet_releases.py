@@ -95,6 +95,7 @@ def test_another_release_is_named_as_unknown(tmp_path):
             ifnet.LARGEST = old
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["v3.6", "paper", "m", "v4.6"])
 def test_without_motion_and_mask_the_middle_is_the_mean(variant, pair):
     network = seeded(variant)
@@ -138,6 +139,7 @@ def test_warps_agree_with_the_exact_ones():
     np.testing.assert_allclose(spline, exact_warp(image, flow, 3), atol=2e-4)
 
 
+@pytest.mark.slow
 def test_the_spline_warp_has_the_gradient_of_its_flow():
     image = torch.rand(1, 2, 16, 17, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     # Away from whole pixels, where the pieces of the spline meet, and from the border, where reads stop moving.

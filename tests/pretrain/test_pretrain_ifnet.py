@@ -42,6 +42,7 @@ def test_training_faces_are_people_of_their_own():
     assert len({triplets.face_seed(seed) for seed in range(50)}) == 50
 
 
+@pytest.mark.slow
 def test_faces_move_between_their_frames():
     made = list(triplets.faces(0, 0, 4))
     assert len(made) == 4
@@ -67,6 +68,7 @@ def test_augmented_motion_still_takes_one_frame_to_the_other():
         assert right < wrong - 1
 
 
+@pytest.mark.slow
 def test_a_stopped_run_ends_with_the_same_bytes(tmp_path, monkeypatch):
     whole = ifnet.train(arguments(tmp_path / "a.safetensors"), quiet)
     true = ifnet.Training.advance

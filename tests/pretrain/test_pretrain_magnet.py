@@ -35,6 +35,7 @@ def test_field_leads_from_the_truth_to_the_second_picture(samples):
     assert (samples.second - samples.truth)[inside].abs().mean() > 3 * left.mean()
 
 
+@pytest.mark.slow
 def test_samples_follow_seed_step_and_split_alone():
     magnified.scene.cache_clear()
     first = magnified.batch(3, 7, 32, 4)
@@ -79,6 +80,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(magnet, "KEEP_EVERY", 2)
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_stopped(tmp_path, quick):
     whole, _ = magnet.train(6, 0, tmp_path / "a.safetensors", log=lambda line: None)
     # The rate of a run of 6 steps: the first part is stopped, not shortened.
@@ -92,6 +94,7 @@ def test_training_goes_on_where_it_stopped(tmp_path, quick):
     assert not torch.equal(whole.encoder.conv.weight, untrained(0).encoder.conv.weight)
 
 
+@pytest.mark.slow
 def test_state_of_another_seed_or_damaged_is_refused(tmp_path, quick):
     magnet.train(1, 0, tmp_path / "a.safetensors", log=lambda line: None)
     with pytest.raises(ModelError, match="training state of seed 0; expected seed 1; delete it"):
@@ -101,6 +104,7 @@ def test_state_of_another_seed_or_damaged_is_refused(tmp_path, quick):
         magnet.train(2, 0, tmp_path / "a.safetensors")
 
 
+@pytest.mark.slow
 def test_command_writes_weights_that_load_with_their_curve(tmp_path, quick, monkeypatch, capsys):
     monkeypatch.setattr(magnet_score, "CURVE_GAINS", (2.0, 4.0))
     for name, values in (("PEAKS", (0.5,)), ("SIGMAS", (0.0,)), ("GAINS", (2.0,))):
@@ -124,6 +128,7 @@ def test_bad_arguments_are_refused(arguments):
     assert caught.value.code == 2
 
 
+@pytest.mark.slow
 def test_curve_rises_and_gain_of_known_magnifiers_is_found():
     truths = next(iter(magnet_score.cases("some", 1, 1, 0.5, 0.0, (2.0, 4.0))))
     found = magnet_score.scores(

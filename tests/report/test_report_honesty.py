@@ -49,6 +49,7 @@ def read(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
+@pytest.mark.slow
 def test_a_difference_inside_its_interval_is_marked_in_page_and_table(experiments: dict[str, Experiment]) -> None:
     near = compare(experiments["good"], replace(experiments["good"], name="twin"))
     far = compare(experiments["better"], experiments["leak_test"])

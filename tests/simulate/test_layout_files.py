@@ -149,6 +149,7 @@ def test_old_binary_tables_read_the_same(name: str, file: str, database: Databas
     assert bare(read(root, name, table=file).samples) == bare(planned(given).samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fourdme", "rld", "smic_vis"])
 def test_bytes_repeat_and_do_not_depend_on_other_subjects(name: str, tmp_path: Path) -> None:
     changes = {"width": 160, "height": 120, "clips": 1, "quirks": False, "fps": 25.0}

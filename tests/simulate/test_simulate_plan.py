@@ -93,6 +93,7 @@ def test_with_full_label_signal_the_units_follow_facs() -> None:
     assert tables[6][[0, surprise], 1].sum() == 0
 
 
+@pytest.mark.slow
 def test_label_signal_mixes_linearly() -> None:
     rates = [unit_tables(s)[2][2, 1] / unit_tables(s)[2][2].sum() for s in (0.0, 0.5, 1.0)]
     assert rates[1] == pytest.approx((rates[0] + rates[2]) / 2, abs=0.05)

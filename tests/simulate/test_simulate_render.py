@@ -154,6 +154,7 @@ def test_flicker_stays_within_its_amplitude() -> None:
     assert flicker_gain(5, 0.0, 3, 200.0) == 1.0
 
 
+@pytest.mark.slow
 def test_dlib_finds_every_face_where_the_truth_says() -> None:
     dlib = pytest.importorskip("dlib")
     detector = dlib.get_frontal_face_detector()

@@ -17,6 +17,8 @@ from mer.spotting.recording_tables import read_videos, write_videos
 from mer.spotting.recordings import Opened
 from mer.training.separation import FoldJob
 
+pytestmark = pytest.mark.slow
+
 RECIPE = SpotRecipe(epochs=6, learning_rate=3e-3, inner=2)
 FIXED = SpottingExperiment("mean", "fixed", RECIPE)
 

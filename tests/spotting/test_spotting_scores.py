@@ -116,6 +116,7 @@ def test_the_published_rule_wastes_a_prediction_on_a_taken_interval():
     assert len(match_greedy(truth, prediction)) == 1
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(rows, rows, st.randoms(use_true_random=False))
 def test_no_score_depends_on_the_order_of_rows(truth, prediction, random):

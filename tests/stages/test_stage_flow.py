@@ -107,7 +107,7 @@ def one_by_one(method):
     return replace(method.METHOD, estimate_many=None)
 
 
-@pytest.mark.parametrize("method", [micro, black_anandan])
+@pytest.mark.parametrize("method", [micro, pytest.param(black_anandan, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("pairing", ["onset_each", "consecutive"])
 def test_pairs_together_are_pairs_one_by_one(run, aligned, monkeypatch, method, pairing):
     keys = {"pairs": pairing, "size": 32}

@@ -27,6 +27,7 @@ def boxes_of(name, landmarks, width=128, height=128, **keys):
     return dict(zip(published_boxes.names(params), found.tolist(), strict=True))
 
 
+@pytest.mark.slow
 @given(landmarks=POINTS, width=SIDES, height=SIDES, name=st.sampled_from(list(SETS)))
 def test_boxes_are_never_degenerate_nor_outside(landmarks, width, height, name):
     params = Params(set=name)

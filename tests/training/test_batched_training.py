@@ -53,6 +53,7 @@ def alone(world, job, experiment, out):
     return out.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "workers"), [("ststnet", 1), ("ststnet", 2), ("svm_flow", 1)])
 def test_the_bytes_of_one_fold_at_a_time(make_world, tmp_path, model, workers):
     world = make_world(clips=4, broken=("sub01_c1",))
@@ -148,6 +149,7 @@ def test_a_gpu_trains_at_once_only_what_it_can_train_so(world, tmp_path, monkeyp
     assert asked == ["together", "alone", "alone", "alone"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_fold_that_fails_is_one_clear_line(world, tmp_path, workers):
     jobs, containers = jobs_of(world, tmp_path)
@@ -171,6 +173,7 @@ def test_tables_that_disagree_are_refused(world, tmp_path):
         share(planned(), [held], containers)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told_and_leaves_none_behind(world, tmp_path):
     jobs, containers = jobs_of(world, tmp_path, (0, 1))
 
@@ -208,6 +211,7 @@ def lives(number):
     return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])

@@ -55,7 +55,7 @@ def score(table):
     return float(uf1(confusion(*codes, 3)))
 
 
-@pytest.mark.parametrize("model", ["svm_flow", "ststnet"])
+@pytest.mark.parametrize("model", ["svm_flow", pytest.param("ststnet", marks=pytest.mark.slow)])
 def test_separable_blobs_are_learned(world, tmp_path, model):
     recipe = {"svm_flow": Recipe(), "ststnet": Recipe(epochs=30, batch_size=16, learning_rate=3e-3)}[model]
     table = run(world, world.folds(), tmp_path, model, recipe)
@@ -63,6 +63,7 @@ def test_separable_blobs_are_learned(world, tmp_path, model):
     assert len(table) == 54 and table["fold"].nunique() == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "permutations"), [("svm_flow", 6), ("ststnet", 3)])
 def test_permuted_labels_stay_at_chance(world, tmp_path, model, permutations):
     recipe = {"svm_flow": Recipe(), "ststnet": Recipe(epochs=10, batch_size=16, learning_rate=3e-3)}[model]
@@ -74,6 +75,7 @@ def test_permuted_labels_stay_at_chance(world, tmp_path, model, permutations):
     assert np.mean(scores) == pytest.approx(1 / 3, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["svm_flow", "ststnet"])
 def test_fold_alone_equals_fold_in_any_order(world, tmp_path, model):
     folds = world.folds()

@@ -85,6 +85,7 @@ def test_only_what_is_trained_in_epochs_has_the_keys_of_the_loop():
             settle("svm_flow", None, Recipe(**{key: value}), "e", 3)
 
 
+@pytest.mark.slow
 def test_a_fold_is_trained_for_as_many_epochs_as_its_inner_subjects_chose(world, tmp_path, monkeypatch):
     fold = world.folds()[1]
     recipe = Recipe(epochs=4, batch_size=16, inner=Inner(folds=2, steps=2))

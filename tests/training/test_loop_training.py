@@ -40,6 +40,7 @@ def run(around=None, epochs=3, wrap=lambda loss: loss, rate=0.05, **options):
     return mean, loop.arrays_of(network)
 
 
+@pytest.mark.slow
 def test_bf16_is_near_float32_and_says_so():
     around = Around(precision="bf16")
     exact, rounded = run(), run(around)

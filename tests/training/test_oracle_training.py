@@ -16,6 +16,8 @@ from mer.training.predictions import read_predictions
 from mer.training.recipe import Recipe
 from mer.training.score import monitor, score_experiment
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("negative", "positive", "surprise")
 RECIPE = Recipe(epochs=12, batch_size=16, learning_rate=3e-3)
 

@@ -25,6 +25,8 @@ from mer.training.predict import predict_fold
 from mer.training.predict_new import open_ensemble, predict_clips, run_predict, table
 from mer.training.separation import FoldJob
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {
     "datasets": {
         "faces": {

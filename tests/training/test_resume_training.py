@@ -60,6 +60,7 @@ def test_an_interrupted_fit_ends_in_the_same_bytes(world, tmp_path):
     assert not any("epoch 2/4" in line for line in lines) and not state.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["settings", "seed", "label", "features", "garbage", "foreign"])
 def test_a_state_of_anything_else_is_not_used(make_world, tmp_path, change):
     world = make_world(clips=4)
@@ -135,6 +136,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_real_kill_leaves_a_state_to_go_on_from(tmp_path):
     script = tmp_path / "slow_training.py"
     script.write_text(SCRIPT)

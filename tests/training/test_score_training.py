@@ -177,6 +177,7 @@ def flagged(tmp_path, right, labels="true", datasets=DATASETS, constant=False):
     return score(read(Files(tmp_path, truth, {0: guess}, datasets=datasets).write()), labels=labels, draws=200)["flags"]
 
 
+@pytest.mark.slow
 def test_flags(tmp_path):
     leak = flagged(tmp_path / "a", 0.5, labels="permuted")
     assert len(leak) == 1 and leak[0].startswith("leak: UF1")

@@ -18,6 +18,8 @@ from mer.core.sample import by_subject, media_row
 from mer.stages.exclusions import exclusions
 from mer.stages.run import StageSpec, run_subject
 
+pytestmark = pytest.mark.slow
+
 HEADER = [
     "Subject",
     "Filename",

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 import yaml
 
 from mer.planning.catalog import Catalog
@@ -43,12 +42,3 @@ def test_one_fold_in_a_job_is_the_default():
 
 def test_what_a_fold_depends_on_does_not_name_its_job_mates():
     assert plans(folds_per_job=3)["ststnet"].fit_block() == plans()["ststnet"].fit_block()
-
-
-@pytest.mark.slow
-def test_the_workflow_plans_jobs_of_several_folds(project):
-    project.edit(lambda config: config["experiments"]["ststnet"].update(folds_per_job=3))
-    planned = project.planned()
-    # The fourth fold is alone in its job, as it was before: nothing about it has changed.
-    assert planned["fit_ststnet_0"] == 1 and planned["predict"] == 3
-    assert "fit" not in planned and "fit_ststnet_1" not in planned

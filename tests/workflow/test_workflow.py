@@ -86,6 +86,14 @@ def test_one_more_subject_keeps_the_others_products(project):
     assert planned["simulate"] == planned["align"] == planned["magnify"] == 1
 
 
+def test_the_workflow_plans_jobs_of_several_folds(project):
+    project.edit(lambda config: config["experiments"]["ststnet"].update(folds_per_job=3))
+    planned = project.planned()
+    # The fourth fold is alone in its job, as it was before: nothing about it has changed.
+    assert planned["fit_ststnet_0"] == 1 and planned["predict"] == 3
+    assert "fit" not in planned and "fit_ststnet_1" not in planned
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "runs"),
     [

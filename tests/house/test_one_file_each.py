@@ -1,0 +1,177 @@
+"""A database, its layout, a method and a model from outside: each one file and one line of a registry, and no more.
+
+The four files of `outside/` are written into a folder on Python's path, as the package `theirs`; each is named by one
+line of a dictionary: `READERS`, `LAYOUTS`, `METHODS["flow"]`, `MODELS`. Nothing else is touched, so each costs one file
+and one line: the contract tests, the configuration, the plan with its digests, and every step of the workflow from the
+rendered pictures to the scores take them as they take ours. (The documentation that a database of ours needs besides is
+asked for by `tests/checking/test_datasets_page.py`.)
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mer.training.fold_job import FoldJob
+
+from mer import provenance
+from mer.core.container import Container, ContainerWriter
+from mer.core.errors import ConfigError
+from mer.datasets import registry as readers
+from mer.datasets.reading import write_reading
+from mer.models import registry as models
+from mer.planning import keys
+from mer.planning.catalog import Catalog, layout_of, read_dataset
+from mer.planning.experiments import TASKS, all_planned
+from mer.planning.read_config import parse
+from mer.simulate import names as layouts
+from mer.simulate.registry import layout as load_layout
+from mer.stages import registry as methods
+from mer.stages.run import StageSpec, run_subject
+from mer.testing.layouts import check_layout
+from mer.testing.methods import check_method
+from mer.testing.models import check_model
+from mer.testing.readers import check_reader
+from mer.training.fold_tables import sources
+from mer.training.task import function
+
+OUTSIDE = Path(__file__).with_name("outside")
+CONFIG = {
+    "bootstrap": 100,
+    "datasets": {"smiles": {"reader": "smiles", "simulate": {"layout": "smiles", "subjects": 3, "clips": 3}}},
+    "align": {"whole": {"method": "published_crop", "preset": "au_fusion", "size": 64, "upsample": 1}},
+    "flow": {"normal": {"from": "align/whole", "method": "normal"}},
+    "experiments": {
+        "theirs": {
+            "model": "perceptron",
+            "data": ["smiles"],
+            "inputs": {"motion": "flow/normal"},
+            "train": {"epochs": 2},
+        }
+    },
+}
+
+
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    """The four files on Python's path, and a line for each."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for file in sorted(OUTSIDE.glob("*.py")):
+        (folder / file.name).write_bytes(file.read_bytes())
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(readers.READERS, "smiles", "theirs.smiles")
+    monkeypatch.setitem(layouts.LAYOUTS, "smiles", "theirs.smiles_layout")
+    monkeypatch.setitem(methods.METHODS["flow"], "normal", "theirs.normal_flow")
+    monkeypatch.setitem(models.MODELS, "perceptron", "theirs.perceptron")
+    # A process reads its registries once; here they change under it.
+    caches = (readers.databases, provenance._tree)
+    for cache in caches:
+        cache.cache_clear()
+    yield folder
+    for cache in caches:
+        cache.cache_clear()
+    for module in [name for name in sys.modules if name.split(".")[0] == "theirs"]:
+        del sys.modules[module]
+
+
+def clips(folder):
+    """Twelve clips of the model's input: one class moves right, the other down."""
+    rng, labels = np.random.default_rng(0), np.arange(12) % 2
+    with ContainerWriter(folder / "flow.h5", "flow") as out:
+        for number, label in enumerate(labels):
+            flow = rng.normal(0, 0.1, (1, 2, 16, 16)).astype(np.float32)
+            flow[0, label] += 1
+            with out.clip(f"c{number}") as clip:
+                clip.write("flow", flow)
+                clip.write("strain", np.hypot(flow[:, 0], flow[:, 1]))
+    return [{"motion": clip} for clip in Container(folder / "flow.h5")], labels
+
+
+def test_each_keeps_its_contract(theirs, tmp_path):
+    check_reader(readers.reader("smiles"))
+    check_layout(load_layout("smiles"), pictures=False)
+    check_method("flow", methods.load_method("flow", "normal", "test"))
+    given, labels = clips(tmp_path)
+    check_model(models.model("perceptron", "test"), given, labels, np.array([f"p{n % 3}" for n in range(12)]))
+
+
+def make_products(catalog):
+    """Render the database, write its index, and run every stage over every subject, as the workflow's jobs do."""
+    config, block = catalog.config, catalog.config.datasets["smiles"]
+    root, folder = catalog.root("smiles"), config.results / "smiles"
+    layout_of(block).write_tables(block.simulate, root)
+    for key in catalog.subjects("smiles"):
+        name = catalog.subject_name("smiles", key)
+        layout_of(block).write_subject(block.simulate, name, root, folder / "simulate" / "truth" / f"{key}.h5")
+    planned = catalog.reading("smiles").samples
+    write_reading(read_dataset(block, root), folder / "index.csv", folder / "problems.csv", planned)
+    for product in config.products_of("smiles"):
+        variant = config.variants[product]
+        spec = StageSpec(**json.loads(keys.stage_spec(variant)))
+        for key in catalog.subjects_of("smiles", product):
+            rows = json.loads(keys.stage_rows(catalog, "smiles", key, variant))
+            out, source = catalog.product("smiles", product, key), catalog.source("smiles", variant, key)
+            assert not run_subject(spec, rows, out, source, root).failures
+
+
+def train_and_score(plan):
+    """Split, fit, predict and score every fold of an experiment; return its `metrics.json`."""
+    task, block = TASKS["fit"], json.loads(plan.fit_block())
+    experiment = function(task.experiment)(block, 0, "cpu")
+    for path, rows in plan.tables():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        task.table.load()(path, rows)
+    for fold in plan.folds:
+        folds, out = plan.folder / "folds" / fold.name, plan.folder / "seed0" / fold.name
+        out.mkdir(parents=True)
+        job = FoldJob(fold.name, tuple(fold.held_out), folds / "train.csv", out / task.fit.files[0])
+        task.fit.load()(experiment, [job], plan.containers(sources(job.train_table)), workers=1, log=lambda name: print)
+        boxes, outs = plan.containers(sources(folds / "test.csv")), [out / file for file in task.predict.files]
+        task.predict.load()(experiment, fold.name, job.out, folds / "test.csv", boxes, outs, log=print)
+    inputs = {kind: [str(path) for path in paths] for kind, paths in plan.score_inputs().items()}
+    scores = [plan.folder / file for file in task.score.files]
+    task.score.load()(inputs, [str(path) for path in scores], **json.loads(plan.score_block()))
+    return json.loads(scores[0].read_text())
+
+
+@pytest.mark.slow
+def test_they_run_from_pictures_to_scores(theirs, tmp_path):
+    catalog = Catalog(parse({**CONFIG, "results": str(tmp_path / "results")}))
+    plan = all_planned(catalog)["experiments"]["theirs"]
+    assert [fold.name for fold in plan.folds] == ["smiles-p0", "smiles-p1", "smiles-p2"]
+    make_products(catalog)
+    metrics = train_and_score(plan)
+    assert (metrics["n_clips"], metrics["n_subjects"], metrics["excluded"]) == (9, 3, [])
+    assert 0 <= metrics["summary"]["per_dataset"]["smiles"]["uf1"]["mean"] <= 1
+    assert keys.preset(catalog, "theirs") == "only" and keys.gpu(catalog, "theirs") == 0
+
+
+def digests():
+    """What decides whether the jobs of each of the four run again."""
+    provenance._tree.cache_clear()
+    catalog = Catalog(parse(CONFIG))
+    plan = all_planned(catalog)["experiments"]["theirs"]
+    return {
+        "smiles": keys.index_code(catalog, "smiles"),
+        "smiles_layout": keys.simulation_code(catalog, "smiles"),
+        "normal_flow": keys.stage_code(catalog.config.variants["flow/normal"]),
+        "perceptron": plan.fit_code(TASKS["fit"]),
+    }
+
+
+def test_a_change_of_one_runs_its_own_jobs_again(theirs):
+    before = digests()
+    for name in before:
+        file = theirs / f"{name}.py"
+        file.write_text(file.read_text() + "\nCHANGED = True\n")
+        after = digests()
+        assert {key for key in after if after[key] != before[key]} == {name}
+        before = after
+
+
+def test_a_misspelt_name_is_told_the_foreign_one(theirs):
+    changed = {**CONFIG, "flow": {"normal": {"from": "align/whole", "method": "norml"}}}
+    with pytest.raises(ConfigError, match="did you mean 'normal'"):
+        parse(changed)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mer.training.fold_job import FoldJob
 
 from mer import provenance
 from mer.core.container import Container, ContainerWriter
@@ -34,6 +33,7 @@ from mer.testing.methods import check_method
 from mer.testing.models import check_model
 from mer.testing.readers import check_reader
 from mer.training.fold_tables import sources
+from mer.training.separation import FoldJob
 from mer.training.task import function
 
 OUTSIDE = Path(__file__).with_name("outside")

@@ -3,8 +3,10 @@ from mer.planning import keys
 from mer.planning.catalog import Catalog
 import os
 
-from mer.planning.read_config import parse
 from mer.core.errors import MerError
+
+# Not `parse` itself: Snakemake has a function of that name where this file is run.
+from mer.planning import read_config
 from mer.provenance import code_digest
 
 # A rule asks for one core, so its libraries get one thread: two jobs of two threads each take longer than two of one.
@@ -17,7 +19,7 @@ for name in (
     os.environ.setdefault(name, "1")
 
 try:
-    CONFIG = parse(config)
+    CONFIG = read_config.parse(config)
     CATALOG = Catalog(CONFIG)
     for name in CONFIG.datasets:
         CATALOG.subjects(name)

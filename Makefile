@@ -7,8 +7,9 @@ CORES ?= all
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-# A process for every core, each with one thread; the tests of a file share what they make, and so a process.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+# A process for every core, each with one thread; the tests of a file share what they make, and so a process. Without
+# bytecode every process compiles the tests and the libraries anew, which takes longer than most tests.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
 
 .PHONY: demo test quick lint envs clean

@@ -39,10 +39,12 @@ def smooth(image: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def weights(side: int, sigma: float) -> torch.Tensor:
     """Return (side, side): row i holds the Gaussian weights of a window around pixel i, which add up to 1.
 
-    One matrix per axis is faster than convolutions for the few channels and the sizes of face crops.
+    One matrix per axis is faster than convolutions for the few channels and the sizes of face crops. It is kept for
+    training too, which takes no tensor made in inference mode.
     """
     distance = torch.arange(side)[:, None] - torch.arange(side)[None]
     raw = torch.exp(-0.5 * (distance / sigma) ** 2) * (distance.abs() <= 3 * sigma)

@@ -179,6 +179,14 @@ def test_every_parameter_of_the_small_network_learns():
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
 
+def test_what_inference_has_kept_can_be_trained_with():
+    with torch.inference_mode():
+        smooth(torch.ones(1, 1, 17, 19), 3.0)
+    image = torch.ones(1, 1, 17, 19, requires_grad=True)
+    smooth(image, 3.0).sum().backward()
+    assert image.grad is not None
+
+
 def test_windows_average_and_points_are_exact():
     ramp = torch.arange(20.0).expand(1, 1, 16, 20)
     assert torch.allclose(smooth(torch.ones(1, 2, 16, 20), 3.0), torch.ones(1, 2, 16, 20))

@@ -22,7 +22,7 @@ from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.metrics.recognition import STATISTICS, grouped_confusion
 
-DRAWS = 2000
+DEFAULT_DRAWS = 2000
 LEVEL = 0.95
 
 
@@ -91,7 +91,7 @@ def interval(
     groups: Sequence[str],
     datasets: Sequence[str],
     n_classes: int,
-    draws: int = DRAWS,
+    draws: int = DEFAULT_DRAWS,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Return estimate (mean over seeds) and 95 % interval of the pooled UF1, UAR and accuracy.
@@ -115,7 +115,7 @@ def paired_difference(
     groups: Sequence[str],
     datasets: Sequence[str],
     n_classes: int,
-    draws: int = DRAWS,
+    draws: int = DEFAULT_DRAWS,
     seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
     """Return the difference first - second on the same clips and the same draws; arguments as `interval`.

@@ -24,6 +24,7 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
+from mer.metrics.bootstrap import DEFAULT_DRAWS
 from mer.metrics.recognition import STATISTICS, confusion, source_scores, uar, uf1, validate
 
 Sampler = Literal["uniform", "prior", "permuted"]
@@ -47,7 +48,7 @@ def stacked_confusion(truth: np.ndarray, predictions: np.ndarray, n_classes: int
 
 
 def random_reference(
-    truth: np.ndarray, n_classes: int, sampler: Sampler, draws: int = 2000, seed: int = 0
+    truth: np.ndarray, n_classes: int, sampler: Sampler, draws: int = DEFAULT_DRAWS, seed: int = 0
 ) -> dict[str, dict[str, float]]:
     """Return mean and central 95 % range of pooled UF1, UAR and accuracy of random labels.
 
@@ -77,7 +78,7 @@ def permutation_band(
     predictions: np.ndarray,
     strata: Sequence[str] | np.ndarray,
     n_classes: int,
-    draws: int = 2000,
+    draws: int = DEFAULT_DRAWS,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Return what these very predictions reach when the labels are put in random order within each stratum.

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import ModelError
-from mer.metrics.bootstrap import draw_weights, estimate, group_strata, pooled_draws, seed_weights, subject_matrices
+from mer.metrics.bootstrap import (
+    DEFAULT_DRAWS,
+    draw_weights,
+    estimate,
+    group_strata,
+    pooled_draws,
+    seed_weights,
+    subject_matrices,
+)
 from mer.metrics.recognition import f1
 
 KINDS = ("binary", "macro")
@@ -34,7 +42,7 @@ def unit_averages(
     predicted: Mapping[str, np.ndarray],
     groups: Sequence[str],
     datasets: Sequence[str],
-    draws: int = 2000,
+    draws: int = DEFAULT_DRAWS,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Average the scores of several units on the same clips.

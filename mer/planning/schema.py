@@ -19,8 +19,9 @@ from mer.datasets.registry import READERS, reader
 from mer.models.registry import MODELS, model
 from mer.planning.blocks import DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.simulate.params import SimulateParams
+from mer.spotting.experiment import SpotRecipe, SpottingBlock
 from mer.stages.registry import METHODS, load_method, load_stage
-from mer.training.recipe import Recipe
+from mer.training.recipe import Inner, Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = re.compile(r"^        (\w+): (.*(?:\n            .*)*)", re.M)
@@ -108,6 +109,7 @@ def _sections() -> Iterator[str]:
     yield from _table("`experiments.<name>`", ExperimentBlock)
     yield from _table("`experiments.<name>.diagnose`", DiagnoseBlock)
     yield from _table("`experiments.<name>.train`", Recipe)
+    yield from _table("`experiments.<name>.train.inner`", Inner)
     yield "| model | presets (the first is the default) | inputs | settings that `train` may override |"
     yield "|---|---|---|---|"
     for name in MODELS:
@@ -118,6 +120,8 @@ def _sections() -> Iterator[str]:
     for name, view in VIEWS.items():
         yield f"| `{name}` | {', '.join(view.classes)} |"
     yield ""
+    yield from _table("`spotting.<name>`", SpottingBlock)
+    yield from _table("`spotting.<name>.train`", SpotRecipe)
     yield from _table("`report`", ReportBlock)
 
 

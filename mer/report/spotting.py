@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from mer.core.errors import ModelError
-from mer.metrics.spotting import match
 from mer.report.charts import WIDTH, Chart, Scale, score_scale
 from mer.report.inputs import SpottingInputs
 from mer.spotting.curves import Curve, read_curves
 from mer.spotting.interval_files import Interval, read_table, require_rows
+from mer.spotting.score_intervals import MATCHING, pair_intervals
 
 HEIGHT, LEFT = 96.0, 8.0
 SCORES = ("f1_spotting", "ap_50_95", "f1_analysis", "uf1", "strs")
@@ -63,8 +61,7 @@ def _recording(curve: Curve, experiment: Spotting) -> tuple[str, Chart]:
     # Names of numbers lose their zeros in a table of intervals; recordings are named by words.
     truth, spotted = ([row for row in rows if row.video == curve.video and row.type in ("", curve.kind)]
                       for rows in (experiment.truth, experiment.spotted))  # fmt: skip
-    spans = [np.array([(row.onset, row.offset) for row in rows], np.int64).reshape(-1, 2) for rows in (truth, spotted)]
-    right = set(match(spans[0], spans[1])[:, 1].tolist())
+    right = set(pair_intervals(truth, spotted, MATCHING[experiment.metrics["protocol"]])[:, 1].tolist())
     text = f"{curve.video}, {curve.kind}: {len(truth)} true, {len(spotted)} found, {len(right)} of them right"
     return text, curve_chart(curve, truth, spotted, right)
 

@@ -11,7 +11,7 @@ from mer.core.atomic import write_text
 from mer.core.errors import ModelError
 from mer.spotting.interval_files import Interval, dumps_strs
 from mer.spotting.recording_tables import Video, read_videos
-from mer.spotting.score_intervals import score
+from mer.spotting.score_intervals import MATCHING, score
 
 UNNAMED = "others"
 
@@ -68,8 +68,7 @@ def evaluate(
         protocol: `fixed` pairs intervals one to one, `ref` by the published greedy rule.
         videos: all recordings, to count those without an expression.
     """
-    matching = "one-to-one" if protocol == "fixed" else "greedy"
-    seeds = {seed: score(truth, rows, classes, matching) for seed, rows in sorted(runs.items())}
+    seeds = {seed: score(truth, rows, classes, MATCHING[protocol]) for seed, rows in sorted(runs.items())}
     names = ("strs", "f1_spotting", "precision_spotting", "recall_spotting", "ap_50_95", "f1_analysis", "uf1", "uar")
     means = {name: sum(result[name] for result in seeds.values()) / len(seeds) for name in names}
     return {

@@ -25,6 +25,9 @@ Key = tuple[str, str]
 Sides = tuple[list[Interval], list[Interval]]
 KINDS = ("micro", "macro")
 
+#: How each protocol of an experiment pairs intervals.
+MATCHING = {"fixed": "one-to-one", "ref": "greedy"}
+
 
 def score(
     truth: Sequence[Interval],
@@ -49,7 +52,7 @@ def score(
         `videos`, `videos_without_truth`, `subjects_without_prediction`.
     """
     videos = _by_video(truth, prediction)
-    pairs = {key: _match(*rows, matching) for key, rows in videos.items()}
+    pairs = {key: pair_intervals(*rows, matching) for key, rows in videos.items()}
     counts = total(_count(*videos[key], pairs[key]) for key in videos)
     named = tuple(classes) or tuple(sorted({row.emotion for row in truth} - {"", "others", "other"}))
     analysed = analysis(*_emotions(videos, pairs), named)
@@ -89,7 +92,11 @@ def _frames(rows: Sequence[Interval]) -> np.ndarray:
     return np.array([(row.onset, row.offset) for row in rows], np.int64).reshape(-1, 2)
 
 
-def _match(truth: Sequence[Interval], prediction: list[Interval], matching: str) -> np.ndarray:
+def pair_intervals(truth: Sequence[Interval], prediction: list[Interval], matching: str) -> np.ndarray:
+    """Return (n, 2) indices of the true and predicted intervals of one recording that belong together.
+
+    `matching` is `one-to-one`, which sorts `prediction` first, or `greedy`.
+    """
     if matching == "greedy":
         return match_greedy(_frames(truth), _frames(prediction))
     prediction.sort()
@@ -123,7 +130,7 @@ def _by_type(
     scores: dict[str, Counts] = {}
     for kind in KINDS:
         videos = _by_video(*([row for type_, row in side if type_ == kind] for side in sides))
-        scores[kind] = total(_count(*rows, _match(*rows, matching)) for rows in videos.values())
+        scores[kind] = total(_count(*rows, pair_intervals(*rows, matching)) for rows in videos.values())
     scores["overall"] = total(scores.values())
     return {kind: counts.as_dict() for kind, counts in scores.items()}
 

@@ -196,10 +196,8 @@ def make_folds(
     chosen = list(rows)
     if labels == "permuted":
         chosen = permute_labels(chosen, derive_seed(seed, "permuted labels"))
-    if protocol == "kfold":
-        folds = kfold(chosen, k, seed)
-    else:
-        folds = loso(chosen) if protocol == "loso" else holdout_database(chosen)
+    split = {"loso": loso, "kfold": lambda clips: kfold(clips, k, seed), "database": holdout_database}[protocol]
+    folds = split(chosen)
     return folds if oracle else [_blinded(fold) for fold in folds]
 
 

@@ -181,7 +181,9 @@ def _code(codes: dict[str, int], name: str, key: Key) -> int:
     return codes[name]
 
 
-def compare(first: Predictions, second: Predictions, draws: int = bootstrap.DRAWS, seed: int = 0) -> dict[str, Any]:
+def compare(
+    first: Predictions, second: Predictions, draws: int = bootstrap.DEFAULT_DRAWS, seed: int = 0
+) -> dict[str, Any]:
     """Compare two experiments on the clips that both scored: first minus second, with the paired interval.
 
     Args:

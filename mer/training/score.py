@@ -47,7 +47,7 @@ def score_experiment(
     name: str = "experiment",
     labels: Labels = "true",
     simulated: bool = False,
-    draws: int = bootstrap.DRAWS,
+    draws: int = bootstrap.DEFAULT_DRAWS,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Score all folds and seeds of an experiment and write the results beside `out`.
@@ -98,7 +98,12 @@ def score_experiment(
 
 
 def score(
-    data: Predictions, *, labels: Labels = "true", simulated: bool = False, draws: int = bootstrap.DRAWS, seed: int = 0
+    data: Predictions,
+    *,
+    labels: Labels = "true",
+    simulated: bool = False,
+    draws: int = bootstrap.DEFAULT_DRAWS,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Score aligned predictions; see `score_experiment` for arguments and result."""
     per_seed = {

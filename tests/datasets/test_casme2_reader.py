@@ -253,6 +253,7 @@ CELL = st.one_of(
 EMOTION = st.sampled_from(["disgust", "Happiness ", "OTHERS", "fear?", "", "contempt", "happy", "surprise"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(

@@ -104,6 +104,7 @@ def test_rates_fall_as_published():
     assert loop.Schedule(5, 1).rate(4) == 1
 
 
+@pytest.mark.slow
 def test_training_applies_the_rate_of_each_epoch():
     weight = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(weight.weight)

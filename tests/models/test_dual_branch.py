@@ -241,6 +241,7 @@ def test_learns_what_moves_which_way(data, trained):
     assert state.meta["classes_used"] == pytest.approx(3, abs=0.1) and "classes_used" in lines[-1]
 
 
+@pytest.mark.slow
 def test_statistics_are_of_the_clips_given_to_fit(data):
     x, labels, groups = (part[:12] for part in data)
     short = TINY.model_copy(update={"epochs": 1})

@@ -172,6 +172,7 @@ def test_products_that_do_not_fit_are_refused(clips, tmp_path):
         msmh.features(pair | {"regions": box.clip("c2")}, TINY)
 
 
+@pytest.mark.slow
 def test_learns_from_the_region_alone(clips):
     pairs, labels = clips
     preset = TINY.model_copy(update={"region": "mouth"})

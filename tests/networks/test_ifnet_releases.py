@@ -109,6 +109,7 @@ def test_without_motion_and_mask_the_middle_is_the_mean(variant, pair):
     torch.testing.assert_close(made, (pair[0] + pair[1]) / 2, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_release_36_does_not_depend_on_the_order_of_the_pair(pair):
     network = seeded("v3.6")
     with torch.inference_mode():

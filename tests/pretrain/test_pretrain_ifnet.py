@@ -98,6 +98,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         ifnet.train(arguments(tmp_path / "a.safetensors", steps=3), quiet)
 
 
+@pytest.mark.slow
 def test_learning_lowers_the_loss():
     items = [ifnet.encoded(triplets.pattern(3, k)) for k in range(2)]
     pool = {name: np.stack([item[name] for item in items]) for name in items[0]}

@@ -64,6 +64,7 @@ def test_every_layout_file_is_registered() -> None:
     assert files == set(LAYOUTS.values())
 
 
+@pytest.mark.slow
 def test_a_layout_that_is_not_ours_can_be_checked() -> None:
     check_layout(FOREIGN)
     assert small(FOREIGN, "foreign").fps == 25.0

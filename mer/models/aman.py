@@ -35,7 +35,7 @@ from mer.core.params import Params
 from mer.models.clip_frames import event, standardised
 from mer.models.contract import Model
 from mer.models.flow_image import area_pool
-from mer.models.learner import Course, Fold, Inputs, Learner
+from mer.models.learner import FoldData, Inputs, Learner, TrainingSetup
 from mer.models.state import Features, State
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def fold_scale(x: np.ndarray, preset: Preset) -> np.ndarray:
     return np.stack([flat.mean(axis=0), np.where(deviation > 1e-12, deviation, 1.0)])
 
 
-def prepare_fold(features: Features, fold: Fold, preset: Preset) -> Inputs:
+def prepare_fold(features: Features, fold: FoldData, preset: Preset) -> Inputs:
     """Return the features, `fold_scale` of them, and where the trunk's weights come from."""
     from mer.networks import resnet18
 
@@ -197,7 +197,7 @@ def recall(features: Features, state: State, preset: Preset) -> Inputs:
     return Inputs({"x": np.asarray(features)}, {"scale": state.array("scale", (2, None))})
 
 
-def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
+def training_setup(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
     """Return how the network learns from and reads features less the first row of the scale, over the second."""
     import torch
 
@@ -217,7 +217,7 @@ def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device
         return torch.optim.RMSprop(network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)
 
     schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
-    return Course(loss, lambda batch: network(scaled(batch).to(place)), optimiser, schedule)
+    return TrainingSetup(loss, lambda batch: network(scaled(batch).to(place)), optimiser, schedule)
 
 
 def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
@@ -233,7 +233,7 @@ LEARNER = Learner(
     build,
     prepare_fold,
     recall,
-    course,
+    training_setup,
     # The checkpoint holds the fourth layer; the weight file is not needed to build it.
     bare={"layer4_init": "random"},
 )

@@ -32,7 +32,7 @@ from mer.core.params import Params
 from mer.models.au_fusion_inputs import AUS, LENGTH, ROIS, factor_index, normalise_clip, unit_targets
 from mer.models.clip_frames import Frames, Sampler, positions, read
 from mer.models.contract import Model
-from mer.models.learner import Course, Fold, Inputs, Learner
+from mer.models.learner import FoldData, Inputs, Learner, TrainingSetup
 from mer.models.state import Features
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]
     return {"patches": patches, "alphas": alphas, "clip": read(frames, at, preset.size)}
 
 
-def prepare_fold(features: Features, fold: Fold, preset: Preset) -> Inputs:
+def prepare_fold(features: Features, fold: FoldData, preset: Preset) -> Inputs:
     """Return the features with the action units to learn, `units` (N, 9), and the factor that prediction reads."""
     assert isinstance(features, dict)
     count, alphas = len(fold.labels), features["alphas"][0]
@@ -124,7 +124,7 @@ def prepare_fold(features: Features, fold: Fold, preset: Preset) -> Inputs:
     return Inputs({**features, "units": targets}, meta=meta)
 
 
-def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
+def training_setup(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
     """Return how the network learns emotion and action units; prediction reads the factor nearest to `test_alpha`."""
     import torch
 
@@ -149,7 +149,9 @@ def course(network: Network, inputs: Inputs, preset: Preset, place: torch.device
         return through(x["patches"][index, [factor_index(x["alphas"][i], preset.test_alpha) for i in index]], index)[0]
 
     schedule = loop.Schedule(preset.epochs, preset.batch_size, 1, preset.rate_gamma, preset.rate_start)
-    return Course(loss, logits, lambda: torch.optim.Adam(network.parameters(), lr=preset.learning_rate), schedule)
+    return TrainingSetup(
+        loss, logits, lambda: torch.optim.Adam(network.parameters(), lr=preset.learning_rate), schedule
+    )
 
 
 def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> Features:
@@ -159,7 +161,9 @@ def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> Features:
     return {"patches": patches, "alphas": alphas, "clip": draw(3, LENGTH, preset.size, preset.size)}
 
 
-LEARNER = Learner("au_fusion", Preset, build, prepare_fold, lambda features, state, preset: Inputs(features), course)
+LEARNER = Learner(
+    "au_fusion", Preset, build, prepare_fold, lambda features, state, preset: Inputs(features), training_setup
+)
 
 MODEL = Model(
     presets=PRESETS,

@@ -31,7 +31,7 @@ from mer.core.container import Clip
 from mer.models.clip_frames import Frames, positions, read, viewed
 from mer.models.contract import Model
 from mer.models.dual_branch_settings import Preset
-from mer.models.learner import Course, Inputs, Learner
+from mer.models.learner import Inputs, Learner, TrainingSetup
 from mer.models.state import State
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ def rescaled(x: Mapping[str, np.ndarray], state: State) -> Inputs:
     return Inputs(x, {name: state.array(name, (2,)) for name in (f"scale.{key}" for key in x)})
 
 
-def course(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
+def training_setup(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
     """Return how either dual-branch network learns."""
-    from mer.models.dual_branch_network import steps_course
+    from mer.models.dual_branch_network import steps_setup
 
-    return steps_course(network, inputs, preset, place)
+    return steps_setup(network, inputs, preset, place)
 
 
 LEARNER = Learner(
@@ -122,7 +122,7 @@ LEARNER = Learner(
     build,
     prepare=lambda features, fold, preset: scaled({"clip": np.asarray(features)}, preset),
     recall=lambda features, state, preset: rescaled({"clip": np.asarray(features)}, state),
-    course=course,
+    training_setup=training_setup,
 )
 
 MODEL = Model(

@@ -26,7 +26,7 @@ from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.models.clip_frames import Frames, positions, read, viewed
 from mer.models.contract import Model, Units
-from mer.models.dual_branch import REDUCED, RESOLVED, course, rescaled, scaled
+from mer.models.dual_branch import REDUCED, RESOLVED, rescaled, scaled, training_setup
 from mer.models.dual_branch_regions import (
     REGIONS,
     Detector,
@@ -36,7 +36,7 @@ from mer.models.dual_branch_regions import (
     require_units,
 )
 from mer.models.dual_branch_settings import RegionPreset
-from mer.models.learner import Fold, Inputs, Learner
+from mer.models.learner import FoldData, Inputs, Learner
 from mer.models.state import Features, State
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _region(clip: Clip, names: list[str], name: str, count: int) -> Frames:
     return patches
 
 
-def prepare_fold(features: Features, fold: Fold, preset: RegionPreset) -> Inputs:
+def prepare_fold(features: Features, fold: FoldData, preset: RegionPreset) -> Inputs:
     """Return the scaled inputs; with `regions: predicted` those that the fold's detector chose, and the detector.
 
     Raises:
@@ -176,7 +176,7 @@ def noise(preset: RegionPreset, draw: Callable[..., np.ndarray]) -> Features:
     return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
 
 
-LEARNER = Learner("dual_branch_msmh", RegionPreset, build, prepare_fold, recall, course)
+LEARNER = Learner("dual_branch_msmh", RegionPreset, build, prepare_fold, recall, training_setup)
 
 MODEL = Model(
     presets=PRESETS,

@@ -22,7 +22,7 @@ from mer.models.dual_branch_blocks import (
     step_width,
 )
 from mer.models.dual_branch_settings import Preset
-from mer.models.learner import Course, Inputs
+from mer.models.learner import Inputs, TrainingSetup
 
 
 class Steps(nn.Module):
@@ -89,7 +89,7 @@ def scale(x: torch.Tensor, factors: np.ndarray) -> torch.Tensor:
     return (x - float(factors[0])) / float(factors[1])
 
 
-def steps_course(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> Course:
+def steps_setup(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
     """Return how a network learns from clips (N, 3, T, S, S) of each input, in order, less a centre, over a divisor."""
     penalised = network.penalised()
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -109,4 +109,4 @@ def steps_course(network: Steps, inputs: Inputs, preset: Preset, place: torch.de
         return torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7)
 
     schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
-    return Course(loss, lambda batch: read_out(network(*scaled(batch)), preset.readout), optimiser, schedule)
+    return TrainingSetup(loss, lambda batch: read_out(network(*scaled(batch)), preset.readout), optimiser, schedule)

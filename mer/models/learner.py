@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Fold:
+class FoldData:
     """A training part besides its features; every field as `mer.models.contract.Fit` has it."""
 
     labels: np.ndarray
@@ -53,7 +53,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingSetup:
     """How a network on its device learns from its inputs, and what it says of them.
 
     Attributes:
@@ -80,16 +80,16 @@ class Learner:
         build: `build(preset, n_classes)` returns the network with its weights drawn.
         prepare: `prepare(features, fold, preset)` returns the inputs of training.
         recall: `recall(features, state, preset)` returns those of prediction, with what `prepare` kept.
-        course: `course(network, inputs, preset, place)`.
+        training_setup: `training_setup(network, inputs, preset, place)`.
         bare: changes to a preset that build the same network without reading first weights from a file.
     """
 
     name: str
     preset: type[Params]
     build: Callable[[Any, int], nn.Module]
-    prepare: Callable[[Any, Fold, Any], Inputs]
+    prepare: Callable[[Any, FoldData, Any], Inputs]
     recall: Callable[[Any, State, Any], Inputs]
-    course: Callable[[Any, Inputs, Any, torch.device], Course]
+    training_setup: Callable[[Any, Inputs, Any, torch.device], TrainingSetup]
     bare: Mapping[str, Any] = field(default_factory=dict)
 
     def fit(
@@ -117,19 +117,19 @@ class Learner:
 
         from mer.models import loop
 
-        inputs = self.prepare(features, Fold(labels, groups, seed, log, units), preset)
+        inputs = self.prepare(features, FoldData(labels, groups, seed, log, units), preset)
         require_classes(labels)
         with loop.reproducible(derive_seed(seed, self.name), device) as place:
             weights = torch.from_numpy(class_weights(preset.class_weights, labels, n_classes)).to(place, torch.float32)
             y = torch.from_numpy(labels.astype(np.int64)).to(place)
             network = self.build(preset, n_classes).to(place)
-            course = self.course(network, inputs, preset, place)
+            setup = self.training_setup(network, inputs, preset, place)
 
             def loss(batch: torch.Tensor) -> Loss:
-                return course.loss(batch, y[batch.to(place)], weights)
+                return setup.loss(batch, y[batch.to(place)], weights)
 
-            final = loop.train(network, loss, len(y), course.schedule, course.optimiser(), log, self.name)
-            told = loop.describe(loop.scores(network, len(y), n_classes, course.logits), labels)
+            final = loop.train(network, loss, len(y), setup.schedule, setup.optimiser(), log, self.name)
+            told = loop.describe(loop.scores(network, len(y), n_classes, setup.logits), labels)
             arrays = loop.arrays_of(network)
         numbers = ", ".join(f"{key} {value:.3f}" for key, value in told.items())
         log(f"{self.name}: {inputs.said}loss {final:.4f}, {numbers}")
@@ -149,5 +149,5 @@ class Learner:
             network = self.build(preset.model_copy(update=dict(self.bare)), n_classes).to(place)
             loop.restore(network, state)
             inputs = self.recall(features, state, preset)
-            logits = self.course(network, inputs, preset, place).logits
+            logits = self.training_setup(network, inputs, preset, place).logits
             return loop.scores(network, len(next(iter(inputs.x.values()))), n_classes, logits)

@@ -29,7 +29,7 @@ from mer.core.errors import ClipError
 from mer.core.params import Params
 from mer.models.contract import Model
 from mer.models.flow_image import flow_image
-from mer.models.shallow import Lesson, Shallow
+from mer.models.shallow import Shallow, TrainingPlan
 
 if TYPE_CHECKING:
     from mer.models.mean_softnet_network import Recognition
@@ -111,9 +111,9 @@ def fold_scale(x: np.ndarray, scaling: str) -> np.ndarray:
     return np.where(root > 0, root, 1.0)
 
 
-def lesson(preset: Preset) -> Lesson:
+def training_plan(preset: Preset) -> TrainingPlan:
     """Return how a preset trains; its penalties are those of `mer.models.mean_softnet_network.penalty`."""
-    return Lesson(
+    return TrainingPlan(
         epochs=preset.epochs,
         batch_size=preset.batch_size,
         rate=preset.learning_rate,
@@ -126,7 +126,7 @@ def lesson(preset: Preset) -> Lesson:
     )
 
 
-SHALLOW = Shallow("mean", build, lesson)
+SHALLOW = Shallow("mean", build, training_plan)
 
 MODEL = Model(
     presets=PRESETS,

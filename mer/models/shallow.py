@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingPlan:
     """How a preset has a network trained.
 
     Attributes:
@@ -47,7 +47,7 @@ class Lesson:
     penalties: Mapping[str, float] = field(default_factory=dict)
     scale: Callable[[np.ndarray], np.ndarray] | None = None
 
-    def plan(self) -> tuple[Schedule, CrossEntropy]:
+    def schedule_and_loss(self) -> tuple[Schedule, CrossEntropy]:
         """Return the budget and the loss."""
         from mer.models.loop import Schedule
         from mer.models.objective import CrossEntropy
@@ -62,12 +62,12 @@ class Shallow:
     Attributes:
         name: of the model.
         build: `build(preset, n_classes)` returns the plain network with its weights drawn.
-        lesson: `lesson(preset)`.
+        training_plan: `training_plan(preset)`.
     """
 
     name: str
     build: Callable[[Any, int], nn.Module]
-    lesson: Callable[[Any], Lesson]
+    training_plan: Callable[[Any], TrainingPlan]
 
     def fit(
         self,
@@ -92,22 +92,22 @@ class Shallow:
         from mer.models.step import training
 
         require_classes(labels)
-        lesson, x, kept = self.lesson(preset), np.asarray(features), {}
-        plan, loss = lesson.plan()
-        if lesson.scale is not None:
-            kept["scale"] = lesson.scale(x)
+        plan, x, kept = self.training_plan(preset), np.asarray(features), {}
+        schedule, loss = plan.schedule_and_loss()
+        if plan.scale is not None:
+            kept["scale"] = plan.scale(x)
             x = (x / kept["scale"][:, None, None]).astype(np.float32)
         with loop.reproducible(derive_seed(seed, self.name), device) as place:
             network = self.build(preset, n_classes).to(place)
             images = torch.from_numpy(x).to(place)
-            factors = class_weights(lesson.class_weights, labels, n_classes)
+            factors = class_weights(plan.class_weights, labels, n_classes)
             step = training(network, images, Labelled(loss, network, labels.astype(np.int64), factors))
-            optimiser = step.adam(lesson.rate, lesson.eps, lesson.decay)
-            final = loop.train(network, step.loss, len(x), plan, optimiser, log, self.name, rounded=step.rounded)
+            optimiser = step.adam(plan.rate, plan.eps, plan.decay)
+            final = loop.train(network, step.loss, len(x), schedule, optimiser, log, self.name, rounded=step.rounded)
             told = loop.describe(loop.outputs(network, images), labels)
             arrays = {**loop.arrays_of(network), **kept}
         accuracy = told["training_accuracy"]
-        log(f"{self.name}: {lesson.epochs} epochs, loss {final:.4f}, training accuracy {accuracy:.3f}")
+        log(f"{self.name}: {plan.epochs} epochs, loss {final:.4f}, training accuracy {accuracy:.3f}")
         return State(arrays, {"n_classes": n_classes, "training_loss": final, **told})
 
     def fit_together(
@@ -139,16 +139,16 @@ class Shallow:
 
         for share in shares:
             require_classes(share.labels)
-        lesson, x = self.lesson(preset), np.asarray(features)
-        plan, loss = lesson.plan()
-        scales = [lesson.scale(x[share.clips]) if lesson.scale else np.ones(x.shape[1]) for share in shares]
+        plan, x = self.training_plan(preset), np.asarray(features)
+        schedule, loss = plan.schedule_and_loss()
+        scales = [plan.scale(x[share.clips]) if plan.scale else np.ones(x.shape[1]) for share in shares]
         seeded = [dataclasses.replace(share, seed=derive_seed(share.seed, self.name)) for share in shares]
-        weights = [class_weights(lesson.class_weights, share.labels, n_classes) for share in shares]
+        weights = [class_weights(plan.class_weights, share.labels, n_classes) for share in shares]
         with loop.reproducible(0, device) as place:
             data = torch.from_numpy(x).to(place)
             factors = torch.from_numpy(np.stack(weights)).to(place, torch.float32)
             divisors = torch.from_numpy(np.stack(scales)).to(place, torch.float32)[..., None, None]
-            given = data, seeded, divisors, factors, loss, plan, Adam(lesson.rate, lesson.eps, lesson.decay)
+            given = data, seeded, divisors, factors, loss, schedule, Adam(plan.rate, plan.eps, plan.decay)
             arrays, losses = train_together(lambda: self.build(preset, n_classes), *given, log, self.name)
             network = self.build(preset, n_classes).to(place)
             states = []
@@ -156,7 +156,7 @@ class Shallow:
                 images = data[torch.from_numpy(share.clips).to(place)] / divisors[k]
                 loop.restore(network, State(held))
                 told = loop.describe(loop.outputs(network, images), share.labels)
-                kept = {"scale": scales[k]} if lesson.scale else {}
+                kept = {"scale": scales[k]} if plan.scale else {}
                 states.append(State({**held, **kept}, {"n_classes": n_classes, "training_loss": losses[k], **told}))
         return states
 
@@ -173,7 +173,7 @@ class Shallow:
         x, n_classes = np.asarray(features), int(state.meta["n_classes"])
         with loop.reproducible(0, device) as place:
             network = self.build(preset, n_classes).to(place)
-            if self.lesson(preset).scale is not None:
+            if self.training_plan(preset).scale is not None:
                 x = (x / state.array("scale", (x.shape[1],))[:, None, None]).astype(np.float32)
             loop.restore(network, state)
             data = torch.from_numpy(x).to(place)

@@ -26,7 +26,7 @@ from mer.core.container import Clip
 from mer.core.params import Params
 from mer.models.contract import Model
 from mer.models.flow_image import flow_image
-from mer.models.shallow import Lesson, Shallow
+from mer.models.shallow import Shallow, TrainingPlan
 
 if TYPE_CHECKING:
     from mer.models.ststnet_network import Ststnet
@@ -98,9 +98,9 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
     return scale_image(flow_image(clips, SIDE), preset.scaling)
 
 
-def lesson(preset: Preset) -> Lesson:
+def training_plan(preset: Preset) -> TrainingPlan:
     """Return how a preset trains."""
-    return Lesson(
+    return TrainingPlan(
         epochs=preset.epochs,
         batch_size=preset.batch_size,
         shuffle=preset.shuffle,
@@ -111,7 +111,7 @@ def lesson(preset: Preset) -> Lesson:
     )
 
 
-SHALLOW = Shallow("ststnet", build, lesson)
+SHALLOW = Shallow("ststnet", build, training_plan)
 
 MODEL = Model(
     presets=PRESETS,

@@ -21,7 +21,7 @@ from mer.training.fold_tables import training_rows
 from mer.training.gather import Gathered, gather
 from mer.training.products import Containers
 from mer.training.separation import FoldJob
-from mer.training.trial import Trial
+from mer.training.training_part import TrainingPart
 
 # So close to 1 that all but a few in a hundred clips got the same class (specs/dual-branch.md §9, D22).
 COLLAPSED = 1.2
@@ -64,14 +64,14 @@ def train_fold(
         log(f"training clip {row.sample_id} of {row.dataset} left out: {reason}")
     for name in sorted(set(experiment.classes) - {row.label for row in data.rows}):
         log(f"fold {job.fold}: no training clip of class {name}")
-    trial = Trial(experiment, job.fold, data, log)
+    training_part = TrainingPart(experiment, job.fold, data, log)
     if experiment.card.in_epochs:
         # Only what is trained in epochs needs torch.
         from mer.training.fit_in_epochs import fit_in_epochs
 
-        state, extra = fit_in_epochs(trial, job, every)
+        state, extra = fit_in_epochs(training_part, job, every)
     else:
-        state, extra = trial.fit(experiment.settings), {}
+        state, extra = training_part.fit(experiment.settings), {}
     write_fold(experiment, job, data, state, extra, log)
     for path in job.state_files:
         path.unlink(missing_ok=True)

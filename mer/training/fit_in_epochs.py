@@ -15,71 +15,71 @@ from mer.training.epoch_choice import choose, splits
 from mer.training.fit_session import Session
 from mer.training.separation import FoldJob
 from mer.training.tensorboard import Board
-from mer.training.trial import Trial
+from mer.training.training_part import TrainingPart
 
 
-def fit_in_epochs(trial: Trial, job: FoldJob, every: float) -> tuple[State, dict[str, Any]]:
+def fit_in_epochs(training_part: TrainingPart, job: FoldJob, every: float) -> tuple[State, dict[str, Any]]:
     """Return the trained state, and for the checkpoint's metadata the precision and the choice of epochs."""
-    recipe, settings = trial.experiment.recipe, trial.experiment.settings
-    digest = trial.digest() if job.resume is not None else ""
+    recipe, settings = training_part.experiment.recipe, training_part.experiment.settings
+    digest = training_part.digest() if job.resume is not None else ""
     extra: dict[str, Any] = {}
     if recipe.inner is not None:
-        choice = _chosen(trial, job, digest)
+        choice = _chosen(training_part, job, digest)
         settings = settings.model_copy(update={"epochs": choice["epochs"]})
         extra["inner"] = choice
-    session = _session(trial, file=job.resume, digest=digest, every=every)
+    session = _session(training_part, file=job.resume, digest=digest, every=every)
     try:
         session.board = Board(job.board) if job.board is not None else None
         with surrounded(session):
-            state = trial.fit(settings)
+            state = training_part.fit(settings)
     finally:
         session.end()
     return state, {**extra, "precision": session.used}
 
 
-def _session(trial: Trial, **options: Any) -> Session:
-    recipe = trial.experiment.recipe
+def _session(training_part: TrainingPart, **options: Any) -> Session:
+    recipe = training_part.experiment.recipe
     precision, clip = recipe.precision or "float32", recipe.gradient_clip or 0.0
-    return Session(precision=precision, gradient_clip=clip, log=trial.log, **options)
+    return Session(precision=precision, gradient_clip=clip, log=training_part.log, **options)
 
 
 @dataclass
 class _Part:
     """One inner split; its session carries the training from one number of epochs to the next."""
 
-    trial: Trial
+    training_part: TrainingPart
     train_clips: np.ndarray
     test_clips: np.ndarray
     session: Session
 
     def __call__(self, epochs: int) -> np.ndarray:
-        chosen = self.trial.experiment.settings.model_copy(update={"epochs": epochs})
+        chosen = self.training_part.experiment.settings.model_copy(update={"epochs": epochs})
         self.session.again()
         with surrounded(self.session):
-            state = self.trial.fit(chosen, self.train_clips)
-        return self.trial.scores(state, self.test_clips).argmax(axis=1)
+            state = self.training_part.fit(chosen, self.train_clips)
+        return self.training_part.scores(state, self.test_clips).argmax(axis=1)
 
 
-def _chosen(trial: Trial, job: FoldJob, digest: str) -> dict[str, Any]:
+def _chosen(training_part: TrainingPart, job: FoldJob, digest: str) -> dict[str, Any]:
     """Return the choice of epochs; one that an interrupted job has made is read, not made again."""
-    inner = trial.experiment.recipe.inner
+    inner = training_part.experiment.recipe.inner
     assert inner is not None
     memo = job.state_files[1] if job.state_files else None
     if memo is not None and memo.is_file():
         try:
             known = json.loads(memo.read_text(encoding="utf-8"))
             if known["digest"] == digest:
-                trial.log(f"inner subjects chose {known['choice']['epochs']} epochs before the interruption")
+                training_part.log(f"inner subjects chose {known['choice']['epochs']} epochs before the interruption")
                 return dict(known["choice"])
         except (OSError, ValueError, TypeError, KeyError):
-            trial.log(f"{memo}: not the choice of an interrupted job; it is made again")
+            training_part.log(f"{memo}: not the choice of an interrupted job; it is made again")
     # The lines of an inner training go nowhere: there are ten for each.
-    quiet = Trial(trial.experiment, trial.fold, trial.data, lambda line: None)
-    pairs = splits(trial.groups, trial.labels, inner, trial.seed)
+    quiet = TrainingPart(training_part.experiment, training_part.fold, training_part.data, lambda line: None)
+    pairs = splits(training_part.groups, training_part.labels, inner, training_part.seed)
     parts = [_Part(quiet, train, test, _session(quiet, carries=True)) for train, test in pairs]
-    truths = [trial.labels[test] for _, test in pairs]
-    budget = int(trial.experiment.settings.model_dump()["epochs"])
-    choice = choose(parts, truths, len(trial.experiment.classes), budget, inner, trial.log)
+    truths = [training_part.labels[test] for _, test in pairs]
+    budget = int(training_part.experiment.settings.model_dump()["epochs"])
+    choice = choose(parts, truths, len(training_part.experiment.classes), budget, inner, training_part.log)
     if memo is not None:
         write_json(memo, {"digest": digest, "choice": choice})
     return choice

@@ -22,7 +22,7 @@ from mer.training.gather import Gathered
 from mer.training.products import Containers
 from mer.training.separation import FoldJob
 from mer.training.shared_clips import SharedClips, share
-from mer.training.trial import Trial
+from mer.training.training_part import TrainingPart
 
 Log = Callable[[str], None]
 
@@ -65,9 +65,9 @@ def fit_on_gpu(experiment: Experiment, jobs: Sequence[FoldJob], shared: SharedCl
     assert together is not None
     while waiting:
         taken = waiting[:width]
-        trials = [Trial(experiment, jobs[k].fold, shared.data, log(jobs[k].fold)) for k in taken]
+        training_parts = [TrainingPart(experiment, jobs[k].fold, shared.data, log(jobs[k].fold)) for k in taken]
         clips = [shared.clips(k) for k in taken]
-        shares = [Share(part, trial.labels[part], trial.seed) for trial, part in zip(trials, clips, strict=True)]
+        shares = [Share(rows, part.labels[rows], part.seed) for part, rows in zip(training_parts, clips, strict=True)]
         say, n_classes = log(jobs[taken[0]].fold), len(experiment.classes)
         try:
             states = together(shared.data.features, shares, n_classes, experiment.settings, say, experiment.device)

@@ -154,7 +154,7 @@ def test_the_step_of_a_model_is_that_of_its_plain_network(name):
     torch.manual_seed(6)
     model, side = {"ststnet": (ststnet, 28), "mean": (mean_softnet, 42)}[name]
     preset = model.PRESETS["published"]
-    network, loss = model.build(preset, 3), model.lesson(preset).plan()[1]
+    network, loss = model.build(preset, 3), model.training_plan(preset).schedule_and_loss()[1]
     x, batch = torch.randn(40, 3, side, side), torch.randperm(40)[:24]
     losses, *networks = both(network, x, lambda one: labelled(loss, one, 40), batch)
     assert isinstance(losses[0], StepLoss)

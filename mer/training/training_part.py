@@ -20,7 +20,7 @@ from mer.training.gather import Gathered, by_name, subset
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrainingPart:
     """The gathered training clips of one fold."""
 
     experiment: Experiment

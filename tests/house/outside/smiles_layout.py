@@ -1,10 +1,8 @@
 """Simulated smiles and surprises, as their owner lays them out."""
 
-from mer.simulate.intervals import draw_interval
-
 from mer.simulate.content import FAMILY_SIZE, Repertoire, draw_content, subject_labels
 from mer.simulate.contract import SLOW, Camera, Layout
-from mer.simulate.plan import Session, clip_seed, events_of
+from mer.simulate.plan import Session, clip_seed, draw_interval, events_of
 from mer.simulate.sheets import Table
 from mer.simulate.tree import Picture, Tree
 

@@ -116,9 +116,9 @@ def test_missing_pictures_are_filled_from_the_nearest_before():
 @settings(max_examples=60, deadline=None)
 def test_parts_cover_every_frame_once_and_overlap(length, fps, overlap):
     parts = plan(length, fps, overlap)
-    owned = [frame for part in parts for frame in range(part.start, part.own)]
+    owned = [frame for part in parts for frame in range(part.start, part.joint)]
     assert owned == list(range(length))
-    assert all(part.stop == min(part.own + overlap, length) for part in parts)
+    assert all(part.stop == min(part.joint + overlap, length) for part in parts)
 
 
 @given(st.lists(st.floats(0.001, 0.5), min_size=2, max_size=80))

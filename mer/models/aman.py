@@ -24,6 +24,7 @@ The published extraction normalised each group of nine images by its own statist
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -32,16 +33,16 @@ import numpy as np
 from mer.core.container import Clip
 from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
+from mer.models.clip_array import ClipArray
 from mer.models.clip_frames import event, standardised
 from mer.models.contract import Model
 from mer.models.flow_image import area_pool
 from mer.models.learner import FoldData, Inputs, Learner, TrainingSetup
-from mer.models.state import Features, State
+from mer.models.state import Features, State, by_name
 
 if TYPE_CHECKING:
-    import torch
-
     from mer.models.aman_network import Network
+    from mer.models.feed import Feed
 
 
 class Preset(Params):
@@ -122,10 +123,12 @@ def frame_indices(onset: int, offset: int, n: int) -> np.ndarray:
     return np.rint(np.linspace(onset + 1, offset, n)).astype(np.int64)
 
 
-def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
-    """Return the trunk's view of n frames at K factors, float32.
+def features(clips: Mapping[str, Clip], preset: Preset, device: str = "cpu") -> np.ndarray:
+    """Return the trunk's view of n frames at K factors.
 
-    That is (n, K, 256, h, w) for `layer4`, (n, K, 512) for `pooled`, and the images (n, K, 3, S, S) for `whole`.
+    That is (n, K, 256, h, w) float16 for `layer4`, (n, K, 512) float32 for `pooled`, and for `whole` the images
+    (n, K, 3, S, S) float32, where nothing goes through a trunk. The maps are halved in memory so: the released ones of
+    442 clips take 10 GB in float32, and what rounding takes away is a two-thousandth of a value.
 
     Raises:
         ModelError: the product is not of magnified colour frames, or the weight file cannot be used.
@@ -145,20 +148,22 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
     start = prepare(np.asarray(frames[:, onset]), preset) if preset.view == "change" else np.float32(0)
     views = {index: prepare(np.asarray(frames[:, index]), preset) - start for index in set(indices.tolist())}
     if preset.variant != "whole":
-        views = _through_trunk(views, preset)
+        views = _through_trunk(views, preset, device)
     return np.stack([views[index] for index in indices.tolist()])
 
 
-def _through_trunk(views: Mapping[int, np.ndarray], preset: Preset) -> dict[int, np.ndarray]:
+def _through_trunk(views: Mapping[int, np.ndarray], preset: Preset, device: str) -> dict[int, np.ndarray]:
     import torch
 
     from mer.models.aman_network import trunk
     from mer.models.loop import reproducible
 
-    network = trunk(preset.trunk, preset.trunk_seed)
-    through = network if preset.variant == "pooled" else network.maps
-    with reproducible(0, "cpu"), torch.no_grad():
-        return {index: through(torch.from_numpy(images)).numpy() for index, images in views.items()}
+    kind = torch.float32 if preset.variant == "pooled" else torch.float16
+    with reproducible(0, device) as place, torch.no_grad():
+        network = trunk(preset.trunk, preset.trunk_seed, str(place))
+        through = network if preset.variant == "pooled" else network.maps
+        made = {index: through(torch.from_numpy(images).to(place)) for index, images in views.items()}
+        return {index: maps.to(kind).cpu().numpy() for index, maps in made.items()}
 
 
 def prepare(images: np.ndarray, preset: Preset) -> np.ndarray:
@@ -167,7 +172,7 @@ def prepare(images: np.ndarray, preset: Preset) -> np.ndarray:
     return small if preset.input_norm == "none" else standardised(small, axis=1)
 
 
-def fold_scale(x: np.ndarray, preset: Preset) -> np.ndarray:
+def fold_scale(x: ClipArray, preset: Preset) -> np.ndarray:
     """Return (2, D) float64 to subtract and to divide by, from training clips; 0 and 1 where `standardise` is off.
 
     Of vectors (N, n, K, 512) the mean and deviation of each value, D = 512; of images (N, n, K, 3, S, S) zero and the
@@ -176,8 +181,9 @@ def fold_scale(x: np.ndarray, preset: Preset) -> np.ndarray:
     if not preset.standardise:
         return np.stack([np.zeros(1), np.ones(1)])
     if preset.variant == "whole":
-        return np.array([[0.0], [max(float(np.sqrt(np.square(x, dtype=np.float64).mean())), 1e-6)]])
-    flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
+        total = sum(float(np.square(block, dtype=np.float64).sum()) for block in x.blocks())
+        return np.array([[0.0], [max(float(np.sqrt(total / math.prod(x.shape))), 1e-6)]])
+    flat = np.asarray(x, np.float64).reshape(-1, x.shape[-1])
     deviation = flat.std(axis=0)
     return np.stack([flat.mean(axis=0), np.where(deviation > 1e-12, deviation, 1.0)])
 
@@ -186,7 +192,7 @@ def prepare_fold(features: Features, fold: FoldData, preset: Preset) -> Inputs:
     """Return the features, `fold_scale` of them, and where the trunk's weights come from."""
     from mer.networks import resnet18
 
-    x = np.asarray(features)
+    x = by_name(features)[""]
     whole = preset.variant == "whole"
     origin = "trained in the fold" if whole else resnet18.record(preset.trunk, preset.trunk_seed)
     return Inputs({"x": x}, {"scale": fold_scale(x, preset)}, {"trunk": origin}, f"trunk {origin}; ")
@@ -194,37 +200,39 @@ def prepare_fold(features: Features, fold: FoldData, preset: Preset) -> Inputs:
 
 def recall(features: Features, state: State, preset: Preset) -> Inputs:
     """Return the features, with the scale of the clips that were learned from."""
-    return Inputs({"x": np.asarray(features)}, {"scale": state.array("scale", (2, None))})
+    return Inputs({"x": by_name(features)[""]}, {"scale": state.array("scale", (2, None))})
 
 
-def training_setup(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
+def training_setup(network: Network, inputs: Inputs, feed: Feed, preset: Preset) -> TrainingSetup:
     """Return how the network learns from and reads features less the first row of the scale, over the second."""
     import torch
 
     from mer.models import loop
     from mer.models.aman_network import turned
 
-    centre, spread = inputs.kept["scale"]
+    centre, spread = (torch.from_numpy(row).to(feed.place, torch.float32) for row in inputs.kept["scale"])
 
-    def scaled(batch: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.asarray((inputs.x["x"][batch.numpy()] - centre) / spread, np.float32))
+    def given(batch: torch.Tensor, training: bool) -> tuple[torch.Tensor]:
+        values = feed(batch)["x"].float()
+        values = (values - centre) / spread if preset.standardise else values
+        return (turned(values) if training and preset.augment else values,)
 
     def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        images = turned(scaled(batch)) if preset.augment else scaled(batch)
-        return loop.weighted_nll(network(images.to(place)).log_softmax(dim=1), labels, weights)
+        return loop.weighted_nll(network(*given(batch, True)).log_softmax(dim=1), labels, weights)
 
     def optimiser() -> torch.optim.RMSprop:
         return torch.optim.RMSprop(network.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)
 
     schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
-    return TrainingSetup(loss, lambda batch: network(scaled(batch).to(place)), optimiser, schedule)
+    return TrainingSetup(given, loss, lambda batch: network(*given(batch, False)), optimiser, schedule)
 
 
 def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
     """Return features for the bench, at the ten factors of the source."""
     # The trunk's fourth-layer input: 256 maps at a sixteenth of the image.
     seen = {"layer4": (256, preset.size // 16, preset.size // 16), "pooled": (512,)}
-    return draw(preset.frames, 10, *seen.get(preset.variant, (3, preset.size, preset.size)))
+    made = draw(preset.frames, 10, *seen.get(preset.variant, (3, preset.size, preset.size)))
+    return made.astype(np.float16) if preset.variant == "layer4" else made
 
 
 LEARNER = Learner(
@@ -252,4 +260,7 @@ MODEL = Model(
     published="published",
     noise=noise,
     gpu=frozenset(PRESETS) - {"small"},
+    shared=True,
+    costly=frozenset(PRESETS) - {"small"},
+    seen=("frames", "input_norm", "size", "trunk", "trunk_seed", "variant", "view"),
 )

@@ -70,14 +70,14 @@ class Network(nn.Module):
 
 
 @lru_cache(maxsize=2)
-def trunk(name: str | None, seed: int) -> resnet18.ResNet18:
-    """Return the frozen trunk, read once per process.
+def trunk(name: str | None, seed: int, device: str = "cpu") -> resnet18.ResNet18:
+    """Return the frozen trunk on a device, read once per process.
 
     Raises:
         ModelError: the weight file cannot be used.
     """
     network = resnet18.seeded(seed) if name is None else resnet18.load(name)
-    return network.requires_grad_(False)
+    return network.requires_grad_(False).to(device)
 
 
 def turned(images: torch.Tensor) -> torch.Tensor:

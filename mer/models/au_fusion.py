@@ -29,16 +29,17 @@ import numpy as np
 from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.core.params import Params
-from mer.models.au_fusion_inputs import AUS, LENGTH, ROIS, factor_index, normalise_clip, unit_targets
-from mer.models.clip_frames import Frames, Sampler, positions, read
+from mer.models.au_fusion_inputs import AUS, LENGTH, ROIS, factor_index, unit_targets
+from mer.models.clip_frames import Frames, Sampler, positions, read_bytes
 from mer.models.contract import Model
 from mer.models.learner import FoldData, Inputs, Learner, TrainingSetup
-from mer.models.state import Features
+from mer.models.state import Features, State, by_name
 
 if TYPE_CHECKING:
     import torch
 
     from mer.models.au_fusion_network import Network
+    from mer.models.feed import Feed
 
 
 class Preset(Params):
@@ -90,7 +91,7 @@ def build(preset: Preset, n_classes: int) -> Network:
 
 
 def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]:
-    """Return `patches` (A, P, 30, 2, 7, 7), `alphas` (A,) and `clip` (3, 16, S, S) RGB in 0–1, all float32.
+    """Return `patches` (A, P, 30, 2, 7, 7) float32, `alphas` (A,) float32 and `clip` (16, S, S, 3) uint8 RGB.
 
     Raises:
         ModelError: patches that are not 30 windows of flow for `flows` pairs, or a clip that is not of colour frames.
@@ -107,63 +108,72 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]
     alphas = np.asarray(motion.read("alphas"), np.float32) if "alphas" in motion else np.ones(1, np.float32)
     frames = Frames(clips["clip"])
     at = positions(clips["clip"], frames, preset.sampler, LENGTH)
-    return {"patches": patches, "alphas": alphas, "clip": read(frames, at, preset.size)}
+    return {"patches": patches, "alphas": alphas, "clip": read_bytes(frames, at, preset.size)}
 
 
 def prepare_fold(features: Features, fold: FoldData, preset: Preset) -> Inputs:
     """Return the features with the action units to learn, `units` (N, 9), and the factor that prediction reads."""
-    assert isinstance(features, dict)
-    count, alphas = len(fold.labels), features["alphas"][0]
+    x = by_name(features)
+    count, alphas = len(fold.labels), x["alphas"][0]
     meta = {"alpha": float(alphas[factor_index(alphas, preset.test_alpha)])}
-    if preset.supervision == "legacy_zero":
-        return Inputs({**features, "units": np.zeros((count, len(AUS)), np.float32)}, meta=meta)
-    taught = fold.units is not None and preset.supervision != "none"
-    targets = unit_targets(fold.units if fold.units is not None and taught else [None] * count)
-    known = int((~np.isnan(targets[:, 0])).sum())
-    fold.log(f"au_fusion: action units of {known} of {count} training clips supervise the detector")
-    return Inputs({**features, "units": targets}, meta=meta)
+    taught = fold.units is not None and preset.supervision == "fixed"
+    coded = fold.units if fold.units is not None and taught else [None] * count
+    units = np.zeros((count, len(AUS)), np.float32) if preset.supervision == "legacy_zero" else unit_targets(coded)
+    if preset.supervision != "legacy_zero":
+        known = int((~np.isnan(units[:, 0])).sum())
+        fold.log(f"au_fusion: action units of {known} of {count} training clips supervise the detector")
+    return Inputs({**x, "units": units}, meta=meta)
 
 
-def training_setup(network: Network, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
+def recall(features: Features, state: State, preset: Preset) -> Inputs:
+    """Return the features, of each clip at the factor that prediction reads."""
+    return Inputs(by_name(features))
+
+
+def training_setup(network: Network, inputs: Inputs, feed: Feed, preset: Preset) -> TrainingSetup:
     """Return how the network learns emotion and action units; prediction reads the factor nearest to `test_alpha`."""
     import torch
 
     from mer.models import loop
-    from mer.models.au_fusion_network import draw_factors, unit_loss
+    from mer.models.au_fusion_network import draw_factors, normalised, unit_loss
 
-    x = inputs.x
+    read = np.array([factor_index(alphas, preset.test_alpha) for alphas in np.asarray(inputs.x["alphas"])])
+    factor = torch.from_numpy(read).to(feed.place)
 
-    def through(patches: np.ndarray, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        clip = torch.from_numpy(normalise_clip(x["clip"][index], preset.clip_norm))
-        made: tuple[torch.Tensor, torch.Tensor] = network(torch.from_numpy(patches).to(place), clip.to(place))
-        return made
+    def given(batch: torch.Tensor, training: bool) -> tuple[torch.Tensor, ...]:
+        x = feed(batch)
+        if training:
+            patches = draw_factors(x["patches"], preset.alpha_mode)
+        else:
+            clips = torch.arange(len(batch), device=feed.place)
+            patches = x["patches"][clips, factor[batch.to(feed.place)]]
+        return patches, normalised(x["clip"], preset.clip_norm), *((x["units"],) if training else ())
 
     def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        index = batch.numpy()
-        emotion, named = through(draw_factors(x["patches"], index, preset.alpha_mode), index)
-        value = loop.weighted_nll(emotion.log_softmax(dim=1), labels, weights)
-        return value + unit_loss(named, torch.from_numpy(x["units"][index]).to(place))
+        patches, clips, units = given(batch, True)
+        emotion, named = network(patches, clips)
+        return loop.weighted_nll(emotion.log_softmax(dim=1), labels, weights) + unit_loss(named, units)
 
     def logits(batch: torch.Tensor) -> torch.Tensor:
-        index = batch.numpy()
-        return through(x["patches"][index, [factor_index(x["alphas"][i], preset.test_alpha) for i in index]], index)[0]
+        made: torch.Tensor = network(*given(batch, False))[0]
+        return made
+
+    def optimiser() -> torch.optim.Adam:
+        return torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
 
     schedule = loop.Schedule(preset.epochs, preset.batch_size, 1, preset.rate_gamma, preset.rate_start)
-    return TrainingSetup(
-        loss, logits, lambda: torch.optim.Adam(network.parameters(), lr=preset.learning_rate), schedule
-    )
+    return TrainingSetup(given, loss, logits, optimiser, schedule)
 
 
 def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> Features:
     """Return features for the bench, at the ten factors of the source."""
     patches = draw(10, preset.flows, ROIS, 2, 7, 7)
     alphas = np.tile(np.arange(1, 11, dtype=np.float32), (len(patches), 1))
-    return {"patches": patches, "alphas": alphas, "clip": draw(3, LENGTH, preset.size, preset.size)}
+    clips = (255 * draw(LENGTH, preset.size, preset.size, 3)).astype(np.uint8)
+    return {"patches": patches, "alphas": alphas, "clip": clips}
 
 
-LEARNER = Learner(
-    "au_fusion", Preset, build, prepare_fold, lambda features, state, preset: Inputs(features), training_setup
-)
+LEARNER = Learner("au_fusion", Preset, build, prepare_fold, recall, training_setup)
 
 MODEL = Model(
     presets=PRESETS,
@@ -179,5 +189,6 @@ MODEL = Model(
     published="released",
     noise=noise,
     gpu=frozenset(PRESETS) - {"small"},
+    shared=True,
     units=("fit",),
 )

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mer.models.clip_frames import standardised
-
 #: The action units that it names, those of the brows first.
 AUS = (1, 2, 4, 10, 12, 14, 15, 17, 25)
 BROW_AUS = 3
@@ -26,11 +24,6 @@ def unit_targets(annotated: Sequence[Sequence[int] | None]) -> np.ndarray:
     """
     rows = [[np.nan] * len(AUS) if units is None else [float(au in set(units)) for au in AUS] for units in annotated]
     return np.array(rows, np.float32).reshape(-1, len(AUS))
-
-
-def normalise_clip(clip: np.ndarray, how: str) -> np.ndarray:
-    """Return the clip that the network reads, of (B, 3, T, S, S) RGB in 0–1: `imagenet` or `raw` (BGR in 0–255)."""
-    return clip[:, ::-1] * np.float32(255.0) if how == "raw" else standardised(clip, axis=1)
 
 
 def factor_index(alphas: np.ndarray, wanted: float) -> int:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from itertools import cycle, pairwise
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from mer.core.errors import ModelError
 from mer.models.au_fusion_inputs import AUS, BROW_AUS, BROW_ROIS, LENGTH, ROIS
+from mer.models.clip_frames import DEVIATION, MEAN
 
 NODE = 160
 # Of the residual network.
@@ -249,14 +249,26 @@ def unit_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return functional.binary_cross_entropy_with_logits(logits[known], targets[known])
 
 
-def draw_factors(patches: np.ndarray, batch: np.ndarray, mode: str) -> np.ndarray:
-    """Return (B, P, 30, 2, 7, 7) with factors drawn from torch's random state.
+def normalised(clips: torch.Tensor, how: str) -> torch.Tensor:
+    """Return (B, 3, T, S, S) float32 of clips (B, T, S, S, 3) uint8 RGB, as P3D reads them.
 
-    Args:
-        patches: (N, A, P, 30, 2, 7, 7).
-        batch: (B,) indices of clips.
-        mode: `per_clip` one factor for all maps of a clip, `per_step` one for every map.
+    `imagenet`: in 0–1, less ImageNet's mean and over its deviation; `raw`: BGR in 0–255.
     """
-    factors, maps = patches.shape[1:3]
-    drawn = torch.randint(factors, (len(batch), 1 if mode == "per_clip" else maps)).numpy()
-    return patches[batch[:, None], np.broadcast_to(drawn, (len(batch), maps)), np.arange(maps)[None]]
+    values = clips.float()
+    if how == "raw":
+        values = values.flip(-1)
+    else:
+        mean, deviation = (torch.from_numpy(255 * v).to(values) for v in (MEAN, DEVIATION))
+        values = values.sub_(mean).div_(deviation)
+    return values.permute(0, 4, 1, 2, 3)
+
+
+def draw_factors(patches: torch.Tensor, mode: str) -> torch.Tensor:
+    """Return (B, P, 30, 2, 7, 7) of patches (B, A, P, 30, 2, 7, 7), with factors drawn from the CPU's random state.
+
+    `per_clip`: one factor for all maps of a clip; `per_step`: one for every map.
+    """
+    count, factors, maps = patches.shape[:3]
+    drawn = torch.randint(factors, (count, 1 if mode == "per_clip" else maps)).to(patches.device)
+    clips, steps = (torch.arange(n, device=patches.device) for n in (count, maps))
+    return patches[clips[:, None], drawn.expand(count, maps), steps[None]]

@@ -6,7 +6,7 @@ interpolated linearly, evenly from onset to offset.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -14,8 +14,12 @@ from mer.core.container import Clip
 from mer.core.errors import ClipError, ModelError
 from mer.models.flow_image import area_pool
 
+#: An array of NumPy or of PyTorch.
+T = TypeVar("T", bound=Any)
 Sampler = Literal["span", "uniform", "first_n", "apex_window", "topk_diff"]
 GREY = np.array([0.299, 0.587, 0.114])
+#: OpenCV's number of averaging by area, as the published codes shrink images.
+AREA = 3
 #: Mean and deviation of ImageNet's red, green and blue in 0–1, which networks trained on it expect removed.
 MEAN, DEVIATION = (np.array(v, np.float32) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
@@ -110,13 +114,48 @@ def largest_changes(frames: Frames, onset: int, offset: int, n: int) -> np.ndarr
 
 
 def read(frames: Frames, at: np.ndarray, size: int) -> np.ndarray:
-    """Return (3, len(at), size, size) float32 RGB in 0–1: frames at positions, averaged by area to the size."""
-    images: dict[int, np.ndarray] = {}
-    for index in sorted({int(i) for i in np.concatenate([np.floor(at), np.ceil(at)])}):
-        images[index] = area_pool(frames[index].transpose(2, 0, 1), size)
+    """Return (len(at), size, size, 3) float32 RGB in 0–1: frames at positions, averaged by area to the size."""
+    pooled: dict[int, np.ndarray] = {}
+    for index in _neighbours(at):
+        pooled[index] = area_pool(frames[index].transpose(2, 0, 1), size).transpose(1, 2, 0)
     low, part = np.floor(at).astype(int), at - np.floor(at)
-    mixed = [(1 - p) * images[i] + (p * images[i + 1] if p else 0) for i, p in zip(low, part, strict=True)]
-    return np.asarray(np.stack(mixed, axis=1) / 255.0, np.float32)
+    mixed = [(1 - p) * pooled[i] + (p * pooled[i + 1] if p else 0) for i, p in zip(low, part, strict=True)]
+    return np.asarray(np.stack(mixed) / 255.0, np.float32)
+
+
+def read_bytes(frames: Frames, at: np.ndarray, size: int) -> np.ndarray:
+    """Return (len(at), size, size, 3) uint8 RGB: frames at positions, averaged by area to the size and rounded.
+
+    As the published codes resize, in bytes: a quarter of the memory of `read` and a thirtieth of its time.
+    """
+    import cv2
+
+    sized: dict[int, np.ndarray] = {}
+    for index in _neighbours(at):
+        image = frames[index]
+        sized[index] = image if image.shape[:2] == (size, size) else cv2.resize(image, (size, size), None, 0, 0, AREA)
+    out = np.empty((len(at), size, size, 3), np.uint8)
+    for k, position in enumerate(at):
+        low, part = int(np.floor(position)), float(position - np.floor(position))
+        out[k] = cv2.addWeighted(sized[low], 1 - part, sized[low + 1], part, 0) if part else sized[low]
+    return out
+
+
+def _neighbours(at: np.ndarray) -> list[int]:
+    return sorted({int(i) for i in np.concatenate([np.floor(at), np.ceil(at)])})
+
+
+def seen(frames: Frames, at: np.ndarray, size: int, view: str) -> np.ndarray:
+    """Return what a network's preset keeps of frames: bytes of the faces (`frames`), else what `viewed` needs.
+
+    Changes of a face are smaller than a grey value, so that they are taken between averages that were not rounded.
+    """
+    return read_bytes(frames, at, size) if view == "frames" else read(frames, at, size)
+
+
+def viewed(clips: T, view: str) -> T:
+    """Return clips (N, T, S, S, 3) as they are, or less their first frame (`change`), which takes the face away."""
+    return clips if view == "frames" else clips - clips[:, :1]
 
 
 def standardised(images: np.ndarray, axis: int) -> np.ndarray:
@@ -124,8 +163,3 @@ def standardised(images: np.ndarray, axis: int) -> np.ndarray:
     shape = [1] * images.ndim
     shape[axis] = 3
     return (images - MEAN.reshape(shape)) / DEVIATION.reshape(shape)
-
-
-def viewed(clip: np.ndarray, view: str) -> np.ndarray:
-    """Return a clip (3, T, S, S) as it is (`frames`), or less its first frame (`change`), which takes the face away."""
-    return clip if view == "frames" else clip - clip[:, :1]

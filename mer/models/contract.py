@@ -29,7 +29,7 @@ class FeaturesOf(Protocol):
     """`features(clips, preset[, units])`: the network's view of one clip."""
 
     def __call__(self, clips: Mapping[str, Clip], preset: Any, *units: Any, **named: Any) -> Features:
-        """Return float32 arrays of the same shape for every clip, from that clip alone.
+        """Return arrays of the same shape and type for every clip, from that clip alone: float32, or uint8 for images.
 
         Args:
             clips: the clip in each of the model's inputs, by the input's name; arrays as in docs/architecture.md.
@@ -63,7 +63,7 @@ class Fit(Protocol):
         """Train on the clips given and return all that `predict` needs. Deterministic in its arguments.
 
         Args:
-            features: float32, stacked on a new first axis (N, ...).
+            features: those of the clips, stacked on a new first axis (N, ...).
             labels: (N,) int64 in [0, n_classes); some class may be missing.
             groups: (N,) str, the person of each clip, for inner splits.
             n_classes: C.
@@ -102,6 +102,11 @@ class Model:
         noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape)`, which returns random
             float32 in 0–1 of that shape behind the axis of clips.
         gpu: presets whose training a GPU pays for; jobs of the others do not queue for one.
+        shared: `fit` and `predict` take `mer.models.clip_array.ClipArray` in place of arrays, and so copy no clip;
+            other models get plain arrays.
+        costly: presets whose features cost more than reading them back. They are computed once per clip, on the device
+            of the training (`features` takes `device=`), and kept beside the experiment.
+        seen: the settings that the features of those presets read, and no other.
         units: which of `features` and `fit` take annotated action units.
         fit_together: `fit_together(features, shares, n_classes, preset, log, device)` trains several folds at once on a
             GPU: for each share (`mer.models.together.Share`) what `fit` gives it alone, within rounding; None where the
@@ -123,6 +128,9 @@ class Model:
     published: str | None = None
     noise: Callable[[Any, Callable[..., np.ndarray]], Features] | None = None
     gpu: frozenset[str] = frozenset()
+    shared: bool = False
+    costly: frozenset[str] = frozenset()
+    seen: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     fit_together: Callable[..., list[State]] | None = None
 

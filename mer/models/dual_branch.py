@@ -22,22 +22,23 @@ Published presets give the class weights of a three-class problem; other class s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mer.core.container import Clip
-from mer.models.clip_frames import Frames, positions, read, viewed
+from mer.models.clip_array import ClipArray
+from mer.models.clip_frames import Frames, positions, seen, viewed
 from mer.models.contract import Model
 from mer.models.dual_branch_settings import Preset
 from mer.models.learner import Inputs, Learner, TrainingSetup
-from mer.models.state import State
+from mer.models.state import State, by_name
 
 if TYPE_CHECKING:
-    import torch
-
     from mer.models.dual_branch_network import Network, Steps
+    from mer.models.feed import Feed
 
 #: What `clean` and `small` of both dual-branch systems change.
 RESOLVED: dict[str, Any] = {
@@ -78,7 +79,7 @@ def build(preset: Preset, n_classes: int) -> Network:
 
 
 def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
-    """Return (3, T, S, S) float32 RGB in 0–1, or in -1–1 as change from the clip's first chosen frame.
+    """Return (T, S, S, 3) RGB, as `mer.models.clip_frames.seen`: uint8, or float32 in 0–1 for the view `change`.
 
     Raises:
         ModelError: the product is not one of colour frames, or has several magnification factors.
@@ -86,42 +87,58 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
     """
     frames = Frames(clips["clip"])
     at = positions(clips["clip"], frames, preset.sampler, preset.frames)
-    return viewed(read(frames, at, preset.size), preset.view)
+    return seen(frames, at, preset.size, preset.view)
 
 
-def scale_of(x: np.ndarray, scaling: str) -> np.ndarray:
-    """Return (2,) float64 centre and divisor of training clips (N, ...).
+def frames_of_noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return clips for the bench, in the type that `features` gives."""
+    clips = draw(preset.frames, preset.size, preset.size, 3)
+    return clips if preset.view == "change" else (clips * 255).astype(np.uint8)
+
+
+def scale_of(x: ClipArray, preset: Preset) -> np.ndarray:
+    """Return (2,) float64 centre and divisor of training clips (N, T, S, S, 3), as the network views them.
 
     `source` divides by the largest centred value, as published; `standard` by the standard deviation.
     """
-    centre = x.mean(dtype=np.float64)
-    spread = x.max() - centre if scaling == "source" else x.std(dtype=np.float64)
-    return np.array([centre, max(float(spread), 1e-6)])
+    if x.dtype == np.uint8:
+        counts = np.sum([np.bincount(block.ravel(), minlength=256) for block in x.blocks()], axis=0)
+        values, share = np.arange(256.0), counts / counts.sum()
+        centre, largest = float((values * share).sum()), float(values[counts > 0].max())
+        variance = float((np.square(values - centre) * share).sum())
+    else:
+        size = math.prod(x.shape)
+        centre = sum(float(viewed(block, preset.view).sum(dtype=np.float64)) for block in x.blocks()) / size
+        largest = max(float(viewed(block, preset.view).max()) for block in x.blocks())
+        apart = (viewed(block, preset.view).astype(np.float64) - centre for block in x.blocks())
+        variance = sum(float(np.square(values).sum()) for values in apart) / size
+    spread = largest - centre if preset.scaling == "source" else variance**0.5
+    return np.array([centre, max(spread, 1e-6)])
 
 
-def scaled(x: Mapping[str, np.ndarray], preset: Preset) -> Inputs:
+def scaled(x: Mapping[str, ClipArray], preset: Preset) -> Inputs:
     """Return the inputs of either dual-branch network, each to be scaled by its own statistics of training clips."""
-    return Inputs(x, {f"scale.{name}": scale_of(clips, preset.scaling) for name, clips in x.items()})
+    return Inputs(x, {f"scale.{name}": scale_of(clips, preset) for name, clips in x.items()})
 
 
-def rescaled(x: Mapping[str, np.ndarray], state: State) -> Inputs:
+def rescaled(x: Mapping[str, ClipArray], state: State) -> Inputs:
     """Return the inputs of either network, to be scaled as those that a checkpoint learned from."""
     return Inputs(x, {name: state.array(name, (2,)) for name in (f"scale.{key}" for key in x)})
 
 
-def training_setup(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
+def training_setup(network: Steps, inputs: Inputs, feed: Feed, preset: Preset) -> TrainingSetup:
     """Return how either dual-branch network learns."""
     from mer.models.dual_branch_network import steps_setup
 
-    return steps_setup(network, inputs, preset, place)
+    return steps_setup(network, inputs, feed, preset)
 
 
 LEARNER = Learner(
     "dual_branch",
     Preset,
     build,
-    prepare=lambda features, fold, preset: scaled({"clip": np.asarray(features)}, preset),
-    recall=lambda features, state, preset: rescaled({"clip": np.asarray(features)}, state),
+    prepare=lambda features, fold, preset: scaled({"clip": by_name(features)[""]}, preset),
+    recall=lambda features, state, preset: rescaled({"clip": by_name(features)[""]}, state),
     training_setup=training_setup,
 )
 
@@ -136,6 +153,7 @@ MODEL = Model(
     predict=LEARNER.predict,
     build=build,
     published="icip2024",
-    noise=lambda preset, draw: draw(3, preset.frames, preset.size, preset.size),
+    noise=frames_of_noise,
+    shared=True,
     gpu=frozenset(PRESETS) - {"small"},
 )

@@ -24,9 +24,10 @@ import numpy as np
 
 from mer.core.container import Clip
 from mer.core.errors import ModelError
-from mer.models.clip_frames import Frames, positions, read, viewed
+from mer.models.clip_array import ClipArray
+from mer.models.clip_frames import Frames, positions, read, seen
 from mer.models.contract import Model, Units
-from mer.models.dual_branch import REDUCED, RESOLVED, rescaled, scaled, training_setup
+from mer.models.dual_branch import REDUCED, RESOLVED, frames_of_noise, rescaled, scaled, training_setup
 from mer.models.dual_branch_regions import (
     REGIONS,
     Detector,
@@ -37,7 +38,7 @@ from mer.models.dual_branch_regions import (
 )
 from mer.models.dual_branch_settings import RegionPreset
 from mer.models.learner import FoldData, Inputs, Learner
-from mer.models.state import Features, State
+from mer.models.state import Features, State, by_name
 
 if TYPE_CHECKING:
     from mer.models.dual_branch_msmh_network import Network
@@ -87,10 +88,10 @@ def build(preset: RegionPreset, n_classes: int) -> Network:
 
 
 def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = None) -> dict[str, np.ndarray]:
-    """Return `clip` and, unless the preset has no region, `region`: each (3, T, S, S) float32 as `dual_branch.viewed`.
+    """Return `clip` and, unless the preset has no region, `region`: each (T, S, S, 3), as of `dual_branch`.
 
-    With `regions: predicted` there is `every`, (5, 3, T, S, S) of all regions, and `grids`, (5, 72) for the detector,
-    in place of `region`.
+    With `regions: predicted` there is `every`, (5, T, S, S, 3) of all regions, and `grids`, (5, 72) float32 for the
+    detector, in place of `region`.
 
     Args:
         clips: the products.
@@ -103,26 +104,25 @@ def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = Non
     """
     frames = Frames(clips["clip"])
     at = positions(clips["clip"], frames, preset.sampler, preset.frames)
-    views = {"clip": viewed(read(frames, at, preset.size), preset.view)}
+    views = {"clip": seen(frames, at, preset.size, preset.view)}
     if preset.region == "none":
         return views
     names = [str(name) for name in clips["regions"].read("names")]
 
     def cut(name: str, size: int = preset.size) -> np.ndarray:
-        return read(_region(clips["regions"], names, name, len(frames)), at, size)
+        return seen(_region(clips["regions"], names, name, len(frames)), at, size, preset.view)
 
     if preset.regions == "predicted":
-        every = [cut(name) for name in REGIONS]
-        views["grids"] = np.stack([change_grid(region) for region in every]).astype(np.float32)
-        return views | {"every": np.stack([viewed(region, preset.view) for region in every])}
+        patches = [_region(clips["regions"], names, name, len(frames)) for name in REGIONS]
+        grids = [change_grid(read(region, at, preset.size)) for region in patches]
+        return views | {"grids": np.stack(grids).astype(np.float32), "every": np.stack([cut(name) for name in REGIONS])}
     region = REGIONS[region_of(units)] if preset.regions == "annotation" else preset.region
     if region != "all_four":
-        return views | {"region": viewed(cut(region), preset.view)}
+        return views | {"region": cut(region)}
     # An odd side gives the upper and left cells the larger half.
     cells = [cut(name, (preset.size + 1) // 2) for name in MOSAIC]
-    rows = [np.concatenate(cells[i : i + 2], axis=3) for i in (0, 2)]
-    mosaic = np.concatenate(rows, axis=2)[:, :, : preset.size, : preset.size]
-    return views | {"region": viewed(mosaic, preset.view)}
+    rows = [np.concatenate(cells[i : i + 2], axis=2) for i in (0, 2)]
+    return views | {"region": np.ascontiguousarray(np.concatenate(rows, axis=1)[:, : preset.size, : preset.size])}
 
 
 def _region(clip: Clip, names: list[str], name: str, count: int) -> Frames:
@@ -142,37 +142,39 @@ def prepare_fold(features: Features, fold: FoldData, preset: RegionPreset) -> In
     Raises:
         ModelError: no annotated action units for a `regions` that needs them.
     """
-    assert isinstance(features, dict)
+    x = by_name(features)
     meta: dict[str, object] = {"regions": preset.regions, "oracle": preset.regions == "annotation"}
     if preset.regions == "annotation":
         require_units(fold.units, "annotation")
         fold.log("dual_branch_msmh: oracle: every clip's own annotated action units choose its region")
     if preset.regions != "predicted":
-        return replace(scaled(features, preset), meta=meta)
-    coded, grids = require_units(fold.units, "predicted"), features["grids"].astype(np.float64)
+        return replace(scaled(x, preset), meta=meta)
+    coded, grids = require_units(fold.units, "predicted"), np.asarray(x["grids"], np.float64)
     detector, regions, agreed = predicted_regions(grids, coded, fold.groups, fold.seed)
     fold.log(f"dual_branch_msmh: of coded training clips {agreed:.3f} get their annotated region from other persons")
-    inputs = scaled(chosen(features, regions), preset)
+    inputs = scaled(chosen(x, regions), preset)
     return Inputs(inputs.x, {**inputs.kept, **detector.arrays()}, {**meta, "regions_agreed": agreed})
 
 
-def chosen(features: Mapping[str, np.ndarray], regions: np.ndarray) -> dict[str, np.ndarray]:
+def chosen(x: Mapping[str, ClipArray], regions: np.ndarray) -> dict[str, ClipArray]:
     """Return `clip` and `region` of clips whose regions (N,) were predicted, from `clip` and `every`."""
-    return {"clip": features["clip"], "region": features["every"][np.arange(len(regions)), regions]}
+    every = x["every"]
+    each = every.whole.reshape(-1, *every.shape[2:])
+    return {"clip": x["clip"], "region": ClipArray(each, every.rows * len(REGIONS) + regions)}
 
 
 def recall(features: Features, state: State, preset: RegionPreset) -> Inputs:
     """Return the inputs of prediction; with `regions: predicted` the checkpoint's detector chooses them."""
-    assert isinstance(features, dict)
+    x = by_name(features)
     if preset.regions == "predicted":
         detector = Detector.of(state)
-        features = chosen(features, detector.regions(features["grids"].astype(np.float64)))
-    return rescaled(features, state)
+        x = chosen(x, detector.regions(np.asarray(x["grids"], np.float64)))
+    return rescaled(x, state)
 
 
 def noise(preset: RegionPreset, draw: Callable[..., np.ndarray]) -> Features:
     """Return features for the bench; the region is the clip mirrored."""
-    clip = draw(3, preset.frames, preset.size, preset.size)
+    clip = frames_of_noise(preset, draw)
     return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
 
 
@@ -192,5 +194,6 @@ MODEL = Model(
     published="casme2",
     noise=noise,
     gpu=frozenset(PRESETS) - {"small"},
+    shared=True,
     units=("features", "fit"),
 )

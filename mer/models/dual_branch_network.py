@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from mer.models import loop
 from mer.models.augment import augmented
+from mer.models.clip_frames import viewed
 from mer.models.dual_branch_blocks import (
     ATTENTIONS,
     SLOPE,
@@ -22,6 +23,7 @@ from mer.models.dual_branch_blocks import (
     step_width,
 )
 from mer.models.dual_branch_settings import Preset
+from mer.models.feed import Feed
 from mer.models.learner import Inputs, TrainingSetup
 
 
@@ -84,29 +86,35 @@ def step_loss(log_probabilities: torch.Tensor, labels: torch.Tensor, weights: to
     return loop.weighted_nll(log_probabilities.flatten(0, 1), labels.repeat_interleave(steps), weights)
 
 
-def scale(x: torch.Tensor, factors: np.ndarray) -> torch.Tensor:
-    """Return (x - centre) / divisor."""
-    return (x - float(factors[0])) / float(factors[1])
-
-
-def steps_setup(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
-    """Return how a network learns from clips (N, 3, T, S, S) of each input, in order, less a centre, over a divisor."""
+def steps_setup(network: Steps, inputs: Inputs, feed: Feed, preset: Preset) -> TrainingSetup:
+    """Return how a network learns from clips (N, T, S, S, 3) of each input, in order, less a centre, over a divisor."""
     penalised = network.penalised()
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
-    def scaled(batch: torch.Tensor, augment: bool = False) -> list[torch.Tensor]:
-        read = {name: torch.from_numpy(x[batch.numpy()]) for name, x in inputs.x.items()}
-        clips = [scale(clip, inputs.kept[f"scale.{name}"]) for name, clip in read.items()]
-        clips = augmented(clips) if augment else clips
+    def given(batch: torch.Tensor, training: bool) -> list[torch.Tensor]:
+        clips = [scaled(clip, inputs.kept[f"scale.{name}"], preset.view) for name, clip in feed(batch).items()]
+        clips = augmented(clips) if training and preset.augment else clips
         # Channels last: half the time of a training step on a CPU.
-        return [clip.to(place, memory_format=torch.channels_last_3d) for clip in clips]
+        return [clip.contiguous(memory_format=torch.channels_last_3d) for clip in clips]
 
     def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        value = step_loss(network(*scaled(batch, preset.augment)), labels, weights)
+        value = step_loss(network(*given(batch, True)), labels, weights)
         return value + loop.l2_penalty(penalised, preset.l2)
+
+    def logits(batch: torch.Tensor) -> torch.Tensor:
+        return read_out(network(*given(batch, False)), preset.readout)
 
     def optimiser() -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7)
 
     schedule = loop.Schedule(preset.epochs, preset.batch_size, preset.rate_step, preset.rate_gamma)
-    return TrainingSetup(loss, lambda batch: read_out(network(*scaled(batch)), preset.readout), optimiser, schedule)
+    return TrainingSetup(given, loss, logits, optimiser, schedule)
+
+
+def scaled(clips: torch.Tensor, factors: np.ndarray, view: str) -> torch.Tensor:
+    """Return (B, 3, T, S, S) float32, less a centre and over a divisor, of clips (B, T, S, S, 3) of bytes or float32.
+
+    The colours stay last in memory.
+    """
+    centred = viewed(clips, view) - float(factors[0])
+    return centred.div_(float(factors[1])).permute(0, 4, 1, 2, 3)

@@ -58,11 +58,11 @@ def require_units(units: Sequence[Units] | None, regions: str) -> Sequence[Units
 
 
 def change_grid(region: np.ndarray) -> np.ndarray:
-    """Return (72,) float64 of a region (3, T, S, S): the change since its first frame on 6 × 6 cells.
+    """Return (72,) float64 of a region (T, S, S, 3): the change since its first frame on 6 × 6 cells.
 
     First the mean over time, then the mean size over time.
     """
-    change = (region - region[:, :1]).mean(axis=0)
+    change = (region - region[:1]).mean(axis=3)
     return np.concatenate([area_pool(view, GRID).mean(axis=0).ravel() for view in (change, np.abs(change))])
 
 

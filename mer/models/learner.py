@@ -13,6 +13,7 @@ import numpy as np
 
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
+from mer.models.clip_array import ClipArray
 from mer.models.contract import Units
 from mer.models.state import Features, State, class_weights, require_classes
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from mer.models.feed import Feed
     from mer.models.loop import Loss, Schedule
     from mer.models.surroundings import Optimiser
 
@@ -46,7 +48,7 @@ class Inputs:
         said: what to tell before the loss in the last line.
     """
 
-    x: Mapping[str, np.ndarray]
+    x: Mapping[str, np.ndarray | ClipArray]
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
     said: str = ""
@@ -57,6 +59,8 @@ class TrainingSetup:
     """How a network on its device learns from its inputs, and what it says of them.
 
     Attributes:
+        given: what the network is called with for a batch, given the (B,) int64 indices of its clips and whether it is
+            for training: tensors on the device, scaled, and in training drawn from and augmented.
         loss: of a batch, given the (B,) int64 indices of its clips, their labels (B,) and the weights of the classes
             (C,) float32; see `mer.models.loop.train`.
         logits: (B, C) of clips as prediction sees them, given their (B,) int64 indices.
@@ -64,6 +68,7 @@ class TrainingSetup:
         schedule: the budget.
     """
 
+    given: Callable[[torch.Tensor, bool], Sequence[torch.Tensor]]
     loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Loss]
     logits: Callable[[torch.Tensor], torch.Tensor]
     optimiser: Callable[[], Optimiser]
@@ -80,7 +85,8 @@ class Learner:
         build: `build(preset, n_classes)` returns the network with its weights drawn.
         prepare: `prepare(features, fold, preset)` returns the inputs of training.
         recall: `recall(features, state, preset)` returns those of prediction, with what `prepare` kept.
-        training_setup: `training_setup(network, inputs, preset, place)`.
+        training_setup: `training_setup(network, inputs, feed, preset)`, where `feed` has the clips of `inputs` on the
+            device.
         bare: changes to a preset that build the same network without reading first weights from a file.
     """
 
@@ -89,7 +95,7 @@ class Learner:
     build: Callable[[Any, int], nn.Module]
     prepare: Callable[[Any, FoldData, Any], Inputs]
     recall: Callable[[Any, State, Any], Inputs]
-    training_setup: Callable[[Any, Inputs, Any, torch.device], TrainingSetup]
+    training_setup: Callable[[Any, Inputs, Feed, Any], TrainingSetup]
     bare: Mapping[str, Any] = field(default_factory=dict)
 
     def fit(
@@ -116,19 +122,21 @@ class Learner:
         import torch
 
         from mer.models import loop
+        from mer.models.feed import Feed
 
         inputs = self.prepare(features, FoldData(labels, groups, seed, log, units), preset)
         require_classes(labels)
-        with loop.reproducible(derive_seed(seed, self.name), device) as place:
+        with loop.reproducible(derive_seed(seed, self.name), device) as place, Feed(inputs.x, place) as feed:
             weights = torch.from_numpy(class_weights(preset.class_weights, labels, n_classes)).to(place, torch.float32)
             y = torch.from_numpy(labels.astype(np.int64)).to(place)
             network = self.build(preset, n_classes).to(place)
-            setup = self.training_setup(network, inputs, preset, place)
+            setup = self.training_setup(network, inputs, feed, preset)
 
             def loss(batch: torch.Tensor) -> Loss:
                 return setup.loss(batch, y[batch.to(place)], weights)
 
-            final = loop.train(network, loss, len(y), setup.schedule, setup.optimiser(), log, self.name)
+            optimiser = setup.optimiser()
+            final = loop.train(network, loss, len(y), setup.schedule, optimiser, log, self.name, coming=feed.coming)
             told = loop.describe(loop.scores(network, len(y), n_classes, setup.logits), labels)
             arrays = loop.arrays_of(network)
         numbers = ", ".join(f"{key} {value:.3f}" for key, value in told.items())
@@ -143,11 +151,13 @@ class Learner:
             ModelError: the checkpoint does not hold this network.
         """
         from mer.models import loop
+        from mer.models.feed import Feed
 
         preset, n_classes = self.preset.model_validate(state.meta["preset"]), int(state.meta["n_classes"])
         with loop.reproducible(0, device) as place:
             network = self.build(preset.model_copy(update=dict(self.bare)), n_classes).to(place)
             loop.restore(network, state)
             inputs = self.recall(features, state, preset)
-            logits = self.training_setup(network, inputs, preset, place).logits
-            return loop.scores(network, len(next(iter(inputs.x.values()))), n_classes, logits)
+            with Feed(inputs.x, place) as feed:
+                logits = self.training_setup(network, inputs, feed, preset).logits
+                return loop.scores(network, feed.count, n_classes, logits)

@@ -150,6 +150,7 @@ def train(
     *,
     generators: Sequence[np.random.Generator] = (),
     rounded: str | None = None,
+    coming: Callable[[Sequence[torch.Tensor]], None] | None = None,
 ) -> float:
     """Train for the epochs of `schedule` and return the mean loss of the last one.
 
@@ -167,6 +168,7 @@ def train(
         generators: that `loss` draws from besides torch's random state; a resumed training puts them back too.
         rounded: the precision, `float32` or `bf16`, to which `loss` itself brings its operands; None leaves that to
             the loop.
+        coming: told the batches of every epoch before the first of them.
 
     Raises:
         ModelError: the loss is no longer finite, or the memory of the device is too small.
@@ -188,11 +190,11 @@ def train(
     for epoch in range(done, schedule.epochs):
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * schedule.rate(epoch)
+        order = batches(count, schedule.batch_size, schedule.shuffle)
+        if coming is not None:
+            coming(order)
         with _memory(schedule.batch_size):
-            context = computing("float32" if rounded else kind, place)
-            mean = _epoch(
-                part, loss, batches(count, schedule.batch_size, schedule.shuffle), around.gradient_clip, context
-            )
+            mean = _epoch(part, loss, order, around.gradient_clip, computing("float32" if rounded else kind, place))
         if not np.isfinite(mean):
             raise ModelError(
                 "training", f"loss {mean} in epoch {epoch + 1}", "a finite loss", "lower the learning rate"

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.models.clip_array import ClipArray
 
-Features = np.ndarray | dict[str, np.ndarray]
+#: Of clips, along the first axis: an array, or several by name. `ClipArray` where a model's card says `shared`.
+Features = np.ndarray | ClipArray | dict[str, np.ndarray] | dict[str, ClipArray]
+
+
+def by_name(features: Features) -> dict[str, ClipArray]:
+    """Return the arrays by name; a single array, of a model with one kind of features, is named ''."""
+    named = features if isinstance(features, dict) else {"": features}
+    return {name: ClipArray.of(array) for name, array in named.items()}
+
+
+def from_names(arrays: Mapping[str, ClipArray]) -> Features:
+    """Return what `by_name` was given."""
+    return arrays[""] if list(arrays) == [""] else dict(arrays)
+
+
+def plain(features: Features) -> np.ndarray | dict[str, np.ndarray]:
+    """Return the features as plain arrays: copies of those that several folds share."""
+    if isinstance(features, dict):
+        return {name: np.asarray(array) for name, array in features.items()}
+    return np.asarray(features)
+
+
+def subset(features: Features, clips: np.ndarray) -> Features:
+    """Return the features of the clips (M,) int, in that order, without copying any."""
+    return from_names({name: array.taken(clips) for name, array in by_name(features).items()})
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from mer.core.container import Clip
 from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.models.contract import Model, Units
-from mer.models.state import Features, State
+from mer.models.state import Features, State, subset
 from mer.training.checkpoint import FIELDS, load_checkpoint, save_checkpoint
-from mer.training.gather import subset
+from mer.training.gather import given
 from mer.training.recipe import Recipe
 
 Clips = Mapping[str, Clip]
@@ -118,7 +118,8 @@ def _check_features(
     for number, shape in enumerate(shapes):
         _require(shape == shapes[0], f"features: clip {number} gives {shape}, the first {shapes[0]}")
     for key, (_, kind) in shapes[0].items():
-        _require(kind == np.float32, f"features: {key or 'the array'} is {kind}, not float32")
+        kinds = (np.float32, np.float16, np.uint8)
+        _require(kind in kinds, f"features: {key or 'the array'} is {kind}, not float32, float16 or uint8")
     for array in (array for one in views for array in _arrays(one).values()):
         _require(np.isfinite(array).all(), "features: values that are not finite")
     again = _arrays(view(clips[0], units[0]))
@@ -154,9 +155,9 @@ def _check_predict(model: Model, state: State, features: Features, count: int, n
     _require(scores.dtype == np.float64, f"predict: {scores.dtype}, not float64")
     _require(np.isfinite(scores).all(), "predict: scores that are not finite")
     for clip in (0, count - 1):
-        alone = model.predict(state, subset(features, np.array([clip])))
+        alone = model.predict(state, given(model, subset(features, np.array([clip]))))
         _require(np.array_equal(alone[0], scores[clip]), f"predict: clip {clip} scores differently alone")
-    backwards = model.predict(state, subset(features, np.arange(count)[::-1]))
+    backwards = model.predict(state, given(model, subset(features, np.arange(count)[::-1])))
     _require(np.array_equal(backwards[::-1], scores), "predict: scores depend on the order of the clips")
     foreign = State({"foreign": np.zeros(1)}, state.meta)
     _refused(lambda: model.predict(foreign, features), (ModelError,), "predict of a foreign checkpoint")

@@ -49,7 +49,8 @@ def fit_fold(
         ContainerError, StorageError: as their readers and writers.
     """
     rows = training_rows(job.train_table, job.held_out, experiment.classes)
-    train_fold(experiment, job, gather(rows, containers, experiment.card, experiment.settings), log, every)
+    data = gather(rows, containers, experiment.card, experiment.settings, device=experiment.device)
+    train_fold(experiment, job, data, log, every)
 
 
 def train_fold(

@@ -23,10 +23,12 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.core.process import short_lived
+from mer.models.clip_array import ClipArray
+from mer.models.state import by_name, from_names
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold
 from mer.training.fold_tables import Row
-from mer.training.gather import Gathered, by_name, from_names
+from mer.training.gather import Gathered
 from mer.training.separation import FoldJob
 from mer.training.shared_clips import SharedClips
 
@@ -94,7 +96,10 @@ def _write_features(folder: Path, shared: SharedClips) -> dict[str, Path]:
     files = {}
     for number, (name, array) in enumerate(by_name(shared.data.features).items()):
         files[name] = folder / f"features{number}.npy"
-        np.save(files[name], array)
+        mapped = np.lib.format.open_memmap(files[name], "w+", array.dtype, array.shape)
+        for clip in range(len(array)):
+            mapped[clip] = array[clip]
+        mapped.flush()
     return files
 
 
@@ -141,8 +146,9 @@ def _train(
 ) -> None:
     """Train one fold in this process, on the clips that its train table names."""
     (common,) = _COMMON
-    mapped = {name: np.load(path, mmap_mode="r") for name, path in common.features.items()}
-    features = from_names({name: np.array(array[clips]) for name, array in mapped.items()})
+    # Copied when written, which nothing does: PyTorch warns of arrays that must not be.
+    mapped = {name: np.load(path, mmap_mode="c") for name, path in common.features.items()}
+    features = from_names({name: ClipArray(array, clips) for name, array in mapped.items()})
 
     def say(line: str) -> None:
         with common.speaking:

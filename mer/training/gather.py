@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from mer.core.container import Clip, Container, file_digest
+from mer.core.container import Container, file_digest
 from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
+from mer.models.clip_array import ClipArray
 from mer.models.contract import Model
-from mer.models.state import Features
+from mer.models.state import Features, from_names, plain
+from mer.training import kept_features
+from mer.training.clip_features import features_of
 from mer.training.fold_tables import Row
 from mer.training.products import Containers, Product
 
@@ -33,95 +36,104 @@ class Gathered:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def given(model: Model, features: Features) -> Features:
+    """Return features as the `fit` and `predict` of a model take them: plain copies unless it shares them."""
+    return features if model.shared else plain(features)
+
+
 def gather(
-    rows: Sequence[Row], containers: Containers, model: Model, preset: Params, allow_empty: bool = False
+    rows: Sequence[Row],
+    containers: Containers,
+    model: Model,
+    preset: Params,
+    allow_empty: bool = False,
+    device: str = "cpu",
 ) -> Gathered:
-    """Compute the features of every clip of `rows`.
+    """Return the features of every clip of `rows`, in memory once.
 
     Args:
         rows: clips of one part of a fold, in any order; they are taken in the order of (dataset, sample_id).
-        containers: `{input: {source: path}}`; only the sources of `rows` are opened.
+        containers: `{input: {source: path}}`; only the sources of `rows` are opened. The one input `features` is of
+            features that were computed before (`mer.training.kept_features`).
         model: its card.
         preset: one of its presets, perhaps with overrides.
         allow_empty: accept that no clip is usable (a held-out subject whose clips all failed).
+        device: where features of costly presets are computed.
 
     Raises:
         ModelError: no path for an input or a source, containers of one input made with different parameters, no
             usable clip (unless allowed), or features that are not finite or differ in shape.
         ContainerError: a container is missing, unfinished, or lacks a clip without saying why.
     """
-    if set(containers) != set(model.inputs):
+    kept = set(containers) == {kept_features.INPUT}
+    if not kept and set(containers) != set(model.inputs):
         found = f"inputs {', '.join(sorted(containers)) or 'none'}"
         raise ModelError("features", found, ", ".join(sorted(model.inputs)))
-    kept: list[tuple[Row, Features]] = []
-    excluded: list[tuple[Row, str]] = []
+    ordered = sorted(rows, key=lambda row: row.key)
+    stacked, excluded = _Stacked(ordered), []
     products = {name: Product(name, containers) for name in sorted(containers)}
-    digests: dict[str, dict[str, str]] = {name: {} for name in products}
+    digests: dict[str, dict[str, str]] = {}
     for source, members in groupby(sorted(rows, key=lambda row: (row.source, row.key)), key=lambda row: row.source):
         with ExitStack() as stack:
             boxes = {name: stack.enter_context(product.open(source)) for name, product in products.items()}
-            for name, box in boxes.items():
-                digests[name][source] = file_digest(box.path)
+            told = kept_features.digests(boxes) if kept else {n: file_digest(box.path) for n, box in boxes.items()}
+            for name, digest in told.items():
+                digests.setdefault(name, {})[source] = digest
             for row in members:
-                failed = {name: box.failures.get(row.sample_id) for name, box in boxes.items()}
-                reason = "; ".join(f"{name}: {why}" for name, why in failed.items() if why is not None)
-                value = None if reason else _features(boxes, row, model, preset)
-                if isinstance(value, ClipError):
-                    reason = value.line()
-                if reason:
-                    excluded.append((row, reason))
+                value = _features(boxes, row, model, preset, device)
+                if isinstance(value, str):
+                    excluded.append((row, value))
                 else:
-                    kept.append((row, value))  # type: ignore[arg-type]
-    if not kept and not allow_empty:
+                    stacked.put(row, value)
+    if not stacked.filled and not allow_empty:
         found = f"no usable clip among {len(rows)}" + (f" ({excluded[0][1]})" if excluded else "")
         raise ModelError("features", found, "at least one clip", "see the report of the stages")
-    kept.sort(key=lambda pair: pair[0].key)
     excluded.sort(key=lambda pair: pair[0].key)
-    inputs = {name: {**one.made, "digests": digests[name]} if one.made else {} for name, one in products.items()}
-    return Gathered([row for row, _ in kept], _stack(kept) if kept else np.zeros(0), excluded, inputs)
+    made = kept_features.made(products) if kept else {name: one.made for name, one in products.items()}
+    inputs = {name: {**one, "digests": digests[name]} if one else {} for name, one in made.items()}
+    return Gathered(*stacked.whole(), excluded, inputs)
 
 
-def _features(boxes: Mapping[str, Container], row: Row, model: Model, preset: Params) -> Features | ClipError:
-    clips: dict[str, Clip] = {name: box.clip(row.sample_id) for name, box in boxes.items()}
-    for name, clip in clips.items():
-        for array in model.inputs[name]:
-            clip.lazy(array)
+def _features(
+    boxes: Mapping[str, Container], row: Row, model: Model, preset: Params, device: str
+) -> Mapping[str, np.ndarray] | str:
+    """Return the features of a clip by name, or why it has none."""
+    failed = {name: box.failures.get(row.sample_id) for name, box in boxes.items()}
+    if set(boxes) == {kept_features.INPUT}:
+        box = boxes[kept_features.INPUT]
+        return failed[kept_features.INPUT] or kept_features.read(box.clip(row.sample_id))
+    reason = "; ".join(f"{name}: {why}" for name, why in failed.items() if why is not None)
+    if reason:
+        return reason
+    clips = {name: box.clip(row.sample_id) for name, box in boxes.items()}
     try:
-        if "features" in model.units:
-            value = model.features(clips, preset, row.unit_numbers)
-        else:
-            value = model.features(clips, preset)
+        return features_of(clips, model, preset, row.unit_numbers, device)
     except ClipError as error:
-        return error
-    for numbers in by_name(value).values():
-        if not np.isfinite(numbers).all():
-            found = f"features of clip {row.sample_id} of {row.dataset} are not finite"
-            where = next(iter(boxes.values())).path
-            raise ModelError(where, found, "finite numbers", "run the stage of the input again")
-    return value
+        return error.line()
 
 
-def subset(features: Features, clips: np.ndarray) -> Features:
-    """Return copies of the features of the clips with the given indices (M,) int, in that order."""
-    return from_names({name: np.array(array[clips]) for name, array in by_name(features).items()})
+class _Stacked:
+    """The features of clips, filled in one clip at a time, so that none is held twice."""
 
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows, self.filled = rows, list[int]()
+        self._place = {row.key: place for place, row in enumerate(rows)}
+        self._arrays: dict[str, np.ndarray] = {}
 
-def by_name(features: Features) -> dict[str, np.ndarray]:
-    """Return the arrays by name; a single array, of a model with one kind of features, is named ''."""
-    return features if isinstance(features, dict) else {"": features}
-
-
-def from_names(arrays: dict[str, np.ndarray]) -> Features:
-    """Return what `by_name` was given."""
-    return arrays[""] if list(arrays) == [""] else arrays
-
-
-def _stack(kept: Sequence[tuple[Row, Features]]) -> Features:
-    first = by_name(kept[0][1])
-    for row, value in kept:
-        shapes = {name: array.shape for name, array in by_name(value).items()}
-        expected = {name: array.shape for name, array in first.items()}
+    def put(self, row: Row, value: Mapping[str, np.ndarray]) -> None:
+        if not self._arrays:
+            self._arrays = {name: np.empty((len(self.rows), *one.shape), one.dtype) for name, one in value.items()}
+        shapes = {name: array.shape for name, array in value.items()}
+        expected = {name: array.shape[1:] for name, array in self._arrays.items()}
         if shapes != expected:
             raise ModelError(f"{row.dataset} clip {row.sample_id}", f"features {shapes}", f"{expected}, as other clips")
-    stacked = {name: np.stack([by_name(value)[name] for _, value in kept]) for name in first}
-    return from_names(stacked)
+        place = self._place[row.key]
+        for name, array in value.items():
+            self._arrays[name][place] = array
+        self.filled.append(place)
+
+    def whole(self) -> tuple[list[Row], Features]:
+        """Return the rows that have features, in order, and these."""
+        filled = np.array(sorted(self.filled), np.int64)
+        features = from_names({name: ClipArray(array, filled) for name, array in self._arrays.items()})
+        return [self.rows[k] for k in filled], features if self.filled else np.zeros(0)

@@ -25,7 +25,7 @@ from mer.stages.registry import METHODS
 from mer.stages.run import StageSpec, run_subject, stage_digest
 from mer.training.checkpoint import load_checkpoint, read_metadata
 from mer.training.fold_tables import Row
-from mer.training.gather import gather
+from mer.training.gather import gather, given
 from mer.training.new_clips import EVENTS, NewClip, fill_apex, fill_ends, find_clips
 from mer.training.separation import require_same_products
 
@@ -147,7 +147,8 @@ def predict_clips(
     card = model(ensemble.meta["model"], "model")
     rows = [Row(clip.name, "new", "", "new", "", SOURCE, clip.units) for clip in clips]
     preset = type(card.presets[ensemble.meta["preset"]]).model_validate(ensemble.meta["settings"])
-    data = gather(rows, {name: {SOURCE: path} for name, path in products.items()}, card, preset, allow_empty=True)
+    containers = {name: {SOURCE: path} for name, path in products.items()}
+    data = gather(rows, containers, card, preset, allow_empty=True, device=device)
     require_same_products(data.inputs, ensemble.meta["inputs"], "train again")
     by_name = {answer.clip.name: answer for answer in answers}
     for row, reason in data.excluded:
@@ -155,7 +156,8 @@ def predict_clips(
     for answer in answers:
         answer.events = told.get(answer.clip.name, {})
     if data.rows:
-        scores = np.stack([card.predict(load_checkpoint(path)[0], data.features, device) for path in ensemble.paths])
+        features = given(card, data.features)
+        scores = np.stack([card.predict(load_checkpoint(path)[0], features, device) for path in ensemble.paths])
         votes = scores.argmax(axis=2)
         for i, row in enumerate(data.rows):
             mean = scores[:, i].mean(axis=0)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.models.state import subset
 from mer.training.experiment import Experiment
 from mer.training.fold_tables import Row, training_rows
-from mer.training.gather import Gathered, gather, subset
+from mer.training.gather import Gathered, gather
 from mer.training.products import Containers
 from mer.training.separation import FoldJob
 
@@ -32,7 +33,7 @@ class SharedClips:
         return np.array([i for i, row in enumerate(self.data.rows) if row.key in named], dtype=np.int64)
 
     def part(self, fold: int) -> Gathered:
-        """Return what gathering the train table of a fold alone would have given, with copies of its features."""
+        """Return what gathering the train table of a fold alone would have given, as rows of the common features."""
         clips = self.clips(fold)
         return Gathered([self.data.rows[i] for i in clips], subset(self.data.features, clips), *self.told(fold))
 
@@ -61,5 +62,5 @@ def share(experiment: Experiment, jobs: Sequence[FoldJob], containers: Container
             if union.setdefault(row.key, row) != row:
                 found = f"clip {row.sample_id} differs from that of another fold"
                 raise ModelError(job.train_table, found, "one label for a clip", "write the fold's tables again")
-    data = gather(list(union.values()), containers, experiment.card, experiment.settings)
+    data = gather(list(union.values()), containers, experiment.card, experiment.settings, device=experiment.device)
     return SharedClips(data, tuple(tables))

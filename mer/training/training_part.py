@@ -13,10 +13,10 @@ import numpy as np
 from mer.core.params import Params
 from mer.core.seeds import derive_seed
 from mer.models.registry import MODELS
-from mer.models.state import State
+from mer.models.state import State, by_name, subset
 from mer.provenance import code_digest
 from mer.training.experiment import Experiment
-from mer.training.gather import Gathered, by_name, subset
+from mer.training.gather import Gathered, given
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,13 @@ class TrainingPart:
             coded = {"units": [rows[i].unit_numbers for i in taken]}
         labels, groups = self.labels[taken], self.groups[taken]
         n_classes, device = len(self.experiment.classes), self.experiment.device
-        return card.fit(features, labels, groups, n_classes, chosen, self.seed, self.log, device, **coded)
+        return card.fit(given(card, features), labels, groups, n_classes, chosen, self.seed, self.log, device, **coded)
 
     def scores(self, state: State, clips: np.ndarray) -> np.ndarray:
         """Return (N, C) scores of some clips of the training part."""
         features = subset(self.data.features, clips)
-        return self.experiment.card.predict(state, features, self.experiment.device)
+        card = self.experiment.card
+        return card.predict(state, given(card, features), self.experiment.device)
 
     def digest(self) -> str:
         """Return what decides the result, as one number: settings, seed, clips, features, device, code."""
@@ -71,5 +72,6 @@ class TrainingPart:
         digest = hashlib.sha256(json.dumps([named, rows, versions, code], default=str).encode())
         features = by_name(self.data.features)
         for name in sorted(features):
-            digest.update(np.ascontiguousarray(features[name]).data)
+            for block in features[name].blocks():
+                digest.update(np.ascontiguousarray(block).data)
         return digest.hexdigest()

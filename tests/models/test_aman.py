@@ -7,6 +7,7 @@ import torch
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError, ModelError
 from mer.models import aman, aman_network
+from mer.models.clip_array import ClipArray
 from mer.models.clip_frames import DEVIATION, MEAN
 from mer.networks import resnet18
 
@@ -144,7 +145,7 @@ def test_the_small_trunk_sees_what_differs_from_the_onset_and_is_trained(clips):
     assert x.shape == (48, 3, 2, 3, 32, 32) and x.dtype == np.float32
     frames = pairs[4]["magnified"].read("frames").astype(np.float32) / 255
     assert x[4, 2] == pytest.approx((frames[:, 4] - frames[:, 0]).transpose(0, 3, 1, 2), abs=1e-6)
-    assert aman.fold_scale(x, WHOLE)[:, 0] == pytest.approx([0, np.sqrt((x.astype(float) ** 2).mean())])
+    assert aman.fold_scale(ClipArray(x), WHOLE)[:, 0] == pytest.approx([0, np.sqrt((x.astype(float) ** 2).mean())])
     groups = np.array([f"p{i // 3 % 4}" for i in range(48)])
     seen = groups != "p3"
     lines = []

@@ -9,7 +9,7 @@ from mer.core.errors import ModelError
 from mer.datasets.au import parse_aus
 from mer.models import au_fusion, loop
 from mer.models import au_fusion_network as networks
-from mer.models.au_fusion_inputs import factor_index, normalise_clip, unit_targets
+from mer.models.au_fusion_inputs import factor_index, unit_targets
 from mer.models.au_fusion_network import P3D, SplitBlock
 
 TINY = au_fusion.PRESETS["small"].model_copy(
@@ -150,10 +150,12 @@ def test_unit_loss_leaves_out_what_is_not_annotated():
 
 
 def test_clip_normalisation():
-    clip = np.array([0.485, 0.456 + 0.224, 1.0], np.float32)[None, :, None, None, None]
-    shown = normalise_clip(clip, "imagenet").flatten().tolist()
-    assert shown == pytest.approx([0, 1, (1 - 0.406) / 0.225], abs=1e-5)
-    assert normalise_clip(clip, "raw").flatten().tolist() == pytest.approx([255, 0.68 * 255, 0.485 * 255])
+    clip = torch.tensor([124, 173, 255], dtype=torch.uint8)[None, None, None, None]
+    shown = networks.normalised(clip, "imagenet")
+    assert shown.shape == (1, 3, 1, 1, 1) and shown.dtype == torch.float32
+    expected = [(124 / 255 - 0.485) / 0.229, (173 / 255 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    assert shown.flatten().tolist() == pytest.approx(expected, abs=1e-5)
+    assert networks.normalised(clip, "raw").flatten().tolist() == [255, 173, 124]
 
 
 def test_factors_are_drawn_per_clip_or_per_map():
@@ -164,7 +166,8 @@ def test_factors_are_drawn_per_clip_or_per_map():
     batch = np.array([4, 1])
     torch.manual_seed(0)
     for mode, mixed in (("per_clip", False), ("per_step", True)):
-        draws = [networks.draw_factors(patches, batch, mode)[:, :, 0, 0, 0, 0] for _ in range(20)]
+        taken = torch.from_numpy(patches[batch])
+        draws = [networks.draw_factors(taken, mode)[:, :, 0, 0, 0, 0].numpy() for _ in range(20)]
         assert all(np.array_equal(d // 10, np.repeat(batch[:, None], 9, 1)) for d in draws)
         assert any(len(set(row)) > 1 for d in draws for row in d) == mixed
         assert {int(v) % 10 for d in draws for v in d.ravel()} == {0, 1, 2}
@@ -200,10 +203,10 @@ def test_features(clips):
     assert {name: (value.shape, value.dtype) for name, value in x.items()} == {
         "patches": ((3, 9, 30, 2, 7, 7), np.float32),
         "alphas": ((3,), np.float32),
-        "clip": ((3, 16, 32, 32), np.float32),
+        "clip": ((16, 32, 32, 3), np.uint8),
     }
     frames = clips[0][0]["clip"].read("frames")
-    assert x["clip"][:, 5] * 255 == pytest.approx(frames[5].transpose(2, 0, 1), abs=1e-3)
+    assert np.array_equal(x["clip"][5], frames[5])
 
 
 @pytest.mark.slow

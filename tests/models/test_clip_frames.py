@@ -8,7 +8,7 @@ from torch import nn
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError, ConfigError, ModelError
 from mer.models import loop
-from mer.models.clip_frames import Frames, positions, read
+from mer.models.clip_frames import Frames, positions, read, read_bytes
 
 
 def clip_of(path, frames, **events):
@@ -52,14 +52,25 @@ def test_the_largest_changes_are_taken_in_order_of_time(tmp_path):
 def test_frames_between_frames_are_mixed(tmp_path):
     clip = clip_of(tmp_path, steps([0, 100, 200]))
     mixed = read(Frames(clip), np.array([0, 0.25, 1.5, 2]), 2)
-    assert mixed.shape == (3, 4, 2, 2) and mixed.dtype == np.float32
-    assert mixed[1, :, 0, 1] * 255 == pytest.approx([0, 25, 150, 200], abs=1e-4)
+    assert mixed.shape == (4, 2, 2, 3) and mixed.dtype == np.float32
+    assert mixed[:, 0, 1, 1] * 255 == pytest.approx([0, 25, 150, 200], abs=1e-4)
+    in_bytes = read_bytes(Frames(clip), np.array([0, 0.25, 1.5, 2]), 2)
+    assert in_bytes.shape == (4, 2, 2, 3) and in_bytes.dtype == np.uint8
+    assert in_bytes[:, 0, 1, 1].tolist() == [0, 25, 150, 200]
 
 
 def test_reading_averages_areas_and_keeps_colours_apart(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (1, 6, 6, 3), dtype=np.uint8)
     small = read(Frames(clip_of(tmp_path, image)), np.zeros(1), 3)
-    assert small[2, 0, 1, 2] * 255 == pytest.approx(image[0, 2:4, 4:6, 2].mean(), abs=1e-4)
+    assert small[0, 1, 2, 2] * 255 == pytest.approx(image[0, 2:4, 4:6, 2].mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [6, 4, 3, 2])
+def test_bytes_are_the_averages_rounded(tmp_path, size):
+    image = np.random.default_rng(1).integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
+    frames, at = Frames(clip_of(tmp_path, image)), np.array([0.0, 1.0])
+    exact, in_bytes = read(frames, at, size) * 255, read_bytes(frames, at, size)
+    assert np.abs(exact - in_bytes).max() <= 0.5 + 1e-3
 
 
 def test_one_magnification_factor_is_read_and_several_are_refused(tmp_path):

@@ -10,6 +10,7 @@ from mer.core.errors import ModelError
 from mer.models import dual_branch, loop
 from mer.models import dual_branch_network as network
 from mer.models.augment import augmented, turned
+from mer.models.clip_array import ClipArray
 from mer.models.clip_frames import viewed
 from mer.models.dual_branch_blocks import (
     ATTENTIONS,
@@ -171,14 +172,23 @@ def test_gradients_reach_every_parameter_of_the_clean_network():
 
 
 def test_scale_is_of_the_training_clips():
-    x = np.array([[0.0, 1.0], [2.0, 5.0]], np.float32)
-    assert dual_branch.scale_of(x, "source") == pytest.approx([2, 3])
-    assert dual_branch.scale_of(x, "standard") == pytest.approx([2, np.std([0, 1, 2, 5])])
-    assert network.scale(torch.tensor([5.0]), np.array([2.0, 3.0])).item() == 1
+    values = np.array([0, 1, 2, 5], np.uint8).reshape(2, 1, 1, 2, 1)
+    source, standard = (
+        dual_branch.PRESETS["icip2024"].model_copy(update={"scaling": s}) for s in ("source", "standard")
+    )
+    for x in (ClipArray(values), ClipArray(values.astype(np.float32)), ClipArray(np.repeat(values, 2, 0), [0, 3])):
+        assert dual_branch.scale_of(x, source) == pytest.approx([2, 3])
+        assert dual_branch.scale_of(x, standard) == pytest.approx([2, np.std([0, 1, 2, 5])])
+    change = standard.model_copy(update={"view": "change"})
+    moving = ClipArray(np.array([1.0, 1.5, 3.0], np.float32).reshape(1, 3, 1, 1, 1))
+    assert dual_branch.scale_of(moving, change) == pytest.approx([2.5 / 3, np.std([0, 0.5, 2])])
+    clips = torch.tensor([5, 2], dtype=torch.uint8).reshape(1, 1, 1, 2, 1).expand(1, 1, 1, 2, 3)
+    made = network.scaled(clips, np.array([2.0, 3.0]), "frames")
+    assert made.shape == (1, 3, 1, 1, 2) and made[0, 1].flatten().tolist() == [1, 0]
 
 
 def test_change_takes_the_face_away():
-    face, moves = np.random.default_rng(0).random((3, 1, 4, 4)), np.zeros((3, 5, 4, 4))
+    face, moves = np.random.default_rng(0).random((2, 1, 4, 4, 3)), np.zeros((2, 5, 4, 4, 3))
     moves[:, 2, 1, 1] = 0.3
     assert viewed(face + moves, "change") == pytest.approx(moves)
     assert np.array_equal(viewed(face + moves, "frames"), face + moves)

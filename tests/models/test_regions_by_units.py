@@ -157,7 +157,7 @@ def test_predicted_regions_are_those_of_the_fold_and_predict_needs_no_units(clip
     preset = TINY.model_copy(update={"regions": "predicted"})
     each = [msmh.features(pair, preset) for pair in pairs]
     x = {name: np.stack([value[name] for value in each]) for name in each[0]}
-    assert x["every"].shape == (36, 5, 3, 6, 16, 16) and x["grids"].shape == (36, 5, 72)
+    assert x["every"].shape == (36, 5, 6, 16, 16, 3) and x["grids"].shape == (36, 5, 72)
     groups = np.array([f"p{i // 3 % 4}" for i in range(36)])
     seen, lines = groups != "p3", []
     part = {name: value[seen] for name, value in x.items()}
@@ -174,7 +174,7 @@ def test_predicted_regions_are_those_of_the_fold_and_predict_needs_no_units(clip
 
 def test_no_annotated_units_is_one_line(clips):
     preset = TINY.model_copy(update={"regions": "predicted"})
-    x = {"clip": np.zeros((4, 3, 6, 16, 16), np.float32)}
+    x = {"clip": np.zeros((4, 6, 16, 16, 3), np.float32)}
     for who in ("annotation", "predicted"):
         chosen = preset.model_copy(update={"regions": who})
         with pytest.raises(ModelError) as caught:

@@ -207,7 +207,7 @@ def test_clip_that_no_one_explains(make_world, tmp_path):
 
 def test_nan_features_name_the_clip(make_world, tmp_path):
     world = make_world(clips=3, nan=("sub03_c1",))
-    with pytest.raises(ModelError, match=r"casme2-sub03\.h5: features of clip sub03_c1 of casme2 are not finite"):
+    with pytest.raises(ModelError, match=r"casme2-sub03\.h5: features of clip sub03_c1 are not finite"):
         fit(world, world.folds()[0], tmp_path / "m.safetensors")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mer.models.registry import MODELS
+from mer.models.registry import MODELS, model
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.planned import PlannedExperiment
+from mer.provenance import code_digest
+from mer.training import kept_features
 from mer.training.folds import Fold, notes
 from mer.training.task import ORACLE_EPOCHS, RECOGNITION, Task
 from mer.weights.locate import describe
@@ -30,6 +32,35 @@ class PlannedRecognition(PlannedExperiment):
     def folds(self) -> list[Fold[Any]]:
         """Every split of the clips that have a class in the experiment's view."""
         return list(self.catalog.folds(self.name))
+
+    @cached_property
+    def keeps_features(self) -> bool:
+        """Whether features are computed once per clip and kept (`mer.training.kept_features`)."""
+        return self.catalog.config.settled[self.name].preset in model(self.block.model, self.name).costly
+
+    def containers(self, sources: Iterable[str]) -> dict[str, dict[str, Path]]:
+        """Return `{input: {"dataset/subject": container}}`; the one input is `features` where these are kept."""
+        if not self.keeps_features:
+            return super().containers(sources)
+        return {kept_features.INPUT: {source: self.folder / "features" / f"{source}.h5" for source in sources}}
+
+    def features_inputs(self, source: str) -> dict[str, dict[str, Path]]:
+        """Return `{input: {source: container}}` of the products that kept features of a subject are made of."""
+        return super().containers([source])
+
+    def features_block(self, source: str) -> str:
+        """Return what kept features of a subject depend on besides their inputs."""
+        settings = self.catalog.config.settled[self.name].settings
+        seen = kept_features.settings_seen(model(self.block.model, self.name), settings)
+        if seen.get("trunk") is not None:
+            seen["weights"] = describe(seen["trunk"])
+        rows = self.catalog.selection(self.name).rows
+        clips = sorted(row.sample_id for row in rows if row.source == source)
+        return keys.as_text({"model": self.block.model, "settings": seen, "clips": clips})
+
+    def features_code(self) -> str:
+        """Return the digest of the code that makes kept features."""
+        return keys.script("features", code_digest("mer.training.kept_features", *self.models))
 
     @property
     def gpu(self) -> int:

@@ -14,7 +14,7 @@ from mer.core.container import Clip
 from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.models.contract import Model, Units
-from mer.models.state import Features, State, subset
+from mer.models.state import Features, State, by_name, subset
 from mer.training.checkpoint import FIELDS, load_checkpoint, save_checkpoint
 from mer.training.gather import given
 from mer.training.recipe import Recipe
@@ -169,4 +169,4 @@ def _check_predict(model: Model, state: State, features: Features, count: int, n
 
 
 def _arrays(features: Features) -> dict[str, np.ndarray]:
-    return features if isinstance(features, dict) else {"": features}
+    return {name: np.asarray(array) for name, array in by_name(features).items()}

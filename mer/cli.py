@@ -132,6 +132,22 @@ def bench_systems(
     typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
 
 
+@bench.command("feeding")
+def bench_feeding(
+    models: Annotated[str, typer.Option(help="Names, with commas between; all by default.")] = "",
+    clips: Annotated[int, typer.Option(help="Training clips.", min=8)] = 64,
+    seconds: Annotated[float, typer.Option(help="That each way is measured for.", min=0.1)] = 3.0,
+    as_json: Json = False,
+) -> None:
+    """Clips per second that the input side of every published preset supplies, against what cards consume."""
+    from mer.bench.feeding import FeedingRow, run_feeding_bench
+    from mer.bench.table import shown
+
+    named = [name.strip() for name in models.split(",")] if models else None
+    rows = run_feeding_bench(named, clips, seconds, log=lambda line: typer.echo(line, err=True))
+    typer.echo(shown(FeedingRow, rows, as_json))
+
+
 @app.command()
 def check(
     root: Annotated[Path, typer.Argument(help="The folder that the licence gave you.")],

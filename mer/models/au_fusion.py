@@ -137,17 +137,17 @@ def training_setup(network: Network, inputs: Inputs, feed: Feed, preset: Preset)
     from mer.models import loop
     from mer.models.au_fusion_network import draw_factors, normalised, unit_loss
 
-    read = np.array([factor_index(alphas, preset.test_alpha) for alphas in np.asarray(inputs.x["alphas"])])
-    factor = torch.from_numpy(read).to(feed.place)
+    read = torch.tensor([factor_index(alphas, preset.test_alpha) for alphas in np.asarray(inputs.x["alphas"])])
+    factors, maps = inputs.x["patches"].shape[1:3]
 
     def given(batch: torch.Tensor, training: bool) -> tuple[torch.Tensor, ...]:
-        x = feed(batch)
+        count = len(batch)
         if training:
-            patches = draw_factors(x["patches"], preset.alpha_mode)
+            factor = draw_factors(count, factors, maps, preset.alpha_mode)
         else:
-            clips = torch.arange(len(batch), device=feed.place)
-            patches = x["patches"][clips, factor[batch.to(feed.place)]]
-        return patches, normalised(x["clip"], preset.clip_norm), *((x["units"],) if training else ())
+            factor = read[batch][:, None].expand(count, maps)
+        x = feed(batch, {"patches": (factor, torch.arange(maps)[None])})
+        return x["patches"], normalised(x["clip"], preset.clip_norm), *((x["units"],) if training else ())
 
     def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         patches, clips, units = given(batch, True)

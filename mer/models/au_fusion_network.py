@@ -254,21 +254,17 @@ def normalised(clips: torch.Tensor, how: str) -> torch.Tensor:
 
     `imagenet`: in 0–1, less ImageNet's mean and over its deviation; `raw`: BGR in 0–255.
     """
-    values = clips.float()
+    colours = [clips[..., colour] for colour in ((2, 1, 0) if how == "raw" else (0, 1, 2))]
+    planes = torch.stack(colours, dim=1).float()
     if how == "raw":
-        values = values.flip(-1)
-    else:
-        mean, deviation = (torch.from_numpy(255 * v).to(values) for v in (MEAN, DEVIATION))
-        values = values.sub_(mean).div_(deviation)
-    return values.permute(0, 4, 1, 2, 3)
+        return planes
+    mean, deviation = (torch.from_numpy(255 * v).to(planes).view(3, 1, 1, 1) for v in (MEAN, DEVIATION))
+    return planes.sub_(mean).div_(deviation)
 
 
-def draw_factors(patches: torch.Tensor, mode: str) -> torch.Tensor:
-    """Return (B, P, 30, 2, 7, 7) of patches (B, A, P, 30, 2, 7, 7), with factors drawn from the CPU's random state.
+def draw_factors(count: int, factors: int, maps: int, mode: str) -> torch.Tensor:
+    """Return (count, maps) int64 indices of factors, drawn from the CPU's random state.
 
     `per_clip`: one factor for all maps of a clip; `per_step`: one for every map.
     """
-    count, factors, maps = patches.shape[:3]
-    drawn = torch.randint(factors, (count, 1 if mode == "per_clip" else maps)).to(patches.device)
-    clips, steps = (torch.arange(n, device=patches.device) for n in (count, maps))
-    return patches[clips[:, None], drawn.expand(count, maps), steps[None]]
+    return torch.randint(factors, (count, 1 if mode == "per_clip" else maps)).expand(count, maps)

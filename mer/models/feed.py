@@ -63,11 +63,27 @@ class Feed:
             self._order = deque(order)
             self._gather_ahead()
 
-    def __call__(self, batch: torch.Tensor) -> Batch:
-        """Return the clips `batch` (B,) int64 on the device, each array in its own type."""
-        if self.resident:
-            batch = batch.to(self.place)
-            return {name: whole.index_select(0, self._rows[name][batch]) for name, whole in self._whole.items()}
+    def __call__(self, batch: torch.Tensor, parts: Mapping[str, Sequence[torch.Tensor]] | None = None) -> Batch:
+        """Return the clips `batch` (B,) int64 on the device, each array in its own type.
+
+        Args:
+            batch: indices of clips.
+            parts: of arrays by name, what is taken of each clip: indices (B, ...) int64 along the axes behind that of
+                the clips, one tensor per axis; all of a clip where an array is not named.
+        """
+        index = {name: [one.to(self.place) for one in axes] for name, axes in (parts or {}).items()}
+        if not self.resident:
+            made, here = self._streamed(batch), torch.arange(len(batch), device=self.place)
+            return {
+                name: clips[(here[:, None], *index[name])] if name in index else clips for name, clips in made.items()
+            }
+        batch, made = batch.to(self.place), {}
+        for name, whole in self._whole.items():
+            rows = self._rows[name][batch]
+            made[name] = whole[(rows[:, None], *index[name])] if name in index else whole.index_select(0, rows)
+        return made
+
+    def _streamed(self, batch: torch.Tensor) -> Batch:
         if self._next and torch.equal(self._next[0][0], batch):
             made = self._next.popleft()[1].result()
             self._gather_ahead()

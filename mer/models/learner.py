@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -54,6 +54,13 @@ class Inputs:
     said: str = ""
 
 
+class Given(Protocol):
+    """What a network is called with for a batch."""
+
+    def __call__(self, batch: torch.Tensor, training: bool) -> Sequence[torch.Tensor]:
+        """Return tensors on the device: scaled, and in training drawn from and augmented."""
+
+
 @dataclass(frozen=True)
 class TrainingSetup:
     """How a network on its device learns from its inputs, and what it says of them.
@@ -68,7 +75,7 @@ class TrainingSetup:
         schedule: the budget.
     """
 
-    given: Callable[[torch.Tensor, bool], Sequence[torch.Tensor]]
+    given: Given
     loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Loss]
     logits: Callable[[torch.Tensor], torch.Tensor]
     optimiser: Callable[[], Optimiser]

@@ -11,6 +11,8 @@ from mer.models import au_fusion, loop
 from mer.models import au_fusion_network as networks
 from mer.models.au_fusion_inputs import factor_index, unit_targets
 from mer.models.au_fusion_network import P3D, SplitBlock
+from mer.models.feed import Feed
+from mer.models.learner import Inputs
 
 TINY = au_fusion.PRESETS["small"].model_copy(
     update={"size": 32, "width": 4, "layers": 1, "epochs": 40, "rate_start": 99, "learning_rate": 2e-3}
@@ -159,18 +161,27 @@ def test_clip_normalisation():
 
 
 def test_factors_are_drawn_per_clip_or_per_map():
-    patches = np.zeros((5, 3, 9, 30, 2, 7, 7), np.float32)
-    patches += (
-        np.arange(3)[None, :, None, None, None, None, None] + 10 * np.arange(5)[:, None, None, None, None, None, None]
-    )
-    batch = np.array([4, 1])
     torch.manual_seed(0)
     for mode, mixed in (("per_clip", False), ("per_step", True)):
-        taken = torch.from_numpy(patches[batch])
-        draws = [networks.draw_factors(taken, mode)[:, :, 0, 0, 0, 0].numpy() for _ in range(20)]
-        assert all(np.array_equal(d // 10, np.repeat(batch[:, None], 9, 1)) for d in draws)
+        draws = [networks.draw_factors(2, 3, 9, mode).numpy() for _ in range(20)]
+        assert all(d.shape == (2, 9) for d in draws)
         assert any(len(set(row)) > 1 for d in draws for row in d) == mixed
-        assert {int(v) % 10 for d in draws for v in d.ravel()} == {0, 1, 2}
+        assert {int(v) for d in draws for v in d.ravel()} == {0, 1, 2}
+
+
+def test_training_and_prediction_read_the_factor_asked_for():
+    preset = TINY.model_copy(update={"test_alpha": 2.0})
+    patches = np.zeros((5, 3, 9, 30, 2, 7, 7), np.float32)
+    patches += 10 * np.arange(5).reshape(5, 1, 1, 1, 1, 1, 1) + np.arange(3).reshape(1, 3, 1, 1, 1, 1, 1)
+    alphas = np.tile(np.array([1.2, 2.1, 3.0], np.float32), (5, 1))
+    x = {"patches": patches, "alphas": alphas, "clip": np.zeros((5, 16, 32, 32, 3), np.uint8)}
+    with Feed(x | {"units": np.zeros((5, 9), np.float32)}, torch.device("cpu")) as feed:
+        setup = au_fusion.training_setup(au_fusion.build(preset, 3), Inputs(x), feed, preset)
+        read = setup.given(torch.tensor([4, 1]), False)[0]
+        drawn = [setup.given(torch.tensor([4, 1]), True)[0][:, :, 0, 0, 0, 0] for _ in range(20)]
+    assert read[:, 0, 0, 0, 0, 0].tolist() == [41, 11]
+    assert all((d // 10).tolist() == [[4.0] * 9, [1.0] * 9] for d in drawn)
+    assert {int(v) % 10 for d in drawn for v in d.flatten()} == {0, 1, 2}
     assert factor_index(np.array([1.2, 2.1, 3.0]), 2.0) == 1
 
 

@@ -36,6 +36,9 @@ def test_batches_are_rows_of_each_array_in_its_own_type(whole, resident):
     with Feed({"clip": ClipArray(whole, [7, 3, 3, 9]), "values": values}, CPU, resident) as clips:
         assert clips.count == 4
         batch = clips(torch.tensor([3, 0]))
+        steps = torch.tensor([[0, 2], [3, 1]])
+        part = clips(torch.tensor([3, 0]), {"clip": (steps,)})["clip"]
+    assert np.array_equal(part.numpy(), whole[[[9, 9], [7, 7]], steps.numpy()])
     assert batch["clip"].dtype == torch.uint8 and np.array_equal(batch["clip"].numpy(), whole[[9, 7]])
     assert batch["values"].dtype == torch.float16 and batch["values"].tolist() == [[6, 7], [0, 1]]
 

@@ -65,11 +65,18 @@ def systems() -> dict[str, str]:
 
 
 def features(name: str, preset: Any, count: int) -> Features:
-    """Return `count` clips of noise as the model's `features` would stack them, float32."""
+    """Return `count` clips of noise as the model's `features` would stack them, in memory once."""
     rng = np.random.default_rng(derive_seed(0, "bench systems", name))
     noise = model(name, "bench").noise
     assert noise is not None, "a model with a published preset says what its noise is"
-    return noise(preset, lambda *shape: rng.random((count, *shape), dtype=np.float32))
+
+    def draw(*shape: int, kind: type[np.generic] = np.float32) -> np.ndarray:
+        made = np.empty((count, *shape), kind)
+        for clip in made:
+            clip[:] = rng.integers(0, 256, shape) if kind is np.uint8 else rng.random(shape, np.float32)
+        return made
+
+    return noise(preset, draw)
 
 
 def run_system_bench(

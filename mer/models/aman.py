@@ -231,8 +231,8 @@ def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
     """Return features for the bench, at the ten factors of the source."""
     # The trunk's fourth-layer input: 256 maps at a sixteenth of the image.
     seen = {"layer4": (256, preset.size // 16, preset.size // 16), "pooled": (512,)}
-    made = draw(preset.frames, 10, *seen.get(preset.variant, (3, preset.size, preset.size)))
-    return made.astype(np.float16) if preset.variant == "layer4" else made
+    kind = np.float16 if preset.variant == "layer4" else np.float32
+    return draw(preset.frames, 10, *seen.get(preset.variant, (3, preset.size, preset.size)), kind=kind)
 
 
 LEARNER = Learner(

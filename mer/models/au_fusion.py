@@ -169,7 +169,7 @@ def noise(preset: Preset, draw: Callable[..., np.ndarray]) -> Features:
     """Return features for the bench, at the ten factors of the source."""
     patches = draw(10, preset.flows, ROIS, 2, 7, 7)
     alphas = np.tile(np.arange(1, 11, dtype=np.float32), (len(patches), 1))
-    clips = (255 * draw(LENGTH, preset.size, preset.size, 3)).astype(np.uint8)
+    clips = draw(LENGTH, preset.size, preset.size, 3, kind=np.uint8)
     return {"patches": patches, "alphas": alphas, "clip": clips}
 
 

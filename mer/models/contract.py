@@ -99,8 +99,8 @@ class Model:
         counts_running: whether running means and variances count among them, as they do in the source.
         classes: number of classes that a preset was published for, where it is not three.
         published: the preset that `mer bench systems` times; None to leave the model out.
-        noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape)`, which returns random
-            float32 in 0–1 of that shape behind the axis of clips.
+        noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape, kind=np.float32)`, which
+            returns random values of that shape behind the axis of clips, 0–255 for uint8, else in 0–1.
         gpu: presets whose training a GPU pays for; jobs of the others do not queue for one.
         shared: `fit` and `predict` take `mer.models.clip_array.ClipArray` in place of arrays, and so copy no clip;
             other models get plain arrays.

@@ -92,8 +92,7 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
 
 def frames_of_noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
     """Return clips for the bench, in the type that `features` gives."""
-    clips = draw(preset.frames, preset.size, preset.size, 3)
-    return clips if preset.view == "change" else (clips * 255).astype(np.uint8)
+    return draw(preset.frames, preset.size, preset.size, 3, kind=np.float32 if preset.view == "change" else np.uint8)
 
 
 def scale_of(x: ClipArray, preset: Preset) -> np.ndarray:

@@ -11,6 +11,7 @@ from model_clips import GROUPS, INPUTS, LABELS, UNITS, clips_for
 from sklearn.svm import SVC
 from torch import nn
 
+from mer.bench.systems import features
 from mer.core.container import Clip, Container, ContainerWriter
 from mer.core.errors import ConfigError, ModelError
 from mer.models import ststnet, svm_flow
@@ -100,8 +101,7 @@ def test_a_card_is_read_without_the_libraries_that_train(name):
 @pytest.mark.parametrize(("name", "preset"), EVERY)
 def test_one_class_is_refused(name, preset):
     card = model(name, "test")
-    rng = np.random.default_rng(0)
-    x = card.noise(card.presets[preset], lambda *shape: rng.random((6, *shape), np.float32)) if card.noise else None
+    x = features(name, card.presets[preset], 6) if card.noise else None
     args = (np.zeros((6, 147), np.float32) if x is None else x, np.zeros(6, np.int64), np.array(list("aabbcc")), 3)
     with pytest.raises(ModelError, match="one class only"):
         card.fit(*args, card.presets[preset], 0, print)

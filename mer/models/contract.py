@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -77,6 +77,18 @@ class Fit(Protocol):
         Raises:
             ModelError: the training part has a single class, or the loss is no longer finite.
         """
+
+
+class Footprint(NamedTuple):
+    """What training a preset takes on a CPU besides its clips, MiB; `python -m mer.bench.memory` measures it.
+
+    Attributes:
+        learned: weights, gradients and two moments.
+        step: everything else of one step at the preset's own batch size, frames and image size.
+    """
+
+    learned: int
+    step: int
 
 
 @dataclass(frozen=True)

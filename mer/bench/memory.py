@@ -2,29 +2,37 @@
 
 Every preset is trained for two epochs of one batch, in float32 and in bf16 on a CPU, each in a process of its own. What
 its peak is above the process before it, less the clips, is the memory of a step; the workflow asks for it (`mem_mb`,
-`mer.planning.memory`). Clips are noise of the size that the preset reads (`example` of its card).
+`mer.planning.memory`). Clips are noise of the size that the preset reads (`noise` of its card). Linux only: elsewhere
+no process tells of itself what it holds now.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
 from mer.bench.systems import features
-from mer.bench.training import peak_mib
 from mer.models.contract import Footprint
 from mer.models.listing import parameters
 from mer.models.registry import MODELS, model
 from mer.training.gather import by_name
 
 
-def measured(name: str, preset: str, precision: str) -> tuple[float, float]:
-    """Return MiB of this process before the clips, and of its peak while it trains less the clips themselves."""
+def process_mib(what: str) -> float:
+    """Return what this process holds now (`VmRSS`) or held at most (`VmHWM`), MiB."""
+    told = re.search(rf"{what}:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    assert told is not None
+    return int(told[1]) / 1024
+
+
+def measured(name: str, preset: str, precision: str) -> tuple[float, float, float]:
+    """Train in this process; return what it held before the clips, at most without them, and what is learned, MiB."""
     import torch
 
     from mer.models import loop
@@ -39,25 +47,24 @@ def measured(name: str, preset: str, precision: str) -> tuple[float, float]:
     # What is imported and set up when a network is first used belongs to the process, not to the step.
     with loop.reproducible(0, "cpu"):
         torch.nn.Conv2d(1, 1, 3)(torch.zeros(1, 1, 4, 4)).sum().backward()
-    before = peak_mib(resource.RUSAGE_SELF)
+    before = process_mib("VmRSS")
     data = features(name, chosen, size)
     labels, groups = np.arange(size) % classes, np.array([f"p{i % 4}" for i in range(size)])
     coded = {"units": [(1, 4)] * size} if "fit" in card.units else {}
     with surrounded(Session(precision=precision)):  # type: ignore[arg-type]
         card.fit(data, labels, groups, classes, chosen, 0, lambda line: None, "cpu", **coded)
     clips = sum(array.nbytes for array in by_name(data).values()) / 2**20
-    return before, peak_mib(resource.RUSAGE_SELF) - clips
+    # Weight, gradient and two moments of four bytes each.
+    learned = parameters(card, card.presets[preset], classes) * 16 / 2**20
+    return before, process_mib("VmHWM") - clips, learned
 
 
 def footprint(name: str, preset: str) -> Footprint:
     """Return what the card should say: the larger of both precisions."""
-    card = model(name, "bench")
-    # Weight, gradient and two moments of four bytes each.
-    learned = parameters(card, card.presets[preset], card.classes_of(preset)) * 16 / 2**20
-    above = []
+    above, learned = [], 0.0
     for precision in ("float32", "bf16"):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            before, peak = pool.submit(measured, name, preset, precision).result()
+            before, peak, learned = pool.submit(measured, name, preset, precision).result()
         print(f"# {name} {preset} {precision}: {before:.0f} MiB before, {peak:.0f} MiB at most", flush=True)
         above.append(peak - before)
     return Footprint(int(np.ceil(learned)), int(np.ceil(max(0.0, max(above) - learned))))

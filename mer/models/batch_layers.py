@@ -1,7 +1,8 @@
 """Batch normalisation and dropout exactly as torch has them, that also know batches filled up with absent clips.
 
-Folds that are trained at once (`mer.models.together`) have batches of different sizes; the shorter ones, which have a clip at least, are filled up.
-Within `padded` the absent clips count nowhere, and the dropout masks are those that each fold drew for itself.
+Folds that are trained at once (`mer.models.together`) have batches of different sizes; the shorter ones, which have a
+clip at least, are filled up. Within `padded` the absent clips count nowhere, and the dropout masks are those that each
+fold drew for itself.
 """
 
 from __future__ import annotations

@@ -111,9 +111,12 @@ class Model:
         counts_running: whether running means and variances count among them, as they do in the source.
         classes: number of classes that a preset was published for, where it is not three.
         published: the preset that `mer bench systems` times; None to leave the model out.
-        noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape)`, which returns random
-            float32 in 0–1 of that shape behind the axis of clips.
-        gpu: presets whose training a GPU pays for; jobs of the others do not queue for one.
+        noise: `noise(preset, draw)`, an example of features: those of some clips in the shapes and types of `features`,
+            from `draw(*shape)`, which returns random float32 in 0–1 of that shape behind the axis of clips. That bench
+            trains on them, and the workflow asks for the memory of as many as a job has.
+        footprints: what training each preset takes besides; `python -m mer.bench.memory` measures it. Without one the
+            workflow asks for what most models need.
+        gpu: presets whose training a GPU pays for even one fold at a time. With `fit_together` it pays for all.
         units: which of `features` and `fit` take annotated action units.
         fit_together: `fit_together(features, shares, n_classes, preset, log, device)` trains several folds at once on a
             GPU: for each share (`mer.models.together.Share`) what `fit` gives it alone, within rounding; None where the
@@ -134,6 +137,7 @@ class Model:
     classes: Mapping[str, int] = field(default_factory=dict)
     published: str | None = None
     noise: Callable[[Any, Callable[..., np.ndarray]], Features] | None = None
+    footprints: Mapping[str, Footprint] = field(default_factory=dict)
     gpu: frozenset[str] = frozenset()
     units: tuple[str, ...] = ()
     fit_together: Callable[..., list[State]] | None = None

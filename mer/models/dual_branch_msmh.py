@@ -171,8 +171,11 @@ def recall(features: Features, state: State, preset: RegionPreset) -> Inputs:
 
 
 def noise(preset: RegionPreset, draw: Callable[..., np.ndarray]) -> Features:
-    """Return features for the bench; the region is the clip mirrored."""
+    """Return features for the bench; a region is the clip mirrored."""
     clip = draw(3, preset.frames, preset.size, preset.size)
+    if preset.regions == "predicted":
+        every = np.repeat(clip[:, None, :, :, :, ::-1], len(REGIONS), axis=1)
+        return {"clip": clip, "every": every, "grids": draw(len(REGIONS), 72)}
     return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
 
 

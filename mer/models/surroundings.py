@@ -1,7 +1,7 @@
 """What surrounds a training: its precision, its clipping, and who is told of every epoch.
 
-`mer.models.loop.train` and `mer.models.together.train_together` ask `current()`, so that a model says nothing of resuming, logs or progress and yet has all of
-them. The default surroundings change nothing.
+`mer.models.loop.train` and `mer.models.together.train_together` ask `current()`, so that a model says nothing of
+resuming, logs or progress and yet has all of them. The default surroundings change nothing.
 """
 
 from __future__ import annotations

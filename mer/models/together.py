@@ -184,9 +184,8 @@ def train_together(
 
 
 def _members(shares: Sequence[Share], plan: Schedule) -> list[list[int]]:
-    """Return the folds of every stack: those with the same number of batches, which follows from the number of clips."""
-    with torch.random.fork_rng([]):
-        counts = [len(batches(len(share.clips), plan.batch_size, shuffle=False)) for share in shares]
+    """Return the folds of every stack: those whose clips make the same number of batches."""
+    counts = [len(batches(len(share.clips), plan.batch_size, shuffle=False)) for share in shares]
     return [[k for k, count in enumerate(counts) if count == number] for number in sorted(set(counts))]
 
 

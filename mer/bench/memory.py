@@ -2,7 +2,7 @@
 
 Every preset is trained for two epochs of one batch, in float32 and in bf16 on a CPU, each in a process of its own. What
 its peak is above the process before it, less the clips, is the memory of a step; the workflow asks for it (`mem_mb`,
-`mer.planning.memory`). Clips are noise of the size that the preset reads (`noise` of its card). Linux only: elsewhere
+`mer.models.memory`). Clips are noise of the size that the preset reads (`noise` of its card). Linux only: elsewhere
 no process tells of itself what it holds now.
 """
 

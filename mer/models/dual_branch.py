@@ -29,7 +29,7 @@ import numpy as np
 
 from mer.core.container import Clip
 from mer.models.clip_frames import Frames, positions, read, viewed
-from mer.models.contract import Model
+from mer.models.contract import Footprint, Model
 from mer.models.dual_branch_settings import Preset
 from mer.models.learner import Inputs, Learner, TrainingSetup
 from mer.models.state import State
@@ -137,5 +137,14 @@ MODEL = Model(
     build=build,
     published="icip2024",
     noise=lambda preset, draw: draw(3, preset.frames, preset.size, preset.size),
+    footprints={
+        "small": Footprint(2, 133),
+        "clean": Footprint(117, 4057),
+        "icip2024": Footprint(117, 3119),
+        "icip2024_smic": Footprint(117, 1156),
+        "icip2024_p3": Footprint(30, 1156),
+        "icip2024_cbam": Footprint(30, 1156),
+        "icip2024_figure": Footprint(30, 1156),
+    },
     gpu=frozenset(PRESETS) - {"small"},
 )

@@ -25,7 +25,7 @@ import numpy as np
 from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.models.clip_frames import Frames, positions, read, viewed
-from mer.models.contract import Model, Units
+from mer.models.contract import Footprint, Model, Units
 from mer.models.dual_branch import REDUCED, RESOLVED, rescaled, scaled, training_setup
 from mer.models.dual_branch_regions import (
     REGIONS,
@@ -194,6 +194,16 @@ MODEL = Model(
     classes={"casme2sq": 4, "lie": 2},
     published="casme2",
     noise=noise,
+    footprints={
+        "small": Footprint(3, 139),
+        "clean": Footprint(59, 3763),
+        "casme2": Footprint(59, 2799),
+        "samm": Footprint(59, 2796),
+        "smic": Footprint(44, 1129),
+        "casme3": Footprint(159, 3239),
+        "casme2sq": Footprint(159, 999),
+        "lie": Footprint(109, 1674),
+    },
     gpu=frozenset(PRESETS) - {"small"},
     units=("features", "fit"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,11 @@ class PlannedExperiment:
         """Return the folds of every job that trains several."""
         size = self.folds_per_job
         return [self.folds[start : start + size] for start in range(0, len(self.folds), size)] if size > 1 else []
+
+
+def trying(mib: Callable[..., int]) -> Callable[..., int]:
+    """Return a resource of a rule: as much again with every attempt, for a job that was ended for its memory."""
+    return lambda wildcards, threads, attempt: attempt * mib(wildcards, threads)
 
 
 def one_by_one(experiments: Iterable[PlannedExperiment]) -> str:

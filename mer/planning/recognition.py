@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.params import Params
+from mer.models import memory
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
-from mer.planning import keys, memory
+from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.planned import PlannedExperiment
 from mer.training.folds import Fold, notes

@@ -10,7 +10,8 @@ from typing import Any
 from mer.core.errors import DatasetError
 from mer.core.sample import Sample
 from mer.datasets.labels import classes_for
-from mer.planning import keys, memory
+from mer.models import memory
+from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.planned import PlannedExperiment
 from mer.spotting.experiment import crops_of

@@ -2,7 +2,7 @@
 # Parameters hold exactly what a job depends on besides its inputs: its own block of the configuration, its
 # subject's label-free rows and the digest of its own code.
 
-from mer.planning import memory
+from mer.models import memory
 
 
 def variant_of(stage, wildcards):

@@ -2,8 +2,7 @@
 # (mer.training.task). A fit job's inputs are the containers of every subject but the held-out ones, and a table of
 # training rows only: it cannot open what it must not see.
 from mer.planning.experiments import TASKS, all_planned
-from mer.planning.memory import trying
-from mer.planning.planned import one_by_one
+from mer.planning.planned import one_by_one, trying
 
 try:
     PLANS = all_planned(CATALOG)

@@ -1,4 +1,4 @@
-"""How much memory a job asks for (`mem_mb`), and how many folds a GPU's job takes.
+"""How much memory a job of a model asks for (`mem_mb` of the workflow), and how many folds a GPU's job takes.
 
 A job holds its process, its clips once, in the type in which a model keeps them, and one step of the training. What a
 step takes is measured and stands on the model's card (`mer.models.contract.Footprint`).
@@ -7,7 +7,6 @@ step takes is measured and stands on the model's card (`mer.models.contract.Foot
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,8 @@ IN_TURN = 8
 UNKNOWN = 1300
 
 MIB = 2**20
+#: The size of the composite of CASME II, SAMM and SMIC, for which memory is listed (`mer models`).
+COMPOSITE = 442
 
 
 def clip_mib(card: Model, settings: Params) -> float:
@@ -99,8 +100,3 @@ def folds_of_a_gpu(card: Model, preset: str, settings: Params, clips: int, folds
         free = GPU - clips * clip_mib(card, settings)
         most = max(1, int(free / max(1, sum(footprint(card, preset, settings)))))
     return math.ceil(folds / math.ceil(folds / most))
-
-
-def trying(mib: Callable[..., int]) -> Callable[..., int]:
-    """Return a resource of a rule that asks for as much again with every attempt of a job that was ended for memory."""
-    return lambda wildcards, threads, attempt: attempt * mib(wildcards, threads)

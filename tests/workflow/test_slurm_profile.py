@@ -10,26 +10,38 @@ import pytest
 pytestmark = pytest.mark.slow
 pytest.importorskip("snakemake_executor_plugin_slurm")
 
+# Submissions that were sent after the first question for their states are marked.
+SBATCH = """
+[ -e {log}.asked ] && printf "late " >> {log}
+printf "%s\\n" "$*" | tr "\\n" " " >> {log}
+echo >> {log}
+wc -l < {log}
+"""
+SQUEUE = """
+touch {log}.asked
+i=1
+while [ $i -le $(wc -l < {log}) ]; do echo "$i|FAILED"; i=$((i+1)); done
+"""
 COMMANDS = {
-    "sbatch": '#!/bin/sh\nprintf "%s\\n" "$*" | tr "\\n" " " >> {log}\necho >> {log}\nwc -l < {log}\n',
-    "squeue": '#!/bin/sh\ntouch {log}.asked\ni=1\nwhile [ $i -le $(wc -l < {log}) ]; do echo "$i|FAILED"; i=$((i+1)); done\n',
-    "sacctmgr": "#!/bin/sh\necho tests\n",
-    "sinfo": "#!/bin/sh\necho batch*\n",
-    "scontrol": "#!/bin/sh\necho MinJobAge = 300 sec\n",
-    "scancel": "#!/bin/sh\n",
+    "sbatch": SBATCH,
+    "squeue": SQUEUE,
+    "sacctmgr": "echo tests",
+    "sinfo": "echo batch*",
+    "scontrol": "echo MinJobAge = 300 sec",
+    "scancel": "",
 }
 
 
 def submitted(project, folder):
-    """Run snakemake with the profile; return what every submission asks for, and the command that it would run."""
+    """Run snakemake with the profile; return what every submission asks for, what it would run, and if it was late."""
     folder.mkdir()
     log = folder / "sbatch.log"
     for name, text in COMMANDS.items():
-        (folder / name).write_text(text.replace("{log}", str(log)))
+        (folder / name).write_text("#!/bin/sh\n" + text.replace("{log}", str(log)))
         (folder / name).chmod(0o755)
     profile = project.folder / "profiles" / "slurm" / "config.yaml"
     profile.write_text(profile.read_text() + "  slurm_partition: batch\n  slurm_account: tests\n")
-    options = ["--retries", "0", "--slurm-init-seconds-before-status-checks", "3", "--nocolor"]
+    options = ["--retries", "0", "--slurm-init-seconds-before-status-checks", "15", "--nocolor"]
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *options]
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
     result = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=environment, timeout=300)
@@ -38,7 +50,7 @@ def submitted(project, folder):
     for line in log.read_text().splitlines():
         options, _, told = line.partition("--wrap=")
         asked = {name: found[1] for name in ("gpus", "mem") if (found := re.search(rf"--{name}[ =](\S+)", options))}
-        sent.append((asked, told))
+        sent.append((asked, told, line.startswith("late ")))
     return sent
 
 
@@ -57,10 +69,12 @@ def test_submissions_with_a_gpu_are_not_sent_one_at_a_time(project, tmp_path):
         sent = submitted(project, tmp_path / "slurm")
     finally:
         profile.write_bytes(before)
-    groups = [(asked, told) for asked, told in sent if "variant=one" in told]
+    groups = [(asked, told) for asked, told, _ in sent if "variant=one" in told]
     assert len(groups) == 4 and all("variant=two" in told for _, told in groups)
     # Two jobs with a GPU in one submission take turns on one.
     assert {asked["gpus"] for asked, _ in groups} == {"1"}
-    fits = [asked for asked, told in sent if re.search(r"fit_ststnet_\d:", told)]
+    fits = [asked for asked, told, _ in sent if re.search(r"fit_ststnet_\d:", told)]
     assert len(fits) == 2 and {asked["gpus"] for asked in fits} == {"1"}
-    assert all(int(asked["mem"]) >= 2000 for asked, _ in sent)
+    assert not any(late for *_, late in sent)
+    # CUDA's part of the host's memory, and the fold's own.
+    assert all(int(asked["mem"]) >= 2000 for asked, *_ in sent)

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from mer.core.container import Container
 from mer.core.errors import ClipError, ConfigError
 from mer.motion.strain import strain
+from mer.stages import run as stage_run
 from mer.stages.flow import black_anandan, dis, micro, published, stage, tvl1
 from mer.stages.flow.method import FlowMethod, FlowParams, batched
 from mer.stages.flow.pairs import frame_pairs
@@ -175,6 +177,19 @@ def test_a_gpu_is_taken_by_a_job_that_was_given_one_and_by_no_other(monkeypatch)
             assert (params.gpus(False), params.gpus(True)) == (without, with_gpu)
             assert params.placed("cuda").resolved_device() == given and params.resolved_device() == alone
             assert params.placed("cpu").resolved_device() == alone
+
+
+def test_a_job_tells_its_stage_where_and_the_product_says_what_was_asked(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(stage_run, "_one_clip", lambda stage, method, params, *rest: seen.append(params.device) or "no")
+    for device in ("cpu", "cuda"):
+        spec = stage_run.StageSpec("flow", "micro", "micro", {})
+        out = tmp_path / f"{device}.h5"
+        stage_run.run_subject(spec, [{"sample_id": "a"}], out, log=lambda line: None, device=device)
+        with Container(out) as box:
+            # Where it was computed decides neither what the product is called nor whether it is made again.
+            assert box.parameters()["device"] == "auto"
+    assert seen == ["cpu", "cuda"]
 
 
 def test_motion_of_the_nose_is_taken_out(run, product, movie, landmarks):

@@ -35,7 +35,7 @@ from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.models.clip_array import ClipArray
 from mer.models.clip_frames import event, standardised
-from mer.models.contract import Model
+from mer.models.contract import Footprint, Model
 from mer.models.flow_image import area_pool
 from mer.models.learner import FoldData, Inputs, Learner, TrainingSetup
 from mer.models.state import Features, State, by_name
@@ -259,6 +259,12 @@ MODEL = Model(
     classes={"published": 5},
     published="published",
     noise=noise,
+    footprints={
+        "small": Footprint(2, 195),
+        "pooled": Footprint(1, 98),
+        "clean": Footprint(129, 778),
+        "published": Footprint(129, 778),
+    },
     gpu=frozenset(PRESETS) - {"small"},
     shared=True,
     costly=frozenset(PRESETS) - {"small"},

@@ -31,7 +31,7 @@ from mer.core.errors import ModelError
 from mer.core.params import Params
 from mer.models.au_fusion_inputs import AUS, LENGTH, ROIS, factor_index, unit_targets
 from mer.models.clip_frames import Frames, Sampler, positions, read_bytes
-from mer.models.contract import Model
+from mer.models.contract import Footprint, Model
 from mer.models.learner import FoldData, Inputs, Learner, TrainingSetup
 from mer.models.state import Features, State, by_name
 
@@ -188,6 +188,11 @@ MODEL = Model(
     classes={"released": 4},
     published="released",
     noise=noise,
+    footprints={
+        "small": Footprint(14, 169),
+        "clean": Footprint(398, 4349),
+        "released": Footprint(398, 4349),
+    },
     gpu=frozenset(PRESETS) - {"small"},
     shared=True,
     units=("fit",),

@@ -1,7 +1,8 @@
 """Batch normalisation and dropout exactly as torch has them, that also know batches filled up with absent clips.
 
-Folds that are trained at once (`mer.models.together`) have batches of different sizes; the shorter ones are filled up.
-Within `padded` the absent clips count nowhere, and the dropout masks are those that each fold drew for itself.
+Folds that are trained at once (`mer.models.together`) have batches of different sizes; the shorter ones, which have a
+clip at least, are filled up. Within `padded` the absent clips count nowhere, and the dropout masks are those that each
+fold drew for itself.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ class BatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         assert self.momentum is not None
         present = around[0]
-        weight, some = present[:, None, None, None], present.sum() > 0
-        count = (present.sum() * x.shape[2] * x.shape[3]).clamp(min=1)
+        weight, count = present[:, None, None, None], present.sum() * x.shape[2] * x.shape[3]
         mean = (x * weight).sum((0, 2, 3)) / count
         centred = x - mean[:, None, None]
         variance = (centred.square() * weight).sum((0, 2, 3)) / count
@@ -47,8 +47,8 @@ class BatchNorm2d(nn.BatchNorm2d):
         with torch.no_grad():
             for name, value in (("running_mean", mean), ("running_var", unbiased)):
                 before = self.get_buffer(name)
-                before.copy_(torch.where(some, before.lerp(value, self.momentum), before))
-            self.get_buffer("num_batches_tracked").add_(some)
+                before.copy_(before.lerp(value, self.momentum))
+            self.get_buffer("num_batches_tracked").add_(1)
         return centred * (self.weight * torch.rsqrt(variance + self.eps))[:, None, None] + self.bias[:, None, None]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -79,6 +79,18 @@ class Fit(Protocol):
         """
 
 
+class Footprint(NamedTuple):
+    """What training a preset takes on a CPU besides its clips, MiB; `python -m mer.bench.memory` measures it.
+
+    Attributes:
+        learned: weights, gradients and two moments.
+        step: everything else of one step at the preset's own batch size, frames and image size.
+    """
+
+    learned: int
+    step: int
+
+
 @dataclass(frozen=True)
 class Model:
     """The card of a model.
@@ -99,9 +111,13 @@ class Model:
         counts_running: whether running means and variances count among them, as they do in the source.
         classes: number of classes that a preset was published for, where it is not three.
         published: the preset that `mer bench systems` times; None to leave the model out.
-        noise: `noise(preset, draw)` for that bench: features of some clips, from `draw(*shape, kind=np.float32)`, which
-            returns random values of that shape behind the axis of clips, 0–255 for uint8, else in 0–1.
-        gpu: presets whose training a GPU pays for; jobs of the others do not queue for one.
+        noise: `noise(preset, draw)`, an example of features: those of some clips in the shapes and types of `features`,
+            from `draw(*shape, kind=np.float32)`, which returns random values of that shape behind the axis of clips,
+            0–255 for uint8, else in 0–1. That bench trains on them, and the workflow asks for the memory of as many as
+            a job has.
+        footprints: what training each preset takes besides; `python -m mer.bench.memory` measures it. Without one the
+            workflow asks for what most models need.
+        gpu: presets whose training a GPU pays for even one fold at a time. With `fit_together` it pays for all.
         shared: `fit` and `predict` take `mer.models.clip_array.ClipArray` in place of arrays, and so copy no clip;
             other models get plain arrays.
         costly: presets whose features cost more than reading them back. They are computed once per clip, on the device
@@ -127,6 +143,7 @@ class Model:
     classes: Mapping[str, int] = field(default_factory=dict)
     published: str | None = None
     noise: Callable[[Any, Callable[..., np.ndarray]], Features] | None = None
+    footprints: Mapping[str, Footprint] = field(default_factory=dict)
     gpu: frozenset[str] = frozenset()
     shared: bool = False
     costly: frozenset[str] = frozenset()

@@ -31,7 +31,7 @@ import numpy as np
 from mer.core.container import Clip
 from mer.models.clip_array import ClipArray
 from mer.models.clip_frames import Frames, positions, seen, viewed
-from mer.models.contract import Model
+from mer.models.contract import Footprint, Model
 from mer.models.dual_branch_settings import Preset
 from mer.models.learner import Inputs, Learner, TrainingSetup
 from mer.models.state import State, by_name
@@ -153,6 +153,15 @@ MODEL = Model(
     build=build,
     published="icip2024",
     noise=frames_of_noise,
+    footprints={
+        "small": Footprint(2, 133),
+        "clean": Footprint(117, 4057),
+        "icip2024": Footprint(117, 3119),
+        "icip2024_smic": Footprint(117, 1156),
+        "icip2024_p3": Footprint(30, 1156),
+        "icip2024_cbam": Footprint(30, 1156),
+        "icip2024_figure": Footprint(30, 1156),
+    },
     shared=True,
     gpu=frozenset(PRESETS) - {"small"},
 )

@@ -26,7 +26,7 @@ from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.models.clip_array import ClipArray
 from mer.models.clip_frames import Frames, positions, read, seen
-from mer.models.contract import Model, Units
+from mer.models.contract import Footprint, Model, Units
 from mer.models.dual_branch import REDUCED, RESOLVED, frames_of_noise, rescaled, scaled, training_setup
 from mer.models.dual_branch_regions import (
     REGIONS,
@@ -173,8 +173,11 @@ def recall(features: Features, state: State, preset: RegionPreset) -> Inputs:
 
 
 def noise(preset: RegionPreset, draw: Callable[..., np.ndarray]) -> Features:
-    """Return features for the bench; the region is the clip mirrored."""
+    """Return features for the bench; a region is the clip mirrored."""
     clip = frames_of_noise(preset, draw)
+    if preset.regions == "predicted":
+        every = np.repeat(clip[:, None, :, :, ::-1], len(REGIONS), axis=1)
+        return {"clip": clip, "every": every, "grids": draw(len(REGIONS), 72)}
     return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
 
 
@@ -193,6 +196,16 @@ MODEL = Model(
     classes={"casme2sq": 4, "lie": 2},
     published="casme2",
     noise=noise,
+    footprints={
+        "small": Footprint(3, 139),
+        "clean": Footprint(59, 3763),
+        "casme2": Footprint(59, 2799),
+        "samm": Footprint(59, 2796),
+        "smic": Footprint(44, 1129),
+        "casme3": Footprint(159, 3239),
+        "casme2sq": Footprint(159, 999),
+        "lie": Footprint(109, 1674),
+    },
     gpu=frozenset(PRESETS) - {"small"},
     shared=True,
     units=("features", "fit"),

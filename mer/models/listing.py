@@ -8,24 +8,27 @@ from typing import Any
 
 from mer.core.params import Params
 from mer.core.texttable import text_table
+from mer.models import memory
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 
-COLUMNS = ("model", "preset", "parameters", "inputs", "source")
+COLUMNS = ("model", "preset", "parameters", "MiB", "inputs", "source")
 
 
 @dataclass(frozen=True)
 class Entry:
     """One preset. `parameters` counts what a fold trains, and running statistics where the source counts them.
 
-    `classes` is the number of classes of the count: the published one, else three. `inputs` names the arrays that each
-    input's product must have.
+    `classes` is the number of classes of the count: the published one, else three. `mib` is the memory that the job of
+    a fold asks for at the size of the composite, 442 clips, without a GPU. `inputs` names the arrays that each input's
+    product must have.
     """
 
     model: str
     preset: str
     parameters: int
     classes: int
+    mib: int
     inputs: dict[str, list[str]]
     source: str
 
@@ -44,7 +47,8 @@ def entry(name: str, preset: str) -> Entry:
     card = model(name, "model")
     classes = card.classes_of(preset)
     inputs = {key: list(arrays) for key, arrays in card.inputs.items()}
-    return Entry(name, preset, parameters(card, card.presets[preset], classes), classes, inputs, card.source)
+    asked = memory.fit_mib(card, preset, card.presets[preset], memory.COMPOSITE)
+    return Entry(name, preset, parameters(card, card.presets[preset], classes), classes, asked, inputs, card.source)
 
 
 def parameters(card: Model, preset: Params, classes: int) -> int:
@@ -63,5 +67,8 @@ def parameters(card: Model, preset: Params, classes: int) -> int:
 
 def render(rows: Sequence[Entry]) -> str:
     """Return entries as aligned text."""
-    cells = [(row.model, row.preset, f"{row.parameters:,}", ", ".join(row.inputs), row.source) for row in rows]
-    return text_table(COLUMNS, cells, right={"parameters"}, wrapped={"source"}, width=160)
+    cells = [
+        (row.model, row.preset, f"{row.parameters:,}", f"{row.mib:,}", ", ".join(row.inputs), row.source)
+        for row in rows
+    ]
+    return text_table(COLUMNS, cells, right={"parameters", "MiB"}, wrapped={"source"}, width=160)

@@ -27,7 +27,7 @@ import numpy as np
 from mer.core.container import Clip
 from mer.core.errors import ClipError
 from mer.core.params import Params
-from mer.models.contract import Model
+from mer.models.contract import Footprint, Model
 from mer.models.flow_image import flow_image
 from mer.models.shallow import Shallow, TrainingPlan
 
@@ -140,6 +140,7 @@ MODEL = Model(
     build=build,
     counts_running=True,
     published="published",
+    footprints={"small": Footprint(1, 263), "clean": Footprint(1, 159), "published": Footprint(1, 159)},
     noise=lambda preset, draw: draw(3, SIDE, SIDE),
     gpu=frozenset({"clean", "published"}),
     fit_together=SHALLOW.fit_together,

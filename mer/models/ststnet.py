@@ -24,7 +24,7 @@ import numpy as np
 
 from mer.core.container import Clip
 from mer.core.params import Params
-from mer.models.contract import Model
+from mer.models.contract import Footprint, Model
 from mer.models.flow_image import flow_image
 from mer.models.shallow import Shallow, TrainingPlan
 
@@ -124,6 +124,7 @@ MODEL = Model(
     predict=partial(SHALLOW.predict, PRESETS["clean"]),
     build=build,
     published="published",
+    footprints={"clean": Footprint(1, 266), "published": Footprint(1, 179)},
     noise=lambda preset, draw: draw(3, SIDE, SIDE),
     fit_together=SHALLOW.fit_together,
 )

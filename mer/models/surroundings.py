@@ -1,7 +1,7 @@
 """What surrounds a training: its precision, its clipping, and who is told of every epoch.
 
-`mer.models.loop.train` asks `current()`, so that a model says nothing of resuming, logs or progress and yet has all of
-them. The default surroundings change nothing.
+`mer.models.loop.train` and `mer.models.together.train_together` ask `current()`, so that a model says nothing of
+resuming, logs or progress and yet has all of them. The default surroundings change nothing.
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ class Surroundings:
 
     def after(self, part: Part, done: int, loss: float) -> None:
         """Take note that `done` epochs are over, the last with this mean loss."""
+
+    def each(self, done: int, losses: Sequence[float]) -> None:
+        """Take note of the mean loss of every fold that is trained in one call of `mer.models.together`."""
 
     def computed_in(self, kind: str) -> None:
         """Take note of the precision that was used, `float32` or `bf16`."""

@@ -176,6 +176,7 @@ MODEL = Model(
     features=features,
     fit=fit,
     predict=predict,
+    noise=lambda preset, draw: draw(WIDTH),
     # One machine for every pair of classes: a weight for each value, and an offset.
     parameters=lambda preset, n_classes: comb(n_classes, 2) * (WIDTH + 1),
 )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from mer.core.params import Params
+from mer.planning.gpus import Gpu
 from mer.simulate.params import SimulateParams
 from mer.spotting.experiment import SpottingBlock
 from mer.training.recipe import Recipe
@@ -53,8 +54,10 @@ class ExperimentBlock(Params):
     inputs: dict[str, str] = Field(description="The model's named inputs, each a product `stage/variant`.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One whole run per seed.")
     train: Recipe = Field(default_factory=Recipe, description="Overrides of the preset's training recipe.")
-    folds_per_job: int = Field(
-        1, ge=1, le=1000, description="Folds that one job trains, side by side on its cores or together on its GPU."
+    folds_per_job: Literal["auto"] | Annotated[int, Field(ge=1, le=1000)] = Field(
+        "auto",
+        description="Folds that one job trains, side by side on its cores or on its GPU. `auto`: one without a GPU, so "
+        "that jobs run side by side; with one as many as its memory trains together, or eight after each other.",
     )
     labels: Literal["true", "permuted"] = Field("true", description="`permuted` shuffles labels: the leak test.")
     diagnose: DiagnoseBlock = Field(default_factory=DiagnoseBlock, description="Diagnostics, off unless named.")
@@ -78,6 +81,12 @@ class Top(Params):
 
     results: Path = Field(Path("results"), description="Folder for everything that is made.")
     seed: int = Field(0, description="Seed of fold assignment and label permutation.")
+    gpu: Gpu = Field(
+        "auto",
+        description="Whether jobs that a GPU pays for ask for one (`gpu=1`): `auto` where the machine that plans the "
+        "run has one, `always` (a cluster, whose nodes have some) or `never`. How many jobs may have one at once says "
+        "`--resources gpu=N`.",
+    )
     datasets: dict[str, DatasetBlock] = Field(min_length=1, description="Databases by name.")
     frames: dict[str, Any] = Field(default_factory=dict, description="How frames are listed.")
     align: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from mer.core.params import Params
 from mer.planning.blocks import DatasetBlock, ExperimentBlock, ReportBlock
 from mer.spotting.experiment import SpottingBlock
+from mer.stages.contract import DeviceParams
 from mer.training.recipe import Settled
 
 
@@ -27,6 +28,10 @@ class Variant:
         """The product's name as `from:` and `inputs:` write it."""
         return self.stage if self.stage == "frames" else f"{self.stage}/{self.name}"
 
+    def gpus(self, on_gpu: bool) -> int:
+        """Return how many GPUs a job asks for, in a run whose jobs ask for one where it pays (`on_gpu`) or not."""
+        return self.params.gpus(on_gpu) if isinstance(self.params, DeviceParams) else 0
+
 
 @dataclass(frozen=True)
 class Config:
@@ -39,6 +44,7 @@ class Config:
         variants: the variants of all stages by their product, in the order of the journey.
         bootstrap: draws of the subject bootstrap and of the chance levels.
         settled: what each recognition experiment trains with: its preset with its recipe in place.
+        gpu: whether jobs that a GPU pays for ask for one.
         where: name of the file, for messages.
     """
 
@@ -51,6 +57,7 @@ class Config:
     bootstrap: int
     report: ReportBlock
     settled: Mapping[str, Settled]
+    gpu: bool
     where: str
 
     def chain(self, product: str) -> list[Variant]:

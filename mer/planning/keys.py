@@ -14,7 +14,6 @@ from pathlib import Path
 from mer.core.container import file_digest
 from mer.core.sample import dumps_index
 from mer.datasets.registry import READERS
-from mer.models.registry import model
 from mer.planning.catalog import Catalog
 from mer.planning.config import Variant
 from mer.provenance import PACKAGE, code_digest
@@ -101,12 +100,6 @@ def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
         del step["variant"]
     simulated = all(catalog.config.datasets[name].simulate is not None for name in block.data)
     return {"chains": chains, "view": block.view, "labels": block.labels, "simulated": simulated, "data": block.data}
-
-
-def gpu(catalog: Catalog, experiment: str) -> int:
-    """Return how many GPUs a fit job asks for: none for a small model or preset, so that such jobs run side by side."""
-    card = model(catalog.config.experiments[experiment].model, experiment)
-    return int(catalog.config.settled[experiment].preset in card.gpu)
 
 
 def report_code() -> str:

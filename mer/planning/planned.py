@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,6 @@ class PlannedExperiment:
         inputs: the product of each of its inputs.
     """
 
-    #: Number of folds that one job trains.
-    folds_per_job = 1
     #: Whether the split job takes its rows from the index files, not from the databases.
     indexed = False
     #: Modules that the digests of fit and predict cover besides the task's.
@@ -36,6 +34,23 @@ class PlannedExperiment:
     def __init__(self, catalog: Catalog, name: str, folder: str, block: Any, inputs: Mapping[str, str]) -> None:
         self.catalog, self.name, self.block, self.inputs = catalog, name, block, inputs
         self.folder: Path = catalog.config.results / folder / name
+
+    @property
+    def folds_per_job(self) -> int:
+        """Number of folds that one job trains."""
+        return 1
+
+    def gpus(self, task: Task) -> int:
+        """Return how many GPUs a fit job of a task asks for."""
+        return 0
+
+    def fit_mib(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
+        """Return the memory, MiB, of a job that trains these folds, on a CPU in so many processes."""
+        raise NotImplementedError
+
+    def predict_mib(self, task: Task, fold: Fold[Any]) -> int:
+        """Return the memory, MiB, of a job that predicts a fold."""
+        raise NotImplementedError
 
     @cached_property
     def folds(self) -> list[Fold[Any]]:
@@ -80,6 +95,11 @@ class PlannedExperiment:
         """Return the folds of every job that trains several."""
         size = self.folds_per_job
         return [self.folds[start : start + size] for start in range(0, len(self.folds), size)] if size > 1 else []
+
+
+def trying(mib: Callable[..., int]) -> Callable[..., int]:
+    """Return a resource of a rule: as much again with every attempt, for a job that was ended for its memory."""
+    return lambda wildcards, threads, attempt: attempt * mib(wildcards, threads)
 
 
 def one_by_one(experiments: Iterable[PlannedExperiment]) -> str:

@@ -18,6 +18,7 @@ from mer.core.errors import ConfigError
 from mer.planning.blocks import Top
 from mer.planning.checks import check
 from mer.planning.config import Config, Variant
+from mer.planning.gpus import asks_for_gpu
 from mer.planning.validation import validate
 from mer.stages.registry import METHODS, STAGES, load_method, load_stage
 from mer.training.recipe import settle
@@ -56,6 +57,7 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
             name: settle(block.model, block.preset, block.train, f"{where}: experiments.{name}")
             for name, block in top.experiments.items()
         },
+        gpu=asks_for_gpu(top.gpu),
         where=where,
     )
     check(config)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mer.core.params import Params
+from mer.models import memory
+from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 from mer.planning import keys
 from mer.planning.catalog import Catalog
@@ -14,6 +17,7 @@ from mer.planning.planned import PlannedExperiment
 from mer.provenance import code_digest
 from mer.training import kept_features
 from mer.training.folds import Fold, notes
+from mer.training.recipe import trains_together
 from mer.training.task import ORACLE_EPOCHS, RECOGNITION, Task
 from mer.weights.locate import describe
 
@@ -26,7 +30,7 @@ class PlannedRecognition(PlannedExperiment):
     def __init__(self, catalog: Catalog, name: str) -> None:
         block = catalog.config.experiments[name]
         super().__init__(catalog, name, RECOGNITION.folder, block, block.inputs)
-        self.folds_per_job, self.models = block.folds_per_job, (MODELS[block.model],)
+        self.models = (MODELS[block.model],)
 
     @cached_property
     def folds(self) -> list[Fold[Any]]:
@@ -62,10 +66,49 @@ class PlannedRecognition(PlannedExperiment):
         """Return the digest of the code that makes kept features."""
         return keys.script("features", code_digest("mer.training.kept_features", *self.models))
 
-    @property
-    def gpu(self) -> int:
-        """How many GPUs a fit job asks for."""
-        return keys.gpu(self.catalog, self.name)
+    @cached_property
+    def _model(self) -> tuple[Model, str, Params]:
+        """The model's card, the name of the preset, and its settings with the recipe in place."""
+        return (model(self.block.model, self.name), *self.catalog.config.settled[self.name])
+
+    @cached_property
+    def folds_per_job(self) -> int:  # type: ignore[override]
+        """Number of folds that one job trains."""
+        if self.block.folds_per_job != "auto":
+            return int(self.block.folds_per_job)
+        if not self.gpus(RECOGNITION):
+            return 1
+        clips, together = len(self.folds[0].train), trains_together(self._model[0], self.block.train)
+        return memory.folds_of_a_gpu(*self._model, clips, len(self.folds), together)
+
+    def gpus(self, task: Task) -> int:
+        """Return how many GPUs a fit job of a task asks for: one where the run has some and the preset gains by it.
+
+        Folds that are trained together gain by it whatever the preset; the oracle's job trains one.
+        """
+        card, preset, _ = self._model
+        together = task is RECOGNITION and trains_together(card, self.block.train)
+        return int(self.catalog.config.gpu and (preset in card.gpu or together))
+
+    def fit_mib(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
+        """Return the memory, MiB, of a job that trains these folds, on a CPU in so many processes."""
+        # The clips of several folds together are those of all persons.
+        clips = len(folds[0].train) + (len(folds[0].test) if len(folds) > 1 else 0)
+        side_by_side = min(workers, len(folds))
+        asked = memory.fit_mib(*self._model, clips, len(folds), side_by_side, self.gpus(task))
+        return asked + (memory.rounded(3 * self._kept_mib()) if task is ORACLE_EPOCHS else 0)
+
+    def predict_mib(self, task: Task, fold: Fold[Any]) -> int:
+        """Return the memory, MiB, of a job that predicts a fold."""
+        asked = memory.predict_mib(*self._model, len(fold.test))
+        return asked + (memory.rounded(2 * self._kept_mib()) if task is ORACLE_EPOCHS else 0)
+
+    def _kept_mib(self) -> float:
+        """Return the size of the weights of all epochs that the oracle keeps, MiB."""
+        card, preset, settings = self._model
+        epochs = int(settings.model_dump().get("epochs", 1))
+        kept = epochs // int(self.block.diagnose.oracle_epoch or epochs) + 2
+        return kept * memory.footprint(card, preset, settings).learned / 4
 
     @property
     def simulated(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from mer.core.errors import DatasetError
 from mer.core.sample import Sample
 from mer.datasets.labels import classes_for
+from mer.models import memory
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.planned import PlannedExperiment
@@ -20,11 +21,12 @@ from mer.spotting.task import SPOTTING
 from mer.training.folds import Fold, loso
 from mer.training.task import Task
 
+#: Bytes of one position: (3, 42, 42) float32. MiB of everything else of a training: networks, contexts, crops.
+POSITION, STEP = 3 * 42 * 42 * 4, 700
+
 
 class PlannedSpotting(PlannedExperiment):
     """A spotting experiment: its rows are whole recordings, and one person is held out at a time."""
-
-    gpu = 0
 
     def __init__(self, catalog: Catalog, name: str) -> None:
         block = catalog.config.spotting[name]
@@ -105,6 +107,26 @@ class PlannedSpotting(PlannedExperiment):
         block = self.block.model_dump(mode="json", exclude={"seeds", "data"})
         classes = self.classes if self.block.recognise == "own" else ()
         return keys.as_text({**block, "classes": list(classes), "halves": self._halves()})
+
+    def fit_mib(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
+        """Return the memory, MiB, of a job that trains these folds: positions that it learns from, and a scaled copy.
+
+        One kind of expression follows the other, and there are never more positions than frames, or `train.most`.
+        """
+        frames = sum(self._frames.get(video.sample_id, self.block.train.most) for video in folds[0].train)
+        positions = min(self.block.train.most, frames)
+        return memory.rounded(memory.PROCESS + memory.STEP_MARGIN * (2 * positions * POSITION / memory.MIB + STEP))
+
+    def predict_mib(self, task: Task, fold: Fold[Any]) -> int:
+        """Return the memory, MiB, of a job that predicts a fold: it reads recordings in blocks."""
+        return memory.rounded(memory.PROCESS + memory.STEP_MARGIN * STEP)
+
+    @cached_property
+    def _frames(self) -> dict[str, int]:
+        """The number of frames of every recording whose files are numbered, by its `sample_id`."""
+        rows = [row for name in self.block.data for some in self.catalog.recordings(name).values() for row in some]
+        numbered = ((row.sample_id, row.first_file, row.last_file) for row in rows)
+        return {name: last - first + 1 for name, first, last in numbered if first is not None and last is not None}
 
     def score_inputs(self) -> dict[str, list[Path]]:
         """Return the files that the score reads, by kind."""

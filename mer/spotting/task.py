@@ -13,5 +13,4 @@ SPOTTING = Task(
         "spot_predict", "mer.spotting.predict:predict_fold", ("intervals.jsonl", "curves.npz", "excluded.jsonl")
     ),
     score=Step("spot_score", "mer.spotting.evaluate:score_task", ("metrics.json", "gt.csv", "pred.csv")),
-    memory=3000,
 )

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
+
+from pydantic import Field
 
 from mer.core.params import Params
 
@@ -24,6 +26,28 @@ P = TypeVar("P", bound=Params)
 M = TypeVar("M", bound="Method[Any]")
 P_contra = TypeVar("P_contra", bound=Params, contravariant=True)
 M_contra = TypeVar("M_contra", bound="Method[Any]", contravariant=True)
+
+
+class DeviceParams(Params):
+    """The key of a method that can also compute on a GPU; its `Params` derive from this."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="Where it is computed: `auto` on the GPU that the job was given, where it was given one (the key "
+        "`gpu` of the whole file); `cuda` always asks for one and fails without.",
+    )
+
+    def gpus(self, on_gpu: bool) -> int:
+        """Return how many GPUs a job asks for, in a run whose jobs ask for one where it pays (`on_gpu`) or not."""
+        return int(self.device == "cuda" or (self.device == "auto" and on_gpu))
+
+    def placed(self, device: str) -> Self:
+        """Return the same parameters with `auto` replaced by what the job was given, `cpu` or `cuda`."""
+        return self.model_copy(update={"device": device}) if self.device == "auto" else self
+
+    def resolved_device(self) -> str:
+        """Return `cpu` or `cuda`: `auto` is the CPU where no job was given a GPU."""
+        return "cpu" if self.device == "auto" else self.device
 
 
 @dataclass(frozen=True)

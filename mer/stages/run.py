@@ -17,7 +17,7 @@ from mer.core.container import Container, ContainerWriter, file_digest
 from mer.core.errors import ClipError, MediaError
 from mer.core.source import Source
 from mer.provenance import code_digest, library_line
-from mer.stages.contract import Method, Stage
+from mer.stages.contract import DeviceParams, Method, Stage
 from mer.stages.registry import METHODS, STAGES, load_method, load_stage
 from mer.weights.locate import used
 
@@ -59,6 +59,7 @@ def run_subject(
     source: Path | None = None,
     root: Path | None = None,
     log: Log = print,
+    device: str = "cpu",
 ) -> Outcome:
     """Run one stage over the clips of one subject and write its container.
 
@@ -69,6 +70,7 @@ def run_subject(
         source: the container that the variant reads; None for `from: index`.
         root: the dataset's folder, for stages that read the owner's media.
         log: receives one line per clip.
+        device: `cpu`, or `cuda` where the job was given a GPU: what `device: auto` stands for.
 
     Raises:
         ContainerError: the source is unfinished or lacks an array.
@@ -81,6 +83,8 @@ def run_subject(
     inputs = {path.name: file_digest(path) for path in read}
     digest = stage_digest(spec.stage, spec.method)
     recorded = {"method": spec.method, **params.model_dump(mode="json")}
+    if isinstance(params, DeviceParams):
+        params = params.placed(device)
     with (
         Container(source) if source else nullcontext() as box,
         ContainerWriter(out, spec.stage, spec.variant, recorded, inputs, digest, library_line()) as writer,

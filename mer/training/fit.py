@@ -59,8 +59,13 @@ def train_fold(
     data: Gathered,
     log: Callable[[str], None],
     every: float = 60.0,
+    keeps_end: bool = False,
 ) -> None:
-    """Train on gathered clips, all of them training clips of the fold, and write the checkpoint; as `fit_fold`."""
+    """Train on gathered clips, all of them training clips of the fold, and write the checkpoint; as `fit_fold`.
+
+    `keeps_end`: the last state of the training is left behind, for a job of several folds that is killed in a later
+    one; such a job forgets the states when all are over.
+    """
     for row, reason in data.excluded:
         log(f"training clip {row.sample_id} of {row.dataset} left out: {reason}")
     for name in sorted(set(experiment.classes) - {row.label for row in data.rows}):
@@ -70,12 +75,12 @@ def train_fold(
         # Only what is trained in epochs needs torch.
         from mer.training.fit_in_epochs import fit_in_epochs
 
-        state, extra = fit_in_epochs(training_part, job, every)
+        state, extra = fit_in_epochs(training_part, job, every, keeps_end)
     else:
         state, extra = training_part.fit(experiment.settings), {}
     write_fold(experiment, job, data, state, extra, log)
-    for path in job.state_files:
-        path.unlink(missing_ok=True)
+    if not keeps_end:
+        job.forget()
 
 
 def write_fold(

@@ -18,7 +18,9 @@ from mer.training.tensorboard import Board
 from mer.training.training_part import TrainingPart
 
 
-def fit_in_epochs(training_part: TrainingPart, job: FoldJob, every: float) -> tuple[State, dict[str, Any]]:
+def fit_in_epochs(
+    training_part: TrainingPart, job: FoldJob, every: float, keeps_end: bool = False
+) -> tuple[State, dict[str, Any]]:
     """Return the trained state, and for the checkpoint's metadata the precision and the choice of epochs."""
     recipe, settings = training_part.experiment.recipe, training_part.experiment.settings
     digest = training_part.digest() if job.resume is not None else ""
@@ -27,7 +29,7 @@ def fit_in_epochs(training_part: TrainingPart, job: FoldJob, every: float) -> tu
         choice = _chosen(training_part, job, digest)
         settings = settings.model_copy(update={"epochs": choice["epochs"]})
         extra["inner"] = choice
-    session = _session(training_part, file=job.resume, digest=digest, every=every)
+    session = _session(training_part, file=job.resume, digest=digest, every=every, keeps_end=keeps_end)
     try:
         session.board = Board(job.board) if job.board is not None else None
         with surrounded(session):

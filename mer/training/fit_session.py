@@ -1,9 +1,12 @@
-"""One fit and what goes with it: resuming after a kill, and curves. The loop calls it after every epoch."""
+"""One fit, of a fold or of several at once, and what goes with it: resuming after a kill, and curves.
+
+The loop calls it after every epoch.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +25,11 @@ class Session(Surroundings):
         file: where the state is kept while training; None for nowhere.
         digest: of everything that decides the result; a file of another digest is not used.
         every: seconds between two writings of the file; 0 writes after every epoch.
+        keeps_end: the file is also written after the last epoch, so that a fit that is over need not be repeated when
+            the job goes on with others.
         log: takes one line.
         board: curves of the training.
+        boards: curves of every fold where several are trained at once; None for one without.
         carried: state to start from instead of a file, and where the last state is left: how a training is made
             longer without being repeated (`mer.training.epoch_choice`). Used only when `carries`.
     """
@@ -33,13 +39,16 @@ class Session(Surroundings):
     file: Path | None = None
     digest: str = ""
     every: float = 60.0
+    keeps_end: bool = False
     log: Callable[[str], None] = print
     board: Board | None = None
+    boards: Sequence[Board | None] = ()
     carries: bool = False
     carried: dict[int, resume.Snapshot] = field(default_factory=dict)
     used: str = "float32"
     _call: int = -1
     _written: float = 0.0
+    _losses: Sequence[float] = ()
 
     def again(self) -> None:
         """Count the calls of the loop from the start: the same fit follows once more, with another budget."""
@@ -61,13 +70,18 @@ class Session(Surroundings):
         """See `Surroundings.after`: the state is kept."""
         if self.carries and done == part.epochs:
             self.carried[self._call] = resume.capture(part, done, loss)
-        due = time.monotonic() - self._written >= self.every
+        due = time.monotonic() - self._written >= self.every or (self.keeps_end and done == part.epochs)
         if self.file is not None and due:
             resume.write(self.file, self.digest, self._call, resume.capture(part, done, loss))
             self._written = time.monotonic()
-        if self.board is not None:
-            rate = float(part.optimiser.param_groups[0]["lr"])
-            self.board.epoch(done, {"loss": loss, "learning_rate": rate})
+        rate = float(part.optimiser.param_groups[0]["lr"])
+        for board, its_loss in zip((self.board, *self.boards), (loss, *self._losses), strict=False):
+            if board is not None:
+                board.epoch(done, {"loss": its_loss, "learning_rate": rate})
+
+    def each(self, done: int, losses: Sequence[float]) -> None:
+        """See `Surroundings.each`: every fold has its own curves."""
+        self._losses = losses
 
     def computed_in(self, kind: str) -> None:
         """See `Surroundings.computed_in`."""
@@ -75,5 +89,6 @@ class Session(Surroundings):
 
     def end(self) -> None:
         """End the curves; the file stays, for the next attempt."""
-        if self.board is not None:
-            self.board.close()
+        for board in (self.board, *self.boards):
+            if board is not None:
+                board.close()

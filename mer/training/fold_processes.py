@@ -155,4 +155,4 @@ def _train(
             common.lines.send((job.fold, line))
 
     data = Gathered([common.rows[i] for i in clips], features, excluded, inputs)
-    train_fold(common.experiment, job, data, say, every=common.every)
+    train_fold(common.experiment, job, data, say, every=common.every, keeps_end=True)

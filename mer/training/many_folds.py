@@ -10,16 +10,19 @@ whichever folds are trained together: scores to about 1e-4 in float32.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.models.state import State
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold, write_fold
 from mer.training.fold_processes import fit_in_processes
 from mer.training.gather import Gathered
 from mer.training.products import Containers
+from mer.training.recipe import trains_together
 from mer.training.separation import FoldJob
 from mer.training.shared_clips import SharedClips, share
 from mer.training.training_part import TrainingPart
@@ -44,33 +47,31 @@ def fit_folds(
         ConfigError, ModelError, ContainerError, StorageError: as `fit_fold`. Folds that were finished before stay.
     """
     shared = share(experiment, jobs, containers)
-    recipe = experiment.recipe
-    plain = recipe.inner is None and not recipe.gradient_clip and recipe.precision != "bf16"
-    if experiment.device == "cuda" and experiment.card.fit_together is not None and plain:
-        fit_on_gpu(experiment, jobs, shared, log)
+    if experiment.device == "cuda" and trains_together(experiment.card, experiment.recipe):
+        fit_on_gpu(experiment, jobs, shared, log, every)
     elif experiment.device != "cuda" and workers > 1 and len(jobs) > 1:
         fit_in_processes(experiment, jobs, shared, workers, log, every)
     else:
         for number, job in enumerate(jobs):
-            train_fold(experiment, job, shared.part(number), log(job.fold), every=every)
+            train_fold(experiment, job, shared.part(number), log(job.fold), every=every, keeps_end=len(jobs) > 1)
+    for job in jobs:
+        job.forget()
 
 
-def fit_on_gpu(experiment: Experiment, jobs: Sequence[FoldJob], shared: SharedClips, log: Callable[[str], Log]) -> None:
-    """Train folds at once, as many as the memory of the device holds: half of them when it does not hold all."""
+def fit_on_gpu(
+    experiment: Experiment, jobs: Sequence[FoldJob], shared: SharedClips, log: Callable[[str], Log], every: float = 60.0
+) -> None:
+    """Train folds at once, as many as the memory of the device holds: half of them when it does not hold all.
+
+    A killed job goes on from the last state of the folds that it was training, and does not repeat those before.
+    """
     import torch
 
-    from mer.models.together import Share
-
-    together, waiting, width = experiment.card.fit_together, list(range(len(jobs))), len(jobs)
-    assert together is not None
+    waiting, width = list(range(len(jobs))), len(jobs)
     while waiting:
-        taken = waiting[:width]
-        training_parts = [TrainingPart(experiment, jobs[k].fold, shared.data, log(jobs[k].fold)) for k in taken]
-        clips = [shared.clips(k) for k in taken]
-        shares = [Share(rows, part.labels[rows], part.seed) for part, rows in zip(training_parts, clips, strict=True)]
-        say, n_classes = log(jobs[taken[0]].fold), len(experiment.classes)
+        taken, say = waiting[:width], log(jobs[waiting[0]].fold)
         try:
-            states = together(shared.data.features, shares, n_classes, experiment.settings, say, experiment.device)
+            states = _at_once(experiment, [jobs[k] for k in taken], shared, taken, say, every, width < len(jobs))
         except torch.OutOfMemoryError:
             if width == 1:
                 raise ModelError("training", "no memory for one fold", remedy="set a smaller batch_size") from None
@@ -78,7 +79,47 @@ def fit_on_gpu(experiment: Experiment, jobs: Sequence[FoldJob], shared: SharedCl
             torch.cuda.empty_cache()
             say(f"no memory for {len(taken)} folds at once; {width} from here on")
             continue
-        for k, part, state in zip(taken, clips, states, strict=True):
-            data = Gathered([shared.data.rows[i] for i in part], np.zeros(0), *shared.told(k))
+        for k, state in zip(taken, states, strict=True):
+            data = Gathered([shared.data.rows[i] for i in shared.clips(k)], np.zeros(0), *shared.told(k))
             write_fold(experiment, jobs[k], data, state, {"precision": "float32"}, log(jobs[k].fold))
         waiting = waiting[len(taken) :]
+
+
+def _at_once(
+    experiment: Experiment,
+    jobs: Sequence[FoldJob],
+    shared: SharedClips,
+    numbers: Sequence[int],
+    say: Log,
+    every: float,
+    keeps_end: bool,
+) -> list[State]:
+    """Return the states of the given folds, trained at once; their common state is kept in the first one's file."""
+    from mer.models.surroundings import surrounded
+    from mer.models.together import Share
+    from mer.training.fit_session import Session
+    from mer.training.tensorboard import Board
+
+    together = experiment.card.fit_together
+    assert together is not None
+    parts = [TrainingPart(experiment, job.fold, shared.data, say) for job in jobs]
+    clips = [shared.clips(k) for k in numbers]
+    shares = [Share(rows, part.labels[rows], part.seed) for part, rows in zip(parts, clips, strict=True)]
+    file = jobs[0].resume
+    digest = _digest(parts, clips) if file is not None else ""
+    session = Session(file=file, digest=digest, every=every, keeps_end=keeps_end, log=say)
+    try:
+        session.boards = [Board(job.board) if job.board is not None else None for job in jobs]
+        with surrounded(session):
+            given = shared.data.features, shares, len(experiment.classes), experiment.settings
+            return together(*given, say, experiment.device)
+    finally:
+        session.end()
+
+
+def _digest(parts: Sequence[TrainingPart], clips: Sequence[np.ndarray]) -> str:
+    """Return what decides the result of folds that are trained at once, as one number."""
+    digest = hashlib.sha256(parts[0].digest().encode())
+    for part, rows in zip(parts, clips, strict=True):
+        digest.update(f"{part.fold} {part.seed} {rows.tolist()}".encode())
+    return digest.hexdigest()

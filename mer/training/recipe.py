@@ -88,6 +88,12 @@ def keys_of(card: Model) -> tuple[str, ...]:
     return (*card.settings, *LOOP_KEYS) if card.in_epochs else card.settings
 
 
+def trains_together(card: Model, recipe: Recipe) -> bool:
+    """Return whether a GPU trains several folds of the model at once: not with what only the loop of one fold has."""
+    plain = recipe.inner is None and not recipe.gradient_clip and recipe.precision != "bf16"
+    return card.fit_together is not None and plain
+
+
 class Settled(NamedTuple):
     """The name of a preset, and its settings with a recipe's overrides in place: an object of the preset's class."""
 

@@ -35,6 +35,11 @@ class FoldJob:
         """What an interrupted job leaves: the state of its training, and the choice of epochs; none if not `resume`."""
         return (self.resume, self.resume.with_suffix(".inner.json")) if self.resume is not None else ()
 
+    def forget(self) -> None:
+        """Remove what an interrupted job would leave: the job is over."""
+        for path in self.state_files:
+            path.unlink(missing_ok=True)
+
 
 class TableRow(Protocol):
     """A row of a fold's table, of any task."""

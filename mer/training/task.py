@@ -66,7 +66,6 @@ class Task:
         fit: writes one checkpoint for every fold.
         predict: writes its files for every fold.
         score: writes its files once; None for a diagnostic that another task scores.
-        memory: MiB that a job of one fold needs.
     """
 
     folder: str
@@ -75,7 +74,6 @@ class Task:
     fit: Step
     predict: Step
     score: Step | None
-    memory: int
 
 
 RECOGNITION = Task(
@@ -89,7 +87,6 @@ RECOGNITION = Task(
         "mer.training.score:score_task",
         ("metrics.json", "per_subject.csv", "confusion.csv", "table.tex"),
     ),
-    memory=2000,
 )
 
 # The diagnostic trains the folds of recognition once more; the score of recognition reads what it says.
@@ -100,5 +97,4 @@ ORACLE_EPOCHS = Task(
     fit=Step("fit_epochs", "mer.training.oracle_epochs:fit_epochs", ("epochs.safetensors",)),
     predict=Step("predict_epochs", "mer.training.oracle_epochs:predict_epochs", ("epochs.csv",)),
     score=None,
-    memory=2000,
 )

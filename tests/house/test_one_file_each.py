@@ -145,7 +145,7 @@ def test_they_run_from_pictures_to_scores(theirs, tmp_path):
     metrics = train_and_score(plan)
     assert (metrics["n_clips"], metrics["n_subjects"], metrics["excluded"]) == (9, 3, [])
     assert 0 <= metrics["summary"]["per_dataset"]["smiles"]["uf1"]["mean"] <= 1
-    assert catalog.config.settled["theirs"].preset == "only" and keys.gpu(catalog, "theirs") == 0
+    assert catalog.config.settled["theirs"].preset == "only" and plan.gpus(TASKS["fit"]) == 0
 
 
 def digests():

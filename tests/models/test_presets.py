@@ -100,10 +100,10 @@ def test_shape(name, preset):
 def test_the_command_prints_tables_and_json(listed, monkeypatch):
     monkeypatch.setattr("mer.models.listing.entries", lambda: listed)
     printed = json.loads(CliRunner().invoke(app, ["models", "--json"]).stdout)
-    assert set(printed[0]) == {"model", "preset", "parameters", "classes", "inputs", "source"}
+    assert set(printed[0]) == {"model", "preset", "parameters", "classes", "mib", "inputs", "source"}
     assert [row["parameters"] for row in printed] == [row.parameters for row in listed]
     lines = CliRunner().invoke(app, ["models"]).stdout.splitlines()
-    assert lines[0].split() == ["model", "preset", "parameters", "inputs", "source"]
+    assert lines[0].split() == ["model", "preset", "parameters", "MiB", "inputs", "source"]
     assert any(line.split()[:3] == ["dual_branch", "icip2024", "7,656,395"] for line in lines)
     assert render(listed).count("8,397,319") == 1
 

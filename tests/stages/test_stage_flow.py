@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from mer.core.container import Container
 from mer.core.errors import ClipError, ConfigError
 from mer.motion.strain import strain
+from mer.stages import run as stage_run
 from mer.stages.flow import black_anandan, dis, micro, published, stage, tvl1
 from mer.stages.flow.method import FlowMethod, FlowParams, batched
 from mer.stages.flow.pairs import frame_pairs
+from mer.stages.interpolate import rife
+from mer.stages.magnify import magnet
 from mer.stages.registry import METHODS, load_method
 
 
@@ -160,9 +164,32 @@ def test_a_device_that_is_not_there_is_one_line(run, aligned, monkeypatch):
         assert method.Params().resolved_device() == "cpu"
         with pytest.raises(ConfigError, match=r"device: no CUDA device is available; expected cpu"):
             run(stage, method, aligned(), device="cuda")
+
+
+def test_a_gpu_is_taken_by_a_job_that_was_given_one_and_by_no_other(monkeypatch):
+    import torch
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert micro.Params().resolved_device() == "cuda"
-    assert micro.Params(device="cpu").resolved_device() == "cpu"
+    asked = {"auto": (0, 1, "cuda", "cpu"), "cpu": (0, 0, "cpu", "cpu"), "cuda": (1, 1, "cuda", "cuda")}
+    for kind in (micro.Params, black_anandan.Params, rife.Params, magnet.Params):
+        for device, (without, with_gpu, given, alone) in asked.items():
+            params = kind(**({"alphas": (2.0,)} if kind is magnet.Params else {}), device=device)
+            assert (params.gpus(False), params.gpus(True)) == (without, with_gpu)
+            assert params.placed("cuda").resolved_device() == given and params.resolved_device() == alone
+            assert params.placed("cpu").resolved_device() == alone
+
+
+def test_a_job_tells_its_stage_where_and_the_product_says_what_was_asked(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(stage_run, "_one_clip", lambda stage, method, params, *rest: seen.append(params.device) or "no")
+    for device in ("cpu", "cuda"):
+        spec = stage_run.StageSpec("flow", "micro", "micro", {})
+        out = tmp_path / f"{device}.h5"
+        stage_run.run_subject(spec, [{"sample_id": "a"}], out, log=lambda line: None, device=device)
+        with Container(out) as box:
+            # Where it was computed decides neither what the product is called nor whether it is made again.
+            assert box.parameters()["device"] == "auto"
+    assert seen == ["cpu", "cuda"]
 
 
 def test_motion_of_the_nose_is_taken_out(run, product, movie, landmarks):

@@ -116,6 +116,120 @@ def test_together_is_alone_within_rounding(world, tmp_path):
         assert differing <= {"state"}
 
 
+class Killed(Exception):
+    """Stands for a job that ends in the middle."""
+
+
+def dying(line_part):
+    def say(line):
+        if line_part in line:
+            raise Killed
+
+    return lambda fold: say
+
+
+def kept_together(world, folder, numbers=(0, 1, 2)):
+    jobs, containers = jobs_of(world, folder, numbers)
+    return [dataclasses.replace(job, resume=folder / f"{job.fold}.resume.safetensors") for job in jobs], containers
+
+
+def test_folds_trained_together_go_on_after_a_kill(make_world, tmp_path):
+    """To the same bytes, with folds of several numbers of batches: person 5 has more clips than the others."""
+    world = make_world(clips=lambda s: 9 if s == 5 else 4)
+    experiment = planned(recipe=Recipe(epochs=4, batch_size=8))
+    jobs, containers = kept_together(world, tmp_path, (0, 4, 5))
+    shared = share(experiment, jobs, containers)
+    assert len({-(-len(shared.clips(k)) // 8) for k in range(3)}) == 2
+    many_folds.fit_on_gpu(experiment, jobs, shared, silent)
+    whole = [job.out.read_bytes() for job in jobs]
+    for job in jobs:
+        job.out.unlink()
+    with pytest.raises(Killed):
+        many_folds.fit_on_gpu(experiment, jobs, shared, dying("epoch 2/4"), every=0.0)
+    state = jobs[0].resume
+    assert state.is_file() and not any(job.out.exists() for job in jobs)
+    # A state of other folds is not used.
+    lines = []
+    two = dataclasses.replace(shared, tables=shared.tables[:2])
+    many_folds.fit_on_gpu(experiment, jobs[:2], two, lambda fold: lines.append)
+    assert any("training starts from the beginning" in line for line in lines)
+    lines.clear()
+    many_folds.fit_on_gpu(experiment, jobs, shared, lambda fold: lines.append, every=0.0)
+    assert "ststnet: continues after epoch 2" in lines and not any("epoch 2/4" in line for line in lines)
+    assert [job.out.read_bytes() for job in jobs] == whole
+
+
+def test_folds_that_were_over_are_not_trained_again(world, tmp_path, monkeypatch):
+    """The memory holds one fold; the job is killed in the second, and the first one's state says that it is over."""
+    experiment, real = planned(recipe=Recipe(epochs=2, batch_size=16)), ststnet.MODEL.fit_together
+    jobs, containers = kept_together(world, tmp_path, (0, 1))
+    shared = share(experiment, jobs, containers)
+
+    def short(features, shares, *rest):
+        if len(shares) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(features, shares, *rest)
+
+    monkeypatch.setattr(ststnet, "MODEL", dataclasses.replace(ststnet.MODEL, fit_together=short))
+
+    def second_dies(fold):
+        return dying("epoch 2/2")(fold) if fold == jobs[1].fold else quiet
+
+    with pytest.raises(Killed):
+        many_folds.fit_on_gpu(experiment, jobs, shared, second_dies, every=1e9)
+    first = jobs[0].out.read_bytes()
+    lines = []
+    many_folds.fit_on_gpu(experiment, jobs, shared, lambda fold: lines.append)
+    assert "ststnet: continues after epoch 2" in lines and jobs[0].out.read_bytes() == first
+
+
+def test_a_killed_job_of_several_folds_does_not_repeat_those_that_were_over(world, tmp_path):
+    experiment, lines = planned(recipe=Recipe(epochs=2, batch_size=16)), []
+    jobs, containers = kept_together(world, tmp_path, (0, 1))
+
+    def second_dies(fold):
+        return dying("epoch 2/2")(fold) if fold == jobs[1].fold else quiet
+
+    with pytest.raises(Killed):
+        fit_folds(experiment, jobs, containers, log=second_dies)
+    first = jobs[0].out.read_bytes()
+    # Snakemake removes what a failed job has written.
+    jobs[0].out.unlink()
+    fit_folds(experiment, jobs, containers, log=lambda fold: lambda line: lines.append((fold, line)))
+    assert [line for fold, line in lines if fold == jobs[0].fold][:1] == ["ststnet: continues after epoch 2"]
+    assert jobs[0].out.read_bytes() == first == alone(world, jobs[0], experiment, tmp_path / "alone.safetensors")
+    assert not any(path.exists() for job in jobs for path in job.state_files)
+
+
+def test_every_fold_trained_together_has_its_own_curve(world, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    experiment = planned()
+    jobs, containers = jobs_of(world, tmp_path)
+    shared = share(experiment, jobs, containers)
+    many_folds.fit_on_gpu(experiment, jobs, shared, silent)
+    plain = [job.out.read_bytes() for job in jobs]
+    drawn = [dataclasses.replace(job, board=tmp_path / job.fold) for job in jobs[:2]] + jobs[2:]
+    many_folds.fit_on_gpu(experiment, drawn, shared, silent)
+    assert [job.out.read_bytes() for job in jobs] == plain and not (tmp_path / jobs[2].fold).exists()
+    for job in drawn[:2]:
+        events = EventAccumulator(str(job.board)).Reload()
+        assert [event.step for event in events.Scalars("loss")] == [1, 2]
+        last = load_checkpoint(job.out)[0].meta["training_loss"]
+        assert events.Scalars("loss")[-1].value == pytest.approx(last, rel=1e-5)
+
+
+def test_who_watches_the_epochs_is_told_of_folds_trained_together(world, tmp_path):
+    from mer.models.loop import watching
+
+    jobs, containers = jobs_of(world, tmp_path)
+    seen, experiment = [], planned()
+    with watching(lambda epoch, epochs, network: seen.append((epoch, epochs))):
+        many_folds.fit_on_gpu(experiment, jobs, share(experiment, jobs, containers), silent)
+    assert seen == [(1, 2), (2, 2)]
+
+
 def test_fewer_folds_at_once_when_memory_is_short(world, tmp_path, monkeypatch):
     jobs, containers = jobs_of(world, tmp_path, range(5))
     experiment, tried, lines = planned(), [], []

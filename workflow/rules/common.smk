@@ -7,6 +7,7 @@ from mer.core.errors import MerError
 
 # Not `parse` itself: Snakemake has a function of that name where this file is run.
 from mer.planning import read_config
+from mer.planning.gpus import TOLD
 from mer.provenance import code_digest
 
 # A rule asks for one core, so its libraries get one thread: two jobs of two threads each take longer than two of one.
@@ -25,6 +26,9 @@ try:
         CATALOG.subjects(name)
 except MerError as error:
     sys.exit(f"mer: {error}")
+
+# Jobs read the configuration again, perhaps on another machine: all must plan the same rules.
+os.environ[TOLD] = str(int(CONFIG.gpu))
 
 RESULTS = CONFIG.results.as_posix()
 SIMULATED = [name for name, block in CONFIG.datasets.items() if block.simulate]

@@ -27,8 +27,10 @@ rule features:
     conda:
         "../../envs/torch.yaml"
     resources:
-        gpu=lambda wildcards: PLANS["experiments"][wildcards.experiment].gpu,
-        mem_mb=3000,
+        gpu=lambda wildcards: PLANS["experiments"][wildcards.experiment].gpus(
+            TASKS["fit"]
+        ),
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
     params:
         block=of_features(lambda plan, source: plan.features_block(source)),
         code=lambda wildcards: PLANS["experiments"][wildcards.experiment].features_code(),

@@ -2,6 +2,8 @@
 # Parameters hold exactly what a job depends on besides its inputs: its own block of the configuration, its
 # subject's label-free rows and the digest of its own code.
 
+from mer.models import memory
+
 
 def variant_of(stage, wildcards):
     return CONFIG.variants[
@@ -40,6 +42,19 @@ def stage_params(stage):
     }
 
 
+# A GPU is asked for by variants that compute on one; memory grows with every attempt of a job that was ended for it.
+def stage_resources(stage, mib):
+    def gpus(wildcards):
+        return variant_of(stage, wildcards).gpus(CONFIG.gpu)
+
+    return {
+        "gpu": gpus,
+        "mem_mb": lambda wildcards, attempt: (
+            attempt * (mib + memory.CUDA * gpus(wildcards))
+        ),
+    }
+
+
 rule simulate_table:
     output:
         touch(f"{RESULTS}/{{dataset}}/simulate/tables.done"),
@@ -66,7 +81,7 @@ rule simulate:
     conda:
         "../../envs/preprocess.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=lambda wildcards, attempt: attempt * 1500,
     params:
         simulate=lambda wildcards: keys.simulation(
             CATALOG, wildcards.dataset, wildcards.subject
@@ -117,7 +132,7 @@ rule frames:
     conda:
         "../../envs/preprocess.yaml"
     resources:
-        mem_mb=1000,
+        **stage_resources("frames", 1000),
     params:
         **stage_params("frames"),
     script:
@@ -135,7 +150,7 @@ use rule frames as align with:
         f"{RESULTS}/benchmarks/align/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 1
     resources:
-        mem_mb=1500,
+        **stage_resources("align", 1500),
     params:
         **stage_params("align"),
 
@@ -152,6 +167,8 @@ use rule align as interpolate with:
     priority: 2
     group:
         "motion"
+    resources:
+        **stage_resources("interpolate", 1500),
     params:
         **stage_params("interpolate"),
 
@@ -166,6 +183,8 @@ use rule interpolate as magnify with:
     benchmark:
         f"{RESULTS}/benchmarks/magnify/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 3
+    resources:
+        **stage_resources("magnify", 1500),
     params:
         **stage_params("magnify"),
 
@@ -180,6 +199,8 @@ use rule interpolate as flow with:
     benchmark:
         f"{RESULTS}/benchmarks/flow/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 4
+    resources:
+        **stage_resources("flow", 1500),
     params:
         **stage_params("flow"),
 
@@ -194,6 +215,8 @@ use rule interpolate as rois with:
     benchmark:
         f"{RESULTS}/benchmarks/rois/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 5
+    resources:
+        **stage_resources("rois", 1500),
     params:
         **stage_params("rois"),
 
@@ -208,5 +231,7 @@ use rule interpolate as spot with:
     benchmark:
         f"{RESULTS}/benchmarks/spot/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 5
+    resources:
+        **stage_resources("spot", 1500),
     params:
         **stage_params("spot"),

@@ -16,7 +16,7 @@ rule spot_name:
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
     params:
         code=keys.script("spot_name", code_digest("mer.spotting.naming_experiment")),
     script:

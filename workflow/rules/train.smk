@@ -2,7 +2,7 @@
 # (mer.training.task). A fit job's inputs are the containers of every subject but the held-out ones, and a table of
 # training rows only: it cannot open what it must not see.
 from mer.planning.experiments import TASKS, all_planned
-from mer.planning.planned import one_by_one
+from mer.planning.planned import one_by_one, trying
 
 try:
     PLANS = all_planned(CATALOG)
@@ -13,6 +13,14 @@ except MerError as error:
 def of_plan(task, question):
     return lambda wildcards: question(
         PLANS[task.folder][wildcards.experiment], wildcards
+    )
+
+
+def memory_of(task, question):
+    return trying(
+        lambda wildcards, threads: question(
+            PLANS[task.folder][wildcards.experiment], wildcards, threads
+        )
     )
 
 
@@ -72,8 +80,13 @@ for _task in TASKS.values():
         conda:
             "../../envs/torch.yaml"
         resources:
-            gpu=of_plan(_task, lambda plan, job: plan.gpu),
-            mem_mb=_task.memory,
+            gpu=of_plan(_task, lambda plan, job, task=_task: plan.gpus(task)),
+            mem_mb=memory_of(
+                _task,
+                lambda plan, job, threads, task=_task: plan.fit_mib(
+                    task, [plan.fold(job.fold)]
+                ),
+            ),
         params:
             task=_task.fit.rule,
             experiment=lambda wildcards: wildcards.experiment,
@@ -104,7 +117,12 @@ for _task in TASKS.values():
         conda:
             "../../envs/torch.yaml"
         resources:
-            mem_mb=_task.memory,
+            mem_mb=memory_of(
+                _task,
+                lambda plan, job, threads, task=_task: plan.predict_mib(
+                    task, plan.fold(job.fold)
+                ),
+            ),
         params:
             task=_task.fit.rule,
             block=of_plan(_task, lambda plan, job, task=_task: plan.fit_block(task)),
@@ -113,7 +131,7 @@ for _task in TASKS.values():
             "../scripts/predict.py"
 
 
-# Experiments with `folds_per_job`: one job reads the files of all its folds' training subjects once. Each fold is
+# Experiments whose `folds_per_job` is not 1: one job reads the files of all its folds' training subjects once. Each fold is
 # trained on its own train table and gives what it gives alone (mer.training.many_folds).
 for _plan in PLANS["experiments"].values():
     for _number, _folds in enumerate(_plan.batches()):
@@ -141,10 +159,14 @@ for _plan in PLANS["experiments"].values():
             priority: 6
             conda:
                 "../../envs/torch.yaml"
-            threads: 1 if _plan.gpu else len(_folds)
+            threads: 1 if _plan.gpus(TASKS["fit"]) else len(_folds)
             resources:
-                gpu=_plan.gpu,
-                mem_mb=4000,
+                gpu=_plan.gpus(TASKS["fit"]),
+                mem_mb=trying(
+                    lambda job, threads, plan=_plan, folds=_folds: plan.fit_mib(
+                        TASKS["fit"], folds, threads
+                    )
+                ),
             params:
                 task="fit",
                 experiment=_plan.name,

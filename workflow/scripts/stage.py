@@ -11,6 +11,12 @@ from mer.stages.run import StageSpec, run_subject
 with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))
     spec = StageSpec(**json.loads(snakemake.params.spec))
+    gpus, device = snakemake.resources.get("gpu", 0), "cpu"
+    if gpus:
+        # What knows the devices is not needed for any other job.
+        from mer.training.experiment import choose_device
+
+        device = choose_device(gpus, say)
     reads_product = catalog.config.variants["/".join(filter(None, (spec.stage, spec.variant)))].source != "index"
     run_subject(
         spec,
@@ -19,4 +25,5 @@ with job_log(snakemake.log[0]) as say:
         Path(snakemake.input[0]) if reads_product else None,
         catalog.root(snakemake.wildcards.dataset),
         say,
+        device,
     )

@@ -6,10 +6,11 @@ import numpy as np
 
 from mer.motion import black_anandan
 from mer.motion.black_anandan_options import BlackAnandanOptions
-from mer.stages.flow.method import DeviceParams, batched
+from mer.stages.contract import DeviceParams
+from mer.stages.flow.method import FlowParams, batched
 
 
-class Params(DeviceParams, BlackAnandanOptions):
+class Params(DeviceParams, FlowParams, BlackAnandanOptions):
     """Keys of `method: black_anandan`."""
 
 

@@ -49,22 +49,6 @@ class FlowParams(Params):
         return self
 
 
-class DeviceParams(FlowParams):
-    """What a method that also runs on a GPU is asked for."""
-
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the flow is computed; `auto` takes a GPU if PyTorch finds one."
-    )
-
-    def resolved_device(self) -> str:
-        """Return `cpu` or `cuda`."""
-        if self.device != "auto":
-            return self.device
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 @dataclass(frozen=True)
 class FlowMethod(Method[P]):
     """An estimator of the motion between two images.

@@ -6,10 +6,11 @@ import numpy as np
 
 from mer.motion import micro
 from mer.motion.micro_options import MicroOptions
-from mer.stages.flow.method import DeviceParams, batched
+from mer.stages.contract import DeviceParams
+from mer.stages.flow.method import FlowParams, batched
 
 
-class Params(DeviceParams, MicroOptions):
+class Params(DeviceParams, FlowParams, MicroOptions):
     """Keys of `method: micro`."""
 
 

@@ -9,11 +9,12 @@ worked out once for all positions between them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
+from mer.stages.contract import DeviceParams
 from mer.stages.interpolate.between import Flows, middle
 from mer.stages.interpolate.flow_warp import Params as FlowParams
 from mer.stages.interpolate.flow_warp import estimated
@@ -29,13 +30,12 @@ TOLERANCE = 0.005
 HALVINGS = 8
 
 
-class Params(ScheduleParams):
+class Params(DeviceParams, ScheduleParams):
     """Keys of `method: rife`."""
 
     weights: str = Field(
         default="ifnet_small", min_length=1, description="A name of `mer weights list`, or the path of a weight file."
     )
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the network runs.")
 
 
 def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -> np.ndarray:
@@ -47,7 +47,7 @@ def resample(frames: Any, positions: np.ndarray, params: Params | None = None) -
         ModelError: the weights are unknown, absent, unreadable, partial or of another network.
     """
     params = params or Params()
-    variant, network = _network(params.weights, params.device)
+    variant, network = _network(params.weights, params.resolved_device())
 
     def maker_of(first: np.ndarray, second: np.ndarray) -> Maker:
         if np.array_equal(first, second):

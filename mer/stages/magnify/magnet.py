@@ -10,12 +10,13 @@ asked for the gain that obtains the factor. The published networks drop weak mot
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
 from mer.core.errors import ContainerError
+from mer.stages.contract import DeviceParams
 from mer.stages.magnify.method import FactorParams, MagnifyMethod
 from mer.stages.magnify.passes import by_factor
 from mer.weights.locate import kept
@@ -30,7 +31,7 @@ TOGETHER = 4
 SMALLEST_SIDE = 32
 
 
-class Params(FactorParams):
+class Params(DeviceParams, FactorParams):
     """Keys of `method: magnet`."""
 
     weights: str = Field(
@@ -39,7 +40,6 @@ class Params(FactorParams):
     calibrated: bool = Field(
         default=True, description="Correct the gain by the curve that the weights carry, where they carry one."
     )
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the network runs.")
 
 
 def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarray]:
@@ -55,7 +55,7 @@ def magnified(frames: Any, reference: int, params: Params) -> Iterator[np.ndarra
     if min(frames.shape[1:3]) < SMALLEST_SIDE:
         found = f"frames of {frames.shape[1]} × {frames.shape[2]} pixels"
         raise ContainerError("magnify", found, f"at least {SMALLEST_SIDE} × {SMALLEST_SIDE}")
-    loaded = network(params.weights, params.device)
+    loaded = network(params.weights, params.resolved_device())
     gains = {
         alpha: loaded.asked(alpha, f"weights {params.weights}") if params.calibrated else alpha
         for alpha in params.alphas

@@ -1,0 +1,80 @@
+"""What the SLURM profile sends, told by a stand-in for its commands: nothing is computed."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("snakemake_executor_plugin_slurm")
+
+# Submissions that were sent after the first question for their states are marked.
+SBATCH = """
+[ -e {log}.asked ] && printf "late " >> {log}
+printf "%s\\n" "$*" | tr "\\n" " " >> {log}
+echo >> {log}
+wc -l < {log}
+"""
+SQUEUE = """
+touch {log}.asked
+i=1
+while [ $i -le $(wc -l < {log}) ]; do echo "$i|FAILED"; i=$((i+1)); done
+"""
+COMMANDS = {
+    "sbatch": SBATCH,
+    "squeue": SQUEUE,
+    "sacctmgr": "echo tests",
+    "sinfo": "echo batch*",
+    "scontrol": "echo MinJobAge = 300 sec",
+    "scancel": "",
+}
+
+
+def submitted(project, folder):
+    """Run snakemake with the profile; return what every submission asks for, what it would run, and if it was late."""
+    folder.mkdir()
+    log = folder / "sbatch.log"
+    for name, text in COMMANDS.items():
+        (folder / name).write_text("#!/bin/sh\n" + text.replace("{log}", str(log)))
+        (folder / name).chmod(0o755)
+    profile = project.folder / "profiles" / "slurm" / "config.yaml"
+    profile.write_text(profile.read_text() + "  slurm_partition: batch\n  slurm_account: tests\n")
+    options = ["--retries", "0", "--slurm-init-seconds-before-status-checks", "15", "--nocolor"]
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *options]
+    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=environment, timeout=300)
+    assert log.is_file(), result.stdout[-3000:] + result.stderr[-3000:]
+    sent = []
+    for line in log.read_text().splitlines():
+        options, _, told = line.partition("--wrap=")
+        asked = {name: found[1] for name in ("gpus", "mem") if (found := re.search(rf"--{name}[ =](\S+)", options))}
+        sent.append((asked, told, line.startswith("late ")))
+    return sent
+
+
+def test_submissions_with_a_gpu_are_not_sent_one_at_a_time(project, tmp_path):
+    def change(config):
+        config["interpolate"]["few"] = {**config["interpolate"]["linear"], "frames": 5}
+        micro = {"from": "interpolate/few", "method": "micro", "pairs": "onset_apex"}
+        config["flow"] |= {"one": micro, "two": {**micro, "pairs": "onset_offset"}}
+        config["datasets"]["simulated"]["products"] += ["flow/one", "flow/two"]
+        config["experiments"]["ststnet"]["folds_per_job"] = 2
+
+    project.edit(change)
+    profile = project.folder / "profiles" / "slurm" / "config.yaml"
+    before = profile.read_bytes()
+    try:
+        sent = submitted(project, tmp_path / "slurm")
+    finally:
+        profile.write_bytes(before)
+    groups = [(asked, told) for asked, told, _ in sent if "variant=one" in told]
+    assert len(groups) == 4 and all("variant=two" in told for _, told in groups)
+    # Two jobs with a GPU in one submission take turns on one.
+    assert {asked["gpus"] for asked, _ in groups} == {"1"}
+    fits = [asked for asked, told, _ in sent if re.search(r"fit_ststnet_\d:", told)]
+    assert len(fits) == 2 and {asked["gpus"] for asked in fits} == {"1"}
+    assert not any(late for *_, late in sent)
+    # CUDA's part of the host's memory, and the fold's own.
+    assert all(int(asked["mem"]) >= 2000 for asked, *_ in sent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,11 @@ class ClipArray:
     def dtype(self) -> np.dtype[Any]:
         """As of an array."""
         return self.whole.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of these clips, without the others of the common array."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def __len__(self) -> int:
         return len(self.rows)

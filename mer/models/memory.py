@@ -13,6 +13,7 @@ import numpy as np
 
 from mer.core.params import Params
 from mer.models.contract import Footprint, Model
+from mer.models.state import by_name
 
 #: MiB of a job before it reads a clip: Python with PyTorch (up to 320), and the Snakemake processes around it.
 PROCESS = 700
@@ -39,8 +40,7 @@ def clip_mib(card: Model, settings: Params) -> float:
     if card.noise is None:
         return 0.0
     shown = card.noise(settings, lambda *shape, kind=np.float32: np.zeros((1, *shape), kind))
-    arrays = shown.values() if isinstance(shown, dict) else [shown]
-    return sum(array.nbytes for array in arrays) / MIB
+    return sum(array.nbytes for array in by_name(shown).values()) / MIB
 
 
 def footprint(card: Model, preset: str, settings: Params) -> Footprint:

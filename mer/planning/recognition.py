@@ -10,7 +10,10 @@ from typing import Any
 from mer.models.registry import MODELS
 from mer.planning import keys
 from mer.planning.catalog import Catalog
+from mer.planning.checks import spotting_named
+from mer.planning.outside import Blocks, recognition_weights, trunks
 from mer.planning.planned import PlannedExperiment
+from mer.planning.spotting import PlannedSpotting
 from mer.training.folds import Fold, notes
 from mer.training.task import ORACLE_EPOCHS, RECOGNITION, Task
 from mer.weights.locate import describe
@@ -31,10 +34,36 @@ class PlannedRecognition(PlannedExperiment):
         """Every split of the clips that have a class in the experiment's view."""
         return list(self.catalog.folds(self.name))
 
+    @cached_property
+    def trunks(self) -> dict[str, str]:
+        """By fold, the checkpoint of the spotting experiment that `train.trunk` names; empty where it names none."""
+        name = spotting_named(self.block.train.trunk)
+        if not name:
+            return {}
+        spotting = PlannedSpotting(self.catalog, name)
+        folder, where = spotting.folder / f"seed{spotting.block.seeds[0]}", f"experiments.{self.name}.train.trunk"
+        return trunks(self.folds, spotting.folds, folder, f"{self.catalog.config.where}: {where}")
+
+    def trunk(self, fold: str) -> list[Path]:
+        """Return the checkpoint of the spotting experiment that the training of a fold begins with."""
+        return [Path(self.trunks[fold])] if self.trunks else []
+
+    @cached_property
+    def outside(self) -> Blocks:
+        """The file that stands in for a training, by fold; empty where there is one (`mer.planning.outside`)."""
+        told = self.block.train.weights
+        if told is None:
+            return {}
+        settled, classes = self.catalog.config.settled[self.name], self.catalog.selection(self.name).classes
+        wanted = {"model": self.block.model, "preset": settled.preset, "classes": list(classes)}
+        wanted["settings"] = settled.settings.model_dump(mode="json")
+        where = f"{self.catalog.config.where}: experiments.{self.name}.train.weights"
+        return recognition_weights(told, self.folds, classes, where, **wanted)
+
     @property
     def gpu(self) -> int:
         """How many GPUs a fit job asks for."""
-        return keys.gpu(self.catalog, self.name)
+        return 0 if self.block.train.weights else keys.gpu(self.catalog, self.name)
 
     @property
     def simulated(self) -> bool:
@@ -70,8 +99,12 @@ class PlannedRecognition(PlannedExperiment):
             "classes": list(self.catalog.selection(self.name).classes),
             "origin": keys.origin(self.catalog, self.name),
         }
-        if block.train.trunk is not None:
+        if self.trunks:
+            named["trunks"] = self.trunks
+        elif block.train.trunk is not None:
             named["trunk"] = describe(block.train.trunk)
+        if self.outside:
+            named["weights"] = self.outside
         if task is ORACLE_EPOCHS:
             named["keep_every"] = block.diagnose.oracle_epoch
         return keys.as_text(named)

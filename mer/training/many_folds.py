@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.training.convert import convert_folds
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold, write_fold
 from mer.training.fold_processes import fit_in_processes
@@ -43,9 +44,12 @@ def fit_folds(
     Raises:
         ConfigError, ModelError, ContainerError, StorageError: as `fit_fold`. Folds that were finished before stay.
     """
+    if experiment.weights:
+        convert_folds(experiment, jobs, containers, log)
+        return
     shared = share(experiment, jobs, containers)
     recipe = experiment.recipe
-    plain = recipe.inner is None and not recipe.gradient_clip and recipe.precision != "bf16"
+    plain = recipe.inner is None and not recipe.gradient_clip and recipe.precision != "bf16" and not experiment.trunks
     if experiment.device == "cuda" and experiment.card.fit_together is not None and plain:
         fit_on_gpu(experiment, jobs, shared, log)
     elif experiment.device != "cuda" and workers > 1 and len(jobs) > 1:

@@ -35,6 +35,7 @@ COUNTS = {
     ("mean", "small"): 4407,
     ("mean", "clean"): 4407,
     ("mean", "published"): 4407,
+    ("mean", "joint"): 4407,
     ("au_fusion", "small"): 890907,
     ("au_fusion", "clean"): 26026251,
     ("au_fusion", "released"): 26026861,

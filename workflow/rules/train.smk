@@ -56,6 +56,7 @@ for _task in TASKS.values():
                 _task,
                 lambda plan, job: plan.products(plan.fold(job.fold).train_sources),
             ),
+            trunk=of_plan(_task, lambda plan, job: plan.trunk(job.fold)),
         output:
             [f"{_fold}/{file}" for file in _task.fit.files],
         log:
@@ -129,6 +130,7 @@ for _plan in PLANS["experiments"].values():
                 products=_plan.products(
                     source for fold in _folds for source in fold.train_sources
                 ),
+                trunk=[path for fold in _folds for path in _plan.trunk(fold.name)],
             output:
                 [
                     f"{_plan.folder.as_posix()}/seed{{seed}}/{fold.name}/model.safetensors"

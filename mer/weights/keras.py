@@ -172,6 +172,9 @@ def _require_layers(path: Path, layers: Sequence[_Layer], wanted: Network) -> No
     heads = {layer.name for layer in layers if layer.kind == "dense"}
     if {"spot", "recog"} <= heads:
         raise ModelError(path, "holds both heads", f"{wanted.said} alone", "name the file of the folder spot or recog")
+    last = layers[-1].name if layers else "none"
+    if wanted.last and last != wanted.last:
+        raise ModelError(path, f"ends in layer {last!r}", f"{wanted.last!r}, as {wanted.said} does")
     for kind, expected in lengths.items():
         names = [layer.name for layer in layers if layer.kind == kind]
         if len(names) != len(expected):
@@ -179,8 +182,6 @@ def _require_layers(path: Path, layers: Sequence[_Layer], wanted: Network) -> No
             found = f"{lacks} layers: {len(names)} of kind {kind} ({', '.join(names) or 'none'})"
             raise ModelError(path, found, f"{len(expected)} in {wanted.said}", "name the file of that network")
         _require_order(path, kind, [name for name in names if name != wanted.last])
-    if wanted.last and layers[-1].name != wanted.last:
-        raise ModelError(path, f"ends in layer {layers[-1].name!r}", f"{wanted.last!r}, as {wanted.said} does")
 
 
 def _require_order(path: Path, kind: str, names: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import ValidationInfo, field_validator
 
 from mer.core.container import Clip
 from mer.core.errors import ClipError, ModelError
@@ -53,11 +53,12 @@ class Preset(Params):
     steps: Literal["joint", "transfer"] = "joint"
     trunk: str = ""
 
-    @model_validator(mode="after")
-    def _one_trunk(self) -> Preset:
-        if self.trunk and self.steps == "joint":
+    @field_validator("trunk")
+    @classmethod
+    def _one_trunk(cls, value: str, others: ValidationInfo) -> str:
+        if value and others.data.get("steps") == "joint":
             raise ValueError("only the preset published takes a trunk; the others train theirs with the head")
-        return self
+        return value
 
 
 PRESETS: dict[str, Preset] = {

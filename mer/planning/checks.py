@@ -63,9 +63,9 @@ def _check_dataset(name: str, block: DatasetBlock, config: Config) -> None:
 
 def _check_experiment(name: str, block: ExperimentBlock, config: Config) -> None:
     path, card = f"{config.where}: experiments.{name}", model(block.model, name)
-    if card.start and block.train.trunk is not None:
+    if card.start and block.train.trunk is not None and block.train.weights is None:
         _check_trunk(f"{path}.train.trunk", block, config)
-    elif block.train.trunk is not None:
+    elif block.train.trunk is not None and not card.start:
         locate(block.train.trunk)
     if block.train.weights is not None:
         _check_weights(f"{path}.train.weights", name, block, config)
@@ -110,8 +110,6 @@ def _check_weights(path: str, name: str, block: ExperimentBlock, config: Config)
     assert told is not None
     if block.diagnose.oracle_epoch:
         raise ConfigError(path, "nothing is trained", "no diagnose.oracle_epoch", "remove one of the two")
-    if block.train.trunk is not None and card.start:
-        raise ConfigError(path, "weights beside a trunk", "one of the two", "remove train.trunk or train.weights")
     if told.checkpoint:
         return
     if card.from_keras is None:

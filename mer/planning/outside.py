@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.errors import ConfigError, DatasetError
+from mer.models.registry import model
 from mer.training.checkpoint import read_metadata
 from mer.training.folds import Fold
-from mer.training.outside import require_clean
+from mer.training.outside import require_clean, require_same_settings
+from mer.training.recipe import Settled
 from mer.training.separation import require_trained_as
 from mer.weights.keras import read_keras
 from mer.weights.locate import sha256
@@ -60,7 +62,7 @@ def _checkpoint(told: WeightFiles, fold: Fold[Any], where: str, **wanted: Any) -
 
 
 def recognition_weights(
-    told: WeightFiles, folds: Sequence[Fold[Any]], classes: Sequence[str], where: str, **wanted: Any
+    told: WeightFiles, folds: Sequence[Fold[Any]], classes: Sequence[str], where: str, name: str, settled: Settled
 ) -> Blocks:
     """Return, by fold, the file of a recognition experiment: `checkpoint` (whether it is ours) and `file`.
 
@@ -69,13 +71,18 @@ def recognition_weights(
         folds: of the experiment.
         classes: of the experiment.
         where: path of the block in the configuration.
-        wanted: what the metadata of a checkpoint of ours must say.
+        name: of the model.
+        settled: its preset and settings, which a checkpoint of ours must have.
 
     Raises:
         ConfigError, ModelError: no fold has a usable file, or a file is absent, wrong or of a held-out person.
     """
     if told.checkpoint:
-        found = {fold.name: _checkpoint(told, fold, where, **wanted)[0] for fold in folds}
+        wanted = {"model": name, "preset": settled.preset, "classes": list(classes)}
+        found = {}
+        for fold in folds:
+            found[fold.name], meta = _checkpoint(told, fold, where, **wanted)
+            require_same_settings(meta, found[fold.name].path, model(name, where), settled.settings)
     else:
         found = {fold.name: _file(told, "recog", "recog", "micro", fold, classes, where) for fold in folds}
     if all(one.refused for one in found.values()):
@@ -85,7 +92,7 @@ def recognition_weights(
 
 
 def spotting_weights(
-    told: WeightFiles, folds: Sequence[Fold[Any]], kinds: Sequence[str], model: str, protocol: str,
+    told: WeightFiles, folds: Sequence[Fold[Any]], kinds: Sequence[str], network: str, protocol: str,
     classes: Sequence[str], where: str,
 ) -> Blocks:  # fmt: skip
     """Return, by fold, the files of a spotting experiment: `checkpoint`, or `kinds` with `spot` and perhaps `recog`.
@@ -96,7 +103,7 @@ def spotting_weights(
         told: the block `weights`.
         folds: of the experiment.
         kinds: of expression that are spotted.
-        model: `mean` or `softnet`.
+        network: `mean` or `softnet`.
         protocol: `fixed` or `ref`.
         classes: that the network names.
         where: path of the block in the configuration.
@@ -105,14 +112,14 @@ def spotting_weights(
         ConfigError, ModelError: a file is absent or wrong, or no spotting file left a fold's person out.
     """
     if told.checkpoint:
-        wanted = {"model": f"spotting {model}", "preset": protocol, "classes": list(classes)}
+        wanted = {"model": f"spotting {network}", "preset": protocol, "classes": list(classes)}
         return {fold.name: {"checkpoint": _ours(told, fold, kinds, where, wanted)} for fold in folds}
     blocks: Blocks = {}
     for fold in folds:
         entries: dict[str, dict[str, Any]] = {}
         for kind in (kind for kind in kinds if any(video.of_kind(kind) for video in fold.test)):
-            network = "softnet" if model == "softnet" else "spot"
-            files = {"spot": _file(told, "spot", network, kind, fold, (), where)}
+            layers = "softnet" if network == "softnet" else "spot"
+            files = {"spot": _file(told, "spot", layers, kind, fold, (), where)}
             if files["spot"].refused:
                 raise ConfigError(f"{where}.spot", files["spot"].refused, f"a file for fold {fold.name}")
             if told.recog:

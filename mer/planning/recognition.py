@@ -38,7 +38,7 @@ class PlannedRecognition(PlannedExperiment):
     def trunks(self) -> dict[str, str]:
         """By fold, the checkpoint of the spotting experiment that `train.trunk` names; empty where it names none."""
         name = spotting_named(self.block.train.trunk)
-        if not name:
+        if not name or self.block.train.weights is not None:
             return {}
         spotting = PlannedSpotting(self.catalog, name)
         folder, where = spotting.folder / f"seed{spotting.block.seeds[0]}", f"experiments.{self.name}.train.trunk"
@@ -55,10 +55,8 @@ class PlannedRecognition(PlannedExperiment):
         if told is None:
             return {}
         settled, classes = self.catalog.config.settled[self.name], self.catalog.selection(self.name).classes
-        wanted = {"model": self.block.model, "preset": settled.preset, "classes": list(classes)}
-        wanted["settings"] = settled.settings.model_dump(mode="json")
         where = f"{self.catalog.config.where}: experiments.{self.name}.train.weights"
-        return recognition_weights(told, self.folds, classes, where, **wanted)
+        return recognition_weights(told, self.folds, classes, where, self.block.model, settled)
 
     @property
     def gpu(self) -> int:
@@ -101,7 +99,7 @@ class PlannedRecognition(PlannedExperiment):
         }
         if self.trunks:
             named["trunks"] = self.trunks
-        elif block.train.trunk is not None:
+        elif block.train.trunk is not None and not spotting_named(block.train.trunk):
             named["trunk"] = describe(block.train.trunk)
         if self.outside:
             named["weights"] = self.outside

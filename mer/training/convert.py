@@ -13,7 +13,14 @@ from mer.training.experiment import Experiment
 from mer.training.fit import write_fold
 from mer.training.fold_tables import training_rows
 from mer.training.gather import Gathered
-from mer.training.outside import groups_of, open_checkpoint, record, require_planned, unknown_persons
+from mer.training.outside import (
+    groups_of,
+    open_checkpoint,
+    record,
+    require_planned,
+    require_same_settings,
+    unknown_persons,
+)
 from mer.training.products import Containers, Product
 from mer.training.separation import FoldJob, require_trained_as
 from mer.weights.per_fold import FoldFile
@@ -51,7 +58,8 @@ def convert_folds(
 def _ours(experiment: Experiment, source: FoldFile, job: FoldJob) -> tuple[State, dict[str, Any]]:
     state, meta = open_checkpoint(source.path, source.sha256, job.held_out)
     wanted = {"model": experiment.model, "preset": experiment.preset, "classes": list(experiment.classes)}
-    require_trained_as(meta, source.path, **wanted, settings=experiment.settings.model_dump(mode="json"))
+    require_trained_as(meta, source.path, **wanted)
+    require_same_settings(meta, source.path, experiment.card, experiment.settings)
     known = None if unknown_persons(meta) else tuple(meta["train_groups"])
     file = FoldFile(source.path, source.sha256, known)
     kept = {key: meta[key] for key in ("train_groups", "inputs")}

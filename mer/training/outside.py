@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.errors import ModelError
+from mer.core.params import Params
+from mer.models.contract import Model
 from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint, read_metadata
 from mer.weights.locate import sha256
@@ -69,6 +71,17 @@ def require_clean(meta: Mapping[str, Any], path: str | Path, held_out: Iterable[
         raise ModelError(
             path, f"was trained on {seen[0]}, whom the fold holds out", "another fold's checkpoint", remedy
         )
+
+
+def require_same_settings(meta: Mapping[str, Any], path: str | Path, card: Model, settings: Params) -> None:
+    """Refuse a checkpoint of other settings than an experiment's; where its trunk came from is none of them."""
+    aside = {"trunk"} if card.start else set()
+    kept = {key: value for key, value in dict(meta["settings"]).items() if key not in aside}
+    wanted = {key: value for key, value in settings.model_dump(mode="json").items() if key not in aside}
+    for key in sorted(kept.keys() | wanted.keys()):
+        if kept.get(key) != wanted.get(key):
+            found, remedy = f"trained with {key} {kept.get(key)}", "set it in `train` as it was then"
+            raise ModelError(path, found, f"{key} {wanted.get(key)}", remedy)
 
 
 def unknown_persons(meta: Mapping[str, Any]) -> bool:

@@ -31,7 +31,7 @@ from mer.core.params import Params
 from mer.models.contract import Model
 from mer.models.flow_image import flow_image
 from mer.models.shallow import Shallow, TrainingPlan
-from mer.models.state import Features, State
+from mer.models.state import Features, State, require_classes
 
 if TYPE_CHECKING:
     from mer.models.mean_softnet_network import Recognition
@@ -163,6 +163,7 @@ def fit(
     """
     if preset.steps == "joint":
         return SHALLOW.fit(features, labels, groups, n_classes, preset, seed, log, device)
+    require_classes(labels)
     if start is None:
         raise ModelError("mean", "no trunk that learned to spot", "train: {trunk: spotting/<name>}", NO_TRUNK)
     from mer.models import mean_transfer

@@ -19,7 +19,7 @@ from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.models import loop
 from mer.models.mean_softnet_network import HEAD_L2, STREAM_L2, Recognition, Spotting, penalty
-from mer.models.state import State, class_weights, require_classes
+from mer.models.state import State, class_weights
 from mer.models.step import training
 
 
@@ -99,9 +99,8 @@ def fit(
             features are not scaled.
 
     Raises:
-        ModelError: one class only, a trunk of scaled features or another network, or a loss that is no longer finite.
+        ModelError: a trunk of scaled features or another network, or a loss that is no longer finite.
     """
-    require_classes(labels)
     scale = start.array("scale", (3,))
     if not (scale == 1).all():
         found = "learned from features that were scaled by the fold"

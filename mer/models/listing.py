@@ -11,12 +11,14 @@ from mer.core.texttable import text_table
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 
+SPOTTING = "(spotting)"
+SOFTNET = "SOFTNet; Liong, See, Wong, ICIP 2021"
 COLUMNS = ("model", "preset", "parameters", "inputs", "source")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One preset. `parameters` counts what a fold trains, and running statistics where the source counts them.
+    """One preset, or a network that spots (`SPOTTING`), which has none. `parameters` counts what a fold trains, and running statistics where the source counts them.
 
     `classes` is the number of classes of the count: the published one, else three. `inputs` names the arrays that each
     input's product must have.
@@ -35,8 +37,22 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Return every model and preset in the order of the registry; builds each network once."""
-    return [entry(name, preset) for name in MODELS for preset in model(name, "model").presets]
+    """Return every model and preset in the order of the registry, then what spots; builds each network once."""
+    return [*(entry(name, preset) for name in MODELS for preset in model(name, "model").presets), *spotting()]
+
+
+def spotting() -> list[Entry]:
+    """Return the networks of `spotting.<name>.model`."""
+    import torch
+
+    from mer.models.loop import parameter_count
+    from mer.models.mean_softnet_network import SoftNet, Spotting
+
+    named = {"mean": (Spotting, model("mean", "model").source), "softnet": (SoftNet, SOFTNET)}
+    inputs = {"features of a kind": ["features"]}
+    with torch.device("meta"):
+        counts = {name: parameter_count(build(), running=True) for name, (build, _) in named.items()}
+    return [Entry(name, SPOTTING, counts[name], 1, inputs, source) for name, (_, source) in named.items()]
 
 
 def entry(name: str, preset: str) -> Entry:

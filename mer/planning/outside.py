@@ -40,9 +40,10 @@ def _file(
     fold: Fold[Any],
     classes: Sequence[str],
     where: str,
+    people: Mapping[str, Sequence[str]] | None = None,
 ) -> FoldFile:
     """Return the Keras file of a fold; raises as `fold_file`, `read_keras` and `class_order`."""
-    found = fold_file(told, key, network, kind, fold.name, fold.held_out, where)
+    found = fold_file(told, key, network, kind, fold.name, fold.held_out, where, people)
     if not found.refused:
         if network == "recog":
             class_order(found.classes, classes)
@@ -115,11 +116,12 @@ def spotting_weights(
         wanted = {"model": f"spotting {network}", "preset": protocol, "classes": list(classes)}
         return {fold.name: {"checkpoint": _ours(told, fold, kinds, where, wanted)} for fold in folds}
     blocks: Blocks = {}
+    people = {kind: _people(folds, kind) for kind in kinds}
     for fold in folds:
         entries: dict[str, dict[str, Any]] = {}
         for kind in (kind for kind in kinds if any(video.of_kind(kind) for video in fold.test)):
             layers = "softnet" if network == "softnet" else "spot"
-            files = {"spot": _file(told, "spot", layers, kind, fold, (), where)}
+            files = {"spot": _file(told, "spot", layers, kind, fold, (), where, people[kind])}
             if files["spot"].refused:
                 raise ConfigError(f"{where}.spot", files["spot"].refused, f"a file for fold {fold.name}")
             if told.recog:
@@ -127,6 +129,14 @@ def spotting_weights(
             entries[kind] = {key: one.block() for key, one in files.items()}
         blocks[fold.name] = {"kinds": entries}
     return blocks
+
+
+def _people(folds: Sequence[Fold[Any]], kind: str) -> dict[str, list[str]]:
+    """Return who has an expression of a kind, by database."""
+    found: dict[str, set[str]] = {}
+    for video in (video for fold in folds for video in fold.test if video.of_kind(kind)):
+        found.setdefault(video.dataset, set()).add(video.group)
+    return {name: sorted(groups) for name, groups in found.items()}
 
 
 def _ours(

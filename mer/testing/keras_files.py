@@ -4,6 +4,7 @@ files, which nobody may pass on.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import h5py
@@ -24,7 +25,7 @@ def layers_of(network: str, classes: int = 3, seed: int = 0, head_seed: int | No
     rng = np.random.default_rng(seed)
 
     def drawn(*shape: int) -> np.ndarray:
-        return (rng.standard_normal(shape) * np.sqrt(2 / max(1, np.prod(shape[:-1])))).astype(np.float32)
+        return (rng.standard_normal(shape) * math.sqrt(2 / max(1, math.prod(shape[:-1])))).astype(np.float32)
 
     def convolution(*shape: int) -> dict[str, np.ndarray]:
         return {"kernel": drawn(*shape), "bias": drawn(shape[-1])}

@@ -88,7 +88,14 @@ class FoldFile:
 
 
 def fold_file(
-    told: WeightFiles, key: str, network: str, kind: str, fold: str, held_out: Sequence[str], where: str
+    told: WeightFiles,
+    key: str,
+    network: str,
+    kind: str,
+    fold: str,
+    held_out: Sequence[str],
+    where: str,
+    people: Mapping[str, Sequence[str]] | None = None,
 ) -> FoldFile:
     """Return the Keras file of one fold.
 
@@ -100,6 +107,8 @@ def fold_file(
         fold: its name, for `{fold}`.
         held_out: its persons (`Sample.group`).
         where: path of the block in the configuration, for messages.
+        people: by database, who has an expression of the kind: whom the files of a release left out that lists nobody,
+            if there are as many.
 
     Raises:
         ConfigError, ModelError: a set that was not fetched or is damaged, a path without a file, `{number}` without a
@@ -111,13 +120,15 @@ def fold_file(
     fetched = name if name in RELEASES else ""
     if fetched:
         name = str(set_folder(name) / FILE)
-    people, left_out = _persons(told, release)
+    known_people = (people or {}).get(release.database, ()) if release else ()
+    everyone, left_out = _persons(told, release, known_people)
     if "{number}" in name and not left_out:
         if release is not None:
-            found = f"nobody lists the persons of the {kind} files of {release.database}"
-            raise ConfigError(path, found, "left_out: whom file 1, 2, ... left out, or a path with {fold}")
+            found = f"{len(known_people)} persons with a {kind}-expression in {release.database}"
+            expected = f"{len(release.numbers)}, a file for each"
+            raise ConfigError(path, found, expected, "say whom each file left out in left_out, or name them by {fold}")
         raise ConfigError(path, "{number} without a word on whom each file left out", "release or left_out")
-    known: tuple[str, ...] | None = people if left_out else None
+    known: tuple[str, ...] | None = everyone if left_out else None
     if left_out:
         number = next((n for n, out in left_out.items() if set(held_out) <= set(out)), None)
         if "{number}" in name and number is None:
@@ -125,7 +136,7 @@ def fold_file(
             return FoldFile(refused=f"no file left {who} out of all of its training (specs/mean-softnet.md D2, §5.5)")
         if "{number}" in name:
             name = name.replace("{number}", str(number))
-            known = tuple(group for group in people if group not in left_out[number or 0])
+            known = tuple(group for group in everyone if group not in left_out[number or 0])
         seen = sorted(set(known or ()) & set(held_out))
         if seen:
             return FoldFile(refused=f"one file for all folds: it was trained on {seen[0]}")
@@ -161,10 +172,14 @@ def _release(told: WeightFiles, name: str, network: str, kind: str, where: str, 
     return given
 
 
-def _persons(told: WeightFiles, release: Release | None) -> tuple[tuple[str, ...], dict[int, tuple[str, ...]]]:
+def _persons(
+    told: WeightFiles, release: Release | None, people: Sequence[str]
+) -> tuple[tuple[str, ...], dict[int, tuple[str, ...]]]:
     """Return all persons of the training, and by file number whom the file left out; empty where nobody knows."""
     if told.left_out:
         return told.left_out, {n: (group,) for n, group in enumerate(told.left_out, start=1)}
-    if release is None or release.left_out is None:
-        return (), {}
-    return release.people, dict(release.left_out)
+    if release is not None and release.left_out is not None:
+        return release.people, dict(release.left_out)
+    if release is not None and len(people) == len(release.numbers):
+        return tuple(sorted(people)), {n: (group,) for n, group in enumerate(sorted(people), start=1)}
+    return (), {}

@@ -3,7 +3,8 @@
 A file `s<number>.hdf5` belongs to the number-th person, in natural order, who has an expression of the kind
 (specs/mean-softnet.md §1, §5.5). The persons of CAS(ME)^2, SAMM Long Videos and CASME II are listed there; those of
 SMIC are the persons of its table, and the eight of them whom VIS and NIR filmed (deduced: the counts agree). Who has a
-macro-expression is not listed: nobody can tell whom SOFTNet's macro files left out.
+macro-expression is not listed: of SOFTNet's macro files the annotations of a whole database tell, if they have as many
+persons as there are files (deduced).
 
 The recognition files of CAS(ME)^2 are shifted (D2): the head of file 3 left out s24, its trunk s19. Only a person whom
 both left out counts as left out here.

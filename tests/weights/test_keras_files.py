@@ -303,9 +303,20 @@ def test_files_of_ones_own_say_whom_they_left_out(tmp_path):
         given(told(tmp_path, spot="mean_spot_casme3"), "a:x")
     with pytest.raises(ConfigError, match="mean_recog_casme2 holds recog"):
         given(told(tmp_path, spot="mean_recog_casme2"), "a:x")
-    with pytest.raises(ConfigError, match="nobody lists the persons of the macro files"):
+    with pytest.raises(ConfigError, match="0 persons with a macro-expression in casme_sq; expected 20, a file for"):
         weights = told(tmp_path, spot="@/s{number}.hdf5", release="casme_sq")
         given(weights, "casme_sq:s15", network="softnet", kind="macro")
+
+
+def test_whom_macro_files_left_out_follows_from_the_annotations_of_the_whole_database(tmp_path):
+    write_keras(tmp_path / "s7.hdf5", "softnet")
+    people = [f"casme_sq:s{n}" for n in range(15, 35)]
+    weights = told(tmp_path, spot="@/s{number}.hdf5", release="casme_sq")
+    where = "spot", "softnet", "macro", "casme_sq-s21", ("casme_sq:s21",), "c"
+    found = fold_file(weights, *where, {"casme_sq": people[::-1]})
+    assert found.path.endswith("s7.hdf5") and len(found.trained_on) == 19
+    with pytest.raises(ConfigError, match="19 persons with a macro-expression"):
+        fold_file(weights, *where, {"casme_sq": people[1:]})
 
 
 def test_a_set_is_fetched_checked_and_listed(tmp_path, cache):

@@ -18,10 +18,11 @@ COLUMNS = ("model", "preset", "parameters", "inputs", "source")
 
 @dataclass(frozen=True)
 class Entry:
-    """One preset, or a network that spots (`SPOTTING`), which has none. `parameters` counts what a fold trains, and running statistics where the source counts them.
+    """One preset, or a network that spots (`SPOTTING`), which has none.
 
-    `classes` is the number of classes of the count: the published one, else three. `inputs` names the arrays that each
-    input's product must have.
+    `parameters` counts what a fold trains, and running statistics where the source counts them. `classes` is the number
+    of classes of the count: the published one, else three. `inputs` names the arrays that each input's product must
+    have.
     """
 
     model: str

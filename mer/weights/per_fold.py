@@ -131,6 +131,9 @@ def fold_file(
     known: tuple[str, ...] | None = everyone if left_out else None
     if left_out:
         number = next((n for n, out in left_out.items() if set(held_out) <= set(out)), None)
+        if number is None and release is not None and not set(held_out) & set(everyone):
+            # Someone whom the release knows nothing of: every file left them out.
+            number = min(left_out)
         if "{number}" in name and number is None:
             who = ", ".join(held_out)
             return FoldFile(refused=f"no file left {who} out of all of its training (specs/mean-softnet.md D2, §5.5)")

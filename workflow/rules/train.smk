@@ -16,6 +16,11 @@ def of_plan(task, question):
     )
 
 
+def as_it_is(text):
+    # Braces in the text, of a path with {fold} in it, are no wildcards.
+    return lambda wildcards: text
+
+
 for _folder, _plans in PLANS.items():
     _task = next(task for task in TASKS.values() if task.folder == _folder)
     for _plan in _plans.values():
@@ -152,7 +157,7 @@ for _plan in PLANS["experiments"].values():
                 experiment=_plan.name,
                 folds=[fold.name for fold in _folds],
                 held_out=[fold.held_out for fold in _folds],
-                block=_plan.fit_block(),
+                block=as_it_is(_plan.fit_block()),
                 code=_plan.fit_code(TASKS["fit"]),
             script:
                 "../scripts/fit.py"

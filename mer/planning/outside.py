@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mer.core.errors import ConfigError, DatasetError
+from mer.core.errors import ConfigError, DatasetError, ModelError
 from mer.models.registry import model
-from mer.training.checkpoint import read_metadata
+from mer.training.checkpoint import FIELDS, read_metadata
 from mer.training.folds import Fold
 from mer.training.outside import require_clean, require_same_settings
 from mer.training.recipe import Settled
@@ -57,6 +57,10 @@ def _checkpoint(told: WeightFiles, fold: Fold[Any], where: str, **wanted: Any) -
     if not path.is_file():
         raise ConfigError(f"{where}.checkpoint", f"no file {str(path)!r}", f"a checkpoint for fold {fold.name}")
     meta = read_metadata(path)
+    if lacking := [name for name in FIELDS if name not in meta]:
+        raise ModelError(
+            path, f"its metadata lacks {', '.join(lacking)}", ", ".join(FIELDS), "name a checkpoint of mer"
+        )
     require_trained_as(meta, path, **wanted)
     require_clean(meta, path, fold.held_out)
     return FoldFile(str(path), sha256(path)), meta

@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from safetensors.numpy import save
 
 from mer.core.errors import ConfigError, DatasetError, ModelError
 from mer.planning.catalog import Catalog
@@ -184,6 +185,14 @@ def test_other_models_take_their_own_checkpoints_but_no_keras_files():
     svm["train"] = {"weights": {"checkpoint": "nowhere/{fold}.safetensors"}}
     with pytest.raises(ConfigError, match=r"weights.checkpoint: no file 'nowhere/casme_sq-s15.safetensors'"):
         plans(experiments={"x": svm})
+
+
+def test_a_file_that_only_looks_like_a_checkpoint_is_one_line(tmp_path):
+    path = tmp_path / "model.safetensors"
+    for header, message in (({"mer": "{}"}, "its metadata lacks model"), ({}, "not a checkpoint of mer")):
+        path.write_bytes(save({}, metadata=header))
+        with pytest.raises(ModelError, match=message):
+            spotting(weights={"checkpoint": str(path)})
 
 
 def test_a_trunk_must_be_as_published():

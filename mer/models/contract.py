@@ -127,6 +127,11 @@ class Model:
         fit_together: `fit_together(features, shares, n_classes, preset, log, device)` trains several folds at once on a
             GPU: for each share (`mer.models.together.Share`) what `fit` gives it alone, within rounding; None where the
             model cannot.
+        start: presets whose `fit` takes `start=`, the State that a spotting experiment learned on the fold's training
+            persons (`train: {trunk: spotting/<name>}`); for each a function that returns one of fresh weights, for
+            tests.
+        from_keras: `from_keras(path, classes, order)` returns the State of a published Keras file whose outputs are
+            `order`; None where nothing is published.
     """
 
     presets: Mapping[str, Params]
@@ -150,6 +155,8 @@ class Model:
     seen: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     fit_together: Callable[..., list[State]] | None = None
+    start: Mapping[str, Callable[[], State]] = field(default_factory=dict)
+    from_keras: Callable[[str, tuple[str, ...], tuple[str, ...]], State] | None = None
 
     @property
     def default(self) -> str:

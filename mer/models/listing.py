@@ -12,23 +12,26 @@ from mer.models import memory
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 
+SPOTTING = "(spotting)"
+SOFTNET = "SOFTNet; Liong, See, Wong, ICIP 2021"
 COLUMNS = ("model", "preset", "parameters", "MiB", "inputs", "source")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One preset. `parameters` counts what a fold trains, and running statistics where the source counts them.
+    """One preset, or a network that spots (`SPOTTING`), which has none.
 
-    `classes` is the number of classes of the count: the published one, else three. `mib` is the memory that the job of
-    a fold asks for at the size of the composite, 442 clips, without a GPU. `inputs` names the arrays that each input's
-    product must have.
+    `parameters` counts what a fold trains, and running statistics where the source counts them. `classes` is the number
+    of classes of the count: the published one, else three. `mib` is the memory that the job of a fold asks for at the
+    size of the composite, 442 clips, without a GPU; None for a network that spots. `inputs` names the arrays that each
+    input's product must have.
     """
 
     model: str
     preset: str
     parameters: int
     classes: int
-    mib: int
+    mib: int | None
     inputs: dict[str, list[str]]
     source: str
 
@@ -38,8 +41,22 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Return every model and preset in the order of the registry; builds each network once."""
-    return [entry(name, preset) for name in MODELS for preset in model(name, "model").presets]
+    """Return every model and preset in the order of the registry, then what spots; builds each network once."""
+    return [*(entry(name, preset) for name in MODELS for preset in model(name, "model").presets), *spotting()]
+
+
+def spotting() -> list[Entry]:
+    """Return the networks of `spotting.<name>.model`."""
+    import torch
+
+    from mer.models.loop import parameter_count
+    from mer.models.mean_softnet_network import SoftNet, Spotting
+
+    named = {"mean": (Spotting, model("mean", "model").source), "softnet": (SoftNet, SOFTNET)}
+    inputs = {"features of a kind": ["features"]}
+    with torch.device("meta"):
+        counts = {name: parameter_count(build(), running=True) for name, (build, _) in named.items()}
+    return [Entry(name, SPOTTING, counts[name], 1, None, inputs, source) for name, (_, source) in named.items()]
 
 
 def entry(name: str, preset: str) -> Entry:
@@ -68,7 +85,14 @@ def parameters(card: Model, preset: Params, classes: int) -> int:
 def render(rows: Sequence[Entry]) -> str:
     """Return entries as aligned text."""
     cells = [
-        (row.model, row.preset, f"{row.parameters:,}", f"{row.mib:,}", ", ".join(row.inputs), row.source)
+        (
+            row.model,
+            row.preset,
+            f"{row.parameters:,}",
+            "" if row.mib is None else f"{row.mib:,}",
+            ", ".join(row.inputs),
+            row.source,
+        )
         for row in rows
     ]
     return text_table(COLUMNS, cells, right={"parameters", "MiB"}, wrapped={"source"}, width=160)

@@ -9,32 +9,35 @@ Presets:
 - `small`, `clean` values in pixels, divided by their root mean square over the training clips, so that no motion is
   zero in every clip; balanced loss; weaker L2 penalty on the head, which at the published strength shrinks it to
   nothing. `clean` has the published budget of 100 epochs, `small` 60.
-- `published` every channel of the whole face stretched to 0–1 by its own extremes, plain cross-entropy.
-
-In the published two-step training the trunk is first trained to spot in long videos and then frozen. A clip of a
-recognition experiment has no frames to spot in, so `fit` trains trunk and head together; `Recognition` takes a trunk
-that was trained to spot.
+- `published` every channel of the whole face stretched to 0–1 by its own extremes, plain cross-entropy; a head on a
+  frozen trunk that learned to spot in the whole recordings of the fold's training persons. The trunk is that of a
+  spotting experiment, `train: {trunk: spotting/<name>}`, which leaves out the same person: a clip of one expression has
+  no frames to spot in (`mer.models.mean_transfer`).
+- `joint` the same input and loss, but trunk and head trained together from fresh weights; not as published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from pydantic import ValidationInfo, field_validator
 
 from mer.core.container import Clip
-from mer.core.errors import ClipError
+from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.models.contract import Footprint, Model
 from mer.models.flow_image import flow_image
 from mer.models.shallow import Shallow, TrainingPlan
+from mer.models.state import Features, State, require_classes
 
 if TYPE_CHECKING:
     from mer.models.mean_softnet_network import Recognition
 
 SIDE = 42
+NO_TRUNK = "or take the preset joint, which trains trunk and head together"
 
 
 class Preset(Params):
@@ -47,12 +50,22 @@ class Preset(Params):
     learning_rate: float = 5e-4
     stream_l2: float = 1e-3
     head_l2: float = 0.1
+    steps: Literal["joint", "transfer"] = "joint"
+    trunk: str = ""
+
+    @field_validator("trunk")
+    @classmethod
+    def _one_trunk(cls, value: str, others: ValidationInfo) -> str:
+        if value and others.data.get("steps") == "joint":
+            raise ValueError("only the preset published takes a trunk; the others train theirs with the head")
+        return value
 
 
 PRESETS: dict[str, Preset] = {
     "small": Preset(scaling="fold", class_weights="balanced", epochs=60, head_l2=1e-3, learning_rate=2e-3),
     "clean": Preset(scaling="fold", class_weights="balanced", epochs=100, head_l2=1e-3),
-    "published": Preset(scaling="minmax", class_weights="none", epochs=100),
+    "published": Preset(scaling="minmax", class_weights="none", epochs=100, steps="transfer"),
+    "joint": Preset(scaling="minmax", class_weights="none", epochs=100),
 }
 
 
@@ -128,20 +141,84 @@ def training_plan(preset: Preset) -> TrainingPlan:
 
 SHALLOW = Shallow("mean", build, training_plan)
 
+
+def fit(
+    features: Features,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    n_classes: int,
+    preset: Preset,
+    seed: int,
+    log: Callable[[str], None],
+    device: str = "cpu",
+    start: State | None = None,
+) -> State:
+    """Train as `mer.models.contract.Fit` says.
+
+    Args:
+        start: of a preset in two steps, the spotting network of the fold (`mer.models.mean_transfer.fit`).
+
+    Raises:
+        ModelError: as `mer.models.shallow.Shallow.fit`, or no trunk for a preset in two steps.
+    """
+    if preset.steps == "joint":
+        return SHALLOW.fit(features, labels, groups, n_classes, preset, seed, log, device)
+    require_classes(labels)
+    if start is None:
+        raise ModelError("mean", "no trunk that learned to spot", "train: {trunk: spotting/<name>}", NO_TRUNK)
+    from mer.models import mean_transfer
+
+    return mean_transfer.fit(np.asarray(features), labels, n_classes, preset, start, seed, log, device)
+
+
+def fresh_trunk() -> State:
+    """Return a trunk that has learned nothing, for tests."""
+    from mer.models import mean_transfer
+
+    return mean_transfer.fresh_trunk()
+
+
+def from_keras(path: str, classes: tuple[str, ...], order: tuple[str, ...]) -> State:
+    """Return the state of a published recognition file (`mer.weights.keras`).
+
+    Args:
+        path: the Keras file.
+        classes: of the experiment.
+        order: the same classes as the outputs of the file have them.
+
+    Raises:
+        ModelError: the file is not exactly this network.
+    """
+    from mer.weights.keras import read_keras
+
+    arrays = read_keras(path, "recog", len(classes))
+    rows = [order.index(name) for name in classes]
+    for name in ("recog.out.weight", "recog.out.bias"):
+        arrays[name] = arrays[name][rows]
+    return State({**arrays, "scale": np.ones(3)}, {"n_classes": len(classes)})
+
+
 MODEL = Model(
     presets=PRESETS,
     inputs={"motion": ("flow", "strain", "landmarks")},
-    settings=("batch_size", "class_weights", "epochs", "learning_rate"),
+    settings=("batch_size", "class_weights", "epochs", "learning_rate", "trunk"),
     source="MEAN; Liong, See, Chan, Signal Processing: Image Communication 110 (2023) 116875",
     libraries=("numba", "numpy", "torch"),
     features=features,
-    fit=SHALLOW.fit,
+    fit=fit,
     predict=partial(SHALLOW.predict, PRESETS["clean"]),
     build=build,
     counts_running=True,
-    published="published",
-    footprints={"small": Footprint(1, 263), "clean": Footprint(1, 159), "published": Footprint(1, 159)},
+    published="joint",
+    footprints={
+        "small": Footprint(1, 263),
+        "clean": Footprint(1, 159),
+        "published": Footprint(1, 159),
+        "joint": Footprint(1, 159),
+    },
     noise=lambda preset, draw: draw(3, SIDE, SIDE),
-    gpu=frozenset({"clean", "published"}),
+    gpu=frozenset({"clean", "published", "joint"}),
     fit_together=SHALLOW.fit_together,
+    start={"published": fresh_trunk},
+    from_keras=from_keras,
 )

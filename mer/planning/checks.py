@@ -63,8 +63,12 @@ def _check_dataset(name: str, block: DatasetBlock, config: Config) -> None:
 
 def _check_experiment(name: str, block: ExperimentBlock, config: Config) -> None:
     path, card = f"{config.where}: experiments.{name}", model(block.model, name)
-    if block.train.trunk is not None:
+    if card.start and block.train.trunk is not None and block.train.weights is None:
+        _check_trunk(f"{path}.train.trunk", block, config)
+    elif block.train.trunk is not None and not card.start:
         locate(block.train.trunk)
+    if block.train.weights is not None:
+        _check_weights(f"{path}.train.weights", name, block, config)
     _require(f"{path}.view", "view", block.view, VIEWS, "a label view")
     if block.diagnose.oracle_epoch and not card.in_epochs:
         raise ConfigError(f"{path}.diagnose.oracle_epoch", f"model {block.model} has no epochs", "a network")
@@ -78,6 +82,67 @@ def _check_experiment(name: str, block: ExperimentBlock, config: Config) -> None
         raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
     for key, product in block.inputs.items():
         _check_input(f"{path}.inputs.{key}", product, card.inputs[key], config)
+
+
+def spotting_named(trunk: str | None) -> str:
+    """Return the spotting experiment that a key `trunk` names as `spotting/<name>`, or ''."""
+    return trunk.removeprefix("spotting/") if trunk is not None and trunk.startswith("spotting/") else ""
+
+
+def _check_trunk(path: str, block: ExperimentBlock, config: Config) -> None:
+    name = spotting_named(block.train.trunk)
+    if name not in config.spotting:
+        names = [f"spotting/{one}" for one in config.spotting]
+        expected = f"a spotting experiment of this configuration ({', '.join(names) or 'it has none'})"
+        raise ConfigError(path, f"{block.train.trunk!r} is no spotting experiment", expected)
+    spotting = config.spotting[name]
+    if (spotting.model, spotting.protocol) != ("mean", "ref"):
+        found = f"{name} has model {spotting.model} and protocol {spotting.protocol}"
+        raise ConfigError(path, found, "model: mean, protocol: ref", "the published trunk is that of MEAN as published")
+    _require_published(path, spotting, config)
+    if block.protocol != "loso":
+        found = f"the experiment has the protocol {block.protocol}"
+        raise ConfigError(path, found, "loso", "a fold of a spotting experiment leaves one person out")
+
+
+def _check_weights(path: str, name: str, block: ExperimentBlock, config: Config) -> None:
+    card, told, preset = model(block.model, name), block.train.weights, config.settled[name].preset
+    assert told is not None
+    if block.diagnose.oracle_epoch:
+        raise ConfigError(path, "nothing is trained", "no diagnose.oracle_epoch", "remove one of the two")
+    if told.checkpoint:
+        return
+    if card.from_keras is None:
+        raise ConfigError(path, f"no Keras files are published for {block.model}", "checkpoint: of an earlier run")
+    if told.spot or not told.recog:
+        raise ConfigError(path, "a recognition experiment has no use for spot", "recog", "name the recognition files")
+    if preset not in card.start:
+        raise ConfigError(path, f"preset {preset}", f"preset {', '.join(card.start)}, whose features they were made on")
+
+
+def _require_published(path: str, block: SpottingBlock, config: Config) -> None:
+    """Refuse features on which no published network was trained: that of MEAN and SOFTNet see their own."""
+    for kind, product in block.features.items():
+        variant = config.variants[product]
+        system = getattr(variant.params, "system", "")
+        if variant.method != "published" or system != block.model:
+            found = f"{kind} features {product} are {' '.join(filter(None, (variant.method, system)))}"
+            raise ConfigError(path, found, f"method: published, system: {block.model}", "change the spot variant")
+
+
+def _check_spotting_weights(path: str, block: SpottingBlock, config: Config) -> None:
+    told = block.weights
+    if told is None or told.checkpoint:
+        return
+    if block.protocol != "ref":
+        found = "Keras files under protocol fixed, whose thresholds must be learned"
+        raise ConfigError(path, found, "protocol: ref", "or name a checkpoint of an earlier run")
+    if not told.spot:
+        raise ConfigError(f"{path}.spot", "missing", "the Keras files of the spotting network", "add it")
+    if (block.recognise == "own") != bool(told.recog):
+        found = f"recognise: {block.recognise} {'without' if not told.recog else 'beside'} recog"
+        raise ConfigError(f"{path}.recog", found, "recog with recognise: own, and only then", "change one of the two")
+    _require_published(path, block, config)
 
 
 def _check_input(path: str, product: str, arrays: Iterable[str], config: Config) -> None:
@@ -106,6 +171,7 @@ def _check_spotting(name: str, block: SpottingBlock, config: Config) -> None:
     _require(f"{path}.view", "view", block.view, VIEWS, "a label view")
     if block.recognise == "own" and block.model == "softnet":
         raise ConfigError(f"{path}.recognise", "SOFTNet has no second head", "none or an experiment", "set it")
+    _check_spotting_weights(f"{path}.weights", block, config)
     if block.recognise not in ("own", "none"):
         _check_naming(f"{path}.recognise", block, config)
 

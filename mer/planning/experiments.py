@@ -22,10 +22,14 @@ def all_planned(catalog: Catalog) -> dict[str, dict[str, Planned]]:
 
     Raises:
         ConfigError, DatasetError: an experiment has no folds.
+        ModelError: weights from outside are absent, wrong, or learned from a held-out person.
     """
     config = catalog.config
     names = {RECOGNITION.folder: list(config.experiments), SPOTTING.folder: list(config.spotting)}
     plans = {folder: {name: planned(catalog, folder, name) for name in some} for folder, some in names.items()}
     for plan in (plan for some in plans.values() for plan in some.values()):
         _ = plan.folds
+        _ = plan.outside
+    for plan in plans[RECOGNITION.folder].values():
+        plan.trunk(plan.folds[0].name)
     return plans

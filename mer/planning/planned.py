@@ -73,6 +73,10 @@ class PlannedExperiment:
         """Return the containers that a job over the given sources opens."""
         return sorted({path for boxes in self.containers(sources).values() for path in boxes.values()})
 
+    def trunk(self, fold: str) -> list[Path]:
+        """Return the checkpoint of another experiment that the training of a fold begins with; none for most."""
+        return []
+
     def files(self, name: str) -> list[Path]:
         """Return a file of every seed and fold."""
         return [self.folder / f"seed{seed}" / fold.name / name for seed in self.block.seeds for fold in self.folds]

@@ -13,7 +13,10 @@ from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 from mer.planning import keys
 from mer.planning.catalog import Catalog
+from mer.planning.checks import spotting_named
+from mer.planning.outside import Blocks, recognition_weights, trunks
 from mer.planning.planned import PlannedExperiment
+from mer.planning.spotting import PlannedSpotting
 from mer.provenance import code_digest
 from mer.training import kept_features
 from mer.training.folds import Fold, notes
@@ -36,6 +39,30 @@ class PlannedRecognition(PlannedExperiment):
     def folds(self) -> list[Fold[Any]]:
         """Every split of the clips that have a class in the experiment's view."""
         return list(self.catalog.folds(self.name))
+
+    @cached_property
+    def trunks(self) -> dict[str, str]:
+        """By fold, the checkpoint of the spotting experiment that `train.trunk` names; empty where it names none."""
+        name = spotting_named(self.block.train.trunk)
+        if not name or self.block.train.weights is not None:
+            return {}
+        spotting = PlannedSpotting(self.catalog, name)
+        folder, where = spotting.folder / f"seed{spotting.block.seeds[0]}", f"experiments.{self.name}.train.trunk"
+        return trunks(self.folds, spotting.folds, folder, f"{self.catalog.config.where}: {where}")
+
+    def trunk(self, fold: str) -> list[Path]:
+        """Return the checkpoint of the spotting experiment that the training of a fold begins with."""
+        return [Path(self.trunks[fold])] if self.trunks else []
+
+    @cached_property
+    def outside(self) -> Blocks:
+        """The file that stands in for a training, by fold; empty where there is one (`mer.planning.outside`)."""
+        told = self.block.train.weights
+        if told is None:
+            return {}
+        settled, classes = self.catalog.config.settled[self.name], self.catalog.selection(self.name).classes
+        where = f"{self.catalog.config.where}: experiments.{self.name}.train.weights"
+        return recognition_weights(told, self.folds, classes, where, self.block.model, settled)
 
     @cached_property
     def keeps_features(self) -> bool:
@@ -86,6 +113,8 @@ class PlannedRecognition(PlannedExperiment):
 
         Folds that are trained together gain by it whatever the preset; the oracle's job trains one.
         """
+        if self.block.train.weights:
+            return 0
         card, preset, _ = self._model
         together = task is RECOGNITION and trains_together(card, self.block.train)
         return int(self.catalog.config.gpu and (preset in card.gpu or together))
@@ -144,8 +173,12 @@ class PlannedRecognition(PlannedExperiment):
             "classes": list(self.catalog.selection(self.name).classes),
             "origin": keys.origin(self.catalog, self.name),
         }
-        if block.train.trunk is not None:
+        if self.trunks:
+            named["trunks"] = self.trunks
+        elif block.train.trunk is not None and not spotting_named(block.train.trunk):
             named["trunk"] = describe(block.train.trunk)
+        if self.outside:
+            named["weights"] = self.outside
         if task is ORACLE_EPOCHS:
             named["keep_every"] = block.diagnose.oracle_epoch
         return keys.as_text(named)

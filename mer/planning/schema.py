@@ -22,6 +22,7 @@ from mer.simulate.params import SimulateParams
 from mer.spotting.experiment import SpotRecipe, SpottingBlock
 from mer.stages.registry import METHODS, load_method, load_stage
 from mer.training.recipe import Inner, Recipe
+from mer.weights.per_fold import WeightFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = re.compile(r"^        (\w+): (.*(?:\n            .*)*)", re.M)
@@ -122,6 +123,7 @@ def _sections() -> Iterator[str]:
     yield ""
     yield from _table("`spotting.<name>`", SpottingBlock)
     yield from _table("`spotting.<name>.train`", SpotRecipe)
+    yield from _table("`spotting.<name>.weights`, `experiments.<name>.train.weights`", WeightFiles)
     yield from _table("`report`", ReportBlock)
 
 

@@ -13,6 +13,7 @@ from mer.datasets.labels import classes_for
 from mer.models import memory
 from mer.planning import keys
 from mer.planning.catalog import Catalog
+from mer.planning.outside import Blocks, spotting_weights
 from mer.planning.planned import PlannedExperiment
 from mer.spotting.experiment import crops_of
 from mer.spotting.labels import half_length
@@ -63,6 +64,18 @@ class PlannedSpotting(PlannedExperiment):
         """The recognition experiment that names intervals, or ''."""
         return "" if self.block.recognise in ("own", "none") else str(self.block.recognise)
 
+    def _own_classes(self) -> tuple[str, ...]:
+        return self.classes if self.block.recognise == "own" else ()
+
+    @cached_property
+    def outside(self) -> Blocks:
+        """The files that stand in for a training, by fold; empty where there is one (`mer.planning.outside`)."""
+        block, where = self.block, f"{self.catalog.config.where}: spotting.{self.name}.weights"
+        if block.weights is None:
+            return {}
+        told = self.kinds, block.model, block.protocol, self._own_classes()
+        return spotting_weights(block.weights, self.folds, *told, where)
+
     def recordings(self) -> dict[str, tuple[Path, Sample]]:
         """Return the database's folder and the row of every recording, by its `sample_id`."""
         catalog = self.catalog
@@ -104,9 +117,9 @@ class PlannedSpotting(PlannedExperiment):
 
     def fit_block(self, task: Task = SPOTTING) -> str:
         """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""
-        block = self.block.model_dump(mode="json", exclude={"seeds", "data"})
-        classes = self.classes if self.block.recognise == "own" else ()
-        return keys.as_text({**block, "classes": list(classes), "halves": self._halves()})
+        block = self.block.model_dump(mode="json", exclude={"seeds", "data", "weights"})
+        given = {"weights": self.outside} if self.outside else {}
+        return keys.as_text({**block, "classes": list(self._own_classes()), "halves": self._halves(), **given})
 
     def fit_mib(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
         """Return the memory, MiB, of a job that trains these folds: positions that it learns from, and a scaled copy.
@@ -132,7 +145,8 @@ class PlannedSpotting(PlannedExperiment):
         """Return the files that the score reads, by kind."""
         intervals = self.files("named.jsonl" if self.naming else "intervals.jsonl")
         excluded = self.files("excluded.jsonl")
-        return {"recordings": [self.folder / "recordings.csv"], "intervals": intervals, "excluded": excluded}
+        models = {"models": self.files("model.safetensors")} if self.block.weights else {}
+        return {"recordings": [self.folder / "recordings.csv"], "intervals": intervals, "excluded": excluded, **models}
 
     def score_block(self) -> str:
         """Return what a score depends on besides its inputs: the arguments of `mer.spotting.evaluate.score_task`."""

@@ -12,6 +12,8 @@ import numpy as np
 from scipy.signal import find_peaks
 
 P = 0.55
+#: Databases of short clips with one expression each: the published decoder gives every clip exactly one interval (D6).
+ONE_EACH = frozenset({"casme2", "smic_e_hs", "smic_e_vis", "smic_e_nir"})
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,14 @@ def decode_softnet(score: np.ndarray, half: int, p: float = P) -> Decoded:
     return _intervals(smoothed, threshold, _peaks(smoothed, threshold, half), half)
 
 
-def decode_ref(score: np.ndarray, half: int, p: float, model: str) -> tuple[Decoded, int]:
+def decode_ref(score: np.ndarray, half: int, p: float, model: str, single: bool = False) -> tuple[Decoded, int]:
     """Decode as the paper of the model does: in frames of the video, and the frame of the first smoothed value.
 
-    `smoothed` ends with the score, although the window mean of a short video does not.
+    `single` is MEAN's, of short clips; SOFTNet was published on long videos alone. `smoothed` ends with the score,
+    although the window mean of a short video does not.
     """
     softnet = model == "softnet"
-    decoded, start = (decode_softnet(score, half, p), half) if softnet else (decode_mean(score, half, p), 0)
+    decoded, start = (decode_softnet(score, half, p), half) if softnet else (decode_mean(score, half, p, single), 0)
     peaks, intervals = decoded.peaks + start, decoded.intervals + start
     return replace(decoded, smoothed=decoded.smoothed[: len(score)], peaks=peaks, intervals=intervals), start
 

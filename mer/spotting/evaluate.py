@@ -12,6 +12,7 @@ from mer.core.errors import ModelError
 from mer.spotting.interval_files import Interval, dumps_strs
 from mer.spotting.recording_tables import Video, read_videos
 from mer.spotting.score_intervals import MATCHING, score
+from mer.training import outside
 
 UNNAMED = "others"
 
@@ -95,7 +96,7 @@ def score_task(
 
     Args:
         inputs: paths by kind: `recordings`, the table of all of them; `intervals` and `excluded` of every seed and
-            fold, in the order of `seeds`.
+            fold, in the order of `seeds`; and `models`, their checkpoints, where weights are from outside.
         outs: `metrics.json`, and the truth and the predictions of the first seed in the STRS columns.
         seeds: of its runs.
         kinds: of expression that were spotted.
@@ -103,7 +104,7 @@ def score_task(
         protocol: `fixed` or `ref`.
 
     Returns:
-        one line that sums up.
+        one line that sums up, and one for every reason to distrust it.
 
     Raises:
         ModelError: a file is missing or damaged.
@@ -116,8 +117,11 @@ def score_task(
     runs = {seed: prediction_rows(read_lines(part)) for seed, part in zip(seeds, parts, strict=True)}
     lost = read_lines(inputs["excluded"][:folds])
     result = {**evaluate(truth, runs, classes, protocol, counted), "excluded": lost}
+    weights, flags = outside.told(inputs.get("models", ()))
+    if weights is not None:
+        result |= {"weights": weights, "flags": flags}
     write_text(outs[1], dumps_strs(truth, confident=False))
     write_text(outs[2], dumps_strs(runs[seeds[0]]))
     write_text(outs[0], json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     mean = result["mean"]
-    return [f"F1 {mean['f1_spotting']:.3f}, STRS {mean['strs']:.3f} over {len(counted)} recordings"]
+    return [f"F1 {mean['f1_spotting']:.3f}, STRS {mean['strs']:.3f} over {len(counted)} recordings", *flags]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mer.core.params import Params
+from mer.weights.per_fold import WeightFiles
 
 Kind = Literal["micro", "macro"]
 
@@ -17,7 +18,9 @@ class SpotRecipe(Params):
     """How the spotting network, and the recognition head on it, are trained."""
 
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the balanced positions; 10 as published.")
-    batch_size: int = Field(32, ge=1, description="Positions per step; SOFTNet published 12, MEAN 32.")
+    batch_size: int | None = Field(
+        None, ge=1, description="Positions per step; 32 when absent, and 12 for `softnet` under `ref`, as published."
+    )
     learning_rate: float = Field(5e-4, gt=0, le=1, description="Step size; 5e-4 in both systems.")
     ratio: int = Field(5, ge=1, le=100, description="Negative positions kept per positive one (MEAN).")
     most: int = Field(
@@ -51,6 +54,9 @@ class SpottingBlock(Params):
     )
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One whole run per seed.")
     train: SpotRecipe = Field(default_factory=SpotRecipe, description="Training of the network.")
+    weights: WeightFiles | None = Field(
+        None, description="Weights that are used as they are: nothing is trained (docs/weights.md)."
+    )
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class SpottingExperiment:
         halves: k_p by kind over all annotations, for `ref`, which takes it from there (D5); empty otherwise.
         seed: of the run.
         device: `cpu` or `cuda`.
+        weights: by fold, the files that stand in for a training (`mer.spotting.convert`); empty where there is one.
     """
 
     model: str
@@ -74,14 +81,20 @@ class SpottingExperiment:
     halves: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
     device: str = "cpu"
+    weights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def batch_size(self) -> int:
+        """Positions per step."""
+        published = 12 if self.model == "softnet" and self.protocol == "ref" else 32
+        return self.recipe.batch_size or published
 
 
 def from_block(block: Mapping[str, Any], seed: int, device: str) -> SpottingExperiment:
     """Return the experiment that a job's parameters describe (`mer.planning.spotting`)."""
     recipe = SpotRecipe.model_validate(block["train"])
-    return SpottingExperiment(
-        block["model"], block["protocol"], recipe, tuple(block["classes"]), block["halves"], seed, device
-    )
+    told = block["model"], block["protocol"], recipe, tuple(block["classes"]), block["halves"], seed, device
+    return SpottingExperiment(*told, block.get("weights", {}))
 
 
 def crops_of(kind: str) -> str:

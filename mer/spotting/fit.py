@@ -14,6 +14,7 @@ from mer.core.seeds import derive_seed
 from mer.models.state import State
 from mer.spotting.calibrate import Scored, choose
 from mer.spotting.context import Traced, fit_traced, held_out_curves
+from mer.spotting.convert import convert_fold
 from mer.spotting.decode import P
 from mer.spotting.experiment import SpottingExperiment, crops_of
 from mer.spotting.naming_head import Pairs, expressions, train_head
@@ -33,9 +34,13 @@ def fit_folds(
     workers: int = 1,
     log: Callable[[str], Log],
 ) -> None:
-    """Train folds one after the other, whatever `workers` says; as `fit_fold`, with a log for each."""
+    """Train folds one after the other, whatever `workers` says; as `fit_fold`, with a log for each.
+
+    Where the experiment has `weights`, nothing is trained (`mer.spotting.convert`).
+    """
     for job in jobs:
-        fit_fold(experiment, job, containers, log(job.fold))
+        make = convert_fold if experiment.weights else fit_fold
+        make(experiment, job, containers, log(job.fold))
 
 
 def fit_fold(experiment: SpottingExperiment, job: FoldJob, containers: Containers, log: Log = print) -> None:

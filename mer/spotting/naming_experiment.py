@@ -45,7 +45,11 @@ def name_intervals(
     rows = read_lines([intervals])
     ensemble = open_ensemble(Path(model))
     require_unseen((row["group"] for row in rows), ensemble.meta, model, intervals)
-    for root in sorted({recordings[row["sample_id"]][0] for row in rows}):
+    refused = str((ensemble.meta.get("weights") or {}).get("refused", ""))
+    if refused:
+        log(f"nothing named: {refused}")
+        rows = [row | {"emotion": "", "scores": {}, "reason": refused} for row in rows]
+    for root in sorted({recordings[row["sample_id"]][0] for row in rows if not refused}):
         here = {k: row for k, row in enumerate(rows) if recordings[row["sample_id"]][0] == root}
         clips = [_clip(k, row, recordings[row["sample_id"]][1]) for k, row in here.items()]
         with tempfile.TemporaryDirectory(prefix="mer-naming-") as work:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from mer.core.container import Clip, Container
 from mer.core.errors import ClipError, ModelError
 from mer.core.seeds import derive_seed
 from mer.models import loop
-from mer.models.mean_softnet_network import Recognition, Spotting, penalty
-from mer.models.state import State, class_weights
-from mer.models.step import training
+from mer.models.mean_softnet_network import Recognition
+from mer.models.mean_transfer import HeadPlan
+from mer.models.mean_transfer import train_head as train
+from mer.models.state import State
 from mer.motion.grey import grey
 from mer.spotting.experiment import SpottingExperiment
 from mer.spotting.network import Log
@@ -42,14 +43,16 @@ class Pairs:
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         values = dict(parameters)
-        self.method = load_method("spot", str(values.pop("method")), "spot")
+        self.name = str(values.pop("method"))
+        self.method = load_method("spot", self.name, "spot")
         self.params = self.method.Params.model_validate(values)
 
     def __call__(self, clip: Clip, first: int, second: int) -> np.ndarray:
         """Return (3, 42, 42) float32 of the frames `first` and `second`; raises `ClipError` as the method does."""
         frames, points = clip.lazy("frames"), clip.lazy("landmarks")
         pair = [grey(frames[i], self.params.size) for i in (first, second)]
-        place = scaled(points[first], self.params.size, frames.shape[1])
+        # As published, the landmarks of a recording are those of its first frame throughout.
+        place = scaled(points[0 if self.name == "published" else first], self.params.size, frames.shape[1])
         picture = self.method.picture(self.params, clip.sample_id)
         return picture(pair[0], pair[1], place).astype(np.float16).astype(np.float32)
 
@@ -105,28 +108,13 @@ def train_head(
         raise ModelError("recognition of spotted intervals", found, "at least two classes", "set recognise: none")
     n_classes, published = len(experiment.classes), experiment.protocol == "ref"
     scale = spotting.array("scale", (3,)).astype(np.float32)
-    freeze: Literal["reference", "fixed"] = "reference" if published else "fixed"
-    with loop.reproducible(derive_seed(seed, "naming"), experiment.device) as place:
-        trunk = Spotting().to(place)
-        loop.restore(trunk, State({k: v for k, v in spotting.arrays.items() if k != "scale"}))
-        network = Recognition(n_classes, trunk.trunk, freeze).to(place)
-        data = torch.from_numpy(x / scale[:, None, None]).to(place)
-        wanted = torch.from_numpy(y).to(place)
-        kind = "none" if published else "balanced"
-        weights = torch.from_numpy(class_weights(kind, y, n_classes)).to(place, torch.float32)
-        l2 = (1e-3, 0.1) if published else (1e-3, HEAD_L2)
-
-        def objective(logits: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
-            value = loop.weighted_nll(functional.log_softmax(logits, dim=1), wanted[clips.to(place)], weights)
-            return value + penalty(network.trunk, network.recog, *l2)
-
-        learned = [p for p in network.parameters() if p.requires_grad]
-        optimiser = torch.optim.Adam(learned, lr=experiment.recipe.learning_rate, eps=1e-7)
-        step = training(network, data, objective)
-        schedule = loop.Schedule(experiment.recipe.head_epochs, experiment.recipe.batch_size)
-        loop.train(network, step.loss, len(x), schedule, optimiser, log, "naming", rounded=step.rounded)
-        arrays = {**loop.arrays_of(network), "scale": scale}
-    return State(arrays, {"n_classes": n_classes})
+    arrays = {name: value for name, value in spotting.arrays.items() if name != "scale"}
+    recipe = experiment.recipe
+    budget = recipe.head_epochs, experiment.batch_size, recipe.learning_rate
+    plan = HeadPlan(*budget) if published else HeadPlan(*budget, "balanced", "fixed", HEAD_L2)
+    data, seed = (x / scale[:, None, None]).astype(np.float32), derive_seed(seed, "naming")
+    network, _ = train(data, y, n_classes, arrays, plan, seed, log, experiment.device)
+    return State({**loop.arrays_of(network), "scale": scale}, {"n_classes": n_classes})
 
 
 class Namer:
@@ -157,6 +145,12 @@ def name_pair(namer: Namer, pairs: Pairs, clip: Clip, first: int, peak: int) -> 
     return namer(pairs(clip, first, peak)[None])[0]
 
 
-def name_majority(probabilities: np.ndarray) -> np.ndarray:
-    """Return the share (C,) of positions whose most probable class is each; `probabilities` (N, C), N at least 1."""
-    return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
+def name_majority(probabilities: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the share (C,) of positions whose most probable class is each, and the class of most of them.
+
+    Of classes with as many positions the one that is met first wins, as published. `probabilities` (N, C), N at least
+    1.
+    """
+    likeliest = probabilities.argmax(axis=1)
+    share = np.bincount(likeliest, minlength=probabilities.shape[1]) / len(likeliest)
+    return share, int(likeliest[share[likeliest] == share.max()][0])

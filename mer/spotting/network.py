@@ -61,7 +61,8 @@ def gather(
     Raises:
         ModelError: no position is part of an expression.
     """
-    half, recipe = half_of(recordings, kind), experiment.recipe
+    published, recipe = experiment.protocol == "ref", experiment.recipe
+    half = int(experiment.halves[kind]) if published else half_of(recordings, kind)
     labels = [targets(recording, kind, experiment, half) for recording in recordings]
     joined = np.concatenate(labels)
     if not joined.any():
@@ -107,14 +108,22 @@ def train(x: np.ndarray, y: np.ndarray, experiment: SpottingExperiment, seed: in
         def objective(scores: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
             return spotting_loss(network, scores, wanted[clips.to(place)])
 
-        # SOFTNet's own plain descent learns nothing in its ten epochs when values are in pixels.
-        kind = torch.optim.SGD if model == "softnet" and protocol == "ref" else torch.optim.Adam
-        optimiser = kind(network.parameters(), lr=recipe.learning_rate)
-        schedule = loop.Schedule(recipe.epochs, recipe.batch_size)
+        optimiser = optimiser_of(network, experiment)
+        schedule = loop.Schedule(recipe.epochs, experiment.batch_size)
         step = training(network, data, objective)
         final = loop.train(network, step.loss, len(x), schedule, optimiser, log, model, rounded=step.rounded)
         arrays = {**loop.arrays_of(network), "scale": scale}
     return State(arrays, {"model": model, "protocol": protocol, "training_loss": final})
+
+
+def optimiser_of(network: torch.nn.Module, experiment: SpottingExperiment) -> torch.optim.Optimizer:
+    """Return what trains a network: as published under `ref`, Adam otherwise."""
+    rate, published = experiment.recipe.learning_rate, experiment.protocol == "ref"
+    # SOFTNet's own plain descent learns nothing in its ten epochs when values are in pixels.
+    if experiment.model == "softnet" and published:
+        return torch.optim.SGD(network.parameters(), lr=rate)
+    # Keras' Adam adds 1e-7 where PyTorch's adds 1e-8.
+    return torch.optim.Adam(network.parameters(), lr=rate, eps=1e-7 if published else 1e-8)
 
 
 class Scorer:

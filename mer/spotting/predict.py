@@ -16,7 +16,7 @@ from mer.core.errors import ClipError, ModelError
 from mer.models.state import State
 from mer.spotting.context import Context
 from mer.spotting.curves import Curve, write_curves
-from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_ref, window_mean
+from mer.spotting.decode import ONE_EACH, Decoded, Decoding, decode_fixed, decode_ref, window_mean
 from mer.spotting.experiment import SpottingExperiment, crops_of
 from mer.spotting.naming_head import Namer, Pairs, name_majority, name_pair
 from mer.spotting.network import Log, Scorer
@@ -74,7 +74,7 @@ class Spotter:
             self.scorers[kind] = Scorer(_part(state, f"{kind}.spot.", told["state"]), device)
             if self.protocol == "fixed":
                 self.contexts[kind] = Context(_part(state, f"{kind}.context.", {}))
-            if self.classes:
+            if self.classes and told.get("named", True):
                 self.namers[kind] = Namer(_part(state, f"{kind}.recog.", {}), len(self.classes), device)
 
     def parameters(self, kind: str) -> dict[str, Any]:
@@ -96,12 +96,16 @@ class Spotter:
             raise ModelError("recording", "frame rate unknown", "frames per second")
         return self.contexts[kind].along(traces, fps, kind)
 
-    def spot(self, kind: str, score: np.ndarray, length: int, distance: int) -> Decoded:
-        """Decode the scores (P,) of a recording of `length` frames into intervals of frame indices."""
+    def spot(self, kind: str, score: np.ndarray, length: int, distance: int, single: bool = False) -> Decoded:
+        """Decode the scores (P,) of a recording of `length` frames into intervals of frame indices.
+
+        `single`: exactly one, as `ref` decodes the clips of a database in `mer.spotting.decode.ONE_EACH`.
+        """
         told = self.kinds[kind]
         if self.protocol == "fixed":
             return decode_fixed(score, Decoding(**told["decoding"]), length, distance // 2)
-        return decode_ref(score, int(told["decoding"]["half"]), float(told["decoding"]["p"]), told["state"]["model"])[0]
+        half, p = int(told["decoding"]["half"]), float(told["decoding"]["p"])
+        return decode_ref(score, half, p, told["state"]["model"], single)[0]
 
 
 def _part(state: State, prefix: str, meta: Mapping[str, Any]) -> State:
@@ -163,14 +167,15 @@ def _one(
     spotter: Spotter, kind: str, recording: Recording, crops: Mapping[str, str | Path]
 ) -> tuple[Curve, list[Spotted]]:
     score = spotter.curve(kind, spotter.scorers[kind].along(recording), recording.fps)
-    decoded = spotter.spot(kind, score, len(recording.numbers), recording.distance)
+    single = recording.video.dataset in ONE_EACH
+    decoded = spotter.spot(kind, score, len(recording.numbers), recording.distance, single)
     smoothed, start = decoded.smoothed, recording.distance // 2
     if spotter.protocol == "ref":
         smoothed, start = window_mean(score, int(spotter.kinds[kind]["decoding"]["half"]))[: len(score)], 0
     numbers = recording.numbers[start : start + len(smoothed)]
     curve = Curve(recording.video.sample_id, kind, numbers, smoothed, decoded.threshold)
     intervals = _intervals(recording, kind, decoded)
-    if spotter.classes:
+    if kind in spotter.namers:
         intervals = _named(spotter, kind, recording, decoded, intervals, crops)
     if spotter.protocol == "ref" and not intervals:
         # The published decoder answers [0, 0] where it finds nothing (D9).
@@ -210,14 +215,17 @@ def _named(
         for interval, first, peak in zip(intervals, firsts, peaks, strict=True):
             if spotter.protocol == "ref":
                 half = int(spotter.kinds[kind]["decoding"]["half"])
+                # The smoothed score of a video shorter than its window goes on behind the last position.
+                peak = min(peak, recording.positions)
                 part = recording.features[max(0, peak - half) : max(1, peak)].astype(np.float32)
-                probabilities = name_majority(namer(part))
+                probabilities, winner = name_majority(namer(part))
             else:
                 try:
                     probabilities = name_pair(namer, pairs, clip, first, peak)
                 except ClipError:
                     # Nothing moves between two equal frames, and nothing can be named.
                     probabilities = np.full(len(spotter.classes), 1 / len(spotter.classes))
+                winner = int(probabilities.argmax())
             scores = dict(zip(spotter.classes, map(float, probabilities), strict=True))
-            named.append(replace(interval, emotion=max(scores, key=lambda name: scores[name]), scores=scores))
+            named.append(replace(interval, emotion=spotter.classes[winner], scores=scores))
     return named

@@ -55,7 +55,9 @@ def check_model(
     classes, people = np.array(labels, np.int64), np.array([str(group) for group in groups])
 
     def fit(of: np.ndarray, seed: int, log: Callable[[str], None]) -> State:
-        named = {"units": coded} if "fit" in model.units else {}
+        named: dict[str, Any] = {"units": coded} if "fit" in model.units else {}
+        if (preset or model.default) in model.start:
+            named["start"] = model.start[preset or model.default]()
         return model.fit(features, of, people, int(max(labels)) + 2, chosen, seed, log, "cpu", **named)
 
     state = _check_fit(fit, classes, model.build is not None)
@@ -85,7 +87,12 @@ def _check_card(model: Model) -> None:
         again = type(preset).model_validate(preset.model_dump(mode="json"))
         _require(again == preset, f"card: preset {name} does not come back from JSON")
     published = [] if model.published is None else [model.published]
-    for field, names in {"classes": list(model.classes), "gpu": list(model.gpu), "published": published}.items():
+    for field, names in {
+        "classes": list(model.classes),
+        "gpu": list(model.gpu),
+        "published": published,
+        "start": list(model.start),
+    }.items():
         unknown = sorted(set(names) - set(model.presets))
         _require(not unknown, f"card: {field} names {', '.join(unknown)}, which is no preset")
     _require(set(model.units) <= {"features", "fit"}, f"card: units {model.units}, not of features and fit")

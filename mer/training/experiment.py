@@ -25,6 +25,8 @@ class Experiment:
         seed: of the run.
         device: `cpu` or `cuda`.
         origin: what `mer predict` needs to apply the model to a new clip (`mer.planning.keys.origin`).
+        trunks: by fold, the checkpoint of a spotting experiment whose trunk the fold begins with; empty for none.
+        weights: by fold, the file that stands in for a training (`mer.training.convert`); empty where there is one.
         keep_every: of how many epochs the weights of one are kept, for the diagnostic of `mer.training.oracle_epochs`.
     """
 
@@ -37,6 +39,8 @@ class Experiment:
     device: str = "cpu"
     origin: Mapping[str, Any] = field(default_factory=dict)
     keep_every: int = 1
+    trunks: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def card(self) -> Model:
@@ -66,6 +70,7 @@ def from_block(block: Mapping[str, Any], seed: int, device: str) -> Experiment:
     """Return the experiment that a job's parameters describe (`mer.planning.experiments`); raises as `checked`."""
     recipe = Recipe.model_validate(block["train"])
     options = {"device": device, "origin": block["origin"], "keep_every": block.get("keep_every", 1)}
+    options |= {name: block[name] for name in ("trunks", "weights") if name in block}
     return checked(block["model"], block["preset"], recipe, block["classes"], seed, **options)
 
 

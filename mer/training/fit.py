@@ -19,9 +19,11 @@ from mer.training.checkpoint import fold_metadata, save_checkpoint
 from mer.training.experiment import Experiment
 from mer.training.fold_tables import training_rows
 from mer.training.gather import Gathered, gather
+from mer.training.outside import trunk_of
 from mer.training.products import Containers
 from mer.training.separation import FoldJob
 from mer.training.training_part import TrainingPart
+from mer.weights.locate import sha256
 
 # So close to 1 that all but a few in a hundred clips got the same class (specs/dual-branch.md §9, D22).
 COLLAPSED = 1.2
@@ -70,6 +72,7 @@ def train_fold(
         log(f"training clip {row.sample_id} of {row.dataset} left out: {reason}")
     for name in sorted(set(experiment.classes) - {row.label for row in data.rows}):
         log(f"fold {job.fold}: no training clip of class {name}")
+    begun = begun_with(experiment, job)
     training_part = TrainingPart(experiment, job.fold, data, log)
     if experiment.card.in_epochs:
         # Only what is trained in epochs needs torch.
@@ -78,9 +81,26 @@ def train_fold(
         state, extra = fit_in_epochs(training_part, job, every, keeps_end)
     else:
         state, extra = training_part.fit(experiment.settings), {}
-    write_fold(experiment, job, data, state, extra, log)
+    if begun:
+        log(f"fold {job.fold}: begins with the trunk of {experiment.trunks[job.fold]}")
+        begun["train_groups"] = sorted({row.group for row in data.rows} | set(begun["train_groups"]))
+    write_fold(experiment, job, data, state, {**extra, **begun}, log)
     if not keeps_end:
         job.forget()
+
+
+def begun_with(experiment: Experiment, job: FoldJob) -> dict[str, Any]:
+    """Return what a checkpoint says of the trunk that its fold begins with; nothing where it begins with none.
+
+    Raises:
+        ModelError: as `mer.training.outside.trunk_of`.
+    """
+    if not experiment.trunks:
+        return {}
+    path = experiment.trunks[job.fold]
+    meta = trunk_of(path, job.fold, job.held_out)[1]
+    told: dict[str, Any] = {"train_groups": meta["train_groups"], "trunk": {"file": path, "sha256": sha256(path)}}
+    return {**told, "weights": meta["weights"]} if meta.get("weights") else told
 
 
 def write_fold(

@@ -17,6 +17,7 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.models.state import State
+from mer.training.convert import convert_folds
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold, write_fold
 from mer.training.fold_processes import fit_in_processes
@@ -46,6 +47,9 @@ def fit_folds(
     Raises:
         ConfigError, ModelError, ContainerError, StorageError: as `fit_fold`. Folds that were finished before stay.
     """
+    if experiment.weights:
+        convert_folds(experiment, jobs, containers, log)
+        return
     shared = share(experiment, jobs, containers)
     if experiment.device == "cuda" and trains_together(experiment.card, experiment.recipe):
         fit_on_gpu(experiment, jobs, shared, log, every)

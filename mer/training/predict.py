@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ def predict_fold(
     """
     state, meta = load_checkpoint(checkpoint)
     data = held_out_clips(experiment, fold, checkpoint, meta, test_table, containers)
+    if refused := str((meta.get("weights") or {}).get("refused", "")):
+        # The only weights there are have learned from these persons.
+        lost = [(row, refused) for row in data.rows]
+        data = dataclasses.replace(data, rows=[], excluded=sorted([*data.excluded, *lost], key=lambda one: one[0].key))
     classes: list[str] = meta["classes"]
     scores = np.zeros((0, len(classes)))
     if data.rows:

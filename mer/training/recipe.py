@@ -15,9 +15,12 @@ from mer.core.params import Params
 from mer.core.registry import nearest
 from mer.models.contract import Model
 from mer.models.registry import model
+from mer.weights.per_fold import WeightFiles
 
 # Keys of the training loop, not of a preset: every model that is trained in epochs has them.
 LOOP_KEYS = ("gradient_clip", "inner", "precision")
+# Any model can be given what an earlier run of it learned.
+OUTSIDE_KEYS = ("weights",)
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -64,7 +67,13 @@ class Recipe(Params):
         "named so in every table), `predicted`, a detector trained inside the fold, or `none`",
     )
     trunk: str | None = Field(
-        default=None, description="weights of a pretrained trunk: a name of `mer weights list`, or a file"
+        default=None,
+        description="weights of a pretrained trunk: a name of `mer weights list`, or a file; of `mean`, preset "
+        "`published`, `spotting/<name>`: the models that this spotting experiment trained without the same person",
+    )
+    weights: WeightFiles | None = Field(
+        default=None,
+        description="weights that are used as they are: nothing is trained (docs/weights.md)",
     )
     inner_folds: int | None = Field(default=None, ge=2, description="inner, subject-grouped folds that choose C")
 
@@ -85,13 +94,14 @@ class Recipe(Params):
 
 def keys_of(card: Model) -> tuple[str, ...]:
     """Return the keys that a recipe of the model may have: its own settings, and those of the loop that trains it."""
-    return (*card.settings, *LOOP_KEYS) if card.in_epochs else card.settings
+    return (*card.settings, *OUTSIDE_KEYS, *(LOOP_KEYS if card.in_epochs else ()))
 
 
 def trains_together(card: Model, recipe: Recipe) -> bool:
     """Return whether a GPU trains several folds of the model at once: not with what only the loop of one fold has."""
     plain = recipe.inner is None and not recipe.gradient_clip and recipe.precision != "bf16"
-    return card.fit_together is not None and plain
+    begun = recipe.trunk is not None or recipe.weights is not None
+    return card.fit_together is not None and plain and not begun
 
 
 class Settled(NamedTuple):
@@ -112,8 +122,9 @@ def settle(name: str, preset: str | None, recipe: Recipe, where: str, n_classes:
         n_classes: size of the class set; None while it is not known, then the class weights are not counted.
 
     Raises:
-        ConfigError: unknown model or preset, a key that the model does not have, a value that its presets refuse, or
-            class weights, the recipe's or the preset's, that do not fit the class set.
+        ConfigError: unknown model or preset, a preset without the trunk that it needs, a key that the model does not
+            have, a value that its presets refuse, or class weights, the recipe's or the preset's, that do not fit the
+            class set.
     """
     card = model(name, f"{where}.model")
     preset = card.default if preset is None else preset
@@ -125,8 +136,12 @@ def settle(name: str, preset: str | None, recipe: Recipe, where: str, n_classes:
         if key not in keys_of(card):
             found, remedy = f"model {name} has no such setting", nearest(key, keys_of(card))
             raise ConfigError(f"{where}.train.{key}", found, "one of its own", remedy)
-    given = {key: value for key, value in overrides.items() if key not in LOOP_KEYS}
+    given = {key: value for key, value in overrides.items() if key not in LOOP_KEYS + OUTSIDE_KEYS}
     base = card.presets[preset]
+    if preset in card.start and recipe.trunk is None and recipe.weights is None:
+        found = f"preset {preset} trains its head on a trunk that learned to spot, and none is named"
+        expected = "trunk: spotting/<name>, or weights"
+        raise ConfigError(f"{where}.train.trunk", found, expected, "or take the preset joint, which needs none")
     try:
         settled = Settled(preset, type(base).model_validate({**base.model_dump(), **given}))
     except ValidationError as error:

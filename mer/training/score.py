@@ -11,7 +11,7 @@ import numpy as np
 from mer.core.atomic import write_json, write_text
 from mer.metrics import bootstrap, chance
 from mer.metrics.recognition import classes_used, evaluate
-from mer.training import oracle_score
+from mer.training import oracle_score, outside
 from mer.training.checkpoint import read_metadata
 from mer.training.fit import COLLAPSED
 from mer.training.fold_tables import read_table
@@ -69,8 +69,8 @@ def score_experiment(
 
     Returns:
         What `out` holds: `summary` (mean, sd over seeds), `interval`, `datasets` (interval and chance of each),
-        `per_seed`, `chance`, `monitor`, `oracle_epoch` (the diagnostic, or None), `excluded`, `flags`, and `oracle`
-        (the test tables name action units).
+        `per_seed`, `chance`, `monitor`, `oracle_epoch` (the diagnostic, or None), `excluded`, `flags`, `oracle`
+        (the test tables name action units), and, where they are from outside, `weights` (`mer.training.outside.told`).
 
     Raises:
         ModelError: as `read_predictions`.
@@ -80,6 +80,10 @@ def score_experiment(
     result["oracle"] = any(row.units for table in inputs["tests"] for row in read_table(table))
     if result["oracle"]:
         result["flags"].insert(0, ORACLE_UNITS)
+    weights, distrusted = outside.told(inputs.get("models", ()))
+    if weights is not None:
+        result["weights"] = weights
+    result["flags"] += distrusted
     result["monitor"] = monitor(data, inputs.get("models", ()))
     if result["monitor"]["collapsed"]:
         counted = f"{result['monitor']['collapsed']} of {len(result['monitor']['training'])} networks"

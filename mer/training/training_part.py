@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from mer.models.state import State, by_name, subset
 from mer.provenance import code_digest
 from mer.training.experiment import Experiment
 from mer.training.gather import Gathered, given
+from mer.training.outside import trunk_of
+from mer.weights.locate import sha256
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,11 @@ class TrainingPart:
         card, rows = self.experiment.card, self.data.rows
         taken = np.arange(len(rows)) if clips is None else clips
         features = self.data.features if clips is None else subset(self.data.features, clips)
-        coded = {}
+        coded: dict[str, Any] = {}
         if "fit" in card.units:
             coded = {"units": [rows[i].unit_numbers for i in taken]}
+        if self.experiment.trunks:
+            coded["start"] = trunk_of(self.experiment.trunks[self.fold], self.fold)[0]
         labels, groups = self.labels[taken], self.groups[taken]
         n_classes, device = len(self.experiment.classes), self.experiment.device
         return card.fit(given(card, features), labels, groups, n_classes, chosen, self.seed, self.log, device, **coded)
@@ -66,6 +71,7 @@ class TrainingPart:
         run = self.experiment
         recipe, chosen = run.recipe.model_dump(mode="json"), run.settings.model_dump(mode="json")
         named = [run.model, run.preset, recipe, chosen, run.classes, self.seed, run.device]
+        named += [sha256(run.trunks[self.fold])] if run.trunks else []
         versions = {name: version(name) for name in run.card.libraries}
         rows = [(*row.key, row.group, row.label, row.units) for row in self.data.rows]
         code = code_digest("mer.training.fit", "mer.training.fit_in_epochs", MODELS[run.model])

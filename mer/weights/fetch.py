@@ -18,8 +18,11 @@ from typing import IO, Any
 from mer.core.atomic import atomic_path, write_json
 from mer.core.errors import ModelError
 from mer.core.registry import nearest
+from mer.weights.fetch_set import fetch_set
+from mer.weights.fetch_set import listing as sets
 from mer.weights.locate import FILES, SUFFIXES, cached
 from mer.weights.registry import WEIGHTS, Weights
+from mer.weights.releases import RELEASES
 
 BLOCK = 1 << 20
 TIMEOUT = 60
@@ -32,7 +35,8 @@ def fetch(
 
     Args:
         name: a name of `WEIGHTS`.
-        local: a file that the user already has, or the archive it came in; nothing is downloaded then.
+        local: a file that the user already has, the archive it came in, or the folder of a set of Keras files;
+            nothing is downloaded then.
         accept_licence: the user agreed to the licence that the registry names.
         log: receives one line per step.
 
@@ -41,8 +45,11 @@ def fetch(
             another size or SHA-256. What was in the cache stays.
         StorageError: the disk is full or not writable.
     """
+    if name in RELEASES:
+        return fetch_set(name, local, accept_licence, log)
     if name not in WEIGHTS:
-        raise ModelError(f"weights {name!r}", "unknown", "a name of `mer weights list`", nearest(name, WEIGHTS))
+        remedy = nearest(name, [*WEIGHTS, *RELEASES])
+        raise ModelError(f"weights {name!r}", "unknown", "a name of `mer weights list`", remedy)
     known = WEIGHTS[name]
     if known.file is not None:
         log(f"{name} comes with mer: nothing to fetch")
@@ -140,14 +147,17 @@ def _verify(where: object, path: Path, known: Weights) -> str:
 
 
 def listing() -> list[Mapping[str, Any]]:
-    """Return one object per registered file: name, network, variant, state here, size, SHA-256, licence, source."""
+    """Return one object per registered file or set: name, network, variant, state here, size, digest, licence, source.
+
+    `files` counts those of a set (`mer.weights.releases`); 1 for a single file.
+    """
     kept = ("size", "sha256", "licence", "source")
     rows: list[Mapping[str, Any]] = []
     for name, known in sorted(WEIGHTS.items()):
         state = "bundled" if known.bundled else "fetched" if cached(name).is_file() else "not fetched"
         told = {"name": name, "network": known.network, "variant": known.variant, "state": state}
-        rows.append({**told, **{field: getattr(known, field) for field in kept}})
-    return rows
+        rows.append({**told, "files": 1, **{field: getattr(known, field) for field in kept}})
+    return [*rows, *sets()]
 
 
 def render(rows: list[Mapping[str, Any]]) -> str:
@@ -155,6 +165,7 @@ def render(rows: list[Mapping[str, Any]]) -> str:
     lines = []
     for row in rows:
         size = f"{row['size'] / 1e6:.1f} MB" if row["size"] else "size unknown"
+        size = f"{row['files']} files" if row["files"] > 1 else size
         lines.append(f"{row['name']:<14} {row['network']} {row['variant']:<7} {row['state']:<12} {size}")
         lines.append(f"{'':<14} {row['licence']}; {row['source']}")
     return "\n".join(lines)

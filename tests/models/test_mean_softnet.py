@@ -8,6 +8,7 @@ from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError, ModelError
 from mer.models import loop, mean_softnet
 from mer.models import mean_softnet_network as networks
+from mer.models.state import State
 from mer.models.step import training
 from mer.motion.brow_mouth import minmax, region_boxes
 
@@ -182,7 +183,7 @@ def data(tmp_path_factory):
     return clips, labels, np.array([f"p{i // 3 % 6}" for i in range(72)])
 
 
-@pytest.mark.parametrize("preset", ["small", "published"])
+@pytest.mark.parametrize("preset", ["small", "joint"])
 def test_learns_where_the_face_moves(data, preset):
     clips, labels, groups = data
     chosen = mean_softnet.PRESETS[preset].model_copy(update={"epochs": 25, "learning_rate": 3e-3})
@@ -194,6 +195,26 @@ def test_learns_where_the_face_moves(data, preset):
     assert (scores.argmax(1) == labels[~seen]).mean() > 0.9
     assert np.array_equal(mean_softnet.MODEL.predict(state, x[~seen][5:6])[0], scores[5])
     assert mean_softnet.MODEL.predict(state, x[:0]).shape == (0, 3)
+
+
+def test_published_trains_a_head_on_a_trunk_that_spots_and_nothing_else(data):
+    clips, labels, groups = data
+    chosen = mean_softnet.PRESETS["published"].model_copy(update={"epochs": 25, "learning_rate": 3e-3})
+    x = np.stack([mean_softnet.features(clip, chosen) for clip in clips])
+    start = mean_softnet.fresh_trunk()
+    start.arrays["trunk.norms.0.running_mean"][:] = 0.2
+    before = {name: array.copy() for name, array in start.arrays.items()}
+    fit = mean_softnet.MODEL.fit
+    state = fit(x, labels, groups, 3, chosen, 0, lambda line: None, start=start)
+    same = [name for name in before if name.startswith("trunk.") and "num_batches" not in name]
+    assert len(same) == 18 and all(np.array_equal(state.arrays[name], before[name]) for name in same)
+    assert all(np.array_equal(start.arrays[name], before[name]) for name in before), "its caller's arrays are untouched"
+    assert (mean_softnet.MODEL.predict(state, x).argmax(1) == labels).mean() > 0.6
+    with pytest.raises(ModelError, match=r"no trunk that learned to spot; expected train: \{trunk: spotting/<name>\}"):
+        fit(x, labels, groups, 3, chosen, 0, print)
+    scaled = State({**start.arrays, "scale": np.full(3, 0.5, np.float32)})
+    with pytest.raises(ModelError, match="scaled by the fold; expected a spotting experiment with protocol: ref"):
+        fit(x, labels, groups, 3, chosen, 0, print, start=scaled)
 
 
 def test_the_same_seed_gives_the_same_bits(data):

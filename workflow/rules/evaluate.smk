@@ -71,7 +71,7 @@ rule report:
     conda:
         "../../envs/preprocess.yaml"
     params:
-        config=keys.as_text(config),
+        config=as_it_is(keys.as_text(config)),
         code=keys.script("report", keys.report_code()),
     script:
         "../scripts/report.py"

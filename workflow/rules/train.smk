@@ -24,6 +24,11 @@ def memory_of(task, question):
     )
 
 
+def as_it_is(text):
+    # Braces in the text, of a path with {fold} in it, are no wildcards.
+    return lambda wildcards: text
+
+
 for _folder, _plans in PLANS.items():
     _task = next(task for task in TASKS.values() if task.folder == _folder)
     for _plan in _plans.values():
@@ -64,6 +69,7 @@ for _task in TASKS.values():
                 _task,
                 lambda plan, job: plan.products(plan.fold(job.fold).train_sources),
             ),
+            trunk=of_plan(_task, lambda plan, job: plan.trunk(job.fold)),
         output:
             [f"{_fold}/{file}" for file in _task.fit.files],
         log:
@@ -147,6 +153,7 @@ for _plan in PLANS["experiments"].values():
                 products=_plan.products(
                     source for fold in _folds for source in fold.train_sources
                 ),
+                trunk=[path for fold in _folds for path in _plan.trunk(fold.name)],
             output:
                 [
                     f"{_plan.folder.as_posix()}/seed{{seed}}/{fold.name}/model.safetensors"
@@ -172,7 +179,7 @@ for _plan in PLANS["experiments"].values():
                 experiment=_plan.name,
                 folds=[fold.name for fold in _folds],
                 held_out=[fold.held_out for fold in _folds],
-                block=_plan.fit_block(),
+                block=as_it_is(_plan.fit_block()),
                 code=_plan.fit_code(TASKS["fit"]),
             script:
                 "../scripts/fit.py"

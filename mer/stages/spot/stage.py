@@ -59,7 +59,8 @@ def distance_of(clip: Clip, params: DistanceParams) -> int:
     fps = clip.attributes.get("fps")
     if not fps:
         raise ClipError(clip.sample_id, "frame rate unknown", "fps", "set distance_frames in the spot variant")
-    return max(1, round(params.distance * float(fps)))
+    # Halves upwards: 0.1 s at 25 fps are 3 frames, as published.
+    return max(1, int(params.distance * float(fps) + 0.5))
 
 
 def features(clip: Clip, method: SpotMethod[Any], params: DistanceParams, distance: int) -> Iterator[np.ndarray]:

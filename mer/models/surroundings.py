@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from torch import nn
 
-Precision = Literal["float32", "bf16", "auto"]
+Precision = Literal["float32", "tf32", "bf16", "auto"]
 
 
 class Optimiser(Protocol):
@@ -66,7 +66,7 @@ class Surroundings:
         """Take note that `done` epochs are over, the last with this mean loss."""
 
     def computed_in(self, kind: str) -> None:
-        """Take note of the precision that was used, `float32` or `bf16`."""
+        """Take note of the precision that was used, `float32`, `tf32` or `bf16`."""
 
 
 _CURRENT: ContextVar[Surroundings | None] = ContextVar("surroundings", default=None)

@@ -68,10 +68,11 @@ class Recipe(Params):
     )
     inner_folds: int | None = Field(default=None, ge=2, description="inner, subject-grouped folds that choose C")
 
-    precision: Literal["float32", "bf16", "auto"] | None = Field(
+    precision: Literal["float32", "tf32", "bf16", "auto"] | None = Field(
         default=None,
-        description="numbers that products are computed in; `auto` takes bf16 where the machine is faster in it, so "
-        "that results depend on the machine; `ststnet` and `mean` have float32 on a CPU whatever it says",
+        description="numbers that products are computed in; `tf32` needs a GPU of 2020 or later; `auto` takes bf16 "
+        "where the machine is faster in it, so that results depend on the machine; `ststnet` and `mean` have float32 "
+        "on a CPU whatever else it says",
     )
     gradient_clip: NotNegative | None = Field(
         default=None, description="largest norm of the gradient of all weights together; 0 for no limit"

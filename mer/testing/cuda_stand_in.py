@@ -1,0 +1,322 @@
+"""A CUDA device that is not there: tensors that say `cuda`, hold CPU values, and refuse what a CUDA device refuses.
+
+Code for a GPU can so be run, and its values compared, on a machine without one. Within `stand_in()` a tensor moved or
+made on `cuda` is a `CardTensor`. It raises where the device would, or would not repeat itself:
+
+- an operation on tensors of both devices, unless the one of the CPU is a single number or an index;
+- `.numpy()`, or NumPy's own reading, before `.cpu()`;
+- an operator without a CUDA kernel, by the table that torch was built from;
+- while deterministic kernels are asked for, an operator that has none (the documentation of
+  `torch.use_deterministic_algorithms`, and 3-D maximum pooling, which has one in recent releases only); attention too
+  where torch shall only warn, since it then keeps its faster kernels;
+- a recurrent layer under autocast, which cuDNN computes in float16 whatever type is asked for.
+
+What it cannot know: memory, streams, speed, and how kernels of CUDA round. Random numbers come from the CPU's
+generator, so that values equal those of a run on the CPU. The modes of torch are a thread's own: code in other threads
+is not seen.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import return_and_correct_aliasing
+from torch.utils._pytree import tree_flatten, tree_map_only
+
+CARD = torch.device("cuda", 0)
+
+# Operators that torch refuses while deterministic kernels are asked for; `max_pool3d` in releases before it had one.
+_NAMES = """
+max_pool3d_with_indices_backward avg_pool3d_backward _adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward
+adaptive_max_pool2d_backward fractional_max_pool2d_backward fractional_max_pool3d_backward max_unpool2d max_unpool3d
+upsample_linear1d_backward upsample_bilinear2d_backward _upsample_bilinear2d_aa_backward upsample_bicubic2d_backward
+_upsample_bicubic2d_aa_backward upsample_trilinear3d_backward reflection_pad1d_backward reflection_pad2d_backward
+reflection_pad3d_backward replication_pad1d_backward replication_pad2d_backward replication_pad3d_backward
+grid_sampler_2d_backward grid_sampler_3d_backward _ctc_loss_backward _embedding_bag_dense_backward
+nll_loss_forward nll_loss2d_forward put histc bincount kthvalue
+"""
+UNREPEATABLE = frozenset(_NAMES.split())
+# Deterministic for integers.
+UNREPEATABLE_OF_FLOATS = frozenset({"cumsum", "cumprod", "median", "nanmedian"})
+_ATTENTION = ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward")
+# What reads or writes across devices, and what takes an index from the CPU.
+_ACROSS, _INDEXED = frozenset({"copy", "_to_copy"}), frozenset({"index", "index_put", "_index_put_impl"})
+# What torch chooses for tensors of the CPU before it comes here, in place of CUDA's own.
+_IN_PLACE_OF_CUDA = frozenset(_ATTENTION)
+_RECURRENT = frozenset({"gru", "lstm", "rnn_tanh", "rnn_relu", "gru_cell", "lstm_cell"})
+_HOST_ONLY = frozenset({"numpy", "__array__", "from_numpy"})
+
+
+class CardTensor(torch.Tensor):
+    """A tensor on the stand-in; `value` is what it holds."""
+
+    value: torch.Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @staticmethod
+    def __new__(cls, value: torch.Tensor) -> CardTensor:
+        """Wrap a tensor of the CPU; the values are shared."""
+        made: CardTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            cls,
+            value.size(),
+            strides=value.stride(),
+            storage_offset=value.storage_offset(),
+            dtype=value.dtype,
+            layout=value.layout,
+            device=value.device,
+            requires_grad=False,
+        )
+        made.value = value
+        return made
+
+    def __repr__(self, *, tensor_contents: object = None) -> str:
+        return f"CardTensor({self.value!r})"
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator on the values, if a CUDA device could."""
+        kwargs = dict(kwargs or {})
+        _refuse(func, [*tree_flatten((args, kwargs))[0]])
+        if kwargs.get("device") is not None:
+            kwargs["device"] = torch.device("cpu")
+        LAUNCHES[func.overloadpacket.__name__] += 1
+        bare, named = tree_map_only(CardTensor, lambda one: one.value, (args, kwargs))
+        made = tree_map_only(torch.Tensor, CardTensor, func(*bare, **named))
+        return return_and_correct_aliasing(func, args, kwargs, made)
+
+
+# How often every operator ran.
+LAUNCHES: Counter[str] = Counter()
+
+
+def _refuse(func: Any, flat: list[Any]) -> None:
+    name = func.overloadpacket.__name__
+    base = name.removesuffix("_") if not name.endswith("__") else name
+    on_card = [one for one in flat if isinstance(one, CardTensor)]
+    others = [one for one in flat if isinstance(one, torch.Tensor) and not isinstance(one, CardTensor) and one.dim()]
+    if others and base not in _ACROSS and not (base in _INDEXED and isinstance(flat[0], CardTensor)):
+        raise RuntimeError(f"{name}: expected all tensors to be on the same device, found cuda:0 and cpu")
+    if func.namespace == "aten" and base not in _IN_PLACE_OF_CUDA and not _has_kernel(func._schema.name[6:], func):
+        raise NotImplementedError(f"could not run {func} with arguments from the 'CUDA' backend")
+    mode = torch.get_deterministic_debug_mode()
+    floats = any(one.is_floating_point() for one in on_card)
+    if mode and (base in UNREPEATABLE or (base in UNREPEATABLE_OF_FLOATS and floats)):
+        raise RuntimeError(f"{name} does not have a deterministic implementation on CUDA")
+    if mode == 1 and name == _ATTENTION[1]:
+        raise RuntimeError("attention keeps kernels that do not repeat themselves where torch shall only warn of them")
+
+
+@functools.cache
+def _kernels() -> dict[str, tuple[str, str]]:
+    """Return, by the name of every operator with its overload, its dispatch keys and whom it delegates to."""
+    import torchgen
+
+    table = Path(torchgen.__file__).parent / "packaged" / "ATen" / "native" / "native_functions.yaml"
+    found: dict[str, tuple[str, str]] = {}
+    name, keys, delegate, inside = "", "", "", False
+    for line in table.read_text().splitlines():
+        if line.startswith("- func:"):
+            name, keys, delegate, inside = line[7:].split("(")[0].strip(), "", "", False
+        elif line.strip().startswith("structured_delegate:"):
+            delegate, inside = line.split(":", 1)[1].strip(), False
+        elif line.strip() == "dispatch:":
+            inside = True
+        elif inside and line.startswith("    ") and ":" in line:
+            keys += " " + line.split(":")[0]
+        elif line.startswith("  ") and not line.startswith("    "):
+            inside = False
+        if name:
+            found[name] = (keys, delegate)
+    return found
+
+
+@functools.cache
+def _has_kernel(base: str, func: Any) -> bool:
+    overload = func._overloadname
+    keys, delegate = _kernels().get(base if overload == "default" else f"{base}.{overload}", ("", ""))
+    if delegate:
+        keys = _kernels()[delegate][0]
+    # Without any key an operator is made of others, or torch makes it from its in-place or functional twin.
+    return not keys or "CUDA" in keys or "Composite" in keys
+
+
+class _Up(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return CardTensor(x.detach().clone())
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> Any:  # type: ignore[override]
+        return slope.value if isinstance(slope, CardTensor) else slope
+
+
+class _Down(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        assert isinstance(x, CardTensor)
+        return x.value.detach().clone()
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> Any:  # type: ignore[override]
+        return CardTensor(slope)
+
+
+def _innermost(x: Any) -> Any:
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):
+        x = torch._C._functorch.get_unwrapped(x)
+    return x
+
+
+def _on_card(x: Any) -> bool:
+    return isinstance(_innermost(x), CardTensor)
+
+
+def _is_card(device: Any) -> bool:
+    if isinstance(device, int) and not isinstance(device, bool):
+        return True
+    return device is not None and torch.device(device).type == "cuda"
+
+
+def _moved(x: torch.Tensor, device: Any) -> torch.Tensor:
+    if device is None or _is_card(device) == _on_card(x):
+        return x
+    return _Up.apply(x) if _is_card(device) else _Down.apply(x)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _to(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """Return what `Tensor.to` does, across the border too."""
+    if args and isinstance(args[0], torch.Tensor):
+        args = (_device_of(args[0]), args[0].dtype, *args[1:])
+    copy = kwargs.pop("copy", False)
+    kwargs.pop("other", None)
+    device, dtype, _, layout = torch._C._nn._parse_to(*args, **kwargs)
+    shaped = {} if layout is None else {"memory_format": layout}
+    return _moved(torch.Tensor.to(x, dtype or x.dtype, copy=copy, **shaped), device)
+
+
+def _device_of(x: Any) -> torch.device:
+    return CARD if _on_card(x) else torch.Tensor.device.__get__(x)  # type: ignore[attr-defined, no-any-return]
+
+
+class _Mode(TorchFunctionMode):
+    """Let tensors be made on, moved to and asked for the stand-in."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        special = _SPECIAL.get(func)
+        if special is not None:
+            return special(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        if name in _HOST_ONLY and args and _on_card(args[0]):
+            raise TypeError("can't convert cuda:0 device type tensor to numpy; use Tensor.cpu() first")
+        if name in _RECURRENT and torch.is_autocast_enabled("cpu") and any(map(_on_card, args)):
+            raise RuntimeError(f"{name} under autocast is computed in float16 by cuDNN, whatever type is asked for")
+        device = kwargs.get("device")
+        if device is None:
+            return func(*args, **kwargs)
+        if _is_card(device):
+            given = [one for one in tree_flatten(args)[0] if isinstance(one, torch.Tensor)]
+            kwargs["device"], wanted = torch.device("cpu"), kwargs.pop("requires_grad", False)
+            made = _moved(func(*args, **kwargs), None if any(map(_on_card, given)) else CARD)
+            return made.requires_grad_() if wanted else made
+        return _moved(func(*args, **kwargs), device)
+
+
+def _getter(name: str) -> Any:
+    return getattr(torch.Tensor, name).__get__
+
+
+def _backward(x: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+    # What a layer's own gradient makes on the card is made within this call.
+    names = ("gradient", "retain_graph", "create_graph", "inputs")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    with _Mode():
+        torch.autograd.backward(x, given.pop("gradient", None), **given)
+
+
+_SPECIAL: dict[Any, Callable[..., Any]] = {
+    _getter("device"): _device_of,
+    _getter("is_cuda"): _on_card,
+    _getter("is_cpu"): lambda x: not _on_card(x),
+    torch.Tensor.get_device: lambda x: 0 if _on_card(x) else -1,
+    torch.Tensor.backward: _backward,
+    torch.Tensor.to: _to,
+    torch.Tensor.cpu: lambda x, *rest, **more: _moved(x, "cpu"),
+    torch.Tensor.cuda: lambda x, *rest, **more: _moved(x, CARD),
+    torch.Tensor.pin_memory: lambda x, *rest, **more: x,
+}
+
+
+class _Autocast(torch.autocast):
+    """Autocast of `cuda`, which the stand-in's values see as that of the CPU."""
+
+    def __init__(self, device_type: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__("cpu" if device_type == "cuda" else device_type, *args, **kwargs)
+
+
+def _asked_of_the_driver(cards: int, bf16: bool, name: str, capability: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "is_available": lambda: True,
+        "is_initialized": lambda: True,
+        "init": lambda: None,
+        "device_count": lambda: cards,
+        "current_device": lambda: 0,
+        "set_device": lambda device: None,
+        "get_device_name": lambda device=None: name,
+        "get_device_capability": lambda device=None: capability,
+        "is_bf16_supported": lambda including_emulation=True: bf16,
+        "synchronize": lambda device=None: None,
+        "empty_cache": lambda: None,
+        "max_memory_allocated": lambda device=None: 0,
+        "memory_allocated": lambda device=None: 0,
+        "memory_reserved": lambda device=None: 0,
+        "reset_peak_memory_stats": lambda device=None: None,
+        "mem_get_info": lambda device=None: (2**35, 2**36),
+        "get_rng_state": lambda device="cuda": torch.get_rng_state(),
+        "set_rng_state": lambda state, device="cuda": torch.set_rng_state(state),
+        "manual_seed_all": lambda seed: None,
+        "manual_seed": lambda seed: None,
+    }
+
+
+_APPLY = torch.nn.Module._apply
+
+
+def _applied(network: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.nn.Module:
+    """Let parameters that are moved stay the same objects, as they do between real devices."""
+    torch.__future__.set_swap_module_params_on_conversion(True)
+    try:
+        return _APPLY(network, *args, **kwargs)
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(False)
+
+
+@contextmanager
+def stand_in(
+    bf16: bool = True, name: str = "a stand-in", capability: tuple[int, int] = (9, 0), cards: int = 1
+) -> Iterator[Counter[str]]:
+    """Let `cuda` be the stand-in within the block; yields how often each operator ran on it.
+
+    Args:
+        bf16: the card multiplies in bf16.
+        name: of the card.
+        capability: of the card, as CUDA counts it.
+        cards: how many there are; all are the same one.
+    """
+    LAUNCHES.clear()
+    with ExitStack() as stack:
+        for key, value in _asked_of_the_driver(cards, bf16, name, capability).items():
+            stack.enter_context(patch.object(torch.cuda, key, value))
+        stack.enter_context(patch.object(torch, "autocast", _Autocast))
+        stack.enter_context(patch.object(torch.backends.cudnn, "is_acceptable", lambda tensor: False))
+        stack.enter_context(patch.object(torch.nn.Module, "_apply", _applied))
+        stack.enter_context(_Mode())
+        yield LAUNCHES

@@ -234,6 +234,10 @@ def _getter(name: str) -> Any:
     return getattr(torch.Tensor, name).__get__
 
 
+def _new_tensor(x: torch.Tensor, data: Any, dtype: Any = None, device: Any = None, **more: Any) -> torch.Tensor:
+    return _moved(torch.tensor(data, dtype=dtype or x.dtype, **more), device or _device_of(x))
+
+
 def _backward(x: torch.Tensor, *args: Any, **kwargs: Any) -> None:
     # What a layer's own gradient makes on the card is made within this call.
     names = ("gradient", "retain_graph", "create_graph", "inputs")
@@ -248,11 +252,17 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     _getter("is_cpu"): lambda x: not _on_card(x),
     torch.Tensor.get_device: lambda x: 0 if _on_card(x) else -1,
     torch.Tensor.backward: _backward,
+    torch.Tensor.new_tensor: _new_tensor,
+    torch.Tensor.tolist: lambda x: _moved(x, "cpu").tolist(),
     torch.Tensor.to: _to,
     torch.Tensor.cpu: lambda x, *rest, **more: _moved(x, "cpu"),
     torch.Tensor.cuda: lambda x, *rest, **more: _moved(x, CARD),
     torch.Tensor.pin_memory: lambda x, *rest, **more: x,
 }
+
+
+def _inference_mode(mode: bool = True) -> Any:
+    return torch.no_grad() if mode else torch.enable_grad()
 
 
 class _Autocast(torch.autocast):
@@ -292,11 +302,12 @@ _APPLY = torch.nn.Module._apply
 
 def _applied(network: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.nn.Module:
     """Let parameters that are moved stay the same objects, as they do between real devices."""
+    before = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(True)
     try:
         return _APPLY(network, *args, **kwargs)
     finally:
-        torch.__future__.set_swap_module_params_on_conversion(False)
+        torch.__future__.set_swap_module_params_on_conversion(before)
 
 
 @contextmanager
@@ -316,6 +327,8 @@ def stand_in(
         for key, value in _asked_of_the_driver(cards, bf16, name, capability).items():
             stack.enter_context(patch.object(torch.cuda, key, value))
         stack.enter_context(patch.object(torch, "autocast", _Autocast))
+        # Tensors of inference mode cannot be wrapped.
+        stack.enter_context(patch.object(torch, "inference_mode", _inference_mode))
         stack.enter_context(patch.object(torch.backends.cudnn, "is_acceptable", lambda tensor: False))
         stack.enter_context(patch.object(torch.nn.Module, "_apply", _applied))
         stack.enter_context(_Mode())

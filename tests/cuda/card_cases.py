@@ -13,7 +13,7 @@ PRESETS = [(name, preset) for name in MODELS for preset in model(name, "test").p
 # The presets' own branches, at fewer pixels and, where a layer is only repeated, fewer of them.
 SMALLER = {
     "dual_branch": {"size": 16, "frames": 8, "width": 8, "gru": 64},
-    "dual_branch_msmh": {"size": 18, "frames": 9, "width": 8, "gru": 64},
+    "dual_branch_msmh": {"size": 18, "frames": 9, "width": 8},
     "au_fusion": {"size": 32, "width": 8, "blocks": (1, 1, 1, 1), "layers": 2},
     "aman": {"size": 32, "frames": 2},
 }

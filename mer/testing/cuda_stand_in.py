@@ -21,10 +21,10 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -89,11 +89,49 @@ class CardTensor(torch.Tensor):
             kwargs["device"] = torch.device("cpu")
         LAUNCHES[func.overloadpacket.__name__] += 1
         bare, named = tree_map_only(CardTensor, lambda one: one.value, (args, kwargs))
-        made = tree_map_only(torch.Tensor, CardTensor, func(*bare, **named))
+        values = func(*bare, **named)
+        if _CAPTURING:
+            _CAPTURING[-1].take(func, bare, named, values)
+        made = tree_map_only(torch.Tensor, CardTensor, values)
         return return_and_correct_aliasing(func, args, kwargs, made)
 
 
-# How often every operator ran.
+class _Graph:
+    """A CUDA graph: its operators run again on the same memory, as one launch."""
+
+    def __init__(self) -> None:
+        self._taken: list[tuple[Any, Any, Any, Any]] = []
+
+    def take(self, func: Any, args: Any, kwargs: Any, values: Any) -> None:
+        """Keep an operator, the values that it read and those that it wrote."""
+        if func.overloadpacket.__name__ in _ASKING:
+            raise RuntimeError(f"{func} is not permitted while a graph is captured: it waits for the device")
+        self._taken.append((func, args, kwargs, values))
+
+    def replay(self) -> None:
+        """Run all again."""
+        LAUNCHES["replay"] += 1
+        for func, args, kwargs, values in self._taken:
+            again = tree_flatten(func(*args, **kwargs))[0]
+            for one, other in zip(tree_flatten(values)[0], again, strict=True):
+                if isinstance(one, torch.Tensor) and one.data_ptr() != other.data_ptr():
+                    one.copy_(other)
+
+
+_CAPTURING: list[_Graph] = []
+_ASKING = frozenset({"_local_scalar_dense", "nonzero", "masked_select", "equal", "unique", "_unique2"})
+
+
+@contextmanager
+def _captured(graph: _Graph) -> Iterator[None]:
+    _CAPTURING.append(graph)
+    try:
+        yield
+    finally:
+        _CAPTURING.pop()
+
+
+# How often every operator ran; a replayed graph is one launch.
 LAUNCHES: Counter[str] = Counter()
 
 
@@ -188,6 +226,8 @@ def _is_card(device: Any) -> bool:
 def _moved(x: torch.Tensor, device: Any) -> torch.Tensor:
     if device is None or _is_card(device) == _on_card(x):
         return x
+    if _CAPTURING:
+        raise RuntimeError("a tensor cannot cross between host and device while a graph is captured")
     return _Up.apply(x) if _is_card(device) else _Down.apply(x)  # type: ignore[no-untyped-call, no-any-return]
 
 
@@ -294,6 +334,11 @@ def _asked_of_the_driver(cards: int, bf16: bool, name: str, capability: tuple[in
         "set_rng_state": lambda state, device="cuda": torch.set_rng_state(state),
         "manual_seed_all": lambda seed: None,
         "manual_seed": lambda seed: None,
+        "CUDAGraph": _Graph,
+        "graph": _captured,
+        "Stream": lambda *args, **kwargs: MagicMock(),
+        "stream": lambda stream: nullcontext(),
+        "current_stream": lambda device=None: MagicMock(),
     }
 
 

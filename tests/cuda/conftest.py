@@ -5,13 +5,12 @@ import pytest
 from mer.motion import black_anandan_grid, black_anandan_system, micro_kernel, micro_light, micro_solve
 from mer.networks import ifnet_warp, magnet_small
 
-KEPT = ("_levels", "_operators", "_affine_basis", "_interpolation")
-
 
 @pytest.fixture(autouse=True)
 def forgotten():
     yield
     modules = black_anandan_grid, black_anandan_system, micro_kernel, micro_light, micro_solve, ifnet_warp, magnet_small
+    black_anandan_system._KEPT.clear()
     for module in modules:
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from mer.models.loop import place_of
-from mer.motion import black_anandan, micro
+from mer.motion import black_anandan, black_anandan_system, micro
 from mer.motion.black_anandan_options import BlackAnandanOptions
 from mer.motion.micro_options import MicroOptions
 from mer.networks import ifnet, magnet_files
@@ -155,3 +155,27 @@ class Staying:
 
     def to(self, device):
         return self.tensor
+
+
+def test_black_anandan_takes_a_step_in_one_launch():
+    small = GREY[:, :40, :40]
+    black_anandan_system._KEPT.clear()
+    with stand_in() as launches:
+        first = black_anandan.flows(small[:1], small[1:], None, "cuda")
+        kept = len(black_anandan_system._KEPT)
+        launches.clear()
+        again = black_anandan.flows(small[:1], small[1:], None, "cuda")
+        total = sum(launches.values())
+        print(f"black_anandan: {total} operators, {launches['replay']} of them steps of the solver")
+        assert 0 < launches["replay"] < total < 8000
+        other = black_anandan.flows(small[:1], small[1:3], None, "cuda")
+        assert 0 < kept < len(black_anandan_system._KEPT) <= black_anandan_system._MOST_KEPT
+    assert np.array_equal(first, again)
+    assert np.array_equal(first[:2], other)
+
+
+def test_a_step_that_asks_the_card_cannot_be_captured(monkeypatch):
+    right = black_anandan_system.Iterate.advance
+    monkeypatch.setattr(black_anandan_system.Iterate, "advance", lambda self: self.going.any().item() or right(self))
+    with stand_in(), pytest.raises(RuntimeError, match="while a graph is captured"):
+        black_anandan.flows(GREY[:1, :40, :40], GREY[1:, :40, :40], None, "cuda")

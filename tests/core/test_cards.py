@@ -80,10 +80,17 @@ def test_one_card_or_none_is_as_it_is(jobs):
     assert jobs.start(8, "5") == ("None", "5") and jobs.start(8, "") == ("None",)
 
 
-@pytest.mark.parametrize(
-    ("named", "cards"),
-    [("0,1", ["0", "1"]), (" 3 , 1", ["3", "1"]), ("0,-1,1", ["0"]), ("-1", []), ("", []), ("GPU-8f,MIG-2/3", ["GPU-8f", "MIG-2/3"])],
-)  # fmt: skip
+LISTS = {
+    "0,1": ["0", "1"],
+    " 3 , 1": ["3", "1"],
+    "0,-1,1": ["0"],
+    "-1": [],
+    "": [],
+    "GPU-8f,MIG-2/3": ["GPU-8f", "MIG-2/3"],
+}
+
+
+@pytest.mark.parametrize(("named", "cards"), LISTS.items())
 def test_the_list_is_read_as_cuda_reads_it(named, cards):
     assert visible_cards(lambda: 7, {VISIBLE: named}) == cards
     assert visible_cards(lambda: 2, {}) == ["0", "1"]

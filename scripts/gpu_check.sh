@@ -45,7 +45,7 @@ step() {
 
 if [ "$DEVICE" = cpu ]; then
   SIZE=(--folds 2 --epochs 1 --clips 136) FOLD=(--clips 8 --epochs 1)
-  SYSTEMS=(--models mean,dual_branch,dual_branch_msmh,au_fusion,aman --preset small --clips 8)
+  SYSTEMS=(--models "mean,dual_branch,dual_branch_msmh,au_fusion,aman" --preset small --clips 8)
   KERNELS=(--pairs 2 --side 48)
 else
   SIZE=(--folds 68 --epochs 40) SYSTEMS=(--clips 64) FOLD=(--clips 435) KERNELS=(--pairs 64 --side 128)

@@ -170,7 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if step == "fold":
         asked["name"] = asked.pop("model")
-    print(json.dumps({"machine": machine, "fold": fold, "kernels": kernels}[step](**asked), indent=1))
+    run: dict[str, Callable[..., Any]] = {"machine": machine, "fold": fold, "kernels": kernels}
+    print(json.dumps(run[step](**asked), indent=1))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,11 @@ class _Grid:
         """Return (J + S) field."""
         return self.smooth.subtract_neighbours(blocks(self.diagonal, self.cross, field), field)
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> _Grid:
+        """Return the operator with `change` of every tensor."""
+        smooth = Smoothness(change(self.smooth.x), change(self.smooth.y))
+        return _Grid(change(self.diagonal), change(self.cross), change(self.inverse), change(self.crossed), smooth)
+
     def step(self, field: Tensor) -> Tensor:
         """Return a damped Jacobi step for the residual `field`."""
         return blocks(self.inverse, self.crossed, field)
@@ -62,11 +67,7 @@ def _grid(normal: Tensor, smooth: Smoothness) -> _Grid:
 
 def _spread(grid: _Grid, count: int) -> _Grid:
     """Return the operators of a batch, each `count` times in a row; those of one pair serve any number as they are."""
-    if len(grid.cross) == 1:
-        return grid
-    parts = (grid.diagonal, grid.cross, grid.inverse, grid.crossed, grid.smooth.x, grid.smooth.y)
-    made = [part.repeat_interleave(count, dim=0) for part in parts]
-    return _Grid(*made[:4], Smoothness(*made[4:]))
+    return grid if len(grid.cross) == 1 else grid.each(lambda part: part.repeat_interleave(count, dim=0))
 
 
 def _summed(field: Tensor, rows: int, columns: int) -> Tensor:
@@ -199,20 +200,10 @@ class Iterate:
 
     def copied(self) -> Iterate:
         """Return the same in memory of its own."""
-        grids = [
-            _Grid(
-                *(each.clone() for each in (grid.diagonal, grid.cross, grid.inverse, grid.crossed)), _copy(grid.smooth)
-            )
-            for grid in self.grids
-        ]
+        smooth = Smoothness(self.smooth.x.clone(), self.smooth.y.clone())
+        grids = [grid.each(torch.clone) for grid in self.grids]
         own = (self.inverse, self.solution, self.residual, self.direction, self.power, self.goal, self.going)
-        return Iterate(
-            self.diagonal.clone(), self.cross.clone(), _copy(self.smooth), grids, *(each.clone() for each in own)
-        )
-
-
-def _copy(smooth: Smoothness) -> Smoothness:
-    return Smoothness(smooth.x.clone(), smooth.y.clone())
+        return Iterate(self.diagonal.clone(), self.cross.clone(), smooth, grids, *map(torch.clone, own))
 
 
 def _begun(system: System, grids: list[_Grid], inverse: Tensor, tolerance: float) -> Iterate:

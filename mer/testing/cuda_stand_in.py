@@ -18,11 +18,9 @@ is not seen.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, patch
 
@@ -31,26 +29,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import return_and_correct_aliasing
 from torch.utils._pytree import tree_flatten, tree_map_only
 
+from mer.testing.cuda_rules import ASKING, refuse
+
 CARD = torch.device("cuda", 0)
 
-# Operators that torch refuses while deterministic kernels are asked for; `max_pool3d` in releases before it had one.
-_NAMES = """
-max_pool3d_with_indices_backward avg_pool3d_backward _adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward
-adaptive_max_pool2d_backward fractional_max_pool2d_backward fractional_max_pool3d_backward max_unpool2d max_unpool3d
-upsample_linear1d_backward upsample_bilinear2d_backward _upsample_bilinear2d_aa_backward upsample_bicubic2d_backward
-_upsample_bicubic2d_aa_backward upsample_trilinear3d_backward reflection_pad1d_backward reflection_pad2d_backward
-reflection_pad3d_backward replication_pad1d_backward replication_pad2d_backward replication_pad3d_backward
-grid_sampler_2d_backward grid_sampler_3d_backward _ctc_loss_backward _embedding_bag_dense_backward
-nll_loss_forward nll_loss2d_forward put histc bincount kthvalue
-"""
-UNREPEATABLE = frozenset(_NAMES.split())
-# Deterministic for integers.
-UNREPEATABLE_OF_FLOATS = frozenset({"cumsum", "cumprod", "median", "nanmedian"})
-_ATTENTION = ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward")
-# What reads or writes across devices, and what takes an index from the CPU.
-_ACROSS, _INDEXED = frozenset({"copy", "_to_copy"}), frozenset({"index", "index_put", "_index_put_impl"})
-# What torch chooses for tensors of the CPU before it comes here, in place of CUDA's own.
-_IN_PLACE_OF_CUDA = frozenset(_ATTENTION)
 _RECURRENT = frozenset({"gru", "lstm", "rnn_tanh", "rnn_relu", "gru_cell", "lstm_cell"})
 _HOST_ONLY = frozenset({"numpy", "__array__", "from_numpy"})
 
@@ -77,14 +59,17 @@ class CardTensor(torch.Tensor):
         made.value = value
         return made
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"CardTensor({self.value!r})"
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         """Run an operator on the values, if a CUDA device could."""
         kwargs = dict(kwargs or {})
-        _refuse(func, [*tree_flatten((args, kwargs))[0]])
+        flat = tree_flatten((args, kwargs))[0]
+        refuse(func, [(isinstance(one, cls), one) for one in flat if isinstance(one, torch.Tensor)])
         if kwargs.get("device") is not None:
             kwargs["device"] = torch.device("cpu")
         LAUNCHES[func.overloadpacket.__name__] += 1
@@ -104,7 +89,7 @@ class _Graph:
 
     def take(self, func: Any, args: Any, kwargs: Any, values: Any) -> None:
         """Keep an operator, the values that it read and those that it wrote."""
-        if func.overloadpacket.__name__ in _ASKING:
+        if func.overloadpacket.__name__ in ASKING:
             raise RuntimeError(f"{func} is not permitted while a graph is captured: it waits for the device")
         self._taken.append((func, args, kwargs, values))
 
@@ -119,7 +104,6 @@ class _Graph:
 
 
 _CAPTURING: list[_Graph] = []
-_ASKING = frozenset({"_local_scalar_dense", "nonzero", "masked_select", "equal", "unique", "_unique2"})
 
 
 @contextmanager
@@ -133,57 +117,6 @@ def _captured(graph: _Graph) -> Iterator[None]:
 
 # How often every operator ran; a replayed graph is one launch.
 LAUNCHES: Counter[str] = Counter()
-
-
-def _refuse(func: Any, flat: list[Any]) -> None:
-    name = func.overloadpacket.__name__
-    base = name.removesuffix("_") if not name.endswith("__") else name
-    on_card = [one for one in flat if isinstance(one, CardTensor)]
-    others = [one for one in flat if isinstance(one, torch.Tensor) and not isinstance(one, CardTensor) and one.dim()]
-    if others and base not in _ACROSS and not (base in _INDEXED and isinstance(flat[0], CardTensor)):
-        raise RuntimeError(f"{name}: expected all tensors to be on the same device, found cuda:0 and cpu")
-    if func.namespace == "aten" and base not in _IN_PLACE_OF_CUDA and not _has_kernel(func._schema.name[6:], func):
-        raise NotImplementedError(f"could not run {func} with arguments from the 'CUDA' backend")
-    mode = torch.get_deterministic_debug_mode()
-    floats = any(one.is_floating_point() for one in on_card)
-    if mode and (base in UNREPEATABLE or (base in UNREPEATABLE_OF_FLOATS and floats)):
-        raise RuntimeError(f"{name} does not have a deterministic implementation on CUDA")
-    if mode == 1 and name == _ATTENTION[1]:
-        raise RuntimeError("attention keeps kernels that do not repeat themselves where torch shall only warn of them")
-
-
-@functools.cache
-def _kernels() -> dict[str, tuple[str, str]]:
-    """Return, by the name of every operator with its overload, its dispatch keys and whom it delegates to."""
-    import torchgen
-
-    table = Path(torchgen.__file__).parent / "packaged" / "ATen" / "native" / "native_functions.yaml"
-    found: dict[str, tuple[str, str]] = {}
-    name, keys, delegate, inside = "", "", "", False
-    for line in table.read_text().splitlines():
-        if line.startswith("- func:"):
-            name, keys, delegate, inside = line[7:].split("(")[0].strip(), "", "", False
-        elif line.strip().startswith("structured_delegate:"):
-            delegate, inside = line.split(":", 1)[1].strip(), False
-        elif line.strip() == "dispatch:":
-            inside = True
-        elif inside and line.startswith("    ") and ":" in line:
-            keys += " " + line.split(":")[0]
-        elif line.startswith("  ") and not line.startswith("    "):
-            inside = False
-        if name:
-            found[name] = (keys, delegate)
-    return found
-
-
-@functools.cache
-def _has_kernel(base: str, func: Any) -> bool:
-    overload = func._overloadname
-    keys, delegate = _kernels().get(base if overload == "default" else f"{base}.{overload}", ("", ""))
-    if delegate:
-        keys = _kernels()[delegate][0]
-    # Without any key an operator is made of others, or torch makes it from its in-place or functional twin.
-    return not keys or "CUDA" in keys or "Composite" in keys
 
 
 class _Up(torch.autograd.Function):
@@ -238,7 +171,7 @@ def _to(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     copy = kwargs.pop("copy", False)
     kwargs.pop("other", None)
     device, dtype, _, layout = torch._C._nn._parse_to(*args, **kwargs)
-    shaped = {} if layout is None else {"memory_format": layout}
+    shaped: dict[str, Any] = {} if layout is None else {"memory_format": layout}
     return _moved(torch.Tensor.to(x, dtype or x.dtype, copy=copy, **shaped), device)
 
 

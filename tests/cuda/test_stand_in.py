@@ -29,6 +29,8 @@ def test_two_devices_do_not_mix(card):
         x + torch.from_numpy(np.ones(3, np.float32))
     with pytest.raises(RuntimeError, match="same device"):
         functional.linear(torch.ones(2, 3), x[None])
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.arange(3)[torch.tensor([1]).to(CARD)]
     assert (x + torch.tensor(1.0)).sum().item() == 6  # a single number of the CPU may join
     assert x[torch.tensor([0, 2])].shape == (2,) and x.index_select(0, torch.tensor([0]).to(CARD)).shape == (1,)
     x.copy_(torch.full((3,), 2.0))

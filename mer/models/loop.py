@@ -176,7 +176,8 @@ def train(
             the loop.
 
     Raises:
-        ModelError: the loss is no longer finite, or the memory of the device is too small.
+        ModelError: the loss is no longer finite, the memory of the device is too small, or it has no kernel for an
+            operator that repeats itself.
         ConfigError: the device has not the precision asked for.
     """
     around, place = current(), next(network.parameters()).device
@@ -196,7 +197,7 @@ def train(
     for epoch in range(done, schedule.epochs):
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * schedule.rate(epoch)
-        with _memory(schedule.batch_size), multiplying(kind, place):
+        with _limits(schedule.batch_size), multiplying(kind, place):
             context = computing("float32" if rounded else kind, place)
             mean = _epoch(
                 part, loss, batches(count, schedule.batch_size, schedule.shuffle), around.gradient_clip, context
@@ -238,11 +239,14 @@ def _epoch(
 
 
 @contextmanager
-def _memory(batch_size: int) -> Iterator[None]:
-    """Turn a device or a process without memory into one clear line."""
+def _limits(batch_size: int) -> Iterator[None]:
+    """Turn what a device cannot do (no memory, no kernel that repeats itself) into one clear line."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
+        if "does not have a deterministic implementation" in str(error):
+            found = f"the device cannot repeat {str(error).split(maxsplit=1)[0]}"
+            raise ModelError("training", found, "kernels that repeat themselves", "set the device to cpu") from error
         # What the CPU allocator raises has no type of its own.
         told = any(text in str(error) for text in ("not enough memory", "can't allocate memory"))
         if not told and not isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -230,8 +230,16 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     torch.Tensor.to: _to,
     torch.Tensor.cpu: lambda x, *rest, **more: _moved(x, "cpu"),
     torch.Tensor.cuda: lambda x, *rest, **more: _moved(x, CARD),
+    torch.Tensor.record_stream: lambda x, stream: None,
     torch.Tensor.pin_memory: lambda x, *rest, **more: x,
 }
+
+
+class _Generator(torch.Generator):
+    """A generator of the CPU, whatever device it is asked for."""
+
+    def __new__(cls, device: Any = "cpu") -> _Generator:
+        return super().__new__(cls, "cpu")
 
 
 def _inference_mode(mode: bool = True) -> Any:
@@ -246,6 +254,7 @@ class _Autocast(torch.autocast):
 
 
 def _asked_of_the_driver(cards: int, bf16: bool, name: str, capability: tuple[int, int]) -> dict[str, Any]:
+    about = {"total_memory": 2**36, "major": capability[0], "minor": capability[1]}
     return {
         "is_available": lambda: True,
         "is_initialized": lambda: True,
@@ -272,6 +281,8 @@ def _asked_of_the_driver(cards: int, bf16: bool, name: str, capability: tuple[in
         "Stream": lambda *args, **kwargs: MagicMock(),
         "stream": lambda stream: nullcontext(),
         "current_stream": lambda device=None: MagicMock(),
+        "Event": lambda *args, **kwargs: MagicMock(),
+        "get_device_properties": lambda device=None: MagicMock(**about),
     }
 
 
@@ -305,6 +316,7 @@ def stand_in(
         for key, value in _asked_of_the_driver(cards, bf16, name, capability).items():
             stack.enter_context(patch.object(torch.cuda, key, value))
         stack.enter_context(patch.object(torch, "autocast", _Autocast))
+        stack.enter_context(patch.object(torch, "Generator", _Generator))
         # Tensors of inference mode cannot be wrapped.
         stack.enter_context(patch.object(torch, "inference_mode", _inference_mode))
         stack.enter_context(patch.object(torch.backends.cudnn, "is_acceptable", lambda tensor: False))

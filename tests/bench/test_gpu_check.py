@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mer.bench import gpu_check
+from mer.bench import gpu_check, training
 from mer.testing.cuda_stand_in import stand_in
 
 SCRIPT = Path(gpu_check.__file__).parents[2] / "scripts" / "gpu_check.sh"
@@ -52,3 +52,12 @@ def test_the_script_goes_on_and_keeps_its_time(tmp_path):
     assert {f"fold-{name}" for name in ("ststnet", "aman")} <= set(told["steps"])
     assert any(step["status"].startswith(("no time", "stopped")) for step in told["steps"].values())
     assert sum(step["seconds"] for step in told["steps"].values()) < 45
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ststnet", "mean"])
+def test_the_bench_of_training_runs_on_a_card(name):
+    given = {"model": name, "folds": 2, "epochs": 1, "count": 136, "workers": 1}
+    with stand_in() as launches:
+        made = [training.peer(**given, threads=1, device="cuda"), training.ours(**given, device="cuda")]
+    assert launches["convolution"] and all(0 <= one["accuracy"] <= 1 for one in made)

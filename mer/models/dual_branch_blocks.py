@@ -216,9 +216,9 @@ class Recurrent(nn.GRU):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
         """Return what `nn.GRU` does of (B, T, D)."""
-        if x.device.type == "cpu":
+        if x.device.type != "cuda":
             return super().forward(x)
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast("cuda", enabled=False):
             return super().forward(x.float())
 
 

@@ -239,7 +239,7 @@ class _Generator(torch.Generator):
     """A generator of the CPU, whatever device it is asked for."""
 
     def __new__(cls, device: Any = "cpu") -> _Generator:
-        return super().__new__(cls, "cpu")
+        return super().__new__(cls, "cpu")  # type: ignore[call-arg]
 
 
 def _inference_mode(mode: bool = True) -> Any:

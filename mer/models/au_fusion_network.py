@@ -16,6 +16,7 @@ from torch.nn import functional
 from mer.core.errors import ModelError
 from mer.models.au_fusion_inputs import AUS, BROW_AUS, BROW_ROIS, LENGTH, ROIS
 from mer.models.clip_frames import DEVIATION, MEAN
+from mer.models.pooling import MaxPool3d
 
 NODE = 160
 # Of the residual network.
@@ -81,8 +82,8 @@ class P3D(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = _conv(3, width, (1, 7, 7), stride=2)
-        self.pool = nn.MaxPool3d((2, 3, 3), stride=2, padding=(0, 1, 1))
-        self.halve = nn.MaxPool3d((2, 1, 1))
+        self.pool = MaxPool3d((2, 3, 3), (2, 2, 2), (0, 1, 1))
+        self.halve = MaxPool3d((2, 1, 1))
         inputs, kinds = width, cycle("ABC")
         self.layers = nn.ModuleList()
         for depth, count in enumerate(blocks):

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from mer.core.params import Params
+from mer.models.pooling import max_pool3d
 
 SLOPE = 0.2
 
@@ -78,7 +79,7 @@ class SamePadMaxPool3d(nn.Module):
             pads += [lacking // 2, lacking - lacking // 2]
         if any(pads):
             x = functional.pad(x, pads, value=-math.inf)
-        return functional.max_pool3d(x, self.size)
+        return max_pool3d(x, (self.size,) * 3, (self.size,) * 3)
 
 
 def convolution(inputs: int, outputs: int, kernel: int, pool: int, norm: bool) -> nn.Sequential:
@@ -207,9 +208,23 @@ class Bottleneck(nn.Module):
         return [self.first.weight, self.second.weight]  # type: ignore[list-item]
 
 
-def recurrent(inputs: int, units: int) -> nn.GRU:
+class Recurrent(nn.GRU):
+    """A GRU that a CUDA device computes in float32 whatever autocast says.
+
+    cuDNN would take float16 where bf16 is asked for, whose smallest gradients vanish without a scaled loss.
+    """
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        """Return what `nn.GRU` does of (B, T, D)."""
+        if x.device.type != "cuda":
+            return super().forward(x)
+        with torch.autocast("cuda", enabled=False):
+            return super().forward(x.float())
+
+
+def recurrent(inputs: int, units: int) -> Recurrent:
     """Return a batch-first GRU with Glorot input kernels, orthogonal recurrent kernels and zero biases (§1.4)."""
-    gru = nn.GRU(inputs, units, batch_first=True)
+    gru = Recurrent(inputs, units, batch_first=True)
     for name, parameter in gru.named_parameters():
         rule = {"weight_ih_l0": nn.init.xavier_uniform_, "weight_hh_l0": nn.init.orthogonal_}.get(name, nn.init.zeros_)
         rule(parameter)

@@ -84,15 +84,8 @@ def parameters(card: Model, preset: Params, classes: int) -> int:
 
 def render(rows: Sequence[Entry]) -> str:
     """Return entries as aligned text."""
-    cells = [
-        (
-            row.model,
-            row.preset,
-            f"{row.parameters:,}",
-            "" if row.mib is None else f"{row.mib:,}",
-            ", ".join(row.inputs),
-            row.source,
-        )
-        for row in rows
-    ]
+    cells = []
+    for row in rows:
+        mib = "" if row.mib is None else f"{row.mib:,}"
+        cells.append((row.model, row.preset, f"{row.parameters:,}", mib, ", ".join(row.inputs), row.source))
     return text_table(COLUMNS, cells, right={"parameters", "MiB"}, wrapped={"source"}, width=160)

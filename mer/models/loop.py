@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,8 +18,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mer.core.device import float32_products
 from mer.core.errors import ConfigError, ModelError
-from mer.models.precision import channels_last, computing, resolve
+from mer.models.precision import channels_last, computing, multiplying, resolve
 from mer.models.state import State
 from mer.models.surroundings import Optimiser, Part, current
 
@@ -84,20 +85,25 @@ def place_of(device: str) -> torch.device:
 def reproducible(seed: int, device: str) -> Iterator[torch.device]:
     """Seed torch, ask for deterministic kernels and one CPU thread; put everything back afterwards.
 
-    On a CUDA device 3-D maximum pooling has no deterministic kernel and torch warns of it.
+    On a CUDA device an operator without a deterministic kernel is refused, cuDNN does not choose its kernels by their
+    speed, and products of float32 are of float32.
 
     Raises:
         ConfigError: `device` is not one that torch can use here.
     """
     place = place_of(device)
-    before = torch.get_deterministic_debug_mode(), torch.get_num_threads()
+    on_card = place.type == "cuda"
+    before = torch.get_deterministic_debug_mode(), torch.get_num_threads(), torch.backends.cudnn.benchmark
     settings: Any = torch.utils.deterministic
     filling = settings.fill_uninitialized_memory
     try:
-        with torch.random.fork_rng([place.index or 0] if place.type == "cuda" else []):
+        exact = float32_products() if on_card else nullcontext()
+        with exact, torch.random.fork_rng([place.index or 0] if on_card else []):
             torch.manual_seed(seed)
-            # Not `use_deterministic_algorithms`: that loads torch's compiler first, which takes a second.
-            torch.set_deterministic_debug_mode("warn")
+            # Not `use_deterministic_algorithms`: that loads torch's compiler first, which takes a second. Where torch
+            # may only warn, attention on a CUDA device keeps kernels that do not repeat themselves.
+            torch.set_deterministic_debug_mode("error" if on_card else "warn")
+            torch.backends.cudnn.benchmark = False
             # Nothing here reads memory before it is written, and writing it twice costs a tenth of a training.
             settings.fill_uninitialized_memory = False
             torch.set_num_threads(1)
@@ -106,6 +112,7 @@ def reproducible(seed: int, device: str) -> Iterator[torch.device]:
         settings.fill_uninitialized_memory = filling
         torch.set_deterministic_debug_mode(before[0])
         torch.set_num_threads(before[1])
+        torch.backends.cudnn.benchmark = before[2]
 
 
 @contextmanager
@@ -171,11 +178,13 @@ def train(
         coming: told the batches of every epoch before the first of them.
 
     Raises:
-        ModelError: the loss is no longer finite, or the memory of the device is too small.
+        ModelError: the loss is no longer finite, the memory of the device is too small, or it has no kernel for an
+            operator that repeats itself.
         ConfigError: the device has not the precision asked for.
     """
     around, place = current(), next(network.parameters()).device
-    kind = rounded or resolve(around.precision, place)
+    kind = resolve(around.precision, place)
+    kind = rounded or kind
     around.computed_in(kind)
     if kind != "float32" or around.precision != "float32":
         log(f"{name}: computes in {kind} on {place.type}")
@@ -193,7 +202,7 @@ def train(
         order = batches(count, schedule.batch_size, schedule.shuffle)
         if coming is not None:
             coming(order)
-        with _memory(schedule.batch_size):
+        with _limits(schedule.batch_size), multiplying(kind, place):
             mean = _epoch(part, loss, order, around.gradient_clip, computing("float32" if rounded else kind, place))
         if not np.isfinite(mean):
             raise ModelError(
@@ -232,11 +241,14 @@ def _epoch(
 
 
 @contextmanager
-def _memory(batch_size: int) -> Iterator[None]:
-    """Turn a device or a process without memory into one clear line."""
+def _limits(batch_size: int) -> Iterator[None]:
+    """Turn what a device cannot do (no memory, no kernel that repeats itself) into one clear line."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
+        if "does not have a deterministic implementation" in str(error):
+            found = f"the device cannot repeat {str(error).split(maxsplit=1)[0]}"
+            raise ModelError("training", found, "kernels that repeat themselves", "set the device to cpu") from error
         # What the CPU allocator raises has no type of its own.
         told = any(text in str(error) for text in ("not enough memory", "can't allocate memory"))
         if not told and not isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -1,6 +1,6 @@
-"""In which numbers a training computes: float32, or bf16 where a product's operands are rounded to 8 bits of mantissa.
+"""In which numbers a training computes: float32, or with a product's operands rounded, to tf32 (10 bits) or bf16 (7).
 
-Weights, optimiser, statistics and losses stay float32. bf16 has float32's range, so no loss is scaled.
+Weights, optimiser, statistics and losses stay float32. Both have float32's range, so no loss is scaled.
 """
 
 from __future__ import annotations
@@ -10,19 +10,25 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
+from mer.core.device import float32_products
 from mer.core.errors import ConfigError
 
 
 def resolve(asked: str, place: torch.device) -> str:
-    """Return `float32` or `bf16`.
+    """Return `float32`, `tf32` or `bf16`.
 
     Args:
-        asked: `float32`, `bf16`, or `auto`: bf16 where it is faster, so the choice depends on the machine.
+        asked: one of these, or `auto`: bf16 where it is faster, so the choice depends on the machine.
         place: where the training runs.
 
     Raises:
-        ConfigError: bf16 was asked of a GPU that has none.
+        ConfigError: bf16 was asked of a GPU that has none, or tf32 of a CPU or of such a GPU.
     """
+    if asked == "tf32":
+        if place.type != "cuda" or torch.cuda.get_device_capability(place) < (8, 0):
+            found = f"{torch.cuda.get_device_name(place) if place.type == 'cuda' else 'a CPU'} has no tf32"
+            raise ConfigError("train.precision", found, "float32 or auto", "set precision to float32")
+        return "tf32"
     if place.type == "cuda":
         able = torch.cuda.is_bf16_supported(including_emulation=False)
         if asked == "bf16" and not able:
@@ -41,6 +47,11 @@ def _fast_on_cpu() -> bool:
 def computing(kind: str, place: torch.device) -> AbstractContextManager[object]:
     """Return the context of a forward pass in `kind`."""
     return torch.autocast(place.type, torch.bfloat16) if kind == "bf16" else nullcontext()
+
+
+def multiplying(kind: str, place: torch.device) -> AbstractContextManager[object]:
+    """Return the context of a whole training in `kind`: how products of float32 are taken, forward and backward."""
+    return float32_products(kind == "tf32") if place.type == "cuda" else nullcontext()
 
 
 def channels_last(network: nn.Module) -> None:

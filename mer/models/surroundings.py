@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from torch import nn
 
-Precision = Literal["float32", "bf16", "auto"]
+Precision = Literal["float32", "tf32", "bf16", "auto"]
 
 
 class Optimiser(Protocol):
@@ -69,7 +69,7 @@ class Surroundings:
         """Take note of the mean loss of every fold that is trained in one call of `mer.models.together`."""
 
     def computed_in(self, kind: str) -> None:
-        """Take note of the precision that was used, `float32` or `bf16`."""
+        """Take note of the precision that was used, `float32`, `tf32` or `bf16`."""
 
 
 _CURRENT: ContextVar[Surroundings | None] = ContextVar("surroundings", default=None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mer.core.device import float32_products
 from mer.motion.batch import on_device
 from mer.motion.black_anandan_options import LEAST_SIDE, BlackAnandanOptions
 
@@ -37,7 +38,7 @@ def flows(
 
     precision = torch.float64 if device == "cpu" else torch.float32
     one, two = on_device("black_anandan", firsts, seconds, LEAST_SIDE, device, precision)
-    with torch.inference_mode():
+    with float32_products(), torch.inference_mode():
         made = black_anandan_kernel.solve(one.expand_as(two).contiguous(), two, options or BlackAnandanOptions())
     return made.float().cpu().numpy()
 

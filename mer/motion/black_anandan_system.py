@@ -6,18 +6,24 @@ the multigrid cycle here, whose single precision costs nothing: it shapes the st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
+from mer.motion.cuda_graph import captured
 from mer.motion.micro_solve import Smoothness, blocks
 
 # Share of a Jacobi step that damps what the next coarser grid cannot see.
 _DAMPING = 0.85
 # Side of the grid that is small enough to invert.
 _COARSEST = 8
+# States on a CUDA device with their captured steps, by shape; a pyramid has three.
+_MOST_KEPT = 6
+_KEPT: dict[Any, tuple[Iterate, Callable[[], None]]] = {}
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,10 @@ class _Grid:
         """Return (J + S) field."""
         return self.smooth.subtract_neighbours(blocks(self.diagonal, self.cross, field), field)
 
-    def at(self, k: int) -> _Grid:
-        """Return the operator of pair k of the batch."""
-        one = slice(k, k + 1)
-        smooth = Smoothness(self.smooth.x[one], self.smooth.y[one])
-        return _Grid(self.diagonal[one], self.cross[one], self.inverse[one], self.crossed[one], smooth)
+    def each(self, change: Callable[[Tensor], Tensor]) -> _Grid:
+        """Return the operator with `change` of every tensor."""
+        smooth = Smoothness(change(self.smooth.x), change(self.smooth.y))
+        return _Grid(change(self.diagonal), change(self.cross), change(self.inverse), change(self.crossed), smooth)
 
     def step(self, field: Tensor) -> Tensor:
         """Return a damped Jacobi step for the residual `field`."""
@@ -58,6 +63,11 @@ def _grid(normal: Tensor, smooth: Smoothness) -> _Grid:
     diagonal, cross = normal[:, :2] + smooth.degree(), normal[:, 2:]
     scale = _DAMPING / (diagonal[:, :1] * diagonal[:, 1:] - cross * cross)
     return _Grid(diagonal, cross, diagonal.flip(1) * scale, -cross * scale, smooth)
+
+
+def _spread(grid: _Grid, count: int) -> _Grid:
+    """Return the operators of a batch, each `count` times in a row; those of one pair serve any number as they are."""
+    return grid if len(grid.cross) == 1 else grid.each(lambda part: part.repeat_interleave(count, dim=0))
 
 
 def _summed(field: Tensor, rows: int, columns: int) -> Tensor:
@@ -86,7 +96,7 @@ def _inverse(grid: _Grid) -> Tensor:
     batch, shape = len(grid.cross), grid.diagonal.shape[1:]
     count = shape.numel()
     units = torch.eye(count, dtype=grid.cross.dtype, device=grid.cross.device).view(count, *shape)
-    columns = torch.stack([grid.at(k).apply(units).flatten(1) for k in range(batch)])
+    columns = _spread(grid, count).apply(units.repeat(batch, 1, 1, 1)).view(batch, count, count)
     # A pair without any texture has no smallest solution; its right side is zero.
     lift = 1e-6 * torch.diagonal(columns, dim1=1, dim2=2).mean(dim=1)[:, None, None]
     return torch.linalg.inv(columns + lift * units.view(count, count))
@@ -109,29 +119,97 @@ def solve_system(system: System, tolerance: float, iterations: int) -> Tensor:
     A pair stops by itself when its residual is `tolerance` of its right side, so that its solution does not depend on
     the pairs beside it; exactly zero for a right side of zero.
     """
-    diagonal, cross = system.normal[:, :2] + system.smooth.degree(), system.normal[:, 2:]
-    grids, inverse = _hierarchy(system)
-
-    def dot(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).sum(dim=(1, 2, 3), keepdim=True)
-
-    residual = system.right.clone()
-    solution = torch.zeros_like(residual)
-    goal = tolerance**2 * dot(residual, residual)
-    direction, power = torch.zeros_like(residual), torch.ones_like(goal)
+    iterate = _begun(system, *_hierarchy(system), tolerance)
+    on_cpu = system.right.device.type == "cpu"
+    iterate, advance = (iterate, iterate.advance) if on_cpu else _in_one_launch(iterate)
     # A pair that is done gets steps of zero length; a GPU is asked rarely, since asking stops its queue.
-    patience = 1 if residual.device.type == "cpu" else 4
-    going = goal > 0
+    patience = 1 if on_cpu else 4
     for step in range(iterations):
-        if step % patience == 0 and not bool(going.any()):
+        if step % patience == 0 and not bool(iterate.going.any()):
             break
-        conditioned = _cycle(grids, inverse, residual.float()).to(residual.dtype)
-        last, power = power, dot(residual, conditioned)
-        share = torch.where(going, power / last, 0.0) if step else torch.zeros_like(goal)
-        direction = torch.addcmul(conditioned, share, direction)
-        image = system.smooth.subtract_neighbours(blocks(diagonal, cross, direction), direction)
-        length = torch.where(going, power / dot(direction, image), 0.0)
-        solution.addcmul_(length, direction)
-        residual.addcmul_(length, image, value=-1)
-        going = going & (dot(residual, residual) > goal)
-    return solution
+        advance()
+    return iterate.solution if on_cpu else iterate.solution.clone()
+
+
+def _in_one_launch(iterate: Iterate) -> tuple[Iterate, Callable[[], None]]:
+    """Return the state in memory that is kept for systems of its shape, and the step on it as one launch."""
+    shape = tuple(iterate.solution.shape), iterate.solution.dtype, iterate.solution.device
+    if shape not in _KEPT:
+        while len(_KEPT) >= _MOST_KEPT:
+            del _KEPT[next(iter(_KEPT))]
+        own = iterate.copied()
+        _KEPT[shape] = own, captured(own.advance)
+    own, advance = _KEPT[shape]
+    torch._foreach_copy_(own.tensors(), iterate.tensors())
+    return own, advance
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(dim=(1, 2, 3), keepdim=True)
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """The state of conjugate gradients after a step; `advance` changes all but what it is made of, in place.
+
+    Attributes:
+        diagonal, cross, smooth: the operator, in the precision of the solution.
+        grids, inverse: the preconditioner.
+        solution, residual, direction: (B, 2, h, w).
+        power: (B, 1, 1, 1) residual times conditioned residual of the step before.
+        goal: square of the residual at which a pair is done.
+        going: whether a pair is not.
+    """
+
+    diagonal: Tensor
+    cross: Tensor
+    smooth: Smoothness
+    grids: list[_Grid]
+    inverse: Tensor
+    solution: Tensor
+    residual: Tensor
+    direction: Tensor
+    power: Tensor
+    goal: Tensor
+    going: Tensor
+
+    def advance(self) -> None:
+        """Take a step."""
+        conditioned = _cycle(self.grids, self.inverse, self.residual.float()).to(self.residual.dtype)
+        power = _dot(self.residual, conditioned)
+        # In the first step the direction is zero, and so is whatever share of it is kept.
+        share = torch.where(self.going, power / self.power, 0.0)
+        torch.addcmul(conditioned, share, self.direction, out=self.direction)
+        self.power.copy_(power)
+        image = blocks(self.diagonal, self.cross, self.direction)
+        image = self.smooth.subtract_neighbours(image, self.direction)
+        length = torch.where(self.going, power / _dot(self.direction, image), 0.0)
+        self.solution.addcmul_(length, self.direction)
+        self.residual.addcmul_(length, image, value=-1)
+        self.going.logical_and_(_dot(self.residual, self.residual) > self.goal)
+
+    def tensors(self) -> list[Tensor]:
+        """Return every tensor, always in the same order."""
+        grids = [
+            each
+            for grid in self.grids
+            for each in (grid.diagonal, grid.cross, grid.inverse, grid.crossed, grid.smooth.x, grid.smooth.y)
+        ]
+        own = (self.solution, self.residual, self.direction, self.power, self.goal, self.going)
+        return [self.diagonal, self.cross, self.smooth.x, self.smooth.y, *grids, self.inverse, *own]
+
+    def copied(self) -> Iterate:
+        """Return the same in memory of its own."""
+        smooth = Smoothness(self.smooth.x.clone(), self.smooth.y.clone())
+        grids = [grid.each(torch.clone) for grid in self.grids]
+        own = (self.inverse, self.solution, self.residual, self.direction, self.power, self.goal, self.going)
+        return Iterate(self.diagonal.clone(), self.cross.clone(), smooth, grids, *map(torch.clone, own))
+
+
+def _begun(system: System, grids: list[_Grid], inverse: Tensor, tolerance: float) -> Iterate:
+    """Return the state before the first step."""
+    right = system.right
+    goal = tolerance**2 * _dot(right, right)
+    diagonal, cross = system.normal[:, :2] + system.smooth.degree(), system.normal[:, 2:]
+    fields = torch.zeros_like(right), right.clone(), torch.zeros_like(right)
+    return Iterate(diagonal, cross, system.smooth, grids, inverse, *fields, torch.ones_like(goal), goal, goal > 0)

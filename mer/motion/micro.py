@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mer.core.device import float32_products
 from mer.motion.batch import on_device
 from mer.motion.micro_options import LEAST_SIDE, MicroOptions, settings
 
@@ -55,7 +56,7 @@ def flows(
     from mer.motion import micro_kernel
 
     one, two = on_device("micro", firsts, seconds, LEAST_SIDE, device, torch.float32)
-    with torch.inference_mode():
+    with float32_products(), torch.inference_mode():
         return micro_kernel.solve(one, two, settings(options or MicroOptions())).cpu().numpy()
 
 

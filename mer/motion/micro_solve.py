@@ -22,8 +22,11 @@ class Smoothness:
 
     def degree(self) -> Tensor:
         """Return the sum of the weights at every node (B, 1, h, w): the operator's diagonal."""
-        pad = torch.nn.functional.pad
-        return pad(self.x, (0, 1)) + pad(self.x, (1, 0)) + pad(self.y, (0, 0, 0, 1)) + pad(self.y, (0, 0, 1, 0))
+        total = torch.nn.functional.pad(self.x, (0, 1))
+        total[..., 1:].add_(self.x)
+        total[..., :-1, :].add_(self.y)
+        total[..., 1:, :].add_(self.y)
+        return total
 
     def subtract_neighbours(self, result: Tensor, field: Tensor) -> Tensor:
         """Subtract the weighted neighbours of `field` (B, 2, h, w) from `result` in place, and return it."""

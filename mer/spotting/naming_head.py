@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from mer.core.container import Clip, Container
+from mer.core.device import float32_products
 from mer.core.errors import ClipError, ModelError
 from mer.core.seeds import derive_seed
 from mer.models import loop
@@ -129,7 +130,7 @@ class Namer:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return (N, C) float64 probabilities of features (N, 3, 42, 42)."""
-        with torch.no_grad():
+        with float32_products(), torch.no_grad():
             logits = self.network(torch.from_numpy(x / self.scale).to(self.device))
         return functional.softmax(logits.double(), dim=1).cpu().numpy()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
+from mer.core.device import float32_products
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.models import loop
@@ -141,7 +142,7 @@ class Scorer:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return (N,) float64 scores of features (N, 3, 42, 42)."""
-        with torch.no_grad():
+        with float32_products(), torch.no_grad():
             values = self.network(torch.from_numpy(x / self.scale).to(self.device))
         return values.double().cpu().numpy()
 

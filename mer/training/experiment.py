@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mer.core.cards import claim_card
 from mer.core.params import Params
 from mer.models import registry
 from mer.models.contract import Model
@@ -75,12 +76,17 @@ def from_block(block: Mapping[str, Any], seed: int, device: str) -> Experiment:
 
 
 def choose_device(gpus: int, log: Callable[[str], None]) -> str:
-    """Return `cuda` when the job has a GPU and PyTorch can use one, `cpu` otherwise; the log says which and why."""
+    """Return `cuda` when the job has a GPU and PyTorch can use one, `cpu` otherwise; the log says which and why.
+
+    Of several cards the job gets one of its own while there are (`mer.core.cards`); `cuda` is that one.
+    """
     if not gpus:
         log("device: cpu (the job asked for no GPU)")
         return "cpu"
     import torch
 
+    if not torch.cuda.is_initialized():
+        claim_card(torch.cuda.device_count, log)
     if torch.cuda.is_available():
         log(f"device: cuda ({torch.cuda.get_device_name()})")
         return "cuda"

@@ -20,7 +20,7 @@ class Session(Surroundings):
     """The surroundings of one fit.
 
     Attributes:
-        precision: asked for, `float32`, `bf16` or `auto`.
+        precision: asked for, `float32`, `tf32`, `bf16` or `auto`.
         gradient_clip: largest norm of the whole gradient; 0 for no limit.
         file: where the state is kept while training; None for nowhere.
         digest: of everything that decides the result; a file of another digest is not used.

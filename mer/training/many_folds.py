@@ -2,7 +2,7 @@
 
 The clips of all folds are gathered once (`mer.training.shared_clips`). On a CPU a fold is given a copy of its training
 clips' features, in a process of one thread; on a GPU the row numbers of its training clips, for models that train
-several folds at once (`fit_together`; not with an inner choice of epochs, clipping or bf16).
+several folds at once (`fit_together`; not with an inner choice of epochs, clipping, bf16 or tf32).
 
 Checkpoints from a CPU are the same bytes as from `mer.training.fit.fit_fold`. Those from a GPU agree within rounding
 whichever folds are trained together: scores to about 1e-4 in float32.

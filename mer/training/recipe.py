@@ -77,10 +77,11 @@ class Recipe(Params):
     )
     inner_folds: int | None = Field(default=None, ge=2, description="inner, subject-grouped folds that choose C")
 
-    precision: Literal["float32", "bf16", "auto"] | None = Field(
+    precision: Literal["float32", "tf32", "bf16", "auto"] | None = Field(
         default=None,
-        description="numbers that products are computed in; `auto` takes bf16 where the machine is faster in it, so "
-        "that results depend on the machine; `ststnet` and `mean` have float32 on a CPU whatever it says",
+        description="numbers that products are computed in; `tf32` needs a GPU of 2020 or later; `auto` takes bf16 "
+        "where the machine is faster in it, so that results depend on the machine; `ststnet` and `mean` have float32 "
+        "on a CPU whatever else it says",
     )
     gradient_clip: NotNegative | None = Field(
         default=None, description="largest norm of the gradient of all weights together; 0 for no limit"
@@ -99,7 +100,7 @@ def keys_of(card: Model) -> tuple[str, ...]:
 
 def trains_together(card: Model, recipe: Recipe) -> bool:
     """Return whether a GPU trains several folds of the model at once: not with what only the loop of one fold has."""
-    plain = recipe.inner is None and not recipe.gradient_clip and recipe.precision != "bf16"
+    plain = recipe.inner is None and not recipe.gradient_clip and recipe.precision not in ("bf16", "tf32")
     begun = recipe.trunk is not None or recipe.weights is not None
     return card.fit_together is not None and plain and not begun
 

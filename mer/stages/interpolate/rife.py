@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from mer.core.device import float32_products
 from mer.stages.contract import DeviceParams
 from mer.stages.interpolate.between import Flows, middle
 from mer.stages.interpolate.flow_warp import Params as FlowParams
@@ -99,7 +100,7 @@ def _guided(network: torch.nn.Module, first: np.ndarray, second: np.ndarray) -> 
 def _run(network: torch.nn.Module, *inputs: Any) -> torch.Tensor:
     import torch
 
-    with torch.inference_mode():
+    with float32_products(), torch.inference_mode():
         made: torch.Tensor = network(*inputs)
     return made
 

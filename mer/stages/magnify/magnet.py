@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from mer.core.device import float32_products
 from mer.core.errors import ContainerError
 from mer.stages.contract import DeviceParams
 from mer.stages.magnify.method import FactorParams, MagnifyMethod
@@ -105,14 +106,14 @@ class Pair:
         codes = self.code, self._encode(second)
         for start in range(0, len(gains), TOGETHER):
             asked = second.new_tensor(gains[start : start + TOGETHER])
-            with torch.inference_mode():
+            with float32_products(), torch.inference_mode():
                 made = self.network.magnify(self.first, second, codes, asked)
             yield from pictures(made, frame.shape[:2])
 
     def _encode(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
-        with torch.inference_mode():
+        with float32_products(), torch.inference_mode():
             return self.network.encode(image)
 
 

@@ -86,6 +86,7 @@ class Model:
     Attributes:
         presets: complete, named settings, all of one class; the first is the default.
         inputs: each named input and the arrays that its product must have (docs/architecture.md).
+        unread: `unread(preset)`, the inputs that a preset with these settings does not look at.
         settings: keys of `train` (`mer.training.recipe.Recipe`) that an experiment may override, in alphabetical order;
             fields of every preset that mean the same. With `epochs` among them the model is trained by
             `mer.models.loop.train`.
@@ -125,6 +126,7 @@ class Model:
     gpu: frozenset[str] = frozenset()
     units: tuple[str, ...] = ()
     fit_together: Callable[..., list[State]] | None = None
+    unread: Callable[[Any], frozenset[str]] = lambda preset: frozenset()
 
     @property
     def default(self) -> str:
@@ -135,6 +137,10 @@ class Model:
     def in_epochs(self) -> bool:
         """Whether it is trained in epochs, by the loop that all networks share."""
         return "epochs" in self.settings
+
+    def inputs_of(self, preset: Params) -> dict[str, tuple[str, ...]]:
+        """Return the inputs that a preset looks at, with the arrays of each."""
+        return {name: arrays for name, arrays in self.inputs.items() if name not in self.unread(preset)}
 
     def classes_of(self, preset: str) -> int:
         """Return the number of classes that a preset was published for."""

@@ -5,12 +5,12 @@ in width (the "scales"; none is a temporal scale) and classified.
 
 Presets `casme2`, `samm`, `smic`, `casme3`, `casme2sq` and `lie` are the published variants (§3.2); `smic` has no region
 and sums its channel attention, `lie` reads the GRU with a causal multi-head attention beside, has two classes and, as
-published, the same clip in both branches (there frames 5 to 20 of a recording, here 16 from the onset on). `clean` is
+published, frames 5 to 20 of a recording in both branches. All but `lie` see blue, green, red, in this order. `clean` is
 `casme2` with the defects resolved as in `mer.models.dual_branch`. `small` is its reduction for a CPU core.
 
 The published network chose the region from the action units that a coder had given the very clip it was tested on. Here
-`regions` says who chooses, in every preset `none` unless an experiment asks for another: `none`, the region is the same
-for all clips, the landmark hull of the face, a named region or `all_four` as one mosaic; `annotation`, the published
+`regions` says who chooses, in every preset `none` unless an experiment asks for another: `none`, `region` is seen of
+all clips: the landmark hull of the face, another of the table, or `all_four` as one mosaic; `annotation`, the published
 oracle, named so in checkpoint and tables; `predicted`, a detector of the fold (`mer.models.dual_branch_regions`).
 """
 
@@ -24,17 +24,10 @@ import numpy as np
 
 from mer.core.container import Clip
 from mer.core.errors import ModelError
-from mer.models.clip_frames import Frames, positions, read, viewed
+from mer.models.clip_frames import Frames, coloured, positions, read, viewed
 from mer.models.contract import Model, Units
 from mer.models.dual_branch import REDUCED, RESOLVED, rescaled, scaled, training_setup
-from mer.models.dual_branch_regions import (
-    REGIONS,
-    Detector,
-    change_grid,
-    predicted_regions,
-    region_of,
-    require_units,
-)
+from mer.models.dual_branch_regions import Detector, Table, change_grid, predicted_regions, require_coded
 from mer.models.dual_branch_settings import RegionPreset
 from mer.models.learner import FoldData, Inputs, Learner
 from mer.models.state import Features, State
@@ -56,11 +49,21 @@ PRESETS: dict[str, RegionPreset] = {
         rate_step=10,
     ),
     "clean": RegionPreset(**RESOLVED, query_window=None),
-    "casme2": RegionPreset(),
-    "samm": RegionPreset(sampler="uniform", dropout=0.3),
-    "smic": RegionPreset(region="none", frames=10, sampler="first_n", trunk=32, attention="eccbam_sum", dropout=0.3),
-    "casme3": RegionPreset(pool=2, head_dropout=0.3, rate_step=20, epochs=100),
-    "casme2sq": RegionPreset(pool=2, frames=8, rate_step=20, epochs=100, class_weights=(0.2, 0.3, 0.3, 0.2)),
+    "casme2": RegionPreset(colours="bgr", sampler="topk_to_offset"),
+    "samm": RegionPreset(colours="bgr", sampler="span_whole", dropout=0.3),
+    "smic": RegionPreset(
+        colours="bgr",
+        region="none",
+        frames=10,
+        sampler="first_n",
+        trunk=32,
+        attention="eccbam_sum",
+        dropout=0.3,
+    ),
+    "casme3": RegionPreset(colours="bgr", pool=2, head_dropout=0.3, rate_step=20, epochs=100),
+    "casme2sq": RegionPreset(
+        colours="bgr", pool=2, frames=8, rate_step=20, epochs=100, class_weights=(0.2, 0.3, 0.3, 0.2)
+    ),
     "lie": RegionPreset(
         region="none",
         frames=16,
@@ -68,10 +71,12 @@ PRESETS: dict[str, RegionPreset] = {
         dropout=0.3,
         third_dropout=True,
         l2=0.03,
+        attention_l2=0.01,
         causal_heads=4,
         head_dropout=0.3,
         dropout_before_head=True,
         sampler="first_n",
+        first=5,
         class_weights=(0.5, 0.5),
         rate_step=0,
         epochs=100,
@@ -89,8 +94,8 @@ def build(preset: RegionPreset, n_classes: int) -> Network:
 def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = None) -> dict[str, np.ndarray]:
     """Return `clip` and, unless the preset has no region, `region`: each (3, T, S, S) float32 as `dual_branch.viewed`.
 
-    With `regions: predicted` there is `every`, (5, 3, T, S, S) of all regions, and `grids`, (5, 72) for the detector,
-    in place of `region`.
+    With `regions: predicted` there is `every`, (R, 3, T, S, S) of all regions, `grids`, (R, 72) for the detector, and
+    `shown`, (R,) for its training, in place of `region`.
 
     Args:
         clips: the products.
@@ -98,24 +103,28 @@ def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = Non
         units: annotated action units of the clip, which `regions: annotation` chooses the region by.
 
     Raises:
-        ModelError: products that are not of colour frames, of different lengths, or without the region.
-        ClipError: onset or offset is needed and unknown.
+        ModelError: products that are not of colour frames, of different lengths, without the region, or whose table
+            leaves none for a clip without action units.
+        ClipError: an event that the sampler needs is unknown, or the clip ends before `first`.
     """
     frames = Frames(clips["clip"])
-    at = positions(clips["clip"], frames, preset.sampler, preset.frames)
-    views = {"clip": viewed(read(frames, at, preset.size), preset.view)}
+    at = positions(clips["clip"], frames, preset.sampler, preset.frames, preset.first)
+    views = {"clip": viewed(coloured(read(frames, at, preset.size), preset.colours), preset.view)}
     if preset.region == "none":
         return views
     names = [str(name) for name in clips["regions"].read("names")]
 
     def cut(name: str, size: int = preset.size) -> np.ndarray:
-        return read(_region(clips["regions"], names, name, len(frames)), at, size)
+        return coloured(read(_region(clips["regions"], names, name, len(frames)), at, size), preset.colours)
 
     if preset.regions == "predicted":
-        every = [cut(name) for name in REGIONS]
+        every = [cut(name) for name in names]
         views["grids"] = np.stack([change_grid(region) for region in every]).astype(np.float32)
+        views["shown"] = Table.of(clips["regions"], preset.units).shown(units)
         return views | {"every": np.stack([viewed(region, preset.view) for region in every])}
-    region = REGIONS[region_of(units)] if preset.regions == "annotation" else preset.region
+    region = preset.region
+    if preset.regions == "annotation":
+        region = Table.of(clips["regions"], preset.units).region_of(units)
     if region != "all_four":
         return views | {"region": viewed(cut(region), preset.view)}
     # An odd side gives the upper and left cells the larger half.
@@ -128,7 +137,8 @@ def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = Non
 def _region(clip: Clip, names: list[str], name: str, count: int) -> Frames:
     where = f"{clip.group.file.filename} clip {clip.sample_id}"
     if name not in names:
-        raise ModelError(where, f"no region {name!r} among {', '.join(names)}", name, "use table: dual_branch")
+        found, remedy = f"no region {name!r} among {', '.join(names)}", "use table: dual_branch, or train.region"
+        raise ModelError(where, found, name, remedy)
     patches = Frames(clip, "patches", names.index(name))
     if len(patches) != count:
         remedy = "cut the regions from the product that `clip` names"
@@ -145,12 +155,13 @@ def prepare_fold(features: Features, fold: FoldData, preset: RegionPreset) -> In
     assert isinstance(features, dict)
     meta: dict[str, object] = {"regions": preset.regions, "oracle": preset.regions == "annotation"}
     if preset.regions == "annotation":
-        require_units(fold.units, "annotation")
+        require_coded((coded is not None for coded in fold.units or ()), "annotation")
         fold.log("dual_branch_msmh: oracle: every clip's own annotated action units choose its region")
     if preset.regions != "predicted":
         return replace(scaled(features, preset), meta=meta)
-    coded, grids = require_units(fold.units, "predicted"), features["grids"].astype(np.float64)
-    detector, regions, agreed = predicted_regions(grids, coded, fold.groups, fold.seed)
+    require_coded(features["shown"][:, 0] >= 0, "predicted")
+    grids = features["grids"].astype(np.float64)
+    detector, regions, agreed = predicted_regions(grids, features["shown"], fold.groups, fold.seed)
     fold.log(f"dual_branch_msmh: of coded training clips {agreed:.3f} get their annotated region from other persons")
     inputs = scaled(chosen(features, regions), preset)
     return Inputs(inputs.x, {**inputs.kept, **detector.arrays()}, {**meta, "regions_agreed": agreed})
@@ -180,8 +191,22 @@ LEARNER = Learner("dual_branch_msmh", RegionPreset, build, prepare_fold, recall,
 
 MODEL = Model(
     presets=PRESETS,
-    inputs={"clip": ("frames",), "regions": ("patches", "names")},
-    settings=("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "regions"),
+    inputs={"clip": ("frames",), "regions": ("patches", "names", "units")},
+    unread=lambda preset: frozenset({"regions"} if preset.region == "none" else ()),
+    settings=(
+        "batch_size",
+        "class_weights",
+        "dropout",
+        "epochs",
+        "first",
+        "frames",
+        "learning_rate",
+        "region",
+        "regions",
+        "sampler",
+        "size",
+        "units",
+    ),
     source="its extension by action-unit regions and multi-scale multi-head attention; published code",
     libraries=("numpy", "torch"),
     features=features,

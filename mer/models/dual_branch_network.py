@@ -50,6 +50,13 @@ class Steps(nn.Module):
         """Return the kernels under the L2 penalty."""
         return self.bottleneck.penalised() + self.attention.penalised()
 
+    def penalty(self, preset: Preset) -> torch.Tensor:
+        """Return the L2 penalty: `l2`, and of the attention's kernels `attention_l2` where the preset has one."""
+        if preset.attention_l2 is None:
+            return loop.l2_penalty(self.penalised(), preset.l2)
+        parts = (self.bottleneck.penalised(), preset.l2), (self.attention.penalised(), preset.attention_l2)
+        return torch.stack([loop.l2_penalty(kernels, rate) for kernels, rate in parts]).sum()
+
 
 class Network(Steps):
     """Clips (B, 3, T, S, S) float32 RGB, scaled → log-probabilities (B, T', n_classes) of every step."""
@@ -91,7 +98,6 @@ def scale(x: torch.Tensor, factors: np.ndarray) -> torch.Tensor:
 
 def steps_setup(network: Steps, inputs: Inputs, preset: Preset, place: torch.device) -> TrainingSetup:
     """Return how a network learns from clips (N, 3, T, S, S) of each input, in order, less a centre, over a divisor."""
-    penalised = network.penalised()
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def scaled(batch: torch.Tensor, augment: bool = False) -> list[torch.Tensor]:
@@ -103,7 +109,7 @@ def steps_setup(network: Steps, inputs: Inputs, preset: Preset, place: torch.dev
 
     def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         value = step_loss(network(*scaled(batch, preset.augment)), labels, weights)
-        return value + loop.l2_penalty(penalised, preset.l2)
+        return value + network.penalty(preset)
 
     def optimiser() -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), lr=preset.learning_rate, eps=1e-7)

@@ -43,7 +43,7 @@ def entry(name: str, preset: str) -> Entry:
     """Return what is listed of one preset."""
     card = model(name, "model")
     classes = card.classes_of(preset)
-    inputs = {key: list(arrays) for key, arrays in card.inputs.items()}
+    inputs = {key: list(arrays) for key, arrays in card.inputs_of(card.presets[preset]).items()}
     return Entry(name, preset, parameters(card, card.presets[preset], classes), classes, inputs, card.source)
 
 

@@ -50,9 +50,9 @@ def gather(
             usable clip (unless allowed), or features that are not finite or differ in shape.
         ContainerError: a container is missing, unfinished, or lacks a clip without saying why.
     """
-    if set(containers) != set(model.inputs):
+    if set(containers) != set(model.inputs_of(preset)):
         found = f"inputs {', '.join(sorted(containers)) or 'none'}"
-        raise ModelError("features", found, ", ".join(sorted(model.inputs)))
+        raise ModelError("features", found, ", ".join(sorted(model.inputs_of(preset))))
     kept: list[tuple[Row, Features]] = []
     excluded: list[tuple[Row, str]] = []
     products = {name: Product(name, containers) for name in sorted(containers)}

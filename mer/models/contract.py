@@ -32,7 +32,7 @@ class FeaturesOf(Protocol):
         """Return float32 arrays of the same shape for every clip, from that clip alone.
 
         Args:
-            clips: the clip in each of the model's inputs, by the input's name; arrays as in docs/architecture.md.
+            clips: the clip in each input that the preset looks at, by its name; arrays as in docs/architecture.md.
             preset: settings.
             units: passed when the model's `units` names `features`: the clip's annotated action units (`Units`), those
                 of a held-out clip only when the experiment says `regions: annotation`, else None.

@@ -102,7 +102,7 @@ def test_written_tables(tmp_path):
 
 
 def test_every_subject_has_accuracy_and_the_published_uf1_and_uar():
-    """The test vectors of specs/dual-branch.md §11.7, as two speakers and a third who is right throughout."""
+    """The test vectors of specs/dual-branch.md §11, as two speakers and a third who is right throughout."""
     data = SimpleNamespace(
         groups=np.array(["rld:a", "rld:a", "rld:b", "rld:b", "rld:c"]),
         datasets=np.array(["rld"] * 5),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mer.core.errors import ConfigError
+from mer.core.params import Params
 from mer.core.registry import nearest
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import reader
@@ -14,7 +15,6 @@ from mer.planning.config import Config, Variant
 from mer.planning.validation import validate
 from mer.spotting.experiment import SpottingBlock
 from mer.stages.registry import STAGES, load_method, load_stage
-from mer.training.recipe import Recipe
 from mer.weights.locate import locate
 
 #: What an experiment may name instead of a region of the table (`mer.models.dual_branch_msmh`).
@@ -85,7 +85,7 @@ def _check_experiment(name: str, block: ExperimentBlock, config: Config) -> None
         _check_input(f"{path}.inputs.{key}", product, needed[key], config)
     for product in block.inputs.values():
         if config.variants[product].stage == "rois":
-            _check_regions(f"{path}.train", block.train, config.variants[product])
+            _check_regions(f"{path}.train", config.settled[name].settings, config.variants[product])
 
 
 def _check_input(path: str, product: str, arrays: Iterable[str], config: Config) -> None:
@@ -99,18 +99,19 @@ def _check_input(path: str, product: str, arrays: Iterable[str], config: Config)
         raise ConfigError(path, f"{product} holds whole recordings", "single expressions", "see align.clips")
 
 
-def _check_regions(path: str, recipe: Recipe, variant: Variant) -> None:
+def _check_regions(path: str, settings: Params, variant: Variant) -> None:
     """Refuse regions and action units that the table of a product of regions does not have."""
-    method = load_method("rois", variant.method, variant.key)
+    wanted, method = settings.model_dump(), load_method("rois", variant.method, variant.key)
     names, shown = method.names(variant.params), method.units(variant.params)
-    if recipe.region is not None:
-        _require(f"{path}.region", "region", recipe.region, (*names, *NO_REGION), f"a region of {variant.key}")
+    chosen = wanted.get("regions", "none") != "none"
+    if "region" in wanted and not chosen:
+        _require(f"{path}.region", "region", wanted["region"], (*names, *NO_REGION), f"a region of {variant.key}")
     known = {unit for units in shown for unit in units}
-    if recipe.regions in ("annotation", "predicted") and (not known or shown[-1]):
+    if chosen and (not known or shown[-1]):
         found = f"the last region of {variant.key} lists action units" if known else f"{variant.key} lists none"
         expected = "action units, and a last region without, for clips that show none of them"
         raise ConfigError(f"{path}.regions", found, expected, "use table: dual_branch, or one of your own")
-    for unit in recipe.units or ():
+    for unit in wanted.get("units") or ():
         if unit not in known:
             expected = f"of {', '.join(map(str, sorted(known))) or 'none'}"
             raise ConfigError(f"{path}.units", f"no region of {variant.key} shows action unit {unit}", expected)

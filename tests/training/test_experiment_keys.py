@@ -90,6 +90,7 @@ def test_a_preset_without_regions_needs_no_product_of_them():
         ("published", {"region": "lips"}, r"train\.region: no region 'lips'; expected a region of rois/published"),
         ("facs", {"regions": "annotation", "region": "mouth"}, r"train\.regions: the last region of rois/facs lists"),
         ("own", {"regions": "annotation", "units": [4]}, r"shows action unit 4; expected of 12, 17"),
+        ("own", {}, r"train\.region: no region 'face'; expected a region of rois/own"),
     ],
 )
 def test_bad_settings_of_frames_and_regions_are_one_line(regions, train, message):
@@ -99,10 +100,9 @@ def test_bad_settings_of_frames_and_regions_are_one_line(regions, train, message
 
 
 def test_the_table_of_a_configuration_reaches_the_experiment():
-    settings, inputs = dual_branch(
-        "dual_branch_msmh", "casme2", "own", regions="annotation", units=[12, 17], region="whole"
-    )
-    assert settings.units == (12, 17) and settings.region == "whole" and inputs["regions"] == "rois/own"
+    settings, inputs = dual_branch("dual_branch_msmh", "casme2", "own", regions="annotation", units=[12, 17])
+    assert settings.units == (12, 17) and inputs["regions"] == "rois/own"
+    assert dual_branch("dual_branch_msmh", "casme2", "own", region="whole")[0].region == "whole"
 
 
 def test_a_checkpoint_is_told_its_whole_chain():

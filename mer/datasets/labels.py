@@ -55,6 +55,8 @@ _MEGC2019_CASME2 = {"disgust": "negative", "repression": "negative", "happiness"
 CD6ME_DATASETS = ("casme", "casme2", "samm", "fourdme", "mmew", "casme3a")
 CD6ME_AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17)
 PRESENCE = ("absent", "present")
+#: Of whole clips of testimony (specs/dual-branch.md §3.2); the published class 0 is the lie.
+TESTIMONY = ("deceptive", "truthful")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ VIEWS: dict[str, View] = {
     "emotion_7": View("emotion_7", _union(_SEVEN.values()), _SEVEN),
     "objective": View("objective", tuple("1234567")),
     **{f"cd6me_au{number}": View(f"cd6me_au{number}", PRESENCE) for number in CD6ME_AUS},
+    "deception": View("deception", TESTIMONY, {"rld": TESTIMONY}),
     "megc2018": View("megc2018", tuple("12345"), dict.fromkeys(("casme2", "samm"), tuple("12345"))),
 }
 

@@ -78,7 +78,14 @@ PRESETS: dict[str, Preset] = {
     ),
     "clean": Preset(),
     "released": Preset(
-        supervision="legacy_zero", clip_norm="raw", alpha_mode="per_step", embedding=True, class_weights="none"
+        supervision="legacy_zero",
+        clip_norm="raw",
+        alpha_mode="per_step",
+        # The published factor is what is added; here it counts what was filmed too (specs/au-fusion.md §2.1).
+        test_alpha=3.0,
+        embedding=True,
+        class_weights="none",
+        rate_start=41,
     ),
 }
 

@@ -32,7 +32,7 @@ class FeaturesOf(Protocol):
         """Return arrays of the same shape and type for every clip, from that clip alone: float32, or uint8 for images.
 
         Args:
-            clips: the clip in each of the model's inputs, by the input's name; arrays as in docs/architecture.md.
+            clips: the clip in each input that the preset looks at, by its name; arrays as in docs/architecture.md.
             preset: settings.
             units: passed when the model's `units` names `features`: the clip's annotated action units (`Units`), those
                 of a held-out clip only when the experiment says `regions: annotation`, else None.
@@ -98,6 +98,7 @@ class Model:
     Attributes:
         presets: complete, named settings, all of one class; the first is the default.
         inputs: each named input and the arrays that its product must have (docs/architecture.md).
+        unread: `unread(preset)`, the inputs that a preset with these settings does not look at.
         settings: keys of `train` (`mer.training.recipe.Recipe`) that an experiment may override, in alphabetical order;
             fields of every preset that mean the same. With `epochs` among them the model is trained by
             `mer.models.loop.train`.
@@ -157,6 +158,7 @@ class Model:
     fit_together: Callable[..., list[State]] | None = None
     start: Mapping[str, Callable[[], State]] = field(default_factory=dict)
     from_keras: Callable[[str, tuple[str, ...], tuple[str, ...]], State] | None = None
+    unread: Callable[[Any], frozenset[str]] = lambda preset: frozenset()
 
     @property
     def default(self) -> str:
@@ -167,6 +169,10 @@ class Model:
     def in_epochs(self) -> bool:
         """Whether it is trained in epochs, by the loop that all networks share."""
         return "epochs" in self.settings
+
+    def inputs_of(self, preset: Params) -> dict[str, tuple[str, ...]]:
+        """Return the inputs that a preset looks at, with the arrays of each."""
+        return {name: arrays for name, arrays in self.inputs.items() if name not in self.unread(preset)}
 
     def classes_of(self, preset: str) -> int:
         """Return the number of classes that a preset was published for."""

@@ -11,9 +11,9 @@ Presets:
 - `clean` the published layers with the published defects resolved: frames evenly from onset to offset, values
   standardised by the training clips, batch normalisation in the stem, a balanced loss of mean weight 1, every time step
   read, mirrored and slightly rotated copies.
-- `icip2024`, `icip2024_smic` as published: the first 30 (10) frames, values centred and divided by their maximum (of
-  the training clips only), weights 0.3/0.35/0.35 that scale the loss, decision from the first time step. The published
-  labels fit no number of steps and could not train; here each step has the clip's label.
+- `icip2024`, `icip2024_smic` as published: the first 30 (10) frames of the product, values centred and divided by their
+  maximum (of the training clips only), weights 0.3/0.35/0.35 that scale the loss, decision from the first time step.
+  The published labels fit no number of steps and could not train; here each step has the clip's label.
 - `icip2024_p3` pooling by 3, GRU of 512, head 128–64: the 2.0 M parameters of the authors' own later tables.
 - `icip2024_cbam`, `icip2024_figure` its ablations: plain CBAM, and EC-CBAM as the paper draws it.
 
@@ -30,7 +30,7 @@ import numpy as np
 
 from mer.core.container import Clip
 from mer.models.clip_array import ClipArray
-from mer.models.clip_frames import Frames, positions, seen, viewed
+from mer.models.clip_frames import Frames, coloured, positions, seen, viewed
 from mer.models.contract import Footprint, Model
 from mer.models.dual_branch_settings import Preset
 from mer.models.learner import Inputs, Learner, TrainingSetup
@@ -83,11 +83,11 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
 
     Raises:
         ModelError: the product is not one of colour frames, or has several magnification factors.
-        ClipError: onset, offset or apex is needed and unknown.
+        ClipError: an event that the sampler needs is unknown, or the clip ends before `first`.
     """
     frames = Frames(clips["clip"])
-    at = positions(clips["clip"], frames, preset.sampler, preset.frames)
-    return seen(frames, at, preset.size, preset.view)
+    at = positions(clips["clip"], frames, preset.sampler, preset.frames, preset.first)
+    return coloured(seen(frames, at, preset.size, preset.view), preset.colours)
 
 
 def frames_of_noise(preset: Preset, draw: Callable[..., np.ndarray]) -> np.ndarray:
@@ -144,7 +144,17 @@ LEARNER = Learner(
 MODEL = Model(
     presets=PRESETS,
     inputs={"clip": ("frames",)},
-    settings=("batch_size", "class_weights", "dropout", "epochs", "learning_rate"),
+    settings=(
+        "batch_size",
+        "class_weights",
+        "dropout",
+        "epochs",
+        "first",
+        "frames",
+        "learning_rate",
+        "sampler",
+        "size",
+    ),
     source="dual-branch 3-D CNN with GRU and EC-CBAM; ICIP 2024",
     libraries=("numpy", "torch"),
     features=features,

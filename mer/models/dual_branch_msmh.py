@@ -5,12 +5,12 @@ in width (the "scales"; none is a temporal scale) and classified.
 
 Presets `casme2`, `samm`, `smic`, `casme3`, `casme2sq` and `lie` are the published variants (§3.2); `smic` has no region
 and sums its channel attention, `lie` reads the GRU with a causal multi-head attention beside, has two classes and, as
-published, the same clip in both branches (there frames 5 to 20 of a recording, here 16 from the onset on). `clean` is
+published, frames 5 to 20 of a recording in both branches. All but `lie` see blue, green, red, in this order. `clean` is
 `casme2` with the defects resolved as in `mer.models.dual_branch`. `small` is its reduction for a CPU core.
 
 The published network chose the region from the action units that a coder had given the very clip it was tested on. Here
-`regions` says who chooses, in every preset `none` unless an experiment asks for another: `none`, the region is the same
-for all clips, the landmark hull of the face, a named region or `all_four` as one mosaic; `annotation`, the published
+`regions` says who chooses, in every preset `none` unless an experiment asks for another: `none`, `region` is seen of
+all clips: the landmark hull of the face, another of the table, or `all_four` as one mosaic; `annotation`, the published
 oracle, named so in checkpoint and tables; `predicted`, a detector of the fold (`mer.models.dual_branch_regions`).
 """
 
@@ -25,17 +25,10 @@ import numpy as np
 from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.models.clip_array import ClipArray
-from mer.models.clip_frames import Frames, positions, read, seen
+from mer.models.clip_frames import Frames, coloured, positions, read, seen
 from mer.models.contract import Footprint, Model, Units
 from mer.models.dual_branch import REDUCED, RESOLVED, frames_of_noise, rescaled, scaled, training_setup
-from mer.models.dual_branch_regions import (
-    REGIONS,
-    Detector,
-    change_grid,
-    predicted_regions,
-    region_of,
-    require_units,
-)
+from mer.models.dual_branch_regions import Detector, Table, change_grid, predicted_regions, require_coded
 from mer.models.dual_branch_settings import RegionPreset
 from mer.models.learner import FoldData, Inputs, Learner
 from mer.models.state import Features, State, by_name
@@ -43,6 +36,8 @@ from mer.models.state import Features, State, by_name
 if TYPE_CHECKING:
     from mer.models.dual_branch_msmh_network import Network
 
+#: Of the published table.
+REGIONS = 5
 MOSAIC = ("eyebrows", "eyes", "cheeks", "mouth")
 
 PRESETS: dict[str, RegionPreset] = {
@@ -57,11 +52,21 @@ PRESETS: dict[str, RegionPreset] = {
         rate_step=10,
     ),
     "clean": RegionPreset(**RESOLVED, query_window=None),
-    "casme2": RegionPreset(),
-    "samm": RegionPreset(sampler="uniform", dropout=0.3),
-    "smic": RegionPreset(region="none", frames=10, sampler="first_n", trunk=32, attention="eccbam_sum", dropout=0.3),
-    "casme3": RegionPreset(pool=2, head_dropout=0.3, rate_step=20, epochs=100),
-    "casme2sq": RegionPreset(pool=2, frames=8, rate_step=20, epochs=100, class_weights=(0.2, 0.3, 0.3, 0.2)),
+    "casme2": RegionPreset(colours="bgr", sampler="topk_to_offset"),
+    "samm": RegionPreset(colours="bgr", sampler="span_whole", dropout=0.3),
+    "smic": RegionPreset(
+        colours="bgr",
+        region="none",
+        frames=10,
+        sampler="first_n",
+        trunk=32,
+        attention="eccbam_sum",
+        dropout=0.3,
+    ),
+    "casme3": RegionPreset(colours="bgr", pool=2, head_dropout=0.3, rate_step=20, epochs=100),
+    "casme2sq": RegionPreset(
+        colours="bgr", pool=2, frames=8, rate_step=20, epochs=100, class_weights=(0.2, 0.3, 0.3, 0.2)
+    ),
     "lie": RegionPreset(
         region="none",
         frames=16,
@@ -69,10 +74,12 @@ PRESETS: dict[str, RegionPreset] = {
         dropout=0.3,
         third_dropout=True,
         l2=0.03,
+        attention_l2=0.01,
         causal_heads=4,
         head_dropout=0.3,
         dropout_before_head=True,
         sampler="first_n",
+        first=5,
         class_weights=(0.5, 0.5),
         rate_step=0,
         epochs=100,
@@ -90,8 +97,8 @@ def build(preset: RegionPreset, n_classes: int) -> Network:
 def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = None) -> dict[str, np.ndarray]:
     """Return `clip` and, unless the preset has no region, `region`: each (T, S, S, 3), as of `dual_branch`.
 
-    With `regions: predicted` there is `every`, (5, T, S, S, 3) of all regions, and `grids`, (5, 72) float32 for the
-    detector, in place of `region`.
+    With `regions: predicted` there is `every`, (R, T, S, S, 3) of all regions, `grids`, (R, 72) float32 for the
+    detector, and `shown`, (R,) float32 for its training, in place of `region`.
 
     Args:
         clips: the products.
@@ -99,24 +106,30 @@ def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = Non
         units: annotated action units of the clip, which `regions: annotation` chooses the region by.
 
     Raises:
-        ModelError: products that are not of colour frames, of different lengths, or without the region.
-        ClipError: onset or offset is needed and unknown.
+        ModelError: products that are not of colour frames, of different lengths, without the region, or whose table
+            leaves none for a clip without action units.
+        ClipError: an event that the sampler needs is unknown, or the clip ends before `first`.
     """
     frames = Frames(clips["clip"])
-    at = positions(clips["clip"], frames, preset.sampler, preset.frames)
-    views = {"clip": seen(frames, at, preset.size, preset.view)}
+    at = positions(clips["clip"], frames, preset.sampler, preset.frames, preset.first)
+    views = {"clip": coloured(seen(frames, at, preset.size, preset.view), preset.colours)}
     if preset.region == "none":
         return views
     names = [str(name) for name in clips["regions"].read("names")]
 
     def cut(name: str, size: int = preset.size) -> np.ndarray:
-        return seen(_region(clips["regions"], names, name, len(frames)), at, size, preset.view)
+        patches = _region(clips["regions"], names, name, len(frames))
+        return coloured(seen(patches, at, size, preset.view), preset.colours)
 
     if preset.regions == "predicted":
-        patches = [_region(clips["regions"], names, name, len(frames)) for name in REGIONS]
-        grids = [change_grid(read(region, at, preset.size)) for region in patches]
-        return views | {"grids": np.stack(grids).astype(np.float32), "every": np.stack([cut(name) for name in REGIONS])}
-    region = REGIONS[region_of(units)] if preset.regions == "annotation" else preset.region
+        patches = [_region(clips["regions"], names, name, len(frames)) for name in names]
+        grids = np.stack([change_grid(coloured(read(one, at, preset.size), preset.colours)) for one in patches])
+        shown = Table.of(clips["regions"], preset.units).shown(units)
+        every = np.stack([cut(name) for name in names])
+        return views | {"grids": grids.astype(np.float32), "shown": shown, "every": every}
+    region = preset.region
+    if preset.regions == "annotation":
+        region = Table.of(clips["regions"], preset.units).region_of(units)
     if region != "all_four":
         return views | {"region": cut(region)}
     # An odd side gives the upper and left cells the larger half.
@@ -128,7 +141,8 @@ def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = Non
 def _region(clip: Clip, names: list[str], name: str, count: int) -> Frames:
     where = f"{clip.group.file.filename} clip {clip.sample_id}"
     if name not in names:
-        raise ModelError(where, f"no region {name!r} among {', '.join(names)}", name, "use table: dual_branch")
+        found, remedy = f"no region {name!r} among {', '.join(names)}", "use table: dual_branch, or train.region"
+        raise ModelError(where, found, name, remedy)
     patches = Frames(clip, "patches", names.index(name))
     if len(patches) != count:
         remedy = "cut the regions from the product that `clip` names"
@@ -145,12 +159,13 @@ def prepare_fold(features: Features, fold: FoldData, preset: RegionPreset) -> In
     x = by_name(features)
     meta: dict[str, object] = {"regions": preset.regions, "oracle": preset.regions == "annotation"}
     if preset.regions == "annotation":
-        require_units(fold.units, "annotation")
+        require_coded((coded is not None for coded in fold.units or ()), "annotation")
         fold.log("dual_branch_msmh: oracle: every clip's own annotated action units choose its region")
     if preset.regions != "predicted":
         return replace(scaled(x, preset), meta=meta)
-    coded, grids = require_units(fold.units, "predicted"), np.asarray(x["grids"], np.float64)
-    detector, regions, agreed = predicted_regions(grids, coded, fold.groups, fold.seed)
+    shown, grids = np.asarray(x["shown"]), np.asarray(x["grids"], np.float64)
+    require_coded(shown[:, 0] >= 0, "predicted")
+    detector, regions, agreed = predicted_regions(grids, shown, fold.groups, fold.seed)
     fold.log(f"dual_branch_msmh: of coded training clips {agreed:.3f} get their annotated region from other persons")
     inputs = scaled(chosen(x, regions), preset)
     return Inputs(inputs.x, {**inputs.kept, **detector.arrays()}, {**meta, "regions_agreed": agreed})
@@ -160,7 +175,7 @@ def chosen(x: Mapping[str, ClipArray], regions: np.ndarray) -> dict[str, ClipArr
     """Return `clip` and `region` of clips whose regions (N,) were predicted, from `clip` and `every`."""
     every = x["every"]
     each = every.whole.reshape(-1, *every.shape[2:])
-    return {"clip": x["clip"], "region": ClipArray(each, every.rows * len(REGIONS) + regions)}
+    return {"clip": x["clip"], "region": ClipArray(each, every.rows * every.shape[1] + regions)}
 
 
 def recall(features: Features, state: State, preset: RegionPreset) -> Inputs:
@@ -176,8 +191,8 @@ def noise(preset: RegionPreset, draw: Callable[..., np.ndarray]) -> Features:
     """Return features for the bench; a region is the clip mirrored."""
     clip = frames_of_noise(preset, draw)
     if preset.regions == "predicted":
-        every = np.repeat(clip[:, None, :, :, ::-1], len(REGIONS), axis=1)
-        return {"clip": clip, "every": every, "grids": draw(len(REGIONS), 72)}
+        every = np.repeat(clip[:, None, :, :, ::-1], REGIONS, axis=1)
+        return {"clip": clip, "every": every, "grids": draw(REGIONS, 72), "shown": draw(REGIONS)}
     return {"clip": clip} if preset.region == "none" else {"clip": clip, "region": clip[:, :, :, ::-1].copy()}
 
 
@@ -185,8 +200,22 @@ LEARNER = Learner("dual_branch_msmh", RegionPreset, build, prepare_fold, recall,
 
 MODEL = Model(
     presets=PRESETS,
-    inputs={"clip": ("frames",), "regions": ("patches", "names")},
-    settings=("batch_size", "class_weights", "dropout", "epochs", "learning_rate", "regions"),
+    inputs={"clip": ("frames",), "regions": ("patches", "names", "units")},
+    unread=lambda preset: frozenset({"regions"} if preset.region == "none" else ()),
+    settings=(
+        "batch_size",
+        "class_weights",
+        "dropout",
+        "epochs",
+        "first",
+        "frames",
+        "learning_rate",
+        "region",
+        "regions",
+        "sampler",
+        "size",
+        "units",
+    ),
     source="its extension by action-unit regions and multi-scale multi-head attention; published code",
     libraries=("numpy", "torch"),
     features=features,

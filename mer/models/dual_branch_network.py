@@ -52,6 +52,13 @@ class Steps(nn.Module):
         """Return the kernels under the L2 penalty."""
         return self.bottleneck.penalised() + self.attention.penalised()
 
+    def penalty(self, preset: Preset) -> torch.Tensor:
+        """Return the L2 penalty: `l2`, and of the attention's kernels `attention_l2` where the preset has one."""
+        if preset.attention_l2 is None:
+            return loop.l2_penalty(self.penalised(), preset.l2)
+        parts = (self.bottleneck.penalised(), preset.l2), (self.attention.penalised(), preset.attention_l2)
+        return torch.stack([loop.l2_penalty(kernels, rate) for kernels, rate in parts]).sum()
+
 
 class Network(Steps):
     """Clips (B, 3, T, S, S) float32 RGB, scaled → log-probabilities (B, T', n_classes) of every step."""
@@ -88,7 +95,6 @@ def step_loss(log_probabilities: torch.Tensor, labels: torch.Tensor, weights: to
 
 def steps_setup(network: Steps, inputs: Inputs, feed: Feed, preset: Preset) -> TrainingSetup:
     """Return how a network learns from clips (N, T, S, S, 3) of each input, in order, less a centre, over a divisor."""
-    penalised = network.penalised()
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def given(batch: torch.Tensor, training: bool) -> list[torch.Tensor]:
@@ -99,7 +105,7 @@ def steps_setup(network: Steps, inputs: Inputs, feed: Feed, preset: Preset) -> T
 
     def loss(batch: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         value = step_loss(network(*given(batch, True)), labels, weights)
-        return value + loop.l2_penalty(penalised, preset.l2)
+        return value + network.penalty(preset)
 
     def logits(batch: torch.Tensor) -> torch.Tensor:
         return read_out(network(*given(batch, False)), preset.readout)

@@ -1,60 +1,81 @@
 """Which facial region a clip's second branch sees: by its annotated action units, or by a detector of the fold's own.
 
 The rule is the published one (specs/dual-branch.md §3.3): the first region of the table that shows one of the action
-units, the whole face where none does. The detector answers, per region, whether the clip shows any of its action units:
-one ridge-penalised logistic regression on how a coarse grid of the region changes. It learns from training clips that a
+units, the last one, the whole face, where none does. The table is that of the product (`mer.stages.rois.regions`). The
+detector answers, for each region but the last, whether the clip shows any of its action units: one ridge-penalised
+logistic regression on how a coarse grid of the region changes. It learns from training clips that a
 coder has seen; the regions of training clips themselves come from detectors that did not see their person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from mer.core.container import Clip
 from mer.core.errors import ModelError
 from mer.core.seeds import derive_seed
 from mer.models.contract import Units
 from mer.models.flow_image import area_pool
 from mer.models.grouping import deal_groups
 from mer.models.state import State
-from mer.stages.rois.regions import TABLES, first_match
+from mer.stages.rois.regions import first_match
 
-TABLE = TABLES["dual_branch"]
-REGIONS = tuple(TABLE)
-FACE = REGIONS.index("face")
 GRID = 6
 RIDGE = 10.0
 STEPS = 25
 PARTS = 3
 
 
-def region_of(units: Units) -> int:
-    """Return the index in `REGIONS` of the region that a clip's action units choose; the face when nobody coded it."""
-    return REGIONS.index(first_match(units or ()))
+@dataclass(frozen=True)
+class Table:
+    """The regions of a product: their `names`, and the action units of each that choose it."""
+
+    names: tuple[str, ...]
+    units: tuple[frozenset[int], ...]
+
+    @classmethod
+    def of(cls, clip: Clip, listed: tuple[int, ...] | None) -> Table:
+        """Return the table of a product of regions.
+
+        Args:
+            clip: its `names` and `units`.
+            listed: the action units that count; all when None.
+
+        Raises:
+            ModelError: the last region has action units, so that none is left for clips that show no unit.
+        """
+        names = tuple(str(name) for name in clip.read("names"))
+        given = [frozenset(int(unit) for unit in str(units).split("+") if unit) for units in clip.read("units")]
+        if given[-1]:
+            where, found = f"{clip.group.file.filename} clip {clip.sample_id}", f"units of the last region, {names[-1]}"
+            expected = "a table whose last region, for clips that show no unit, lists none"
+            raise ModelError(where, found, expected, "use table: dual_branch, or add such a region")
+        kept = given if listed is None else [units & set(listed) for units in given]
+        return cls(names, tuple(kept))
+
+    def region_of(self, units: Units) -> str:
+        """Return the region that a clip's action units choose; the last one where nobody coded it."""
+        return self.names[first_match(units or (), self.units)]
+
+    def shown(self, units: Units) -> np.ndarray:
+        """Return (R,) float32: 1 where a clip's action units show the region, 0 where not; all -1 where None."""
+        if units is None:
+            return np.full(len(self.units), -1, np.float32)
+        return np.array([bool(region & set(units)) for region in self.units], np.float32)
 
 
-def region_targets(units: Sequence[Units]) -> np.ndarray:
-    """Return (N, 4) float64: 1 where a clip shows an action unit of a region, 0 where not, NaN rows where None.
-
-    The columns are the regions of `REGIONS` but the face.
-    """
-    wanted = [set(region.aus) for name, region in TABLE.items() if name != "face"]
-    rows = [[np.nan if coded is None else float(bool(aus & set(coded))) for aus in wanted] for coded in units]
-    return np.array(rows, np.float64).reshape(len(units), len(wanted))
-
-
-def require_units(units: Sequence[Units] | None, regions: str) -> Sequence[Units]:
-    """Return the annotated action units of the training clips.
+def require_coded(coded: Iterable[bool], regions: str) -> None:
+    """Refuse training clips of which nobody `coded` any, so that nothing can choose a region by their action units.
 
     Raises:
-        ModelError: no clip has any, so that nothing can choose a region by them.
+        ModelError: none is coded.
     """
-    if units is None or all(coded is None for coded in units):
+    if not any(coded):
         found = "no clip has annotated action units"
         raise ModelError("training part", found, f"coded action units for regions: {regions}", "use regions: none")
-    return units
 
 
 def change_grid(region: np.ndarray) -> np.ndarray:
@@ -68,22 +89,24 @@ def change_grid(region: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Detector:
-    """Logistic regressions: `weights` (4, D + 1), the last the intercept, of features less `centre` over `spread`."""
+    """Logistic regressions of R - 1 regions, of features less `centre` over `spread`, (R, D) each.
+
+    `weights` is (R - 1, D + 1), the last column the intercept.
+    """
 
     weights: np.ndarray
     centre: np.ndarray
     spread: np.ndarray
 
     def probabilities(self, grids: np.ndarray) -> np.ndarray:
-        """Return (N, 4) probabilities that clips (N, 5, D) show an action unit of a region."""
-        x = ((grids - self.centre) / self.spread)[:, :FACE]
+        """Return (N, R - 1) probabilities that clips (N, R, D) show an action unit of a region."""
+        x = ((grids - self.centre) / self.spread)[:, :-1]
         logits = np.einsum("nrd,rd->nr", x, self.weights[:, :-1]) + self.weights[:, -1]
         return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))))
 
     def regions(self, grids: np.ndarray) -> np.ndarray:
-        """Return (N,) int: the first region that is more likely than not, else the face."""
-        likely = self.probabilities(grids) >= 0.5
-        return np.where(likely.any(axis=1), likely.argmax(axis=1), FACE)
+        """Return (N,) int: the first region that is more likely than not, else the last."""
+        return first_or_last(self.probabilities(grids) >= 0.5)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays for a checkpoint."""
@@ -92,14 +115,18 @@ class Detector:
     @classmethod
     def of(cls, state: State) -> Detector:
         """Return the detector of a checkpoint; raises `ModelError` where it has none."""
-        shapes = {"weights": (FACE, None), "centre": (len(REGIONS), None), "spread": (len(REGIONS), None)}
-        return cls(**{name: state.array(f"detector.{name}", shape) for name, shape in shapes.items()})
+        return cls(**{name: state.array(f"detector.{name}", (None, None)) for name in ("weights", "centre", "spread")})
 
 
-def train_detector(grids: np.ndarray, targets: np.ndarray) -> Detector:
-    """Return the detector of clips (N, 5, D) with targets (N, 4); rows of NaN are left out."""
-    known = ~np.isnan(targets[:, 0])
-    x, y = grids[known], targets[known]
+def first_or_last(shown: np.ndarray) -> np.ndarray:
+    """Return (N,) int: the first of the regions (N, R - 1) bool that is shown, else the last region, R - 1."""
+    return np.where(shown.any(axis=1), shown.argmax(axis=1), shown.shape[1])
+
+
+def train_detector(grids: np.ndarray, shown: np.ndarray) -> Detector:
+    """Return the detector of clips (N, R, D) with `Table.shown` (N, R); clips that nobody coded are left out."""
+    known = shown[:, 0] >= 0
+    x, y = grids[known], shown[known, :-1].astype(np.float64)
     centre, spread = x.mean(axis=0), x.std(axis=0)
     spread = np.where(spread > 1e-12, spread, 1.0)
     scaled = (x - centre) / spread
@@ -121,29 +148,24 @@ def _regress(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def predicted_regions(
-    grids: np.ndarray, units: Sequence[Units], groups: np.ndarray, seed: int
+    grids: np.ndarray, shown: np.ndarray, groups: np.ndarray, seed: int
 ) -> tuple[Detector, np.ndarray, float]:
     """Return the detector, the regions (N,) of the training clips, and how often these are the annotated ones.
 
     Args:
-        grids: (N, 5, 72) `change_grid` of every region of the training clips.
-        units: annotated action units of each, or None.
+        grids: (N, R, 72) `change_grid` of every region of the training clips.
+        shown: (N, R) `Table.shown` of each; some clip is coded.
         groups: (N,) person of each.
         seed: of the dealing of persons.
-
-    Raises:
-        ModelError: no clip has annotated action units.
     """
-    targets = region_targets(require_units(units, "predicted"))
-    detector = train_detector(grids, targets)
+    detector = train_detector(grids, shown)
     regions = detector.regions(grids)
-    coded = ~np.isnan(targets[:, 0])
+    coded = shown[:, 0] >= 0
     persons = np.array([str(group) for group in groups])
     count = min(PARTS, len(set(persons[coded])))
     parts = deal_groups(persons[coded], count, derive_seed(seed, "regions")) if count > 1 else {}
     for part in range(count if parts else 0):
         inside = np.array([parts.get(person) == part for person in persons])
         if (coded & ~inside).any():
-            regions[inside] = train_detector(grids[~inside], targets[~inside]).regions(grids[inside])
-    true = np.array([region_of(coded_units) for coded_units in units])
-    return detector, regions, float((regions == true)[coded].mean())
+            regions[inside] = train_detector(grids[~inside], shown[~inside]).regions(grids[inside])
+    return detector, regions, float((regions == first_or_last(shown[:, :-1] > 0))[coded].mean())

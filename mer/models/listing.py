@@ -63,7 +63,7 @@ def entry(name: str, preset: str) -> Entry:
     """Return what is listed of one preset."""
     card = model(name, "model")
     classes = card.classes_of(preset)
-    inputs = {key: list(arrays) for key, arrays in card.inputs.items()}
+    inputs = {key: list(arrays) for key, arrays in card.inputs_of(card.presets[preset]).items()}
     asked = memory.fit_mib(card, preset, card.presets[preset], memory.COMPOSITE)
     return Entry(name, preset, parameters(card, card.presets[preset], classes), classes, asked, inputs, card.source)
 

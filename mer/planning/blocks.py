@@ -51,7 +51,10 @@ class ExperimentBlock(Params):
         description="What is held out: each subject, parts of the subjects, or each database (all its subjects).",
     )
     folds: int = Field(5, ge=2, description="Number of folds of `kfold`; unused by `loso`.")
-    inputs: dict[str, str] = Field(description="The model's named inputs, each a product `stage/variant`.")
+    inputs: dict[str, str] = Field(
+        description="The model's named inputs, each a product `stage/variant`; what the preset does not read may be "
+        "left out."
+    )
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One whole run per seed.")
     train: Recipe = Field(default_factory=Recipe, description="Overrides of the preset's training recipe.")
     folds_per_job: Literal["auto"] | Annotated[int, Field(ge=1, le=1000)] = Field(

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mer.core.errors import ConfigError
+from mer.core.params import Params
 from mer.core.registry import nearest
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import reader
 from mer.models.registry import model
 from mer.planning.blocks import DatasetBlock, ExperimentBlock
-from mer.planning.config import Config
+from mer.planning.config import Config, Variant
 from mer.planning.validation import validate
 from mer.spotting.experiment import SpottingBlock
-from mer.stages.registry import STAGES, load_stage
+from mer.stages.registry import STAGES, load_method, load_stage
 from mer.weights.locate import locate
+
+#: What an experiment may name instead of a region of the table (`mer.models.dual_branch_msmh`).
+NO_REGION = ("all_four", "none")
 
 
 def check(config: Config) -> None:
@@ -77,11 +81,15 @@ def _check_experiment(name: str, block: ExperimentBlock, config: Config) -> None
     if len({config.datasets[dataset].simulate is None for dataset in block.data}) > 1:
         # A simulated person has the name of a real one, and would be held out, or resampled, as if it were that one.
         raise ConfigError(f"{path}.data", "mixes simulated and licensed databases", "one kind", "make two experiments")
-    if set(block.inputs) != set(card.inputs):
-        expected = f"{', '.join(card.inputs)} for model {block.model}"
+    needed = card.inputs_of(config.settled[name].settings)
+    if set(block.inputs) != set(needed):
+        expected = f"{', '.join(needed)} for model {block.model}"
         raise ConfigError(f"{path}.inputs", f"has {', '.join(block.inputs) or 'none'}", expected)
     for key, product in block.inputs.items():
-        _check_input(f"{path}.inputs.{key}", product, card.inputs[key], config)
+        _check_input(f"{path}.inputs.{key}", product, needed[key], config)
+    for product in block.inputs.values():
+        if config.variants[product].stage == "rois":
+            _check_regions(f"{path}.train", config.settled[name].settings, config.variants[product])
 
 
 def spotting_named(trunk: str | None) -> str:
@@ -154,6 +162,24 @@ def _check_input(path: str, product: str, arrays: Iterable[str], config: Config)
         raise ConfigError(path, found, f"a product with {', '.join(arrays)}", "name a flow product")
     if config.unit(product) == "recordings":
         raise ConfigError(path, f"{product} holds whole recordings", "single expressions", "see align.clips")
+
+
+def _check_regions(path: str, settings: Params, variant: Variant) -> None:
+    """Refuse regions and action units that the table of a product of regions does not have."""
+    wanted, method = settings.model_dump(), load_method("rois", variant.method, variant.key)
+    names, shown = method.names(variant.params), method.units(variant.params)
+    chosen = wanted.get("regions", "none") != "none"
+    if "region" in wanted and not chosen:
+        _require(f"{path}.region", "region", wanted["region"], (*names, *NO_REGION), f"a region of {variant.key}")
+    known = {unit for units in shown for unit in units}
+    if chosen and (not known or shown[-1]):
+        found = f"the last region of {variant.key} lists action units" if known else f"{variant.key} lists none"
+        expected = "action units, and a last region without, for clips that show none of them"
+        raise ConfigError(f"{path}.regions", found, expected, "use table: dual_branch, or one of your own")
+    for unit in wanted.get("units") or ():
+        if unit not in known:
+            expected = f"of {', '.join(map(str, sorted(known))) or 'none'}"
+            raise ConfigError(f"{path}.units", f"no region of {variant.key} shows action unit {unit}", expected)
 
 
 def _check_spotting(name: str, block: SpottingBlock, config: Config) -> None:

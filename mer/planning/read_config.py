@@ -15,13 +15,14 @@ from typing import Any
 import yaml
 
 from mer.core.errors import ConfigError
-from mer.planning.blocks import Top
+from mer.models.registry import model
+from mer.planning.blocks import ExperimentBlock, Top
 from mer.planning.checks import check
 from mer.planning.config import Config, Variant
 from mer.planning.gpus import asks_for_gpu
 from mer.planning.validation import validate
 from mer.stages.registry import METHODS, STAGES, load_method, load_stage
-from mer.training.recipe import settle
+from mer.training.recipe import Settled, settle
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*\Z")
 VARIANT_STAGES = [stage for stage in STAGES if stage != "frames"]
@@ -44,24 +45,32 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
         for name in getattr(top, block):
             if not NAME.match(name):
                 raise ConfigError(f"{where}: {block}.{name}", "bad name", "letters, digits, '_' and '.' only")
+    settled = {
+        name: settle(block.model, block.preset, block.train, f"{where}: experiments.{name}")
+        for name, block in top.experiments.items()
+    }
     config = Config(
         results=top.results,
         seed=top.seed,
         datasets=top.datasets,
         variants={variant.key: variant for variant in _variants(top, where)},
-        experiments=top.experiments,
+        experiments={name: _read_inputs(block, settled[name]) for name, block in top.experiments.items()},
         spotting=top.spotting,
         bootstrap=top.bootstrap,
         report=top.report,
-        settled={
-            name: settle(block.model, block.preset, block.train, f"{where}: experiments.{name}")
-            for name, block in top.experiments.items()
-        },
+        settled=settled,
         gpu=asks_for_gpu(top.gpu),
         where=where,
     )
     check(config)
     return config
+
+
+def _read_inputs(block: ExperimentBlock, settled: Settled) -> ExperimentBlock:
+    """Return an experiment without the inputs that its preset does not look at, so that no job makes them for it."""
+    unread = model(block.model, "model").unread(settled.settings)
+    kept = {name: product for name, product in block.inputs.items() if name not in unread}
+    return block.model_copy(update={"inputs": kept})
 
 
 def _variants(top: Top, where: str) -> Iterator[Variant]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from mer.datasets.labels import VIEWS
 from mer.datasets.registry import READERS, reader
+from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 from mer.planning.blocks import DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
 from mer.simulate.params import SimulateParams
@@ -115,7 +116,7 @@ def _sections() -> Iterator[str]:
     yield "|---|---|---|---|"
     for name in MODELS:
         card = model(name, "model")
-        cells = (", ".join(names) for names in (card.presets, card.inputs, card.settings))
+        cells = (", ".join(names) for names in (card.presets, _inputs(card), card.settings))
         yield f"| `{name}` | {' | '.join(cells)} |"
     yield "\n| view | classes, in the order of every table |\n|---|---|"
     for name, view in VIEWS.items():
@@ -125,6 +126,13 @@ def _sections() -> Iterator[str]:
     yield from _table("`spotting.<name>.train`", SpotRecipe)
     yield from _table("`spotting.<name>.weights`, `experiments.<name>.train.weights`", WeightFiles)
     yield from _table("`report`", ReportBlock)
+
+
+def _inputs(card: Model) -> Iterator[str]:
+    """Yield the inputs of a model, each with the presets that do not need it."""
+    for name in card.inputs:
+        without = [preset for preset, settings in card.presets.items() if name in card.unread(settings)]
+        yield f"{name} (not {', '.join(without)})" if without else name
 
 
 def descriptions(model: type[BaseModel]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from mer.core.errors import ConfigError
 from mer.core.registry import nearest
 
 M = TypeVar("M", bound=BaseModel)
+#: Characters of a value in a message; a longer one, a whole table, is left out.
+LONGEST = 120
 
 
 def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -> M:
@@ -26,7 +28,8 @@ def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -
             ) from None
         if fault["type"] == "missing":
             raise ConfigError(f"{where}: {key}", "missing", "this key", "add it") from None
-        found = "" if isinstance(fault["input"], Mapping) else f" {fault['input']!r}"
+        told = repr(fault["input"])
+        found = "" if isinstance(fault["input"], Mapping) or len(told) > LONGEST else f" {told}"
         expected = fault["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{where}: {key}", f"bad value{found}", expected[0].lower() + expected[1:]) from None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mer.metrics.recognition import source_scores
 from mer.report.charts import Chart, subject_chart
 from mer.report.scores import Experiment
 from mer.report.wording import number
@@ -70,12 +71,13 @@ class Details:
 
     @property
     def subject_rows(self) -> Rows:
-        """Subject, clips, accuracy and clips per class; a subject alone has no UF1."""
-        support = {name: one["per_class"] for name, one in self.runs[0]["per_subject"].items()}
-        return [
-            [name, clips, number(accuracy), *(support[name][label]["support"] for label in self.classes)]
-            for name, accuracy, clips in self.subjects
-        ]
+        """Subject, clips, accuracy, UF1 and UAR by the source's rule averaged over seeds, and clips per class."""
+        rows = []
+        for name, accuracy, clips in self.subjects:
+            matrices = np.array([run["per_subject"][name]["confusion"] for run in self.runs])
+            uf1, uar, _ = source_scores(matrices).mean(axis=0)
+            rows.append([name, clips, *map(number, (accuracy, uf1, uar)), *matrices[0].sum(axis=1).tolist()])
+        return rows
 
     @property
     def chart(self) -> Chart:

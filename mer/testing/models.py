@@ -95,6 +95,8 @@ def _check_card(model: Model) -> None:
     }.items():
         unknown = sorted(set(names) - set(model.presets))
         _require(not unknown, f"card: {field} names {', '.join(unknown)}, which is no preset")
+    strange = sorted({name for preset in model.presets.values() for name in model.unread(preset)} - set(model.inputs))
+    _require(not strange, f"card: unread names {', '.join(strange)}, which is no input")
     _require(set(model.units) <= {"features", "fit"}, f"card: units {model.units}, not of features and fit")
     fields = set(type(model.presets[model.default]).model_fields) & set(Recipe.model_fields)
     _require(set(model.settings) <= fields, f"card: settings {model.settings}, not all of presets and of a recipe")

@@ -66,9 +66,9 @@ def gather(
         ContainerError: a container is missing, unfinished, or lacks a clip without saying why.
     """
     kept = set(containers) == {kept_features.INPUT}
-    if not kept and set(containers) != set(model.inputs):
+    if not kept and set(containers) != set(model.inputs_of(preset)):
         found = f"inputs {', '.join(sorted(containers)) or 'none'}"
-        raise ModelError("features", found, ", ".join(sorted(model.inputs)))
+        raise ModelError("features", found, ", ".join(sorted(model.inputs_of(preset))))
     ordered = sorted(rows, key=lambda row: row.key)
     stacked, excluded = _Stacked(ordered), []
     products = {name: Product(name, containers) for name in sorted(containers)}

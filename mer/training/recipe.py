@@ -66,6 +66,27 @@ class Recipe(Params):
         description="who chooses the facial region of a clip: `annotation`, its own coded action units (an oracle, and "
         "named so in every table), `predicted`, a detector trained inside the fold, or `none`",
     )
+    region: str | None = Field(
+        default=None,
+        description="the region of the second branch of a clip for which nobody chooses: a name of the table of "
+        "regions, `all_four`, or `none` for the clip itself",
+    )
+    units: tuple[Annotated[int, Field(ge=1, le=99)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="the action units that choose a region; all that the table of regions names when absent",
+    )
+    frames: int | None = Field(default=None, description="number of frames that the network is given of a clip")
+    sampler: str | None = Field(
+        default=None,
+        description="which frames: `span`, evenly over the product; `span_whole`, the same, truncated to whole frames; "
+        "`first_n`, from `first` on; `topk_diff`, before the largest changes; `topk_to_offset`, before those up to the "
+        "offset; `uniform`, evenly from onset to offset; `apex_window`, around the apex",
+    )
+    first: int | None = Field(
+        default=None, description="frame of the product, from 0, that sampler `first_n` begins with"
+    )
+    size: int | None = Field(default=None, description="side of the frames that the network is given, pixels")
     trunk: str | None = Field(
         default=None,
         description="weights of a pretrained trunk: a name of `mer weights list`, or a file; of `mean`, preset "

@@ -46,6 +46,18 @@ def test_schemes(dataset, emotion, classes):
     assert (filled.emotion_3, filled.emotion_4, filled.emotion_5, filled.emotion_7) == classes[1:]
 
 
+def test_testimony_is_deceptive_or_truthful():
+    assert classes_for("deception", ["rld"]) == ("deceptive", "truthful")
+    assert [class_of(sample("rld", word), "deception") for word in ("deceptive", "truthful", "")] == [
+        "deceptive",
+        "truthful",
+        None,
+    ]
+    assert class_of(sample("casme2", "fear"), "deception") is None
+    with pytest.raises(ConfigError, match="deception is not defined for casme2"):
+        classes_for("deception", ["casme2", "rld"])
+
+
 def test_objective_classes():
     assert [objective_class(t) for t in ("I", "vii", " 3 ", "8", "", "x")] == [1, 7, 3, None, None, None]
     assert class_of(sample("casme2", "fear", 7), "objective") == "7"

@@ -8,6 +8,7 @@ COUNT = 8
 LABELS, GROUPS = np.arange(COUNT) % 3, [f"p{i // 2}" for i in range(COUNT)]
 UNITS = [(1,), (12,), (6,), None, (38,), (1, 12), (7,), (12, 6)]
 EVENTS = {"onset": 0, "apex": 5, "offset": 15}
+REGION_UNITS = {"eyes": "4+5+7+43", "mouth": "10+12+14+15+17", "eyebrows": "1+2", "cheeks": "6+9", "face": ""}
 # Which of the products below each model reads.
 INPUTS = {
     "svm_flow": {"motion": "flow"},
@@ -43,7 +44,11 @@ def arrays_of(product, rng):
     shape = {"frames": (16, 40, 40, 3), "regions": (16, 5, 24, 24, 3), "magnified": (2, 16, 40, 40, 3)}[product]
     images = rng.integers(0, 255, shape, dtype=np.uint8)
     if product == "regions":
-        return {"patches": images, "names": np.array(("eyes", "mouth", "eyebrows", "cheeks", "face"))}
+        return {
+            "patches": images,
+            "names": np.array(tuple(REGION_UNITS)),
+            "units": np.array(list(REGION_UNITS.values())),
+        }
     return {"frames": images} | ({"alphas": np.array([2.0, 6.0])} if product == "magnified" else {})
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ClipError, ConfigError, ModelError
-from mer.models import loop
+from mer.models import au_fusion, loop
 from mer.models.clip_frames import Frames, positions, read, read_bytes
 
 
@@ -29,24 +29,69 @@ def steps(values, size=4):
         ("span", 3, [0, 9.5, 19]),
         ("uniform", 3, [2, 7, 12]),
         ("uniform", 2, [2, 12]),
-        ("first_n", 4, [2, 3, 4, 5]),
         ("apex_window", 4, [9, 10, 11, 12]),
         ("apex_window", 11, list(range(2, 13))),
-        ("first_n", 21, list(np.arange(2, 12.5, 0.5))),
-        ("topk_diff", 21, list(np.arange(2, 12.5, 0.5))),
+        ("apex_window", 21, list(np.arange(2, 12.5, 0.5))),
+        ("span_whole", 7, [0, 3, 6, 9, 12, 15, 19]),
+        ("first_n", 4, [0, 1, 2, 3]),
+        ("first_n", 39, list(np.arange(0, 19.5, 0.5))),
+        ("topk_diff", 3, [0, 1, 2]),
+        ("topk_diff", 39, list(np.arange(0, 19.5, 0.5))),
+        ("topk_to_offset", 10, list(range(10))),
+        ("topk_to_offset", 11, list(range(11))),
+        ("topk_to_offset", 21, list(np.arange(0, 10.5, 0.5))),
     ],
 )
-def test_positions_stay_between_onset_and_offset(tmp_path, sampler, n, expected):
+def test_positions(tmp_path, sampler, n, expected):
     clip = clip_of(tmp_path, steps(range(20)), onset=2, apex=11, offset=12)
     assert positions(clip, Frames(clip), sampler, n) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "n", "first", "expected"),
+    [
+        ("first_n", 16, 5, range(5, 21)),
+        ("first_n", 3, 29, [29, 29, 29]),
+        ("span", 4, 0, [0, 29 / 3, 58 / 3, 29]),
+        ("span_whole", 4, 0, [0, 9, 19, 29]),
+        ("topk_diff", 2, 0, [0, 1]),
+    ],
+)
+def test_a_clip_without_any_event_is_read_as_a_whole(tmp_path, sampler, n, first, expected):
+    clip = clip_of(tmp_path, steps(range(30)))
+    assert positions(clip, Frames(clip), sampler, n, first) == pytest.approx(list(expected))
+
+
+def test_a_range_behind_the_last_frame_excludes_the_clip(tmp_path):
+    clip = clip_of(tmp_path, steps(range(5)))
+    with pytest.raises(ClipError, match=r"c: 5 frames; expected more than 5; lower train\.first"):
+        positions(clip, Frames(clip), "first_n", 3, 5)
+
+
 def test_the_largest_changes_are_taken_in_order_of_time(tmp_path):
-    # Changes: 0→1 is 90, but before the onset; 3→4 is 30, 5→6 is 50, 8→9 is 40, 10→11 behind the offset.
+    # Changes: 0→1 is 90, before the onset; 3→4 is 30, 5→6 is 50, 8→9 is 40, 10→11 is 145.
     grey = [0, 90, 90, 90, 120, 120, 70, 70, 70, 110, 110, 255]
     clip = clip_of(tmp_path, steps(grey), onset=1, apex=5, offset=10)
-    assert positions(clip, Frames(clip), "topk_diff", 3).tolist() == [3, 5, 8]
-    assert positions(clip, Frames(clip), "topk_diff", 2).tolist() == [5, 8]
+    assert positions(clip, Frames(clip), "topk_diff", 3).tolist() == [0, 5, 10]
+    assert positions(clip, Frames(clip), "topk_diff", 5).tolist() == [0, 3, 5, 8, 10]
+    # Up to two frames before the offset: 8→9 ends at frame 9, too late.
+    assert positions(clip, Frames(clip), "topk_to_offset", 3).tolist() == [0, 3, 5]
+    assert positions(clip, Frames(clip), "topk_to_offset", 1).tolist() == [0]
+
+
+def test_changes_are_measured_by_the_grey_of_the_difference(tmp_path):
+    # Red up and blue down leave the grey of the picture as it is; the difference of the pictures has grey all the same.
+    frames = np.zeros((4, 4, 4, 3), np.uint8)
+    frames[:2] = 0, 0, 255
+    frames[2:] = 97, 0, 1
+    clip = clip_of(tmp_path, frames, offset=3)
+    assert positions(clip, Frames(clip), "topk_diff", 1).tolist() == [1]
+    # One level of green counts as a whole level of grey, one of red as none.
+    single = np.zeros((4, 4, 4, 3), np.uint8)
+    single[1:, ..., 0] += 1
+    single[3:, ..., 1] += 1
+    clip = clip_of(tmp_path, single)
+    assert positions(clip, Frames(clip), "topk_diff", 1).tolist() == [2]
 
 
 def test_frames_between_frames_are_mixed(tmp_path):
@@ -83,8 +128,9 @@ def test_one_magnification_factor_is_read_and_several_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("events", "sampler", "message"),
     [
+        ({}, "uniform", "onset unknown; expected 0 to 4; use sampler: span, which needs no event"),
         ({"offset": 3}, "uniform", "onset unknown; expected 0 to 4"),
-        ({"onset": 1}, "first_n", "offset unknown"),
+        ({"onset": 1}, "topk_to_offset", "offset unknown"),
         ({"onset": 1, "offset": 5}, "uniform", "offset 5 is outside the clip"),
         ({"onset": 3, "offset": 1}, "uniform", "offset 1 before onset 3"),
         ({"onset": 0, "offset": 4}, "apex_window", "apex unknown"),
@@ -110,8 +156,12 @@ def test_batches_hold_every_clip_once_and_none_alone():
 def test_rates_fall_as_published():
     dual = loop.Schedule(200, 8, step=40, gamma=0.9)
     assert [dual.rate(e) for e in (0, 39, 40, 199)] == pytest.approx([1, 1, 0.9, 0.6561])
-    fusion = loop.Schedule(100, 16, step=1, gamma=0.987, start=40)
-    assert [fusion.rate(e) for e in (0, 40, 41, 99)] == pytest.approx([1, 1, 0.987, 0.462], abs=1e-3)
+    # As published (au-fusion.md §5.7): a step at the end of every epoch after the 41st; the last of the 59 is unused.
+    released = au_fusion.PRESETS["released"]
+    fusion = loop.Schedule(100, 16, 1, released.rate_gamma, released.rate_start)
+    steps_taken = [0] * 42 + list(range(1, 59))
+    assert [fusion.rate(e) for e in range(100)] == pytest.approx([0.987**k for k in steps_taken])
+    assert fusion.rate(99) * 0.987 == pytest.approx(0.462, abs=1e-3)
     assert loop.Schedule(5, 1).rate(4) == 1
 
 

@@ -84,7 +84,8 @@ def test_every_system_and_preset_is_listed_with_its_size(listed):
     for row in listed:
         card = model(row.model, "test")
         assert row.source == card.source and set(card.classes) <= set(card.presets)
-        assert row.inputs == {name: list(arrays) for name, arrays in card.inputs.items()}
+        assert row.inputs == {name: list(arrays) for name, arrays in card.inputs_of(card.presets[row.preset]).items()}
+        assert ("regions" in row.inputs) == (row.model == "dual_branch_msmh" and row.preset not in ("smic", "lie"))
         assert row.preset in ("small", "pooled") or sizes[row.model, card.default] <= row.parameters
 
 

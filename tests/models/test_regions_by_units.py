@@ -10,6 +10,7 @@ from mer.core.errors import ConfigError, ModelError
 from mer.core.sample import ActionUnit, Sample
 from mer.models import dual_branch_msmh as msmh
 from mer.models import dual_branch_regions as regions
+from mer.stages.rois.regions import TABLES
 from mer.training.experiment import checked
 from mer.training.fit import fit_fold
 from mer.training.fold_tables import Row, read_table, write_table
@@ -19,6 +20,8 @@ from mer.training.score import score_experiment
 from mer.training.separation import FoldJob
 
 CLASSES = ("negative", "positive", "surprise")
+REGIONS = tuple(TABLES["dual_branch"])
+TABLE = regions.Table(REGIONS, tuple(frozenset(region.aus) for region in TABLES["dual_branch"].values()))
 TINY = msmh.PRESETS["small"].model_copy(
     update={"size": 16, "frames": 6, "view": "frames", "epochs": 8, "augment": False, "learning_rate": 3e-3}
 )
@@ -86,16 +89,24 @@ def faces(n, seed, noise=0.5):
     kinds = [(12,), (1, 2), (4, 7), (6,), ()]
     units = [kinds[i % 5] for i in range(n)]
     grids = rng.normal(0, noise, (n, 5, 8))
-    grids[:, :4, 0] += 3 * regions.region_targets(units)
+    grids[:, :4, 0] += 3 * shown(units)[:, :4]
     return grids, units
+
+
+def shown(units):
+    return np.stack([TABLE.shown(coded) for coded in units])
+
+
+def true_regions(units):
+    return np.array([REGIONS.index(TABLE.region_of(coded)) for coded in units])
 
 
 def test_detector_finds_regions_of_persons_it_did_not_see():
     grids, units = faces(120, 0)
-    detector = regions.train_detector(grids, regions.region_targets(units))
+    detector = regions.train_detector(grids, shown(units))
     fresh, truth = faces(60, 1)
     found = detector.regions(fresh)
-    assert np.mean(found == [regions.region_of(coded) for coded in truth]) > 0.9
+    assert np.mean(found == true_regions(truth)) > 0.9
     assert np.array_equal(detector.regions(fresh[7:8]), found[7:8])
 
 
@@ -106,20 +117,19 @@ def test_training_regions_come_from_other_persons():
     groups = np.array([f"p{i // 10}" for i in range(60)])
     grids = np.zeros((60, 5, 60))
     grids[np.arange(60), :, np.arange(60)] = 30.0
-    detector, found, agreed = regions.predicted_regions(grids, units, groups, 0)
-    truth = np.array([regions.region_of(coded) for coded in units])
+    detector, found, agreed = regions.predicted_regions(grids, shown(units), groups, 0)
+    truth = true_regions(units)
     assert np.mean(detector.regions(grids) == truth) > 0.9 and agreed < 0.6
     assert agreed == pytest.approx(np.mean(found == truth))
 
 
 def test_uncoded_clips_teach_the_detector_nothing_and_still_get_a_region():
     grids, units = faces(50, 2)
-    coded = regions.train_detector(grids, regions.region_targets(units))
+    coded = regions.train_detector(grids, shown(units))
     more = np.concatenate([grids, np.full((10, 5, 8), 9.0)])
-    targets = regions.region_targets([*units, *[None] * 10])
-    both = regions.train_detector(more, targets)
+    both = regions.train_detector(more, shown([*units, *[None] * 10]))
     assert np.array_equal(coded.weights, both.weights) and np.array_equal(coded.centre, both.centre)
-    _, found, _ = regions.predicted_regions(more, [*units, *[None] * 10], np.array(["a", "b"] * 30), 0)
+    _, found, _ = regions.predicted_regions(more, shown([*units, *[None] * 10]), np.array(["a", "b"] * 30), 0)
     assert found.shape == (60,) and set(found) <= set(range(5))
 
 
@@ -132,13 +142,16 @@ def clips(tmp_path_factory):
     with ContainerWriter(folder / "a.h5", "align") as faces, ContainerWriter(folder / "r.h5", "rois") as cuts:
         for i, coded in enumerate(units):
             patches = np.full((6, 5, 16, 16, 3), 100.0) + rng.integers(-3, 3, (6, 5, 16, 16, 3))
-            patches[:, regions.region_of(coded)] += (20 * np.arange(6) * (labels[i] - 1 or 0.5))[:, None, None, None]
+            patches[:, REGIONS.index(TABLE.region_of(coded))] += (20 * np.arange(6) * (labels[i] - 1 or 0.5))[
+                :, None, None, None
+            ]
             for out, name, array in ((faces, "frames", np.zeros((6, 32, 32, 3), np.uint8)), (cuts, "patches", patches)):
                 with out.clip(f"c{i:02}") as clip:
                     clip.write(name, np.clip(array, 0, 255).astype(np.uint8))
                     clip.attributes({"onset": 0, "apex": 5, "offset": 5})
                     if name == "patches":
-                        clip.write("names", np.array(regions.REGIONS))
+                        clip.write("names", np.array(REGIONS))
+                        clip.write("units", np.array(["+".join(map(str, sorted(shows))) for shows in TABLE.units]))
     pairs = zip(Container(folder / "a.h5"), Container(folder / "r.h5"), strict=True)
     return [{"clip": a, "regions": b} for a, b in pairs], units, labels
 
@@ -151,17 +164,57 @@ def test_annotated_units_choose_the_region_and_an_uncoded_clip_has_the_face(clip
         assert np.array_equal(seen, same)
 
 
+def test_only_listed_units_choose_a_region(clips):
+    listed = TINY.model_copy(update={"regions": "annotation", "units": (1, 2, 6)})
+    for units, region in (((12,), "face"), ((6, 12), "cheeks"), ((1, 4), "eyebrows")):
+        seen = msmh.features(clips[0][0], listed, units)["region"]
+        assert np.array_equal(seen, msmh.features(clips[0][0], TINY.model_copy(update={"region": region}))["region"])
+    predicted = listed.model_copy(update={"regions": "predicted"})
+    assert msmh.features(clips[0][0], predicted, (6, 12))["shown"].tolist() == [0, 0, 0, 1, 0]
+    assert msmh.features(clips[0][0], predicted)["shown"].tolist() == [-1] * 5
+
+
+def own_table(folder, units):
+    """Return a clip whose product has a table of its own: three regions of one grey each, 50, 100 and 150."""
+    with ContainerWriter(folder / "a.h5", "align") as faces, ContainerWriter(folder / "r.h5", "rois") as cuts:
+        with faces.clip("c") as clip:
+            clip.write("frames", np.zeros((6, 32, 32, 3), np.uint8))
+            clip.attributes({"onset": 0, "offset": 5})
+        with cuts.clip("c") as clip:
+            grey = np.array([50, 100, 150], np.uint8)[:, None, None, None]
+            clip.write("patches", np.broadcast_to(grey, (6, 3, 16, 16, 3)).copy())
+            clip.write("names", np.array(["chin", "lips", "whole"]))
+            clip.write("units", np.array(units))
+    return {"clip": Container(folder / "a.h5").clip("c"), "regions": Container(folder / "r.h5").clip("c")}
+
+
+def test_the_table_of_the_product_chooses(tmp_path):
+    clip = own_table(tmp_path, ["17+26", "12+17", ""])
+    preset = TINY.model_copy(update={"regions": "annotation"})
+    for units, grey in (((17, 12), 50), ((12,), 100), ((4,), 150), (None, 150)):
+        region = msmh.features(clip, preset, units)["region"]
+        assert region * 255 == pytest.approx(np.full_like(region, grey), abs=1e-3)
+    predicted = msmh.features(clip, TINY.model_copy(update={"regions": "predicted"}), (12,))
+    assert predicted["every"].shape[0] == 3 and predicted["shown"].tolist() == [0, 1, 0]
+
+
+def test_a_table_without_a_last_region_for_the_rest_is_refused(tmp_path):
+    clip = own_table(tmp_path, ["17", "12", "4"])
+    with pytest.raises(ModelError, match="units of the last region, whole; expected a table whose last region"):
+        msmh.features(clip, TINY.model_copy(update={"regions": "annotation"}), (12,))
+
+
 @pytest.mark.slow
 def test_predicted_regions_are_those_of_the_fold_and_predict_needs_no_units(clips):
     pairs, units, labels = clips
     preset = TINY.model_copy(update={"regions": "predicted"})
-    each = [msmh.features(pair, preset) for pair in pairs]
+    each = [msmh.features(pair, preset, coded) for pair, coded in zip(pairs, units, strict=True)]
     x = {name: np.stack([value[name] for value in each]) for name in each[0]}
     assert x["every"].shape == (36, 5, 6, 16, 16, 3) and x["grids"].shape == (36, 5, 72)
     groups = np.array([f"p{i // 3 % 4}" for i in range(36)])
     seen, lines = groups != "p3", []
     part = {name: value[seen] for name, value in x.items()}
-    held = {name: value[~seen] for name, value in x.items()}
+    held = {name: value[~seen] for name, value in x.items()} | {"shown": shown([None] * (~seen).sum())}
     coded = [value for value, kept in zip(units, seen, strict=True) if kept]
     state = msmh.MODEL.fit(part, labels[seen], groups[seen], 3, preset, 0, lines.append, units=coded)
     assert state.meta["regions"] == "predicted" and not state.meta["oracle"] and state.meta["regions_agreed"] > 0.9
@@ -174,7 +227,7 @@ def test_predicted_regions_are_those_of_the_fold_and_predict_needs_no_units(clip
 
 def test_no_annotated_units_is_one_line(clips):
     preset = TINY.model_copy(update={"regions": "predicted"})
-    x = {"clip": np.zeros((4, 6, 16, 16, 3), np.float32)}
+    x = {"clip": np.zeros((4, 6, 16, 16, 3), np.float32), "shown": shown([None] * 4)}
     for who in ("annotation", "predicted"):
         chosen = preset.model_copy(update={"regions": who})
         with pytest.raises(ModelError) as caught:

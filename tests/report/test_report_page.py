@@ -8,12 +8,16 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report_world import HOSTILE
 
 from mer.core.errors import DatasetError, ModelError
+from mer.metrics.recognition import source_scores
 from mer.report.build import build_report
+from mer.report.details import Details
 from mer.report.inputs import ReportInputs
+from mer.report.scores import load_experiment
 
 
 class Reader(HTMLParser):
@@ -85,6 +89,19 @@ def test_confusion_counts_are_summed_over_seeds(inputs: ReportInputs, page: Path
     first = re.search(r'<table class="confusion">.*?<td class="n cell[^>]*>(\d+)<small>', section, re.S)
     assert first is not None and int(first[1]) == total
     assert "Counts are summed over 3 seeds." in section
+
+
+def test_every_subject_has_accuracy_uf1_and_uar(inputs: ReportInputs, page: Path) -> None:
+    experiment = load_experiment("good", inputs.experiments["good"])
+    details = Details(experiment)
+    for name, clips, accuracy, uf1, uar, *counts in details.subject_rows:
+        matrices = np.array([run["per_subject"][name]["confusion"] for run in details.runs])
+        expected = source_scores(matrices).mean(axis=0)
+        assert [uf1, uar, accuracy] == [f"{value:.3f}" for value in expected]
+        assert sum(counts) == clips == matrices[0].sum()
+    section = page.read_text(encoding="utf-8").split('<section id="experiments">')[1]
+    assert re.search(r"subject</th>.*?accuracy</th>.*?UF1</th>.*?UAR</th>", section, re.S)
+    assert "those of the published per-subject lists" in section
 
 
 def test_mean_of_folds_is_named_and_explained(inputs: ReportInputs, seen: Reader) -> None:

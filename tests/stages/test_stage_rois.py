@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mer.core.errors import ConfigError
+from mer.planning.validation import validate
 from mer.stages.rois import au_boxes, patches30, stage
 from mer.stages.rois.cutting import cut
 from mer.stages.rois.regions import TABLES, first_match, region_box
@@ -66,15 +68,15 @@ def test_boxes_hold_their_features(landmarks):
     ],
 )
 def test_first_match_of_the_dual_branch_table(aus, region):
-    assert first_match(aus) == region
+    table = TABLES["dual_branch"]
+    assert list(table)[first_match(aus, [region.aus for region in table.values()])] == region
 
 
 def test_every_listed_action_unit_has_a_region():
     for table in TABLES.values():
         shown = {au for region in table.values() for au in region.aus}
         assert {1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17} <= shown
-    assert first_match((17,), "facs") == "chin"
-    assert first_match((38,), "facs") == ""
+    assert list(TABLES["dual_branch"])[-1] == "face" and not TABLES["dual_branch"]["face"].aus
 
 
 def test_cut_copies_or_averages():
@@ -171,6 +173,60 @@ def test_box_of_the_clip_needs_an_onset(run, flows):
     assert "onset unknown" in run(stage, patches30, flows(onset=None))
     assert "no frame or pair starts at the onset (7)" in run(stage, patches30, flows(onset=7))
     assert run(stage, patches30, flows(onset=None), boxes="frame").read("boxes").shape == (3, 30, 4)
+
+
+def test_the_first_frame_places_the_boxes_of_a_clip_without_onset(run, aligned, flows):
+    still = run(stage, au_boxes, aligned(), array="frames", boxes="first", table="dual_branch", size=24)
+    moving = run(stage, au_boxes, aligned(), array="frames", boxes="frame", table="dual_branch", size=24)
+    assert still.read("boxes").shape == (1, 5, 4) and still.read("patches").shape == (9, 5, 24, 24, 3)
+    np.testing.assert_array_equal(still.read("boxes")[0], moving.read("boxes")[0])
+    pairs = run(stage, patches30, flows(onset=None), boxes="first").read("boxes")
+    np.testing.assert_array_equal(pairs[0], run(stage, patches30, flows(onset=None), boxes="frame").read("boxes")[0])
+
+
+OWN = [
+    {"name": "lips", "landmarks": [48, 54, 51, 57], "units": [12, 17]},
+    {"name": "chin", "landmarks": [7, 8, 9], "units": [17]},
+    {"name": "whole", "landmarks": list(range(68))},
+]
+
+
+def test_a_configuration_replaces_the_table(run, aligned, landmarks):
+    clip = run(stage, au_boxes, aligned(), array="frames", table=OWN, size=24, margin=0)
+    assert clip.read("patches").shape == (9, 3, 24, 24, 3)
+    assert clip.read("names").tolist() == ["lips", "chin", "whole"]
+    assert clip.read("units").tolist() == ["12+17", "17", ""]
+    expected = [region_box(landmarks, region["landmarks"], 64, 64, 0) for region in OWN]
+    np.testing.assert_array_equal(clip.read("boxes")[0], expected)
+    assert run(stage, patches30, aligned(), array="frames").read("units").tolist() == [""] * 30
+    back = au_boxes.Params.model_validate(au_boxes.Params(table=OWN).model_dump(mode="json"))
+    assert [region.name for region in back.table] == ["lips", "chin", "whole"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            [{"name": "lips", "landmarks": [68]}],
+            "region 1 of the table: landmarks.0: input should be less than or equal",
+        ),
+        ([OWN[0], {"name": "lips", "landmarks": [1]}], "two regions named lips"),
+        ([OWN[0], {"name": "chin"}], "region 2 of the table: landmarks: field required"),
+        ([{"name": "a b", "landmarks": [1]}], "region 1 of the table: name: string should match"),
+        (
+            [{"name": "lips", "landmarks": [1], "aus": [1]}],
+            "region 1 of the table: aus: extra inputs are not permitted",
+        ),
+        (["lips"], "region 1 of the table: input should be a valid dictionary"),
+        ([], "at least one region"),
+        ("lips", "input should be 'facs' or 'dual_branch'"),
+    ],
+)
+def test_a_bad_table_is_one_line(table, message):
+    with pytest.raises(ConfigError) as caught:
+        validate(au_boxes.Params, {"table": table}, "config.yaml", "rois.mine")
+    line = caught.value.line()
+    assert message in line and "rois.mine.table" in line and "\n" not in line
 
 
 def test_landmarks_that_are_not_numbers_exclude_the_clip(run, product, movie, landmarks):

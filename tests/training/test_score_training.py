@@ -2,6 +2,7 @@
 
 import json
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from mer.core.errors import ModelError
 from mer.training.fold_tables import Row, write_table
 from mer.training.predictions import compare, read_predictions
 from mer.training.score import score, score_experiment
+from mer.training.score_tables import per_subject_csv
 
 CLASSES = ("negative", "positive", "surprise")
 # The published log of specs/peers.md §3.1, rows = truth.
@@ -97,6 +99,25 @@ def test_written_tables(tmp_path):
     tex = (tmp_path / "out" / "table.tex").read_text()
     assert r"log\_1, pooled & .7353 [." in tex and "& .7186 [." in tex and r"smic\_hs &" in tex
     assert tex.count(r"\\") == 6
+
+
+def test_every_subject_has_accuracy_and_the_published_uf1_and_uar():
+    """The test vectors of specs/dual-branch.md §11, as two speakers and a third who is right throughout."""
+    data = SimpleNamespace(
+        groups=np.array(["rld:a", "rld:a", "rld:b", "rld:b", "rld:c"]),
+        datasets=np.array(["rld"] * 5),
+        classes=("deceptive", "truthful"),
+        seeds=[0],
+        truth=np.array([1, 1, 0, 0, 1]),
+        predicted=np.array([[1, 0, 0, 1, 1]]),
+    )
+    lines = per_subject_csv(data).splitlines()
+    assert lines[0] == "seed,group,dataset,clips,right,accuracy,source_uf1,source_uar,n_deceptive,n_truthful"
+    assert lines[1:] == [
+        "0,rld:a,rld,2,1,0.500000,0.333333,0.250000,0,2",
+        "0,rld:b,rld,2,1,0.500000,0.333333,0.250000,2,0",
+        "0,rld:c,rld,1,1,1.000000,1.000000,1.000000,0,1",
+    ]
 
 
 def test_mean_and_deviation_over_seeds(tmp_path):

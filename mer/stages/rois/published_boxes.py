@@ -29,6 +29,7 @@ from pydantic import Field
 
 from mer.stages.rois.cutting import mapped, resize_to
 from mer.stages.rois.method import CutParams, RoisMethod
+from mer.stages.rois.regions import TABLES
 
 Name = Literal["softnet", "softnet_nose", "softnet_eye_mask", "dual_branch", "dual_branch_smic", "au_fusion"]
 MAP = 128  # pixels of the face crop whose pixels the published offsets are
@@ -137,6 +138,12 @@ def names(params: Params) -> list[str]:
     return list(SETS[params.set].regions)
 
 
+def units(params: Params) -> list[tuple[int, ...]]:
+    """Return the action units that each region shows, in the order of the patches: of the dual-branch regions."""
+    table = TABLES["dual_branch"] if params.set == "dual_branch" else {}
+    return [table[name].aus if name in table else () for name in names(params)]
+
+
 def map_size(width: int, height: int, params: Params) -> tuple[int, int]:
     """Return the (width, height) of the map of an image."""
     if params.map is None and not any(box.left.offset for box in SETS[params.set].regions.values()):
@@ -186,4 +193,4 @@ def patches(image: np.ndarray, boxes: np.ndarray, is_flow: bool, params: Params)
     return np.stack([resize_to(plane[t:b, x:r], size, chosen.average) for x, t, r, b in whole])
 
 
-METHOD = RoisMethod(Params, names, locate, patches)
+METHOD = RoisMethod(Params, names, locate, patches, units)

@@ -4,15 +4,20 @@ Tables:
 - `facs`: one region per group of muscles, each box around the features that the action units move.
 - `dual_branch`: the four regions and the whole face of the dual-branch network (specs/dual-branch.md §3.3), in the
   order in which a clip's action units are matched against them.
+
+A configuration may have a table of its own, `NamedRegion` by `NamedRegion` in that order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, ValidationError
+
+from mer.core.params import Params
 
 Table = Literal["facs", "dual_branch"]
 
@@ -46,21 +51,59 @@ TABLES: Mapping[str, Mapping[str, Region]] = {
 }
 
 
-def first_match(aus: Iterable[int], table: Table = "dual_branch") -> str:
-    """Return the first region of a table that shows one of the action units.
+class NamedRegion(Params):
+    """A region of a table that a configuration gives."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_]+$", description="Of the region.")
+    landmarks: tuple[Annotated[int, Field(ge=0, le=67)], ...] = Field(
+        min_length=1, description="The landmarks (0 to 67) whose bounding box it is."
+    )
+    units: tuple[Annotated[int, Field(ge=1, le=99)], ...] = Field(
+        default=(), description="Numbers of the action units that it shows."
+    )
+
+
+def given_table(value: Any) -> Any:
+    """Return a table of a configuration with its regions checked; anything but a list is left to the type.
+
+    Raises:
+        ValueError: a region is not one, or has the name of another.
+    """
+    if not isinstance(value, (list, tuple)):
+        return value
+    regions = [_region(number, region) for number, region in enumerate(value, start=1)]
+    names = [region.name for region in regions]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None or not names:
+        raise ValueError(f"two regions named {twice}" if names else "at least one region")
+    return tuple(regions)
+
+
+def _region(number: int, given: Any) -> NamedRegion:
+    try:
+        return NamedRegion.model_validate(given)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise ValueError(f"region {number} of the table: {key}: {fault['msg'].lower()}".replace(": :", ":")) from None
+
+
+def regions_of(table: Table | Sequence[NamedRegion]) -> Mapping[str, Region]:
+    """Return the regions of a table by name, in the order in which action units are matched against them."""
+    if isinstance(table, str):
+        return TABLES[table]
+    return {region.name: Region(region.landmarks, region.units) for region in table}
+
+
+def first_match(aus: Iterable[int], shown: Sequence[Collection[int]]) -> int:
+    """Return the index of the first region that shows one of the action units, the last region where none does.
 
     Args:
         aus: numbers of a clip's action units.
-        table: the table to look in.
-
-    Returns:
-        The region's name; `face` when none matches and the table has it, else an empty string.
+        shown: numbers of the action units of each region, in the order of the table.
     """
     wanted = set(aus)
-    for name, region in TABLES[table].items():
-        if wanted & set(region.aus):
-            return name
-    return "face" if "face" in TABLES[table] else ""
+    return next((index for index, units in enumerate(shown) if wanted & set(units)), len(shown) - 1)
 
 
 def region_box(

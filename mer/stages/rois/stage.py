@@ -1,6 +1,6 @@
 """Regions of interest: patches cut from any earlier product, placed by its landmarks.
 
-Writes `patches`, `boxes` (pixels of the source's images; right and bottom exclusive) and `names`
+Writes `patches`, `boxes` (pixels of the source's images; right and bottom exclusive), `names` and `units`
 (docs/architecture.md); the attribute `of` names the array that was cut.
 """
 
@@ -39,7 +39,9 @@ def process(source: Source, out: ClipWriter, method: RoisMethod[Any], params: Cu
         cuts = [_one(images, (*lead, i), boxes(i), method, params) for i in frames]
         out.append("patches", np.stack(cuts)[None])
     out.extend("boxes", (boxes(i).astype(np.float32) for i in range(count)), ROWS)
-    out.write("names", np.array(method.names(params)))
+    names, units = method.names(params), method.units(params)
+    out.write("names", np.array(names))
+    out.write("units", np.array(["+".join(map(str, shown)) for shown in units or [()] * len(names)]))
     for name in ("alphas", "pairs", "numbers"):
         if name in clip:
             out.write(name, clip.read(name))
@@ -70,7 +72,7 @@ class Images:
 def _placed(
     clip: Clip, params: CutParams, method: RoisMethod[Any], size: tuple[int, int]
 ) -> tuple[Callable[[int], np.ndarray], int]:
-    """Return `boxes(index)`, the boxes (R, 4) of a frame or pair, and how many sets there are, one for `boxes: clip`.
+    """Return `boxes(index)`, the boxes (R, 4) of a frame or pair, and how many sets there are: one, or one for each.
 
     Raises:
         ClipError: on `boxes`, landmarks that are not finite; at once, an unknown onset or one that begins no pair.
@@ -85,12 +87,15 @@ def _placed(
 
     if params.boxes == "frame":
         return located, len(landmarks)
+    if params.boxes == "first":
+        first = located(0)
+        return lambda index: first, 1
     onset = clip.attributes.get("onset")
     firsts = clip.read("pairs")[:, 0] if "pairs" in clip else np.arange(len(landmarks))
     places = np.flatnonzero(firsts == (-1 if onset is None else onset))
     if len(places) == 0:
         found = "onset unknown" if onset is None else f"no frame or pair starts at the onset ({onset})"
-        raise ClipError(clip.sample_id, found, "an onset to place the boxes of the clip", "use boxes: frame")
+        raise ClipError(clip.sample_id, found, "an onset to place the boxes of the clip", "use boxes: first or frame")
     still = located(int(places[0]))
     return lambda index: still, 1
 
@@ -112,5 +117,6 @@ STAGE = Stage(
             "N, R, 4", "float32", "left, top, right, bottom in pixels of the source; the last two exclusive"
         ),
         "names": Array("R", "object", "of the regions"),
+        "units": Array("R", "object", "action units that each region shows, as `4+7`; empty for none"),
     },
 )

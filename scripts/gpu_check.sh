@@ -7,11 +7,11 @@
 #
 # PYTHON names the interpreter that has mer (default: .venv/bin/python, else python3), LIMIT the seconds of all steps.
 set -uo pipefail
+OUT=$(realpath -m "${1:-gpu_check.json}")
 cd "$(dirname "$0")/.." || exit 1
 
 DEVICE=${DEVICE:-cuda}
 LIMIT=${LIMIT:-700}
-OUT=${1:-gpu_check.json}
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=python3
   [ -x .venv/bin/python ] && PYTHON=.venv/bin/python

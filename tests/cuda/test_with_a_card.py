@@ -57,7 +57,8 @@ def test_a_training_repeats_itself_to_the_bit(name, preset, precision):
 @pytest.mark.parametrize("name", ["ststnet", "mean", "dual_branch", "aman"])
 def test_mixed_precision_stays_near(name):
     preset = next(iter(model(name, "test").presets))
-    settings = without_dropout(name, preset)
+    # On noise two trainings part by the step: after one epoch it is still precision that is compared.
+    settings = without_dropout(name, preset).model_copy(update={"epochs": 1})
     exact = trained(name, preset, "float32", "cuda", settings=settings)[1]
     for precision in ("bf16", "auto"):
         _, made, computed = trained(name, preset, precision, "cuda", settings=settings)
@@ -114,7 +115,7 @@ def test_pooling_has_the_gradient_of_the_cpu(window):
     x = torch.randint(0, 4, (2, 3, 8, 9, 9)).float()
     slopes = []
     for place in ("cpu", "cuda", "cuda"):
-        given = x.to(place).requires_grad_()
+        given = x.clone().to(place).requires_grad_()
         made = max_pool3d(given, *window)
         made.backward(torch.arange(made.numel(), device=place).view(made.shape).float())
         slopes.append(given.grad.cpu())

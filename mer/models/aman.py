@@ -263,7 +263,7 @@ MODEL = Model(
         "small": Footprint(2, 195),
         "pooled": Footprint(1, 98),
         "clean": Footprint(129, 778),
-        "published": Footprint(129, 778),
+        "published": Footprint(129, 697),
     },
     gpu=frozenset(PRESETS) - {"small"},
     shared=True,

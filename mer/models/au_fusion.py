@@ -196,7 +196,7 @@ MODEL = Model(
     published="released",
     noise=noise,
     footprints={
-        "small": Footprint(14, 169),
+        "small": Footprint(14, 171),
         "clean": Footprint(398, 4349),
         "released": Footprint(398, 4349),
     },

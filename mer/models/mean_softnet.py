@@ -211,7 +211,7 @@ MODEL = Model(
     counts_running=True,
     published="joint",
     footprints={
-        "small": Footprint(1, 263),
+        "small": Footprint(1, 264),
         "clean": Footprint(1, 159),
         "published": Footprint(1, 159),
         "joint": Footprint(1, 159),

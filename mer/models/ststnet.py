@@ -124,7 +124,7 @@ MODEL = Model(
     predict=partial(SHALLOW.predict, PRESETS["clean"]),
     build=build,
     published="published",
-    footprints={"clean": Footprint(1, 266), "published": Footprint(1, 179)},
+    footprints={"clean": Footprint(1, 267), "published": Footprint(1, 180)},
     noise=lambda preset, draw: draw(3, SIDE, SIDE),
     fit_together=SHALLOW.fit_together,
 )

@@ -22,7 +22,8 @@ from mer.spotting.task import SPOTTING
 from mer.training.folds import Fold, loso
 from mer.training.task import Task
 
-#: Bytes of one position: (3, 42, 42) float32. MiB of everything else of a training: networks, contexts, crops.
+#: Bytes of one position: (3, 42, 42) float32. MiB of everything else of a training, an estimate: compiled layers (270
+#: as measured for the same layers in `mean`), contexts, crops.
 POSITION, STEP = 3 * 42 * 42 * 4, 700
 
 

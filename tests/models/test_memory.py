@@ -1,6 +1,8 @@
 """How much memory jobs ask for: as much as was measured, no more than a machine has, and by what the clips are."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +53,21 @@ def test_what_is_asked_for_is_enough(name, preset):
     # The card says what the code takes now: neither a part of it, nor what a network of before took.
     assert found.learned == card.footprints[preset].learned
     assert sum(found) <= 1.3 * sum(card.footprints[preset]) + 30
+
+
+def test_the_page_gives_the_steps_of_the_cards():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text()
+    rows = re.findall(r"^\| (`.+`) \| ([\d, ]+) \|$", text.split("| a step of |")[1].split("\n\n")[0], re.M)
+    told = {}
+    for names, figures in rows:
+        name = ""
+        for words, figure in zip(re.findall("`(.+?)`", names), figures.split(", "), strict=True):
+            *first, preset = words.split()
+            name = first[0] if first else name
+            told[name, preset] = int(figure.replace(",", ""))
+    assert {name for name, _ in told} == {name for name in MODELS if model(name, "test").published}
+    for (name, preset), mib in told.items():
+        assert mib == sum(model(name, "test").footprints[preset]), (name, preset)
 
 
 def test_clips_count_in_the_type_that_the_model_keeps(monkeypatch):

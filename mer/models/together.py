@@ -112,7 +112,7 @@ class Stack(nn.Module):
     @contextmanager
     def drawing(self, fold: int) -> Iterator[None]:
         """Let torch draw with the random state of one fold."""
-        torch.set_rng_state(self.random[fold].cpu().clone())
+        torch.set_rng_state(self.random[fold].clone())
         yield
         self.random[fold] = torch.get_rng_state()
 

@@ -36,6 +36,8 @@ def fold(name, preset, settings, count=3):
     noise = np.random.default_rng(0).random((count, 147), np.float32)
     data = features(name, settings, count) if card.noise else noise
     coded = {"units": [((1, 4), None, (12,))[i % 3] for i in range(count)]} if "fit" in card.units else {}
+    if preset in card.start:
+        coded["start"] = card.start[preset]()
     return data, np.arange(count) % 2, np.array([f"p{i % 3}" for i in range(count)]), card.classes_of(preset), coded
 
 
@@ -50,5 +52,9 @@ def trained(name, preset, precision, device, around=None, settings=None, file=No
 
 
 def step_bound(settings, steps):
-    """Return how far two trainings' weights may lie apart: Adam's steps are of one length, and of one sign or other."""
-    return 2 * getattr(settings, "learning_rate", 1e-3) * steps * 1.01 + 1e-6
+    """Return how far two trainings' weights may lie apart: steps are of one length, and of one sign or other.
+
+    Adam's have the length of the rate, the first of AMAN's RMSprop ten times that.
+    """
+    length = 10 if type(settings).__module__ == "mer.models.aman" else 1
+    return 2 * length * getattr(settings, "learning_rate", 1e-3) * steps * 1.01 + 1e-6

@@ -77,8 +77,16 @@ def test_published_networks_whole(name, preset, changes):
     compare(name, preset, "bf16", "whole network", trained(name, preset, "bf16", "cuda", stand_in(), chosen), wanted)
 
 
-@pytest.mark.parametrize("card", [ststnet.MODEL, mean_softnet.MODEL], ids=["ststnet", "mean"])
-@pytest.mark.parametrize("preset", ["clean", "published"])
+@pytest.mark.parametrize(
+    ("card", "preset"),
+    [
+        (ststnet.MODEL, "clean"),
+        (ststnet.MODEL, "published"),
+        (mean_softnet.MODEL, "clean"),
+        (mean_softnet.MODEL, "joint"),
+    ],
+    ids=["ststnet-clean", "ststnet-published", "mean-clean", "mean-joint"],
+)
 def test_folds_together(card, preset):
     side = 28 if card is ststnet.MODEL else 42
     rng = np.random.default_rng(0)

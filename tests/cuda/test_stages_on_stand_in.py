@@ -55,9 +55,11 @@ def test_black_anandan_flow():
 
 
 @pytest.mark.parametrize("method", [micro_stage, black_anandan_stage])
-def test_a_flow_stage_finds_the_card(method):
+def test_a_flow_stage_takes_the_card_that_its_job_was_given(method):
+    lines = []
     with stand_in():
-        assert method.Params().resolved_device() == "cuda"
+        assert method.Params().placed(choose_device(1, lines.append)).resolved_device() == "cuda"
+        assert method.Params().placed(choose_device(0, lines.append)).resolved_device() == "cpu"
         assert place_of("cuda").type == "cuda"
 
 

@@ -71,7 +71,7 @@ def test_colours_are_in_the_published_order(tmp_path, module, preset, order):
     seen = module.features({"clip": clip_of(tmp_path, EVENTS)}, module.PRESETS[preset].model_copy(update=changes))
     seen = seen["clip"] if isinstance(seen, dict) else seen
     if preset != "small":
-        brightest = int(np.abs(seen.astype(float)).mean(axis=(1, 2, 3)).argmax())
+        brightest = int(np.abs(seen.astype(float)).mean(axis=(0, 1, 2)).argmax())
         assert brightest == (0 if order == "rgb" else 2)
     assert module.PRESETS[preset].colours == order
 
@@ -84,7 +84,7 @@ def test_the_region_has_the_colours_of_the_clip(tmp_path):
         regions.write("units", np.array([""]))
     given = {"clip": clip, "regions": Container(tmp_path / "r.h5").clip("c")}
     both = dual_branch_msmh.features(given, S2["casme2"].model_copy(update={"size": 16}))
-    assert np.array_equal(both["clip"], both["region"]) and both["clip"][2].mean() > both["clip"][0].mean()
+    assert np.array_equal(both["clip"], both["region"]) and both["clip"][..., 2].mean() > both["clip"][..., 0].mean()
 
 
 def test_lie_penalises_the_attention_less_than_the_dense_layers():

@@ -12,6 +12,7 @@ from mer.planning.experiments import all_planned
 from mer.planning.read_config import parse
 from mer.spotting.experiment import from_block
 from mer.testing.keras_files import write_keras
+from mer.training.task import RECOGNITION
 
 PEOPLE = ["casme_sq:s15", "casme_sq:s16", "casme_sq:s19"]
 CONFIG = {
@@ -143,14 +144,14 @@ def test_the_trunk_of_a_fold_is_an_input_of_its_fit():
         "results/spotting/trunk/seed0/casme_sq-s16/model.safetensors"
     ]
     assert set(json.loads(plan.fit_block())["trunks"]) == {fold.name for fold in plan.folds}
-    assert plan.gpu == 1
+    assert plan.gpus(RECOGNITION) == int(plan.catalog.config.gpu)
 
 
 def test_recognition_with_weights_asks_for_no_gpu_and_knows_its_files(files):
     weights = {"recog": f"{files}/recog/s{{number}}.hdf5", "left_out": PEOPLE}
     plan = recognition(train={"weights": weights})
     block = json.loads(plan.fit_block())["weights"]["casme_sq-s19"]
-    assert block["file"]["path"].endswith("s3.hdf5") and not block["checkpoint"] and plan.gpu == 0
+    assert block["file"]["path"].endswith("s3.hdf5") and not block["checkpoint"] and plan.gpus(RECOGNITION) == 0
     assert plan.trunk("casme_sq-s19") == []
 
 

@@ -163,9 +163,9 @@ def prepare_fold(features: Features, fold: FoldData, preset: RegionPreset) -> In
         fold.log("dual_branch_msmh: oracle: every clip's own annotated action units choose its region")
     if preset.regions != "predicted":
         return replace(scaled(x, preset), meta=meta)
-    shown, grids = np.asarray(x["shown"]), np.asarray(x["grids"], np.float64)
+    shown = np.asarray(x["shown"])
     require_coded(shown[:, 0] >= 0, "predicted")
-    detector, regions, agreed = predicted_regions(grids, shown, fold.groups, fold.seed)
+    detector, regions, agreed = predicted_regions(np.asarray(x["grids"], np.float64), shown, fold.groups, fold.seed)
     fold.log(f"dual_branch_msmh: of coded training clips {agreed:.3f} get their annotated region from other persons")
     inputs = scaled(chosen(x, regions), preset)
     return Inputs(inputs.x, {**inputs.kept, **detector.arrays()}, {**meta, "regions_agreed": agreed})

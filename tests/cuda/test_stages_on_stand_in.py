@@ -18,6 +18,7 @@ from mer.stages.flow import micro as micro_stage
 from mer.stages.interpolate import rife
 from mer.stages.magnify import magnet
 from mer.testing.cuda_stand_in import CardTensor, stand_in
+from mer.training.experiment import choose_device
 
 
 def movie(count, side):

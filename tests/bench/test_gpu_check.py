@@ -18,7 +18,7 @@ def test_a_fold_to_its_end_and_one_that_takes_too_long():
     whole = gpu_check.fold("mean", "clean", "float32", 6, 2, 60.0, "cpu")
     assert (whole["epochs"], whole["of"], whole["to_the_end"], whole["computed"]) == (2, 2, True, "float32")
     cut = gpu_check.fold("mean", "", "auto", 6, 0, 0.0, "cpu")
-    assert cut["epochs"] == 1 < cut["of"] and not cut["to_the_end"] and cut["preset"] == "published"
+    assert cut["epochs"] == 1 < cut["of"] and not cut["to_the_end"] and cut["preset"] == "joint"
     with stand_in():
         on_card = gpu_check.fold("mean", "clean", "auto", 6, 1, 60.0, "cuda")
     assert on_card["to_the_end"] and on_card["computed"] == "bf16" and on_card["peak_mib"] == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ from mer.models.state import Features
 
 # The size of the composite of CASME II, SAMM and SMIC, and of its leave-one-subject-out protocol.
 CLIPS, FOLDS = 442, 68
+#: The program of the driver.
+NVIDIA_SMI = "nvidia-smi"
 
 
 @dataclass(frozen=True)
@@ -163,12 +166,13 @@ def measure(name: str, preset: str, precision: str, count: int, epochs: int, dev
 
 
 class _Utilisation:
-    """Ask the driver several times a second how busy the GPU is."""
+    """Ask the driver several times a second how busy the GPU is; nothing where it cannot be asked."""
 
     def __init__(self, device: str) -> None:
         self._shares: list[float] = []
         self._ended = Event()
-        self._thread = Thread(target=self._ask) if device == "cuda" else None
+        asked = device == "cuda" and shutil.which(NVIDIA_SMI) is not None
+        self._thread = Thread(target=self._ask) if asked else None
 
     def __enter__(self) -> _Utilisation:
         if self._thread is not None:
@@ -181,7 +185,7 @@ class _Utilisation:
             self._thread.join()
 
     def _ask(self) -> None:
-        query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+        query = [NVIDIA_SMI, "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
         while not self._ended.wait(0.3):
             told = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
             self._shares += [float(told[0])] if told else []

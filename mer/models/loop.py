@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from mer.core.device import float32_products
 from mer.core.errors import ConfigError, ModelError
-from mer.models.precision import channels_last, computing, multiplying, resolve
+from mer.models.precision import channels_last, computing, gradients_are_finite, multiplying, resolve
 from mer.models.state import State
 from mer.models.surroundings import Optimiser, Part, current
 
@@ -185,6 +185,13 @@ def train(
     around, place = current(), next(network.parameters()).device
     kind = resolve(around.precision, place)
     kind = rounded or kind
+    network.train()
+    if around.precision == "auto" and kind == "bf16" and place.type == "cpu" and rounded is None:
+        first = torch.arange(min(count, schedule.batch_size))
+        with _limits(schedule.batch_size):
+            if not gradients_are_finite(network, loss, first, generators):
+                log(f"{name}: this processor's gradients in bf16 are not finite")
+                kind = "float32"
     around.computed_in(kind)
     if kind != "float32" or around.precision != "float32":
         log(f"{name}: computes in {kind} on {place.type}")
@@ -192,7 +199,6 @@ def train(
         channels_last(network)
     part = Part(name, network, optimiser, schedule.epochs, generators)
     rates = [group["lr"] for group in optimiser.param_groups]
-    network.train()
     done, mean = around.begin(part)
     if done:
         log(f"{name}: continues after epoch {done}")
@@ -205,9 +211,8 @@ def train(
         with _limits(schedule.batch_size), multiplying(kind, place):
             mean = _epoch(part, loss, order, around.gradient_clip, computing("float32" if rounded else kind, place))
         if not np.isfinite(mean):
-            raise ModelError(
-                "training", f"loss {mean} in epoch {epoch + 1}", "a finite loss", "lower the learning rate"
-            )
+            remedy = ("set precision to float32 or " if kind == "bf16" else "") + "lower the learning rate"
+            raise ModelError("training", f"loss {mean} in epoch {epoch + 1}", "a finite loss", remedy)
         epoch_done(epoch + 1, schedule.epochs, network)
         around.after(part, epoch + 1, mean)
         if (epoch + 1) % max(1, schedule.epochs // 10) == 0:

@@ -1,6 +1,7 @@
 """The loop that all networks share: precision, clipping, bad losses, no memory, and what surrounds it."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -57,6 +58,49 @@ def test_auto_takes_what_the_machine_is_fast_in(monkeypatch):
             monkeypatch.setattr(torch.cpu, name, lambda can=name == able: can, raising=False)
         assert precision.resolve("auto", cpu) == expected
     assert precision.resolve("float32", cpu) == "float32" and precision.resolve("bf16", cpu) == "bf16"
+
+
+class Broken(torch.autograd.Function):
+    """The identity, whose gradient is what a faulty kernel gives."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * float("nan")
+
+
+def test_auto_tries_a_step_and_keeps_to_float32_where_gradients_are_not_finite(monkeypatch):
+    monkeypatch.setattr(precision, "_fast_on_cpu", lambda: True)
+    rng = np.random.default_rng(0)
+    network, right = problem()
+    network.insert(1, nn.BatchNorm2d(4))
+
+    def drawing(batch, broken):
+        rng.random()
+        value = right(batch) + 0 * torch.rand(1)
+        in_bf16 = torch.is_autocast_enabled("cpu")
+        return Broken.apply(value)[0] if broken and in_bf16 else value[0]
+
+    before = copy.deepcopy(network.state_dict()), torch.get_rng_state(), rng.bit_generator.state
+    for broken in (False, True):
+        step = partial(drawing, broken=broken)
+        finite = precision.gradients_are_finite(network.train(), step, torch.arange(6), [rng])
+        assert finite is not broken
+        assert all(torch.equal(value, before[0][key]) for key, value in network.state_dict().items())
+        assert torch.equal(torch.get_rng_state(), before[1]) and rng.bit_generator.state == before[2]
+        assert all(weight.grad is None for weight in network.parameters())
+        around, lines = Around(precision="auto"), []
+        optimiser = torch.optim.SGD(network.parameters(), lr=0.0)
+        with loop.reproducible(1, "cpu"), surrounded(around):
+            loop.train(network, step, 20, loop.Schedule(1, 6), optimiser, lines.append, "net")
+        assert around.kinds == ["float32" if broken else "bf16"]
+        assert ("net: this processor's gradients in bf16 are not finite" in lines) is broken
+        network.load_state_dict(before[0])
+        torch.set_rng_state(before[1])
+        rng.bit_generator.state = before[2]
 
 
 def test_a_gpu_without_bf16_is_refused(monkeypatch):

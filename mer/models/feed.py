@@ -47,6 +47,8 @@ class Feed:
         self._rows = {name: torch.from_numpy(array.rows).to(where) for name, array in arrays.items()}
         self._next: deque[tuple[torch.Tensor, Future[Batch]]] = deque()
         self._order: deque[torch.Tensor] = deque()
+        # A copy out of page-locked memory runs beside the device's work.
+        self._pinned = place.type == "cuda"
         self._threads = None if self.resident else ThreadPoolExecutor(THREADS, "feed")
 
     def __enter__(self) -> Feed:
@@ -100,8 +102,7 @@ class Feed:
     def _gathered(self, batch: torch.Tensor) -> Batch:
         made = {}
         for name, whole in self._whole.items():
-            # A copy out of page-locked memory runs beside the device's work.
-            clips = torch.empty((len(batch), *whole.shape[1:]), dtype=whole.dtype, pin_memory=self.place.type == "cuda")
+            clips = torch.empty((len(batch), *whole.shape[1:]), dtype=whole.dtype, pin_memory=self._pinned)
             made[name] = torch.index_select(whole, 0, self._rows[name][batch], out=clips)
         return made
 

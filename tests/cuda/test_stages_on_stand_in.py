@@ -5,6 +5,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mer.core.container import Container, ContainerWriter
+from mer.models import aman
+from mer.models.clip_array import ClipArray
+from mer.models.feed import Feed
 from mer.models.loop import place_of
 from mer.motion import black_anandan, black_anandan_system, micro
 from mer.motion.black_anandan_options import BlackAnandanOptions
@@ -118,6 +122,33 @@ def test_spotting_and_naming(network, protocol):
     assert launches["convolution"]
     for one, other in zip(made, wanted, strict=True):
         assert one == pytest.approx(other, abs=1e-4)
+
+
+@pytest.mark.parametrize("preset", ["pooled", "clean"])
+def test_the_frozen_trunk_of_aman(preset, tmp_path):
+    settings = aman.PRESETS[preset].model_copy(update={"size": 64, "frames": 2})
+    with ContainerWriter(tmp_path / "m.h5", "magnify") as out, out.clip("c") as clip:
+        clip.write("frames", np.random.default_rng(0).integers(0, 256, (2, 4, 64, 64, 3), dtype=np.uint8))
+        clip.attributes({"onset": 0, "offset": 3})
+    clips = {"magnified": Container(tmp_path / "m.h5").clip("c")}
+    with stand_in() as launches:
+        made = aman.features(clips, settings, device="cuda")
+    assert launches["convolution"] and made == pytest.approx(aman.features(clips, settings), abs=1e-5)
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_clips_are_brought_to_the_card(resident, monkeypatch):
+    whole = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 3), dtype=np.uint8)
+    with stand_in():
+        place = place_of("cuda")
+        with Feed({"clip": ClipArray(whole, [7, 3, 3, 8])}, place, resident) as clips:
+            monkeypatch.setattr(clips, "_pinned", False)
+            clips.coming([torch.tensor([3, 0]), torch.tensor([1, 2])])
+            batch = clips(torch.tensor([3, 0]))["clip"]
+            assert batch.device.type == "cuda" and batch.dtype == torch.uint8
+            part = clips(torch.tensor([1, 2]), {"clip": (torch.tensor([[0, 2], [3, 1]]),)})["clip"]
+            assert np.array_equal(batch.cpu().numpy(), whole[[8, 7]])
+            assert np.array_equal(part.cpu().numpy(), whole[[[3, 3], [3, 3]], [[0, 2], [3, 1]]])
 
 
 def test_a_stage_that_does_not_come_back_is_noticed(monkeypatch):

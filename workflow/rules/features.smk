@@ -33,6 +33,8 @@ rule features:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
     params:
         block=of_features(lambda plan, source: plan.features_block(source)),
-        code=lambda wildcards: PLANS["experiments"][wildcards.experiment].features_code(),
+        code=lambda wildcards: PLANS["experiments"][
+            wildcards.experiment
+        ].features_code(),
     script:
         "../scripts/features.py"

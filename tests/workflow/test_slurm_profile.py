@@ -10,17 +10,24 @@ import pytest
 pytestmark = pytest.mark.slow
 pytest.importorskip("snakemake_executor_plugin_slurm")
 
-# Submissions that were sent after the first question for their states are marked.
+# The jobs with a GPU that are sent before any has ended, if nothing holds them back.
+SENT = 6
+# Submissions that were sent after a job had ended are marked. Several may be sent at the same moment.
 SBATCH = """
-[ -e {log}.asked ] && printf "late " >> {log}
+exec 9>> {log}.lock
+flock 9
+[ -e {log}.ended ] && printf "late " >> {log}
 printf "%s\\n" "$*" | tr "\\n" " " >> {log}
 echo >> {log}
 wc -l < {log}
 """
+# Jobs run until all are sent; whoever sends them one at a time waits for five questions.
 SQUEUE = """
-touch {log}.asked
+echo >> {log}.asked
+state=RUNNING
+if [ $(grep -c gpus {log}) -ge {SENT} ] || [ $(wc -l < {log}.asked) -ge 5 ]; then state=FAILED; touch {log}.ended; fi
 i=1
-while [ $i -le $(wc -l < {log}) ]; do echo "$i|FAILED"; i=$((i+1)); done
+while [ $i -le $(wc -l < {log}) ]; do echo "$i|$state"; i=$((i+1)); done
 """
 COMMANDS = {
     "sbatch": SBATCH,
@@ -37,11 +44,11 @@ def submitted(project, folder):
     folder.mkdir()
     log = folder / "sbatch.log"
     for name, text in COMMANDS.items():
-        (folder / name).write_text("#!/bin/sh\n" + text.replace("{log}", str(log)))
+        (folder / name).write_text("#!/bin/sh\n" + text.replace("{log}", str(log)).replace("{SENT}", str(SENT)))
         (folder / name).chmod(0o755)
     profile = project.folder / "profiles" / "slurm" / "config.yaml"
     profile.write_text(profile.read_text() + "  slurm_partition: batch\n  slurm_account: tests\n")
-    options = ["--retries", "0", "--slurm-init-seconds-before-status-checks", "15", "--nocolor"]
+    options = ["--retries", "0", "--slurm-init-seconds-before-status-checks", "5", "--nocolor"]
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *options]
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
     result = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=environment, timeout=300)

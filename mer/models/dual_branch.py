@@ -32,7 +32,7 @@ from mer.core.container import Clip
 from mer.models.clip_array import ClipArray
 from mer.models.clip_frames import Frames, coloured, positions, seen, viewed
 from mer.models.contract import Footprint, Model
-from mer.models.dual_branch_settings import Preset
+from mer.models.dual_branch_settings import SETTINGS, Preset
 from mer.models.learner import Inputs, Learner, TrainingSetup
 from mer.models.state import State, by_name
 
@@ -144,17 +144,7 @@ LEARNER = Learner(
 MODEL = Model(
     presets=PRESETS,
     inputs={"clip": ("frames",)},
-    settings=(
-        "batch_size",
-        "class_weights",
-        "dropout",
-        "epochs",
-        "first",
-        "frames",
-        "learning_rate",
-        "sampler",
-        "size",
-    ),
+    settings=SETTINGS,
     source="dual-branch 3-D CNN with GRU and EC-CBAM; ICIP 2024",
     libraries=("numpy", "torch"),
     features=features,

@@ -29,7 +29,7 @@ from mer.models.clip_frames import Frames, coloured, positions, read, seen
 from mer.models.contract import Footprint, Model, Units
 from mer.models.dual_branch import REDUCED, RESOLVED, frames_of_noise, rescaled, scaled, training_setup
 from mer.models.dual_branch_regions import Detector, Table, change_grid, predicted_regions, require_coded
-from mer.models.dual_branch_settings import RegionPreset
+from mer.models.dual_branch_settings import SETTINGS, RegionPreset
 from mer.models.learner import FoldData, Inputs, Learner
 from mer.models.state import Features, State, by_name
 
@@ -202,20 +202,7 @@ MODEL = Model(
     presets=PRESETS,
     inputs={"clip": ("frames",), "regions": ("patches", "names", "units")},
     unread=lambda preset: frozenset({"regions"} if preset.region == "none" else ()),
-    settings=(
-        "batch_size",
-        "class_weights",
-        "dropout",
-        "epochs",
-        "first",
-        "frames",
-        "learning_rate",
-        "region",
-        "regions",
-        "sampler",
-        "size",
-        "units",
-    ),
+    settings=tuple(sorted((*SETTINGS, "region", "regions", "units"))),
     source="its extension by action-unit regions and multi-scale multi-head attention; published code",
     libraries=("numpy", "torch"),
     features=features,

@@ -10,6 +10,18 @@ from mer.core.params import Params
 from mer.models.clip_frames import Sampler
 
 SOURCE_WEIGHTS = (0.3, 0.35, 0.35)
+#: Of both systems, those that an experiment may override.
+SETTINGS = (
+    "batch_size",
+    "class_weights",
+    "dropout",
+    "epochs",
+    "first",
+    "frames",
+    "learning_rate",
+    "sampler",
+    "size",
+)
 
 
 class Preset(Params):

@@ -19,9 +19,9 @@ from mer.spotting.decode import P
 from mer.spotting.experiment import SpottingExperiment
 from mer.spotting.recording_tables import Video, read_videos
 from mer.training.checkpoint import fold_metadata, save_checkpoint
-from mer.training.outside import groups_of, open_checkpoint, record, require_planned, unknown_persons
+from mer.training.outside import groups_of, own_checkpoint, record, report, require_planned
 from mer.training.products import Containers, Product
-from mer.training.separation import FoldJob, require_held_out, require_trained_as
+from mer.training.separation import FoldJob, require_held_out
 from mer.weights.keras import read_keras
 from mer.weights.per_fold import FoldFile
 from mer.weights.releases import class_order
@@ -54,21 +54,14 @@ def convert_fold(experiment: SpottingExperiment, job: FoldJob, containers: Conta
         "versions": {"mer": __version__},
         **extra,
     }
-    for line in (*extra["weights"]["files"], extra["weights"]["refused"]):
-        log(f"fold {job.fold}: nothing trained; {line}") if line else None
-    if extra["weights"]["persons"] == "unknown":
-        log(f"fold {job.fold}: not leak-proof: nobody knows whom these weights were trained on")
+    report(job.fold, extra["weights"], log)
     save_checkpoint(job.out, state, metadata)
 
 
 def _ours(experiment: SpottingExperiment, source: FoldFile, job: FoldJob) -> tuple[State, dict[str, Any]]:
-    state, meta = open_checkpoint(source.path, source.sha256, job.held_out)
     wanted = {"model": f"spotting {experiment.model}", "preset": experiment.protocol}
-    require_trained_as(meta, source.path, **wanted, classes=list(experiment.classes))
-    known = None if unknown_persons(meta) else tuple(meta["train_groups"])
-    file = FoldFile(source.path, source.sha256, known)
-    kept = {key: meta[key] for key in ("train_groups", "inputs")}
-    return state, {**kept, "weights": record([file], from_fold=meta["fold"], from_seed=meta["seed"])}
+    state, _, told = own_checkpoint(source, job.held_out, **wanted, classes=list(experiment.classes))
+    return state, told
 
 
 def _keras(

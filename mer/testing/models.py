@@ -16,7 +16,7 @@ from mer.core.params import Params
 from mer.models.contract import Model, Units
 from mer.models.state import Features, State, by_name, subset
 from mer.training.checkpoint import FIELDS, load_checkpoint, save_checkpoint
-from mer.training.gather import given
+from mer.training.gather import features_for
 from mer.training.recipe import Recipe
 
 Clips = Mapping[str, Clip]
@@ -164,9 +164,9 @@ def _check_predict(model: Model, state: State, features: Features, count: int, n
     _require(scores.dtype == np.float64, f"predict: {scores.dtype}, not float64")
     _require(np.isfinite(scores).all(), "predict: scores that are not finite")
     for clip in (0, count - 1):
-        alone = model.predict(state, given(model, subset(features, np.array([clip]))))
+        alone = model.predict(state, features_for(model, subset(features, np.array([clip]))))
         _require(np.array_equal(alone[0], scores[clip]), f"predict: clip {clip} scores differently alone")
-    backwards = model.predict(state, given(model, subset(features, np.arange(count)[::-1])))
+    backwards = model.predict(state, features_for(model, subset(features, np.arange(count)[::-1])))
     _require(np.array_equal(backwards[::-1], scores), "predict: scores depend on the order of the clips")
     foreign = State({"foreign": np.zeros(1)}, state.meta)
     _refused(lambda: model.predict(foreign, features), (ModelError,), "predict of a foreign checkpoint")

@@ -13,16 +13,9 @@ from mer.training.experiment import Experiment
 from mer.training.fit import write_fold
 from mer.training.fold_tables import training_rows
 from mer.training.gather import Gathered
-from mer.training.outside import (
-    groups_of,
-    open_checkpoint,
-    record,
-    require_planned,
-    require_same_settings,
-    unknown_persons,
-)
+from mer.training.outside import groups_of, own_checkpoint, record, report, require_planned, require_same_settings
 from mer.training.products import Containers, Product
-from mer.training.separation import FoldJob, require_trained_as
+from mer.training.separation import FoldJob
 from mer.weights.per_fold import FoldFile
 from mer.weights.releases import class_order
 
@@ -49,21 +42,14 @@ def convert_folds(
             state, extra = _keras(experiment, source)
             extra["inputs"] = {name: _made(name, containers, rows[0].source) for name in containers}
         write_fold(experiment, job, Gathered([], np.zeros(0), [], {}), state, extra, say)
-        for line in (*extra["weights"]["files"], extra["weights"]["refused"]):
-            say(f"fold {job.fold}: nothing trained; {line}") if line else None
-        if extra["weights"]["persons"] == "unknown":
-            say(f"fold {job.fold}: not leak-proof: nobody knows whom these weights were trained on")
+        report(job.fold, extra["weights"], say)
 
 
 def _ours(experiment: Experiment, source: FoldFile, job: FoldJob) -> tuple[State, dict[str, Any]]:
-    state, meta = open_checkpoint(source.path, source.sha256, job.held_out)
     wanted = {"model": experiment.model, "preset": experiment.preset, "classes": list(experiment.classes)}
-    require_trained_as(meta, source.path, **wanted)
+    state, meta, told = own_checkpoint(source, job.held_out, **wanted)
     require_same_settings(meta, source.path, experiment.card, experiment.settings)
-    known = None if unknown_persons(meta) else tuple(meta["train_groups"])
-    file = FoldFile(source.path, source.sha256, known)
-    kept = {key: meta[key] for key in ("train_groups", "inputs")}
-    return state, {**kept, "weights": record([file], from_fold=meta["fold"], from_seed=meta["seed"])}
+    return state, told
 
 
 def _keras(experiment: Experiment, source: FoldFile) -> tuple[State, dict[str, Any]]:

@@ -19,7 +19,7 @@ from mer.models.state import Features, from_names, plain
 from mer.training import kept_features
 from mer.training.clip_features import features_of
 from mer.training.fold_tables import Row
-from mer.training.products import Containers, Product
+from mer.training.products import Containers, Product, why_failed
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Gathered:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def given(model: Model, features: Features) -> Features:
+def features_for(model: Model, features: Features) -> Features:
     """Return features as the `fit` and `predict` of a model take them: plain copies unless it shares them."""
     return features if model.shared else plain(features)
 
@@ -65,7 +65,8 @@ def gather(
             usable clip (unless allowed), or features that are not finite or differ in shape.
         ContainerError: a container is missing, unfinished, or lacks a clip without saying why.
     """
-    kept = set(containers) == {kept_features.INPUT}
+    # A model may have an input of that name itself.
+    kept = set(containers) == {kept_features.INPUT} != set(model.inputs_of(preset))
     if not kept and set(containers) != set(model.inputs_of(preset)):
         found = f"inputs {', '.join(sorted(containers)) or 'none'}"
         raise ModelError("features", found, ", ".join(sorted(model.inputs_of(preset))))
@@ -98,12 +99,10 @@ def _features(
     boxes: Mapping[str, Container], row: Row, model: Model, preset: Params, device: str
 ) -> Mapping[str, np.ndarray] | str:
     """Return the features of a clip by name, or why it has none."""
-    failed = {name: box.failures.get(row.sample_id) for name, box in boxes.items()}
-    if set(boxes) == {kept_features.INPUT}:
+    if set(boxes) != set(model.inputs_of(preset)):
         box = boxes[kept_features.INPUT]
-        return failed[kept_features.INPUT] or kept_features.read(box.clip(row.sample_id))
-    reason = "; ".join(f"{name}: {why}" for name, why in failed.items() if why is not None)
-    if reason:
+        return box.failures.get(row.sample_id) or kept_features.read(box.clip(row.sample_id))
+    if reason := why_failed(boxes, row.sample_id):
         return reason
     clips = {name: box.clip(row.sample_id) for name, box in boxes.items()}
     try:

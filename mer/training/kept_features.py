@@ -19,7 +19,7 @@ from mer.core.container import Clip, Container, ContainerWriter, file_digest
 from mer.core.params import Params
 from mer.models.contract import Model
 from mer.training.clip_features import features_of
-from mer.training.products import Containers, Product
+from mer.training.products import Containers, Product, why_failed
 
 #: The name of the input, in place of the model's own.
 INPUT = "features"
@@ -69,9 +69,7 @@ def write_features(
         parameters = {"model": name, "settings": settings_seen(model, preset), "inputs": made}
         with ContainerWriter(out, "features", parameters=parameters, inputs=inputs) as writer:
             for sample_id in clips:
-                failed = {key: box.failures.get(sample_id) for key, box in boxes.items()}
-                reason = "; ".join(f"{key}: {why}" for key, why in failed.items() if why is not None)
-                if reason:
+                if reason := why_failed(boxes, sample_id):
                     writer.fail(sample_id, reason)
                     continue
                 views = {key: box.clip(sample_id) for key, box in boxes.items()}

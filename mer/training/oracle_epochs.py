@@ -20,7 +20,7 @@ from mer.training.checkpoint import load_checkpoint, save_checkpoint
 from mer.training.experiment import Experiment
 from mer.training.fit import fit_fold
 from mer.training.fold_tables import EPOCH_COLUMNS
-from mer.training.gather import given
+from mer.training.gather import features_for
 from mer.training.predict import head, held_out_clips
 from mer.training.products import Containers
 from mer.training.separation import FoldJob
@@ -99,7 +99,7 @@ def predict_epochs(
     if not meta.get("epochs"):
         raise ModelError(checkpoint, "holds no epochs", "a file of the diagnostic", "run the diagnostic's fit step")
     data = held_out_clips(experiment, fold, checkpoint, meta, test_table, containers)
-    features = given(experiment.card, data.features)
+    features = features_for(experiment.card, data.features)
     lines: list[list[object]] = []
     for epoch in meta["epochs"] if data.rows else ():
         scores = experiment.card.predict(of_epoch(state, epoch), features, experiment.device)

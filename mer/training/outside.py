@@ -7,7 +7,7 @@ a score does not prove that nothing leaked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mer.core.params import Params
 from mer.models.contract import Model
 from mer.models.state import State
 from mer.training.checkpoint import load_checkpoint, read_metadata
+from mer.training.separation import require_trained_as
 from mer.weights.locate import sha256
 from mer.weights.per_fold import FoldFile
 
@@ -40,20 +41,36 @@ def groups_of(files: Iterable[FoldFile]) -> list[str]:
     return sorted({group for one in files for group in one.trained_on or ()})
 
 
-def open_checkpoint(path: str | Path, digest: str, held_out: Sequence[str]) -> tuple[State, dict[str, Any]]:
-    """Return a checkpoint of an earlier run.
+def own_checkpoint(
+    source: FoldFile, held_out: Sequence[str], **wanted: Any
+) -> tuple[State, dict[str, Any], dict[str, Any]]:
+    """Return the state and the metadata of an earlier run's checkpoint, and what the one made of it says.
 
     Args:
-        path: of it.
-        digest: its SHA-256 when the run was planned.
+        source: the file, with its SHA-256 when the run was planned.
         held_out: persons whom it must not have learned from.
+        wanted: what its metadata must say.
 
     Raises:
-        ModelError: as `load_checkpoint`; another file than planned, or one that learned from a held-out person.
+        ModelError: as `load_checkpoint`; another file than planned, one that learned from a held-out person, or one
+            that was trained as something else than `wanted`.
     """
-    require_planned(FoldFile(str(path), digest))
-    require_clean(read_metadata(path), path, held_out)
-    return load_checkpoint(path)
+    require_planned(source)
+    require_clean(read_metadata(source.path), source.path, held_out)
+    state, meta = load_checkpoint(source.path)
+    require_trained_as(meta, source.path, **wanted)
+    known = None if unknown_persons(meta) else tuple(meta["train_groups"])
+    file = FoldFile(source.path, source.sha256, known)
+    kept = {key: meta[key] for key in ("train_groups", "inputs")}
+    return state, meta, {**kept, "weights": record([file], from_fold=meta["fold"], from_seed=meta["seed"])}
+
+
+def report(fold: str, weights: Mapping[str, Any], log: Callable[[str], None]) -> None:
+    """Say in the log of a fold what stood in for its training: `weights` of a checkpoint's metadata."""
+    for line in filter(None, (*weights["files"], weights["refused"])):
+        log(f"fold {fold}: nothing trained; {line}")
+    if weights["persons"] == "unknown":
+        log(f"fold {fold}: not leak-proof: nobody knows whom these weights were trained on")
 
 
 def require_planned(source: FoldFile) -> None:

@@ -13,7 +13,7 @@ from mer.core.csvfile import write_csv
 from mer.training.checkpoint import load_checkpoint
 from mer.training.experiment import Experiment
 from mer.training.fold_tables import EXCLUDED_COLUMNS, PREDICTION_COLUMNS, Row, read_table
-from mer.training.gather import Gathered, gather, given
+from mer.training.gather import Gathered, features_for, gather
 from mer.training.products import Containers
 from mer.training.separation import require_same_products, require_trained_as, require_unseen
 
@@ -47,7 +47,7 @@ def predict_fold(
     classes: list[str] = meta["classes"]
     scores = np.zeros((0, len(classes)))
     if data.rows:
-        scores = experiment.card.predict(state, given(experiment.card, data.features), experiment.device)
+        scores = experiment.card.predict(state, features_for(experiment.card, data.features), experiment.device)
     best = scores.argmax(axis=1)
     lines = [
         [*head(row, meta), classes[best[i]], *(format(score, ".9g") for score in scores[i])]

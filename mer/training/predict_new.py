@@ -25,7 +25,7 @@ from mer.stages.registry import METHODS
 from mer.stages.run import StageSpec, run_subject, stage_digest
 from mer.training.checkpoint import load_checkpoint, read_metadata
 from mer.training.fold_tables import Row
-from mer.training.gather import gather, given
+from mer.training.gather import features_for, gather
 from mer.training.new_clips import EVENTS, NewClip, fill_apex, fill_ends, find_clips
 from mer.training.separation import require_same_products
 
@@ -156,7 +156,7 @@ def predict_clips(
     for answer in answers:
         answer.events = told.get(answer.clip.name, {})
     if data.rows:
-        features = given(card, data.features)
+        features = features_for(card, data.features)
         scores = np.stack([card.predict(load_checkpoint(path)[0], features, device) for path in ensemble.paths])
         votes = scores.argmax(axis=2)
         for i, row in enumerate(data.rows):

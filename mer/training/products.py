@@ -13,6 +13,12 @@ from mer.core.errors import ModelError
 Containers = Mapping[str, Mapping[str, str | Path]]
 
 
+def why_failed(boxes: Mapping[str, Container], sample_id: str) -> str:
+    """Return why a clip is lacking in some of the containers of each input, empty where it is in all."""
+    failed = {name: box.failures.get(sample_id) for name, box in boxes.items()}
+    return "; ".join(f"{name}: {why}" for name, why in failed.items() if why is not None)
+
+
 class Product:
     """The containers of one input, all made in the same way.
 

@@ -17,7 +17,7 @@ from mer.models.registry import MODELS
 from mer.models.state import State, by_name, subset
 from mer.provenance import code_digest
 from mer.training.experiment import Experiment
-from mer.training.gather import Gathered, given
+from mer.training.gather import Gathered, features_for
 from mer.training.outside import trunk_of
 from mer.weights.locate import sha256
 
@@ -58,13 +58,14 @@ class TrainingPart:
             coded["start"] = trunk_of(self.experiment.trunks[self.fold], self.fold)[0]
         labels, groups = self.labels[taken], self.groups[taken]
         n_classes, device = len(self.experiment.classes), self.experiment.device
-        return card.fit(given(card, features), labels, groups, n_classes, chosen, self.seed, self.log, device, **coded)
+        seen = features_for(card, features)
+        return card.fit(seen, labels, groups, n_classes, chosen, self.seed, self.log, device, **coded)
 
     def scores(self, state: State, clips: np.ndarray) -> np.ndarray:
         """Return (N, C) scores of some clips of the training part."""
         features = subset(self.data.features, clips)
         card = self.experiment.card
-        return card.predict(state, given(card, features), self.experiment.device)
+        return card.predict(state, features_for(card, features), self.experiment.device)
 
     def digest(self) -> str:
         """Return what decides the result, as one number: settings, seed, clips, features, device, code."""

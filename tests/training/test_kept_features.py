@@ -85,3 +85,22 @@ def test_the_file_says_what_it_is(world):
     with Container(path) as box:
         assert box.attributes["stage"] == "features" and box.parameters()["settings"]["size"] == 32
         assert set(box.parameters()["settings"]) == set(aman.MODEL.seen)
+
+
+def test_a_model_may_have_an_input_of_that_name_itself(tmp_path):
+    source = "casme2/casme2-s1"
+    with ContainerWriter(tmp_path / "s1.h5", "spot") as out, out.clip("c1") as clip:
+        clip.write("values", np.arange(6.0))
+    card = type(aman.MODEL)(
+        presets={"only": SMALL},
+        inputs={"features": ("values",)},
+        settings=(),
+        source="a test",
+        libraries=("numpy",),
+        features=lambda clips, preset: clips["features"].read("values").astype(np.float32) * 2,
+        fit=aman.MODEL.fit,
+        predict=aman.MODEL.predict,
+    )
+    read = gather([row("s1", "c1", source)], {"features": {source: tmp_path / "s1.h5"}}, card, SMALL)
+    assert np.asarray(read.features).tolist() == [[0, 2, 4, 6, 8, 10]]
+    assert read.inputs["features"]["stage"] == "spot"

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mer.core.container import Container, ContainerWriter
+from mer.testing.plain_face import landmarks
 
 COUNT = 8
 LABELS, GROUPS = np.arange(COUNT) % 3, [f"p{i // 2}" for i in range(COUNT)]
@@ -19,17 +20,6 @@ INPUTS = {
     "au_fusion": {"motion": "windows", "clip": "frames"},
     "aman": {"magnified": "magnified"},
 }
-
-
-def landmarks(size):
-    """Return 68 points on a plain face of `size` pixels."""
-    points = np.zeros((68, 2))
-    points[[17, 26], 0] = 30, 100
-    points[[19, 24], 1] = 40, 38
-    points[[41, 46], 1] = 60, 62
-    points[[50, 57], 1] = 90, 104
-    points[[60, 64], 0] = 50, 80
-    return points * size / 128
 
 
 def arrays_of(product, rng):

@@ -11,6 +11,7 @@ from mer.models import mean_softnet_network as networks
 from mer.models.state import State
 from mer.models.step import training
 from mer.motion.brow_mouth import minmax, region_boxes
+from mer.testing.plain_face import landmarks
 
 
 def test_published_parameter_counts():
@@ -117,17 +118,6 @@ def test_gradients_reach_every_parameter_of_the_clean_network():
     net = mean_softnet.build(mean_softnet.PRESETS["clean"], 3).train()
     torch.nn.functional.cross_entropy(net(torch.randn(8, 3, 42, 42)), torch.arange(8) % 3).backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
-
-
-def landmarks(size=128):
-    """Return 68 points on a plain face of `size` pixels."""
-    points = np.zeros((68, 2))
-    points[[17, 26], 0] = 30, 100
-    points[[19, 24], 1] = 40, 38
-    points[[41, 46], 1] = 60, 62
-    points[[50, 57], 1] = 90, 104
-    points[[60, 64], 0] = 50, 80
-    return points * size / 128
 
 
 def test_boxes_golden():

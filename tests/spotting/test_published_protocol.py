@@ -13,6 +13,7 @@ from mer.spotting.network import build, gather, optimiser_of
 from mer.spotting.recordings import Opened
 from mer.stages.spot.method import DistanceParams
 from mer.stages.spot.stage import distance_of
+from mer.testing.plain_face import landmarks
 
 
 def of(model, protocol, **more):
@@ -57,21 +58,11 @@ def test_a_tenth_of_a_second_in_frames(tmp_path, fps, frames):
         assert distance_of(box.clip("c"), DistanceParams(distance=0.1)) == frames
 
 
-def face(size=64):
-    points = np.zeros((68, 2))
-    points[[17, 26], 0] = 30, 100
-    points[[19, 24], 1] = 40, 38
-    points[[41, 46], 1] = 60, 62
-    points[[50, 57], 1] = 90, 104
-    points[[60, 64], 0] = 50, 80
-    return points * size / 128
-
-
 def test_pairs_keep_to_the_landmarks_of_the_first_frame(tmp_path):
     frames = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
-    moved = np.stack([face(), face() + 9, face() + 9])
+    moved = np.stack([landmarks(64), landmarks(64) + 9, landmarks(64) + 9])
     made = []
-    for name, points in (("kept", np.stack([face()] * 3)), ("moved", moved)):
+    for name, points in (("kept", np.stack([landmarks(64)] * 3)), ("moved", moved)):
         with ContainerWriter(tmp_path / f"{name}.h5", "align") as out, out.clip("c") as clip:
             clip.write("frames", frames)
             clip.write("landmarks", points.astype(np.float32))

@@ -14,6 +14,7 @@ from mer.models.mean_softnet import MODEL
 from mer.models.state import State
 from mer.planning.outside import recognition_weights, trunks
 from mer.testing.keras_files import write_keras
+from mer.testing.plain_face import landmarks
 from mer.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from mer.training.experiment import checked
 from mer.training.fold_tables import write_table
@@ -29,16 +30,6 @@ from mer.weights.per_fold import WeightFiles
 PEOPLE = ("sub01", "sub02", "sub03")
 GROUPS = tuple(f"casme2:{name}" for name in PEOPLE)
 WHERE = "c.yaml: experiments.x.train.weights"
-
-
-def face(size=64):
-    points = np.zeros((68, 2))
-    points[[17, 26], 0] = 30, 100
-    points[[19, 24], 1] = 40, 38
-    points[[41, 46], 1] = 60, 62
-    points[[50, 57], 1] = 90, 104
-    points[[60, 64], 0] = 50, 80
-    return points * size / 128
 
 
 class Small:
@@ -57,7 +48,7 @@ class Small:
                     with out.clip(row.sample_id) as clip:
                         clip.write("flow", flow)
                         clip.write("strain", np.hypot(flow[:, 0], flow[:, 1]))
-                        clip.write("landmarks", face()[None].astype(np.float32))
+                        clip.write("landmarks", landmarks(64)[None].astype(np.float32))
         for number in (1, 2, 3):
             write_keras(root / f"r{number}.hdf5", "recog", seed=number)
             self.trunk(number)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.params import Params
-from mer.core.registry import nearest
 from mer.datasets.views import shipped_views
 from mer.models import memory
 from mer.models.contract import Model
@@ -173,8 +172,9 @@ class PlannedRecognition(PlannedExperiment):
         rows = [row for name in self.block.data for row in self.catalog.reading(name).samples]
         heard = {row.emotion_norm for row in rows}
         named = {word for dataset in {row.dataset for row in rows} for word in self.view.words(dataset)}
+        known = ", ".join(sorted(filter(None, heard))) or "none"
         for word in sorted(named - heard):
-            yield f"view {self.view.name}: no row has the emotion {word!r}; {nearest(word, heard - {''})}"
+            yield f"view {self.view.name}: no row has the emotion {word!r}; the rows have {known}"
 
     def fit_block(self, task: Task = RECOGNITION) -> str:
         """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""

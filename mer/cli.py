@@ -132,6 +132,21 @@ def bench_systems(
     typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
 
 
+@bench.command("spotting")
+def bench_spotting(
+    videos: Annotated[list[Path], typer.Argument(help="Films of faces.")],
+    seeds: Annotated[int, typer.Option(help="Draws of implants for each film.", min=1)] = 1,
+    experiment: Annotated[Path | None, typer.Option(help="Models as `mer analyze --experiment` takes them.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Implant expressions into films of faces: how many are found at which amplitude, and what is found besides."""
+    from mer.analysis.implant_bench import SpottingRow, run_spotting_bench
+    from mer.bench.table import shown
+
+    rows = run_spotting_bench(videos, range(seeds), experiment, lambda line: typer.echo(line, err=True))
+    typer.echo(shown(SpottingRow, rows, as_json))
+
+
 @bench.command("feeding")
 def bench_feeding(
     models: Annotated[str, typer.Option(help="Names, with commas between; all by default.")] = "",
@@ -197,8 +212,17 @@ def simulate(
     subjects: Annotated[int, typer.Option(min=1)] = 2,
     clips: Annotated[int, typer.Option(min=1)] = 3,
     seed: Annotated[int, typer.Option()] = 0,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Implant expressions into this film of a face instead, truth beside it."),
+    ] = None,
 ) -> None:
     """Write a simulated database in the layout of a real one, with its exact truth beside it."""
+    if into is not None:
+        from mer.analysis.implanting import Recipe, implant_film
+
+        implant_film(into, out, Recipe(seed=seed), typer.echo)
+        return
     from mer.planning.validation import validate
     from mer.simulate import registry
     from mer.simulate.params import SimulateParams

@@ -15,7 +15,7 @@ from mer.core.atomic import DISK_ERRORS, atomic_path, storage_error
 from mer.core.errors import MediaError
 
 # A constant rate factor at which H.264 leaves the motion of a micro-expression in place.
-QUALITY = "14"
+QUALITY = 14
 
 
 def write_image(path: str | Path, frame: np.ndarray, quality: int) -> None:
@@ -42,11 +42,12 @@ def write_image(path: str | Path, frame: np.ndarray, quality: int) -> None:
 class VideoFile:
     """An H.264 video being written: `with VideoFile(path, 29.97) as video: video.add(frame)`.
 
-    The file gets its name when it is whole. Odd sizes lose their last row or column, as 4:2:0 colour needs.
+    The file gets its name when it is whole; `quality` is the constant rate factor.
+    Odd sizes lose their last row or column, as 4:2:0 colour needs.
     """
 
-    def __init__(self, path: str | Path, fps: float) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, fps: float, quality: int = QUALITY) -> None:
+        self.path, self.quality = Path(path), quality
         self.rate = Fraction(fps).limit_denominator(1001)
         self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial.mp4")
         self._container: Any = None
@@ -76,7 +77,7 @@ class VideoFile:
             raise storage_error(self.path, error) from error
 
     def _open_stream(self, width: int, height: int) -> Any:
-        settings = {"crf": QUALITY, "preset": "veryfast", "threads": "1", "flags": "+bitexact"}
+        settings = {"crf": str(self.quality), "preset": "veryfast", "threads": "1", "flags": "+bitexact"}
         # With frames looked ahead, some builds of the encoder give other bytes from one run to the next.
         settings["x264-params"] = "sync-lookahead=0:rc-lookahead=0"
         stream = self._container.add_stream("libx264", rate=self.rate, options=settings)

@@ -26,7 +26,7 @@ from mer.simulate.content import SHOWN, draw_play
 from mer.simulate.expression import UnitPlan
 from mer.simulate.geometry import Deformation, frame_window, inverse_map, pixel_grid
 from mer.simulate.sampling import LANCZOS, sample
-from mer.simulate.timeline import intensities
+from mer.simulate.timeline import intensities, smooth_step
 
 #: Landmarks that the head carries along whatever the face does.
 ANCHORS = (*NOSE_BRIDGE, *NOSE_BASE, *EYE_CORNERS, 0, 1, 15, 16)
@@ -35,6 +35,8 @@ MICRO_SECONDS = (0.12, 0.5)
 MACRO_SECONDS = (0.8, 2.5)
 SPACING = 1.0  # seconds of the face's own life between two implants, and before the first
 RISE = (0.35, 0.55)  # share of an expression's length before its apex
+FADE = 0.12  # distances between the eyes over which a movement fades towards the outline of the face
+FOREHEAD = 0.5  # distances between the eyes from the brows to the upper edge of that outline
 MARGIN = 6  # pixels around what moves
 FINEST = 1.0  # pixels, standard deviation of the local mean
 ROUNDING = 0.3  # grey levels: 1 / sqrt(12)
@@ -79,7 +81,7 @@ class Face:
 
     def __init__(self, landmarks: np.ndarray, where: str = "film") -> None:
         self.landmarks = np.asarray(landmarks, np.float64)
-        self.seen = np.isfinite(self.landmarks).all(axis=(1, 2))
+        self.seen = np.asarray(np.isfinite(self.landmarks).all(axis=(1, 2)))
         if self.seen.sum() < 2:
             raise ClipError(where, f"{int(self.seen.sum())} frames with a face", "a face in most frames")
         self.rest = _rest_face(self.landmarks[self.seen])
@@ -125,13 +127,35 @@ class Face:
         """Return how far points (N, 2) of the film's frame are moved from where they are without the implant, pixels.
 
         `time` is that of the expression (frames), the frame's own when None: the truth between two frames of a head
-        that did not move is the difference of two times.
+        that did not move is the difference of two times. Near the outline of the face, where the movement fades, it is
+        right to the change of that fading over the displacement itself.
         """
+        points = np.asarray(points, np.float64)
         pose = self.poses[frame]
         linear = np.linalg.inv(pose[:, :2])
-        material = (np.asarray(points, np.float64) - pose[:, 2]) @ linear.T
+        material = (points - pose[:, 2]) @ linear.T
         moved = self.fields.displacement(implant.units, implant.levels(frame if time is None else time), material)
-        return np.asarray(moved @ pose[:, :2].T)
+        return np.asarray(moved @ pose[:, :2].T) * self._within(frame, points)[:, None]
+
+    def _within(self, frame: int, points: np.ndarray) -> np.ndarray:
+        """Return how much of a movement shows at points (N, 2) of a frame: 1 in the face, fading to 0 at its outline.
+
+        On a turned head, the far cheek is narrower than its affine map says, and what lies behind must not move.
+        """
+        landmarks = self.landmarks[frame]
+        left, right = eye_centres(landmarks)
+        up = np.array([right[1] - left[1], left[0] - right[0]]) * FOREHEAD
+        outline = np.concatenate([landmarks[:17], (landmarks[[26, 24, 19, 17]] + up)])
+        low = np.floor(outline.min(axis=0)) - 1
+        size = np.ceil(outline.max(axis=0) - low).astype(int) + 2
+        inside = np.zeros(size[::-1], np.uint8)
+        cv2.fillPoly(inside, [np.rint(outline - low).astype(np.int32)], 1)
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5) / (FADE * self.eyes)
+        at = (points - low).astype(np.float32).reshape(1, -1, 2)
+        border = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_CONSTANT, "borderValue": 0}
+        steps = np.array_split(at, max(1, at.shape[1] // 16_000), axis=1)
+        read = [cv2.remap(depth, part, None, **border)[0] for part in steps]  # type: ignore[call-overload]
+        return smooth_step(np.concatenate(read))
 
     def implanted(self, image: np.ndarray, frame: int, implants: Iterable[Implant]) -> np.ndarray:
         """Return a frame (H, W, 3) uint8 with what is implanted at its time; the same array where nothing is.
@@ -155,8 +179,10 @@ class Face:
         if not part.size:
             return image
         material = inverse_map(self.fields, local, part.shape[1], part.shape[0])
-        source = apply(local.pose, material.astype(np.float64)).astype(np.float32)
-        moving = np.abs(source - pixel_grid(part.shape[1], part.shape[0])).max(axis=-1) > 1e-3
+        here = pixel_grid(part.shape[1], part.shape[0])
+        change = apply(local.pose, material.astype(np.float64)) - here
+        change *= self._within(frame, here.reshape(-1, 2) + corner).reshape(here.shape[:2])[..., None]
+        source, moving = (here + change).astype(np.float32), np.abs(change).max(axis=-1) > 1e-3
         result = image.copy()
         result[window] = _warped(part, source, moving)
         return result

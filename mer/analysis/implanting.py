@@ -1,0 +1,133 @@
+"""Films of real faces with implanted expressions, written beside their truth: what a spotter is measured on.
+
+A film is written twice by the same encoder: as it was (the control), and with expressions in it
+(`mer.simulate.implant`). What is spotted in the control is a false alarm, or an expression that the person made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mer.analysis.footage import Footage, open_footage
+from mer.analysis.shot_cuts import filled
+from mer.core.csvfile import write_csv
+from mer.core.errors import ClipError, MediaError
+from mer.core.geometry import apply, invert
+from mer.datasets.views import view_of
+from mer.simulate.images import VideoFile
+from mer.simulate.implant import Face, Implant, draw_implants, implant
+from mer.stages.align import dlib68
+
+TRUTH = "truth.csv"
+COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "class", "amplitude", "units")
+CLASSES = view_of("emotion_3")
+SOUND = 0.5  # quality of the alignment below which nothing is implanted in a frame
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is implanted.
+
+    Args:
+        seed: decides everything.
+        amplitudes: largest displacements, shares of the distance between the eyes.
+        macro_share: share of macro-expressions.
+        units: sets of action units to draw from; those of every emotion when empty.
+        quality: constant rate factor of the H.264 files; lower is better and larger.
+    """
+
+    seed: int = 0
+    amplitudes: tuple[float, ...] = (0.01, 0.02, 0.03, 0.05, 0.08)
+    macro_share: float = 0.0
+    units: tuple[tuple[int, ...], ...] = ()
+    quality: int = 18
+
+
+@dataclass(frozen=True)
+class ImplantedFilm:
+    """A film with implants.
+
+    Args:
+        film, control: the two videos; `control` is what was filmed, by the same encoder.
+        fps: frames per second.
+        visible: seconds in which the face is followed well.
+        implants: what is in `film`; numbers are its frames from 0.
+    """
+
+    film: Path
+    control: Path
+    fps: float
+    visible: float
+    implants: Sequence[Implant] = field(default_factory=list)
+
+
+def follow(footage: Footage) -> Face:
+    """Return the face of a film by its tracked landmarks; frames in which it is followed poorly do not show it.
+
+    Raises:
+        MediaError: no face in any frame.
+        ClipError: the face is too small, or seen for too short.
+    """
+    params = dlib68.Params()
+    pictures = (picture for picture, _ in filled(footage.frames(0, len(footage))))
+    try:
+        found = dlib68.METHOD.align(pictures, params, footage.path.name)
+    except ClipError as error:
+        seen = error.found.partition("; expected")[0]
+        raise MediaError(footage.path, seen, "a face from the front", "name another video") from None
+    landmarks = apply(invert(found.transform), found.landmarks.astype(np.float64))
+    landmarks[found.quality < SOUND] = np.nan
+    return Face(landmarks, footage.path.name)
+
+
+def implant_film(
+    video: Path, folder: Path, recipe: Recipe, log: Callable[[str], None] = lambda line: None
+) -> ImplantedFilm:
+    """Write `film.mp4`, `control.mp4` and `truth.csv` into a folder.
+
+    Args:
+        video: a film, or a folder of images with numbers (30 frames per second).
+        folder: for the three files.
+        recipe: what is implanted.
+        log: takes one line.
+
+    Raises:
+        MediaError: nothing can be decoded, or no face is seen.
+        ClipError: the face is too small, or seen for too short.
+        StorageError: the disk is full.
+    """
+    footage = open_footage(video, 30.0 if video.is_dir() else None)
+    face = follow(footage)
+    implants = draw_implants(face, footage.fps, recipe.seed, recipe.amplitudes, recipe.macro_share, recipe.units)
+    film, control = folder / "film.mp4", folder / "control.mp4"
+    for path, inside in ((control, []), (film, implants)):
+        with VideoFile(path, footage.fps, recipe.quality) as out:
+            for image in implant(_pictures(footage), face, inside):
+                out.add(image)
+    write_truth(folder / TRUTH, footage, implants)
+    visible = float(face.seen.sum()) / footage.fps
+    log(f"{video}: {len(implants)} expressions in {visible:.0f} s of a face of {face.eyes:.0f} pixels between the eyes")
+    return ImplantedFilm(film, control, footage.fps, visible, implants)
+
+
+def _pictures(footage: Footage) -> Iterator[np.ndarray]:
+    return (picture for picture, _ in filled(footage.frames(0, len(footage))))
+
+
+def write_truth(path: Path, footage: Footage, implants: Sequence[Implant]) -> None:
+    """Write one row per implant; `mer score-spotting` reads it."""
+    rows = [
+        [footage.name, "film.mp4", one.onset, one.apex, one.offset, one.emotion, one.kind, class_of(one),
+         f"{one.amplitude:g}", "+".join(unit.text for unit in one.units)]
+        for one in implants
+    ]  # fmt: skip
+    write_csv(path, COLUMNS, rows)
+
+
+def class_of(one: Implant) -> str:
+    """Return the class of an implant's emotion in `emotion_3`, '' where it has none."""
+    return next((name for name, takes in CLASSES.block.classes.items() if one.emotion in takes.emotions), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -140,11 +141,10 @@ def bench_spotting(
     as_json: Json = False,
 ) -> None:
     """Implant expressions into films of faces: how many are found at which amplitude, and what is found besides."""
-    from mer.analysis.implant_bench import SpottingRow, run_spotting_bench
-    from mer.bench.table import shown
+    from mer.analysis.implant_bench import render, run_spotting_bench
 
     rows = run_spotting_bench(videos, range(seeds), experiment, lambda line: typer.echo(line, err=True))
-    typer.echo(shown(SpottingRow, rows, as_json))
+    typer.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else render(rows))
 
 
 @bench.command("feeding")

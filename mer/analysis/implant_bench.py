@@ -18,8 +18,8 @@ from mer.analysis.command import Options, analyze
 from mer.analysis.ensemble import Ensemble, open_ensemble
 from mer.analysis.footage import open_footage
 from mer.analysis.implanting import ImplantedFilm, Recipe, class_of, implant_film
-from mer.bench.table import BenchRow, column
 from mer.core.errors import MerError
+from mer.core.texttable import text_table
 from mer.metrics.spotting import Counts, as_intervals, count, total
 from mer.simulate.implant import Implant
 
@@ -30,20 +30,45 @@ Candidate = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class SpottingRow(BenchRow):
+class SpottingRow:
     """One film, or all of them; `at_…` are found of implanted by amplitude, in hundredths of the eye distance."""
 
-    film: str = column("film")
-    seconds: float = column("face, s", "{:.0f}")
-    at_1: str = column("1 %")
-    at_2: str = column("2 %")
-    at_3: str = column("3 %")
-    at_5: str = column("5 %")
-    at_8: str = column("8 %")
-    named: str = column("named right")
-    f1: float = column("F1, IoU .5", "{:.3f}")
-    alarms: float = column("false a minute", "{:.2f}")
-    control: float = column("in the control", "{:.2f}")
+    film: str
+    seconds: float
+    at_1: str
+    at_2: str
+    at_3: str
+    at_5: str
+    at_8: str
+    named: str
+    f1: float
+    alarms: float
+    control: float
+
+
+HEAD = (
+    "film",
+    "face, s",
+    "1 %",
+    "2 %",
+    "3 %",
+    "5 %",
+    "8 %",
+    "named right",
+    "F1, IoU .5",
+    "false a minute",
+    "in the control",
+)
+
+
+def render(rows: Sequence[SpottingRow]) -> str:
+    """Return rows as aligned text."""
+    cells = [
+        [row.film, f"{row.seconds:.0f}", row.at_1, row.at_2, row.at_3, row.at_5, row.at_8, row.named, f"{row.f1:.3f}",
+         f"{row.alarms:.2f}", f"{row.control:.2f}"]
+        for row in rows
+    ]  # fmt: skip
+    return text_table(HEAD, cells, right=set(HEAD[1:]))
 
 
 @dataclass(frozen=True)

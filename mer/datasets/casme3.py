@@ -100,7 +100,7 @@ def _clip_of(subject: str, letter: str, onset: str, key: str, given: Given[Optio
     if (subject, f"{letter}_{onset}") in given.listing:
         return f"{letter}_{onset}"
     errata = given.corrections.get(key, ())
-    return f"{letter}_{next((e.new for e in errata if e.field == 'onset' and e.old == onset), onset)}"
+    return f"{letter}_{next((e.new for e in errata if e.field == 'onset' and e.of(onset)), onset)}"
 
 
 _PICTURE = Picture((1280, 720), 3)

@@ -38,7 +38,10 @@ def release_for(releases: Sequence[Release], file: str) -> Release | None:
 
 
 def measure(samples: Iterable[Sample]) -> Counter[str]:
-    """Return every count that a `Release` may name, over all rows whatever their status."""
+    """Return every count that a `Release` may name, over all rows whatever their status.
+
+    A row counts once under a name. Objective classes are those of the view `objective`.
+    """
     counts: Counter[str] = Counter()
     people: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
@@ -52,7 +55,6 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
             counts[f"{scope}{sample.emotion_norm}"] += 1
         counts[f"type {kind}"] += 1
         counts[f"emotion {sample.emotion_norm}"] += 1
-        counts[f"objective {sample.objective_class}"] += 1
         for view in VIEWS:
             label = class_of(sample, view)
             if label is not None:

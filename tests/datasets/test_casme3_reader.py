@@ -77,6 +77,8 @@ def test_known_corrections(row, fixed):
     sample = samples_from(table, {}, Options(), "r").samples[0]
     assert (sample.onset, sample.apex, sample.offset) == fixed and sample.errata
     clip = {("spNO.216", "d_2647"): [f"spNO.216_d_2647/{n}.jpg" for n in range(2647, 2695)]}
+    both = [{**table[0], "Expression type": "Micro-expression"}]
+    assert samples_from(both, {}, Options(), "CAS(ME)3_part_A_v2.xls").samples[0].offset == fixed[2]
     if row[0] == "spNO.216":
         assert samples_from(table, clip, Options(view="clip"), "r").samples[0].status == "ok"
     assert samples_from(table, {}, Options(), "r", errata=False).samples[0].status == "excluded" or row[0] == "spNO.214"

@@ -47,9 +47,13 @@ def test_differences_are_listed_once():
 
 def test_corrections_apply_only_to_the_old_value():
     errata = errata_of("samm")["028_4_1"]
-    assert [corrected({"apex": old}, errata)[0]["apex"] for old in ("1134", " -1 ", "1100")] == ["1105", "1105", "1100"]
-    _, applied, unmatched = corrected({"apex": "1100"}, errata)
+    seen = ("1134", " -1 ", "1143", "1143.0", "1100", "1110")
+    assert [corrected({"apex": old}, errata)[0]["apex"] for old in seen] == ["1105"] * 5 + ["1110"]
+    _, applied, unmatched = corrected({"apex": "1110"}, errata)
     assert applied == () and [e.field for e in unmatched] == ["apex"]
+    assert corrected({"apex": "1105"}, errata)[1:] == ((), ()), "a cell that is right needs nothing"
+    assert [e.name for e in corrected({"apex": "1930"}, errata_of("samm")["032_3_1"])[1]] == ["032_3_1 apex 1930->4945"]
+    assert errata_of("casme2", "cropped")["SUB16/ep01_08"][0].new == "96" and "sub16/ep01_09" not in errata_of("casme2")
     assert "sub16/EP01_08" in errata_of("casme2", "selected") and "sub16/EP01_08" not in errata_of("casme2", "raw")
 
 
@@ -57,10 +61,11 @@ def test_errata_file_is_well_formed():
     with open(FOLDER / "errata.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert list(rows[0]) == ["dataset", "key", "field", "old", "new", "reason", "source"]
-    assert len({(r["dataset"], r["key"], r["field"], r["old"]) for r in rows}) == len(rows)
+    assert len({(r["dataset"], r["key"].casefold(), r["field"]) for r in rows}) == len(rows), "one line a cell"
     for r in rows:
         assert r["dataset"].split(":")[0] in databases()
-        assert r["old"] != r["new"] and r["reason"] and r["source"]
+        olds = r["old"].split("|")
+        assert r["new"] not in olds and len(set(olds)) == len(olds) and r["reason"] and r["source"]
 
 
 def test_reading_needs_neither_opencv_nor_torch():

@@ -53,14 +53,15 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
             videos[f"{scope}videos"].add(f"{sample.group} {sample.video_id}")
             counts[f"{scope}subject {sample.subject}"] += 1
             counts[f"{scope}{sample.emotion_norm}"] += 1
+        counts[f"{sample.emotion_norm} subject {sample.subject}"] += 1
         counts[f"type {kind}"] += 1
         counts[f"emotion {sample.emotion_norm}"] += 1
         for view in VIEWS:
             label = class_of(sample, view)
-            if label is not None:
-                counts[f"{view} {label}"] += 1
-                counts[f"{view} rows"] += 1
-                people[f"{view} subjects"].add(sample.group)
+            for scope in ("", f"{kind} ") if label is not None else ():
+                counts[f"{scope}{view} {label}"] += 1
+                counts[f"{scope}{view} rows"] += 1
+                people[f"{scope}{view} subjects"].add(sample.group)
         for unit, present in zip(CD6ME_AUS, au_targets(sample) or (), strict=False):
             counts[f"cd6me au {unit}"] += present
     for name, members in (*people.items(), *videos.items()):

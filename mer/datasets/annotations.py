@@ -172,7 +172,13 @@ def _fold(key: tuple[str, str]) -> tuple[str, str]:
 
 
 def _noter(reading: Reading, annotation: Annotation, notes: list[str]) -> Note:
+    """Return what notes problems of a row; those of one that the user leaves out warn, and its media may be absent."""
+    idle = bool(annotation.left_out) and not annotation.flaws
+
     def note(rule: str, severity: str, message: str) -> None:
+        if idle and rule in ("V09", "V10"):
+            return
+        severity = "warning" if idle else severity
         reading.note(rule, severity, message, annotation.row, annotation.key)
         notes.append(f"{rule}: {message}")
 

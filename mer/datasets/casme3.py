@@ -129,6 +129,7 @@ DATABASE = Database(
     trees=(_RAW, _CLIPS),
     tables=(
         "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
+        "cas(me)3_part_A_ME_label_JpgIndex_v2_20250903.xlsx",
         "cas(me)3_part_A_ME_label_JpgIndex_v1.xls",
         "CAS(ME)3_part_A_v2.xls",
         "CAS(ME)3_part_A_v1.xls",

@@ -42,7 +42,7 @@ _UNIT = rf"""
     (?P<kept>\s*\(\s*k\s*\))?
 """
 _COUNT = r"""[0-9]+\s*[x×]\s*[0-9]+(?![0-9])
-    |[0-9]+(?:\s*(?:[x×]|times|frames?|fps|ms|secs?|seconds?)|st|nd|rd|th)(?![A-Za-z0-9])
+    |(?:[0-9]+(?:\s*(?:[x×]|times|frames?|fps|ms|secs?|seconds?)|th)|(?<![0-9])(?:1st|2nd|3rd))(?![A-Za-z0-9])
     |[x×]\s*[0-9]+(?![A-Za-z0-9])"""
 _TOKEN = re.compile(
     rf"""(?P<count>{_COUNT})

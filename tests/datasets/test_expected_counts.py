@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import mer.datasets.expected as module
 from mer.core.sample import Sample
 from mer.datasets.errata import corrected, errata_of
@@ -43,6 +45,13 @@ def test_differences_are_listed_once():
     note_differences(reading, RELEASES)
     assert [p.rule for p in reading.problems] == ["V04"]
     assert measure([row])["subjects"] == 1
+
+
+@pytest.mark.parametrize("dataset", ["casme2", "samm", "casme3a", "smic_hs", "rld", "casme_sq"])
+@pytest.mark.parametrize("emotion", ["surprise", "negative", "disgust", "deceptive", ""])
+def test_a_row_counts_once_under_a_name(dataset, emotion):
+    row = Sample(dataset, "p", f"{dataset}:p", "p/c", "p/c", "", emotion_norm=emotion, objective_class=1, au_raw="1+4")
+    assert max(measure([row]).values()) == 1
 
 
 def test_corrections_apply_only_to_the_old_value():

@@ -53,7 +53,11 @@ def casme2(page):
     second = objective(shared["CASME2-ObjectiveClasses.xlsx"]["objective"]) | view("megc2018", views["objective_I_V"])
     five = {year: view("emotion_5", views[f"five_class_{year}"]) for year in (2014, 2019)}
     whole = people(new["samples_per_subject"], "sub{:02d}") | view("emotion_7", views["seven_class_2019"])
-    yield "casme2", "CASME2-coding-20190701", sizes(new) | emotions(new["emotion"]) | common | five[2019] | whole | second
+    yield (
+        "casme2",
+        "CASME2-coding-20190701",
+        sizes(new) | emotions(new["emotion"]) | common | five[2019] | whole | second,
+    )
     yield "casme2", "CASME2-coding-20140508", sizes(old) | emotions(old["emotion"]) | common | five[2014] | second
 
 
@@ -64,7 +68,11 @@ def casme3(page):
         counts |= {f"type {kind}": given[kind] for kind in ("macro", "micro") if kind in given}
         counts |= {"micro subjects": given["micro_subjects"]} if "micro_subjects" in given else {}
         if file.endswith("JpgIndex_v2.xlsx"):
-            for name, theirs in (("emotion_3", "three_class"), ("emotion_4", "four_class"), ("emotion_7", "seven_class")):
+            for name, theirs in (
+                ("emotion_3", "three_class"),
+                ("emotion_4", "four_class"),
+                ("emotion_7", "seven_class"),
+            ):
                 counts |= view(name, views[theirs])
             counts |= units(page["cd6me"]["au_counts"]["casme3a"])
             # A later copy of which nobody says what it changes.
@@ -132,7 +140,11 @@ def others(page):
     counts |= view("emotion_7", page["mmew"]["views"]["seven_class"])
     yield "mmew", "MMEW_Micro_Exp", counts | units(page["cd6me"]["au_counts"]["mmew"])
     given = page["meview"]
-    yield "meview", "MEVIEW", {"rows": given["table_rows"], "subjects": given["subjects"]} | emotions(given["emotion_raw"])
+    yield (
+        "meview",
+        "MEVIEW",
+        {"rows": given["table_rows"], "subjects": given["subjects"]} | emotions(given["emotion_raw"]),
+    )
     given = page["real_life_deception"]
     trials = emotions(given["classes"]) | emotions(given["classes"], "deception ")
     yield "rld", "", {"rows": given["videos"]} | trials

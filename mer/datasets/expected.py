@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mer.core.sample import Sample
 from mer.datasets.contract import Release
-from mer.datasets.labels import CD6ME_AUS, VIEWS, au_targets, class_of
+from mer.datasets.labels import CD6ME_AUS, PRESENCE, VIEWS, au_targets, class_of
 from mer.datasets.reading import Reading
 
 
@@ -45,6 +45,8 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
     counts: Counter[str] = Counter()
     people: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
+    # Units are counted by themselves below: as views, each would read the same cell again.
+    views = [name for name, view in VIEWS.items() if view.classes != PRESENCE]
     for sample in samples:
         kind = sample.expression_type
         for scope in ("", f"{kind} ", f"{sample.dataset} "):
@@ -56,7 +58,7 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
         counts[f"{sample.emotion_norm} subject {sample.subject}"] += 1
         counts[f"type {kind}"] += 1
         counts[f"emotion {sample.emotion_norm}"] += 1
-        for view in VIEWS:
+        for view in views:
             label = class_of(sample, view)
             for scope in ("", f"{kind} ") if label is not None else ():
                 counts[f"{scope}{view} {label}"] += 1

@@ -16,7 +16,7 @@ from mer.core.filenames import file_numbers
 from mer.core.params import Params
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.errata import Errata, errata_of
+from mer.datasets.errata import Errata, Erratum, errata_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey
@@ -66,7 +66,7 @@ def _annotation(row: Row, given: Given[Options]) -> Annotation:
 
 def _fitting(listing: Listing, database: str, view: str) -> Errata:
     """Return the corrections whose frames the folder on disk really holds."""
-    known, fitting = errata_of(database), []
+    known, fitting = errata_of(database), list[Erratum]()
     for (_, clip), paths in listing.items():
         last, errata = max(file_numbers(paths), default=0), known.get(clip, ())
         if all(last >= (frame_number(erratum.new) or 0) for erratum in errata):

@@ -192,7 +192,7 @@ def casme3a(release, kinds=("micro",), words=WORDS):
         cell = "43" if cell == "4" and not row.units else cell
         full.rows.append([row.subject, letter.upper() if at == 7 else letter, *kind, *when, cell, *shown])
         folder = f"part_A/data/part_A_split/part_A/{row.subject}/{letter}/color"
-        full.files.append(images(folder, first, FEW) if row.label.kind == "micro" else [])
+        full.files.append(images(folder, first, FEW))
     if both:
         full.options = {"table": table}
     return full

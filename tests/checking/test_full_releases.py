@@ -56,6 +56,17 @@ def test_a_genuine_download_is_usable_and_another_is_not(full, monkeypatch):
         _is_noticed(full, looked_at(full))
 
 
+def test_names_in_capitals_are_the_same_clips(tmp_path):
+    full = RELEASES["casme2 2019"]()
+    full.rows = [[subject, clip.upper(), *cells] for subject, clip, *cells in full.rows]
+    full.root = tmp_path / "release"
+    full.root.mkdir()
+    full.write(full.root)
+    report = looked_at(full)
+    assert {count.what: count.found for count in report.counts}["megc2019 rows"] == 145
+    assert report.exit_code == USABLE, report.verdict
+
+
 @pytest.mark.parametrize("camera", ["smic_hs", "smic_vis", "smic_nir"])
 def test_a_clip_less_is_noticed(camera, tmp_path):
     full = RELEASES[camera]()

@@ -54,6 +54,12 @@ def test_a_row_counts_once_under_a_name(dataset, emotion):
     assert max(measure([row]).values()) == 1
 
 
+def test_the_clips_that_megc2019_leaves_out_are_known_in_any_case():
+    out = ("sub04/EP12_01f", "sub05/ep09_05F", "sub24/EP07_01", "SUB24/ep07_04f", "sub24/EP10_03".upper())
+    rows = [Sample("casme2", "p", "casme2:p", name, name, "", emotion_norm="surprise") for name in (*out, "sub04/EP1")]
+    assert measure(rows)["megc2019 rows"] == 1
+
+
 def test_corrections_apply_only_to_the_old_value():
     errata = errata_of("samm")["028_4_1"]
     seen = ("1134", " -1 ", "1143", "1143.0", "1100", "1110")

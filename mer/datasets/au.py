@@ -80,10 +80,25 @@ def parse_aus(cell: str) -> tuple[tuple[ActionUnit, ...], tuple[str, ...]]:
 
 
 def choose(units: tuple[ActionUnit, ...], policy: Literal["all", "first", "none"] = "all") -> tuple[ActionUnit, ...]:
-    """Return the units with the `or` groups resolved: every branch, the first branch, or no branch."""
+    """Return the units with the `or` groups resolved: every branch, the first branch, or no branch.
+
+    A unit whose side alone is in doubt (`A/L12`) is there in any case: without branches it stays, without a side.
+    """
     if policy == "all":
         return units
-    return tuple(u for u in units if not u.alternative or (policy == "first" and u.alternative.endswith(".1")))
+    if policy == "first":
+        return tuple(unit for unit in units if not unit.alternative or unit.alternative.endswith(".1"))
+    groups: dict[str, list[ActionUnit]] = {}
+    for unit in units:
+        groups.setdefault(unit.alternative.partition(".")[0], []).append(unit)
+    sure = {name for name, same in groups.items() if name and len(same) > 1 and len({u.number for u in same}) == 1}
+    kept = []
+    for unit in units:
+        if not unit.alternative:
+            kept.append(unit)
+        elif unit.alternative.endswith(".1") and unit.alternative.partition(".")[0] in sure:
+            kept.append(dataclasses.replace(unit, side="", alternative=""))
+    return tuple(kept)
 
 
 class _Parser:

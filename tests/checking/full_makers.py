@@ -39,9 +39,8 @@ def casme2(year):
     return full
 
 
-def samm():
-    """Return SAMM, below 13 rows of preamble, with the two apexes that are none as a sheet in circulation has them."""
-    release = "SAMM_Micro_FACS_Codes_v2"
+def samm(release="SAMM_Micro_FACS_Codes_v2", preamble=13):
+    """Return SAMM, below rows of preamble, with the two apexes that are none as a sheet in circulation has them."""
     rows = invented("samm", known("samm", release), named("samm", release), labels((*WORDS, "contempt")))
     header = [
         "Subject",
@@ -54,7 +53,7 @@ def samm():
         "Micro",
     ]
     header += ["Action Units", "Estimated Emotion", "Objective Classes", "Notes"]
-    above = [["SAMM"], *[[None]] * 11, ["key", '"?" unclear'], header]
+    above = [*([["SAMM"], *[[None]] * 11, ["key", '"?" unclear']][:preamble]), header]
     full = Full("samm", release, f"{release}.xlsx", "MICRO_ONLY", above, form=(960, 650, True), column=9)
     odd = {"028": ("028_4_1", 1071, 1143, 64), "032": ("032_3_1", 4896, 1930, 75)}
     spare = lengths(len(rows) - 2, 30, 101, (round(74.31 * 159) - 64 - 75) / 157)
@@ -301,6 +300,7 @@ RELEASES = {
     "casme2 2019": lambda: casme2(2019),
     "casme2 2014": lambda: casme2(2014),
     "samm": samm,
+    "samm of 2018": lambda: samm("SAMM_20181215_Micro_FACS_Codes_v2", 0),
     **{f"smic_{camera}": lambda camera=camera: smic(camera) for camera in ("hs", "vis", "nir")},
     **{f"smic_e_{camera}": lambda camera=camera: smic_e(camera) for camera in ("hs", "vis", "nir")},
     "mmew": mmew,

@@ -17,7 +17,7 @@ def test_every_known_release_is_invented():
 
 
 #: Those that add time and no reader.
-SLOW = ("casme3a index v1", "casme3a index v2 of 2025", "casme3a v1", "casme2 2014")
+SLOW = ("casme3a index v1", "casme3a index v2 of 2025", "casme3a v1", "casme2 2014", "samm of 2018")
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RELEASES])

@@ -122,6 +122,20 @@ def test_choose_resolves_alternatives():
     assert [u.number for u in choose(units, "none")] == [15]
 
 
+@pytest.mark.parametrize(
+    ("cell", "sure"),
+    [
+        ("A/L12+4", [AU(12), AU(4)]),
+        ("(A/R)14B", [AU(14, "", "B")]),
+        ("12 or 14", []),
+        ("(loses 1) or 4", []),
+        ("4 or (4+7)", []),
+    ],
+)
+def test_a_unit_of_which_only_the_side_is_in_doubt_is_there(cell, sure):
+    assert choose(parse_aus(cell)[0], "none") == tuple(sure)
+
+
 PIECES = st.sampled_from(
     [
         "1",

@@ -37,6 +37,12 @@ def test_the_release_is_known_by_its_file():
     assert release_for(samm_lv, "SAMM_LongVideos_V3_Release.xlsx").status == "secondary"
 
 
+def test_every_released_table_is_held_against_a_release():
+    for name, (_, card) in databases().items():
+        for table in card.tables:
+            assert release_for(card.releases, table), f"{name}: {table}"
+
+
 def test_differences_are_listed_once():
     row = Sample("casme2", "sub01", "casme2:sub01", "a", "a", "", emotion_norm="joy")
     reading = Reading("casme2", "CASME2-coding-20190701.xlsx sha256:0", [row])

@@ -99,6 +99,8 @@ def samm(page):
     for name, theirs in (("megc2019", "megc2019_3class"), ("emotion_5", "five_class"), ("megc2018", "objective_I_V")):
         counts |= view(name, views[theirs])
     yield "samm", "SAMM_Micro_FACS_Codes_v2", counts
+    # The same table under another name and without a preamble, of which nobody has counted a row.
+    yield "samm", "SAMM_20181215_Micro_FACS_Codes_v2", counts
     given = page["samm_lv"]
     sure = {f"type {kind}": given[kind] for kind in ("macro", "micro")} | {"rows": given["rows"]}
     counts = sizes(given) | sure

@@ -295,27 +295,27 @@ def flow_images():
 
 
 INDEX = "cas(me)3_part_A_ME_label_JpgIndex"
-#: One maker for every known release.
+CAMERAS = ("hs", "vis", "nir")
+#: Database and release -> its maker.
 RELEASES = {
-    "casme2 2019": lambda: casme2(2019),
-    "casme2 2014": lambda: casme2(2014),
-    "samm": samm,
-    "samm of 2018": lambda: samm("SAMM_20181215_Micro_FACS_Codes_v2", 0),
-    **{f"smic_{camera}": lambda camera=camera: smic(camera) for camera in ("hs", "vis", "nir")},
-    **{f"smic_e_{camera}": lambda camera=camera: smic_e(camera) for camera in ("hs", "vis", "nir")},
-    "mmew": mmew,
-    "casme_sq": casme_sq,
-    "samm_lv V2": lambda: samm_lv("SAMM_LongVideos_V2_Release"),
-    "samm_lv V1": lambda: samm_lv("SAMM_LongVideos"),
-    "casme3a index v2": lambda: casme3a(f"{INDEX}_v2"),
-    "casme3a index v2 of 2025": lambda: casme3a(f"{INDEX}_v2_20250903"),
-    "casme3a index v1": lambda: casme3a(f"{INDEX}_v1"),
-    "casme3a v2": lambda: casme3a("CAS(ME)3_part_A_v2", BOTH, ("",)),
-    "casme3a v1": lambda: casme3a("CAS(ME)3_part_A_v1", BOTH, ("",)),
-    "casme3c": casme3c,
-    "fourdme": fourdme,
-    "casme": casme,
-    "meview": meview,
-    "rld": rld,
-    "flow_images": flow_images,
+    ("casme2", "CASME2-coding-20190701"): lambda: casme2(2019),
+    ("casme2", "CASME2-coding-20140508"): lambda: casme2(2014),
+    ("samm", "SAMM_Micro_FACS_Codes_v2"): samm,
+    ("samm", "SAMM_20181215_Micro_FACS_Codes_v2"): lambda: samm("SAMM_20181215_Micro_FACS_Codes_v2", 0),
+    **{(f"smic_{camera}", ""): lambda camera=camera: smic(camera) for camera in CAMERAS},
+    **{(f"smic_e_{camera}", ""): lambda camera=camera: smic_e(camera) for camera in CAMERAS},
+    ("mmew", "MMEW_Micro_Exp"): mmew,
+    ("casme_sq", ""): casme_sq,
+    **{
+        ("samm_lv", name): lambda name=name: samm_lv(name) for name in ("SAMM_LongVideos_V2_Release", "SAMM_LongVideos")
+    },
+    **{("casme3a", f"{INDEX}_{v}"): lambda v=v: casme3a(f"{INDEX}_{v}") for v in ("v1", "v2", "v2_20250903")},
+    ("casme3a", "CAS(ME)3_part_A_v2"): lambda: casme3a("CAS(ME)3_part_A_v2", BOTH, ("",)),
+    ("casme3a", "CAS(ME)3_part_A_v1"): lambda: casme3a("CAS(ME)3_part_A_v1", BOTH, ("",)),
+    ("casme3c", "CAS(ME)3_part_C_ME"): casme3c,
+    ("fourdme", ""): fourdme,
+    ("casme", ""): casme,
+    ("meview", "MEVIEW"): meview,
+    ("rld", ""): rld,
+    ("flow_images", ""): flow_images,
 }

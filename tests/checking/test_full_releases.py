@@ -16,7 +16,15 @@ def test_every_known_release_is_invented():
 
 
 #: Those that add time and no way of reading.
-SLOW = ("JpgIndex_v1", "20250903", "part_A_v1", "part_A_v2", "20140508", "20181215", "SAMM_LongVideos")
+SLOW = (
+    "JpgIndex_v1",
+    "20250903",
+    "part_A_v1",
+    "part_A_v2",
+    "20140508",
+    "SAMM_20181215_Micro_FACS_Codes_v2",
+    "SAMM_LongVideos",
+)
 CASES = [
     pytest.param(key, id=" ".join(key).strip(), marks=[pytest.mark.slow] if key[1].endswith(SLOW) else [])
     for key in RELEASES

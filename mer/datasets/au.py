@@ -27,7 +27,7 @@ _DEPTH = 6
 _LONGEST = 4000
 _WIDE = {0xFF01 + i: 0x21 + i for i in range(94)} | {0x3000: 0x20, 0xA0: 0x20, 0x3001: 0x2C, 0xFF64: 0x2C}
 
-_SIDES = r"[LRATB](?:\s*(?:/|or)\s*[LRATB])*"
+_SIDES = r"[LRATB](?:\s*(?:/|or)\s*[LRATB]){0,4}"
 _LEVELS = r"[A-E](?:\s*/\s*[A-E])?"
 _END = r"(?:(?=or(?![A-Za-z]))|(?![A-Za-z0-9]))"
 _UNIT = rf"""

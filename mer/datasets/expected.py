@@ -39,10 +39,15 @@ def release_for(releases: Sequence[Release], file: str) -> Release | None:
 
 
 def measure(samples: Iterable[Sample]) -> Counter[str]:
-    """Return every count that a `Release` may name, over all rows whatever their status."""
+    """Return every count that a `Release` may name, over all rows whatever their status.
+
+    A row counts once under a name. Objective classes are those of the view `objective`.
+    """
     counts: Counter[str] = Counter()
     people: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
+    # Units are counted by themselves below: as views, each would read the same cell again.
+    views = {name: view for name, view in shipped_views().items() if not name.startswith("cd6me_au")}
     for sample in samples:
         kind = sample.expression_type
         for scope in ("", f"{kind} ", f"{sample.dataset} "):
@@ -51,15 +56,15 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
             videos[f"{scope}videos"].add(f"{sample.group} {sample.video_id}")
             counts[f"{scope}subject {sample.subject}"] += 1
             counts[f"{scope}{sample.emotion_norm}"] += 1
+        counts[f"{sample.emotion_norm} subject {sample.subject}"] += 1
         counts[f"type {kind}"] += 1
         counts[f"emotion {sample.emotion_norm}"] += 1
-        counts[f"objective {sample.objective_class}"] += 1
-        for name, view in shipped_views().items():
+        for name, view in views.items():
             label = view.class_of(sample)
-            if label is not None:
-                counts[f"{name} {label}"] += 1
-                counts[f"{name} rows"] += 1
-                people[f"{name} subjects"].add(sample.group)
+            for scope in ("", f"{kind} ") if label is not None else ():
+                counts[f"{scope}{name} {label}"] += 1
+                counts[f"{scope}{name} rows"] += 1
+                people[f"{scope}{name} subjects"].add(sample.group)
         for unit, present in zip(CD6ME_AUS, au_targets(sample) or (), strict=False):
             counts[f"cd6me au {unit}"] += present
     for name, members in (*people.items(), *videos.items()):

@@ -4,9 +4,10 @@ Formats:
 
 - `npz` one NumPy file per clip with every array of the product, or the one that is named;
 - `png` a folder of numbered pictures per clip, of products with frames;
-- `mp4` an H.264 video per clip (and factor), of products with frames: to look at, not to measure on;
+- `mp4` an H.264 video per clip, of products with frames: to look at, not to measure on; an odd side loses a pixel;
 - `flow-images` what the public codes of specs/peers.md §2.1 read (`mer.notebook.flow_image_files`).
 
+Of a magnified product with several factors, `png` and `mp4` have a folder per clip with one entry `x<factor>` each.
 The folder has `index.csv` (a row per clip: file, person, class where a view is named, fold where an experiment is,
 frame rate and events on the frames of the product), `excluded.csv` where clips are left out, and `export.json`. It is
 whole or absent.
@@ -135,19 +136,18 @@ def _one(folder: Path, name: str, clip: Clip, wanted: Wanted) -> str:
         expected, remedy = "a product of align, interpolate or magnify", "use format npz, or flow-images for flow"
         raise ContainerError(wanted.product, f"has no frames for format {wanted.format}", expected, remedy)
     frames = clip.lazy("frames")
-    several = frames.ndim == 5
-    factors = [f"{alpha:g}" for alpha in clip.read("alphas")] if several else [""]
-    for place, factor in enumerate(factors):
-        images = frames[place] if several else frames
-        if wanted.format == "png":
-            below = folder / name / (f"x{factor}" if several else "")
-            for number, image in enumerate(images, 1):
-                write_image(below / f"{number:0{max(3, len(str(len(images))))}d}.png", image)
-        else:
-            _video(folder / f"{name}{f'_x{factor}' if several else ''}.mp4", images, clip, wanted)
-    if wanted.format == "png":
-        return name
-    return f"{name}.mp4" if not several else f"{name}_x{factors[0]}.mp4"
+    alphas = clip.read("alphas") if frames.ndim == 5 else np.zeros(1)
+    for place, alpha in enumerate(alphas):
+        # A factor of its own needs no folder of its own.
+        below = folder / name / f"x{alpha:g}" if len(alphas) > 1 else folder / name
+        images = frames[place] if frames.ndim == 5 else frames
+        if wanted.format == "mp4":
+            _video(below.with_name(f"{below.name}.mp4"), images, clip, wanted)
+            continue
+        digits = max(3, len(str(len(images))))
+        for number, image in enumerate(images, 1):
+            write_image(below / f"{number:0{digits}d}.png", image)
+    return f"{name}.mp4" if wanted.format == "mp4" and len(alphas) == 1 else name
 
 
 def _video(path: Path, images: Any, clip: Clip, wanted: Wanted) -> None:

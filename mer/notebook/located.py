@@ -49,6 +49,12 @@ class Located:
         return f"run `{shlex.join(words)}`{place}"
 
 
+def nearest_file() -> Path:
+    """Return the nearest `config.yaml`, in the working directory or above it."""
+    places = [Path.cwd(), *Path.cwd().parents]
+    return next((place / DEFAULT for place in places if (place / DEFAULT).is_file()), Path(DEFAULT))
+
+
 def locate(paths: Sequence[Path]) -> Located:
     """Find a configuration.
 
@@ -63,7 +69,7 @@ def locate(paths: Sequence[Path]) -> Located:
     raw, where = read_files(paths), " + ".join(map(str, paths))
     results = _results(raw, where)
     places = [Path.cwd(), *paths[0].resolve().parents]
-    base = next((place for place in places if (place / results).is_dir()), places[0])
+    base = max(places, key=lambda place: _likely(place / results, raw))
     return Located(_anchored(raw, base, base / results), results, base, tuple(map(Path, paths)), where)
 
 
@@ -75,6 +81,15 @@ def _of_results(folder: Path) -> Located:
     usual = base / DEFAULT
     files = (usual,) if usual.is_file() and read_files([usual]) == raw else (file,)
     return Located(_anchored(raw, base, whole), results, base, files, str(file), copied=not stays)
+
+
+def _likely(folder: Path, raw: dict[str, Any]) -> int:
+    """Return how much speaks for a folder of results: that this very configuration, or one like it, was run into it."""
+    if (folder / recorded.FILE).is_file() and recorded.recorded(folder) == raw:
+        return 3
+    if any((folder / str(name) / "index.csv").is_file() for name in raw.get("datasets") or ()):
+        return 2
+    return int(folder.is_dir())
 
 
 def _results(raw: dict[str, Any], where: str) -> Path:

@@ -49,7 +49,7 @@ def draw(clip: RunClip, only: str | Sequence[str] = (), width: int = 1800) -> Pi
         ConfigError: no product of the clip was made yet.
         ContainerError: no product matches, or the clip was excluded from all of them.
 
-    >>> mer.draw(run.clip("sub01/EP01_01"), only="flow/apex", width=700)  # doctest: +ELLIPSIS
+    >>> mer.draw(run.clip("sub01/EP02_01f"), only="flow/apex", width=700)
     <picture of ... pixels>
     """
     return Picture(clip.drawn([only] if isinstance(only, str) else only, width))

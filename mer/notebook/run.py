@@ -13,7 +13,7 @@ from mer.core.sample import Sample
 from mer.notebook import arrays as clip_arrays
 from mer.notebook.arrays import Arrays
 from mer.notebook.clip import RunClip
-from mer.notebook.located import DEFAULT, locate
+from mer.notebook.located import locate, nearest_file
 from mer.notebook.results import Results
 from mer.planning.report_inputs import experiment_inputs
 from mer.planning.show import clip_picture, clip_products
@@ -34,9 +34,9 @@ def open_run(*paths: str | Path) -> Run:
 
     Args:
         paths: one or more configuration files, each laid over the ones before, as snakemake does; or a folder of
-            results, which holds the configuration of its last run. `config.yaml` when none is named. Relative paths in
-            a configuration start from the folder that snakemake is run from: this one, or the nearest above the first
-            file that has the results in it.
+            results, which holds the configuration of its last run. When none is named, the nearest `config.yaml` in
+            this folder or above it. Relative paths in a configuration start from the folder that snakemake is run from:
+            this one, or the first file's or one above it, whichever has the results in it.
 
     Raises:
         ConfigError: a file is missing or wrong, or the folder holds no configuration.
@@ -45,7 +45,7 @@ def open_run(*paths: str | Path) -> Run:
     >>> run.experiments
     ['svm_flow', 'ststnet']
     """
-    return Run(locate([Path(path) for path in paths] or [Path(DEFAULT)]))
+    return Run(locate([Path(path) for path in paths] or [nearest_file()]))
 
 
 class Run(Results):
@@ -105,7 +105,7 @@ class Run(Results):
         Raises:
             ConfigError: no usable clip of this name, or several.
 
-        >>> clip = run.clip("sub01/EP01_01")
+        >>> clip = run.clip("sub01/EP02_01f")
         >>> clip["flow/apex"]["flow"].shape
         (1, 1, 2, 96, 96)
         """
@@ -160,7 +160,7 @@ class Run(Results):
 
         >>> X, y, groups = run.arrays("flow/apex", view="emotion_3", size=28)
         >>> X.shape, y.shape, groups.nunique()
-        ((9, 2352), (9,), 3)
+        ((18, 2352), (18,), 5)
         """
         selection, source = self._source(product, view, experiment, data)
         values = clip_arrays.stacked(source, product, array, size)
@@ -187,10 +187,10 @@ class Run(Results):
         Raises:
             MerError: as `arrays`.
 
-        >>> clips = run.dataset("interpolate/ten", view="emotion_3")
+        >>> clips = run.dataset("interpolate/ten", view="emotion_3", data="casme2")
         >>> frames, label = clips[0]
         >>> len(clips), tuple(frames.shape), clips.classes[label]
-        (9, (10, 3, 96, 96), 'negative')
+        (11, (10, 3, 96, 96), 'surprise')
         """
         from mer.notebook.torch_dataset import ClipDataset
 
@@ -209,7 +209,7 @@ class Run(Results):
             ContainerError, ModelError: it has not run yet, or its files do not belong together.
 
         >>> run.predictions("svm_flow")[["label", "prediction"]].shape
-        (9, 2)
+        (18, 2)
         """
         from mer.notebook.scoring import as_table
 
@@ -225,8 +225,8 @@ class Run(Results):
         Raises:
             MerError: as `predictions`.
 
-        >>> run.scores("svm_flow").loc[("svm_flow", "pooled"), "clips"]
-        np.int64(9)
+        >>> int(run.scores("svm_flow").loc[("svm_flow", "pooled"), "clips"])
+        18
         """
         import pandas as pd
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mer.core.container import Clip, ClipWriter
-from mer.core.errors import ContainerError
+from mer.core.errors import ConfigError, ContainerError
 from mer.core.source import Source
 from mer.motion.strain import Variant
 from mer.motion.strain import strain as strain_of
@@ -185,7 +185,10 @@ def flow(a: np.ndarray, b: np.ndarray, method: str = "micro", **keys: Any) -> np
     >>> round(float(np.median(u)), 1), round(abs(float(np.median(v))), 1)
     (1.0, 0.0)
     """
-    pair = np.stack([_checked(image, (3,), "image (S, S, 3) uint8") for image in (a, b)])
+    first, second = (_checked(image, (3,), "image (S, S, 3) uint8") for image in (a, b))
+    if first.shape != second.shape:
+        raise ContainerError("mer.flow", f"images of {first.shape} and {second.shape}", "images of one size")
+    pair = np.stack([first, second])
     keys = {"pairs": "onset_apex", "strain": "none", **keys}
     landmarks = keys.pop("landmarks", None)
     made = _run("flow", method, keys, _crops(pair, landmarks=landmarks), {"onset": 0, "apex": 1})
@@ -297,8 +300,6 @@ def _run(
 ) -> dict[str, np.ndarray]:
     """Return the arrays that a stage makes of a clip."""
     chosen, params = _method(stage, method, keys)
-    if chosen.from_index:
-        raise ContainerError(f"mer.{stage}", f"method {method} reads files of a database", "a method of arrays")
     out = Kept()
     process: Callable[..., None] = load_stage(stage).process
     process(Source({"sample_id": NAME}, None, Held(arrays, events)), out, chosen, params)
@@ -309,6 +310,8 @@ def _method(stage: str, name: str, keys: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return a method of a stage and its parameters; raises `ConfigError`."""
     where = f"mer.{stage}"
     method = load_method(stage, name, where)
+    if method.from_index:
+        raise ConfigError(where, f"method {name} reads files of a database", "a method of arrays")
     params = validate(method.Params, keys, where, "")
     return method, params.placed("cpu") if isinstance(params, DeviceParams) else params
 

@@ -222,9 +222,10 @@ def show(
     width: Annotated[int, typer.Option(help="Width of the picture, pixels.", min=600, max=20_000)] = 1800,
 ) -> None:
     """Draw every product of one clip: aligned frames, magnified apex, flow, ROIs on the face with their patches."""
-    from mer.planning.show import draw_clip
+    from mer.notebook.picture import draw
+    from mer.notebook.run import open_run
 
-    typer.echo(f"wrote {draw_clip(config or [Path('config.yaml')], dataset, clip, out, only or (), width)}")
+    typer.echo(f"wrote {draw(open_run(*config or ()).clip(clip, dataset), only or (), width).save(out)}")
 
 
 @app.command()

@@ -79,13 +79,14 @@ class RunClip:
         dataset: its dataset in the configuration.
         row: its row in the index (`mer.core.sample.Sample`): subject, emotion, units, frames of onset, apex and offset.
         paths: the container of every product that the configuration makes of it, made or not.
+        sources: product -> product it is made from.
     """
 
     dataset: str
     row: Sample
     paths: Mapping[str, Path]
+    sources: Mapping[str, str]
     missing: Missing
-    drawn: Callable[..., np.ndarray]
 
     @property
     def sample_id(self) -> str:

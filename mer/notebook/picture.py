@@ -46,10 +46,15 @@ def draw(clip: RunClip, only: str | Sequence[str] = (), width: int = 1800) -> Pi
         width: of the picture in pixels, about.
 
     Raises:
-        ConfigError: no product of the clip was made yet.
+        MerError: no product of the clip was made yet.
         ContainerError: no product matches, or the clip was excluded from all of them.
 
     >>> mer.draw(run.clip("sub01/EP02_01f"), only="flow/apex", width=700)
     <picture of ... pixels>
     """
-    return Picture(clip.drawn([only] if isinstance(only, str) else only, width))
+    from mer.report.show_clip import show_clip
+
+    if not any(path.exists() for path in clip.paths.values()):
+        raise clip.missing(list(clip.paths.values())[-1])
+    patterns = [only] if isinstance(only, str) else only
+    return Picture(show_clip(clip.paths, clip.sample_id, clip.sources, patterns, width))

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from mer.core.errors import ConfigError
 from mer.core.registry import nearest
-from mer.core.sample import Sample
+from mer.core.sample import Sample, subject_key
 from mer.notebook import arrays as clip_arrays
 from mer.notebook.arrays import Arrays
 from mer.notebook.clip import RunClip
 from mer.notebook.located import locate, nearest_file
 from mer.notebook.results import Results
-from mer.planning.report_inputs import experiment_inputs
-from mer.planning.show import clip_picture, clip_products
+from mer.planning.report_inputs import experiment_inputs, sources
 from mer.training.folds import Selection
 
 if TYPE_CHECKING:
@@ -120,10 +119,9 @@ class Run(Results):
             raise ConfigError("clip", f"no usable clip {sample_id!r}", "", reason or nearest(sample_id, known))
         ((name, row),) = usable.items()
 
-        def drawn(only: Sequence[str], width: int) -> Any:
-            return clip_picture(self._catalog, name, sample_id, only, width)
-
-        return RunClip(name, row, clip_products(self._catalog, name, sample_id), self._missing, drawn)
+        person = subject_key(row)
+        paths = {product: self._catalog.product(name, product, person) for product in self.products(name)}
+        return RunClip(name, row, paths, sources(self.config), self._missing)
 
     def arrays(
         self,

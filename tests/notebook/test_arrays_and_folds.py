@@ -213,12 +213,27 @@ def test_the_index_knows_every_row(run):
 
 
 def test_a_clip_is_drawn_as_mer_show_draws_it(run, tmp_path):
+    from typer.testing import CliRunner
+
+    from mer.cli import app
     from mer.core.images import read_image
-    from mer.planning.show import clip_picture
 
     picture = mer.draw(run.clip("sub01/EP02_01f"), only="flow/*", width=700)
-    np.testing.assert_array_equal(
-        picture.pixels, clip_picture(run._catalog, "casme2", "sub01/EP02_01f", ["flow/*"], 700)
-    )
     np.testing.assert_array_equal(read_image(picture.save(tmp_path / "clip.png")), picture.pixels)
     assert picture._repr_png_() == (tmp_path / "clip.png").read_bytes()
+    asked = ["show", "sub01/EP02_01f", "--dataset", "casme2", "--only", "flow/*", "--width", "700"]
+    # A folder of results will do.
+    asked += ["--config", str(run.results), "--output", str(tmp_path / "shown.png")]
+    assert CliRunner().invoke(app, asked).output == f"wrote {tmp_path / 'shown.png'}\n"
+    assert (tmp_path / "shown.png").read_bytes() == picture._repr_png_()
+
+
+def test_a_clip_of_which_nothing_was_made_is_one_line(run, tmp_path):
+    import shutil
+
+    copy = tmp_path / "results"
+    (copy / "casme2").mkdir(parents=True)
+    for name in ("config.yaml", "casme2/index.csv"):
+        shutil.copy(run.results / name, copy / name)
+    with pytest.raises(ModelError, match=r"casme2-sub01.h5: not made yet; run `snakemake results/casme2/rois/boxes/"):
+        mer.draw(mer.open(copy).clip("sub01/EP02_01f", "casme2"))

@@ -154,7 +154,7 @@ class Results:
 
     def _known(self, name: str, names: Iterable[str], kind: str) -> str:
         if name not in set(names):
-            raise ConfigError(self.config.where, f"no {kind} {name!r}", f"a {kind} of it", nearest(name, names))
+            raise ConfigError(self.config.where, f"no {kind} {name!r}", f"one of its {kind}s", nearest(name, names))
         return name
 
     def _require_index(self, data: Iterable[str]) -> None:

@@ -74,6 +74,20 @@ def test_the_array_that_is_meant(run, product, array, shape, dtype):
     assert X.shape == (11, *shape) and X.dtype == dtype and set(y.index.get_level_values("dataset")) == {"casme2"}
 
 
+def test_shuffled_labels_of_an_experiment_are_its_arrays_labels(project):
+    import yaml
+
+    block = yaml.safe_load((project / "config.yaml").read_text())["experiments"]["svm_flow"]
+    (project / "permuted.yaml").write_text(
+        yaml.safe_dump({"experiments": {"permuted": {**block, "labels": "permuted"}}})
+    )
+    run = mer.open(project / "config.yaml", project / "permuted.yaml")
+    _, true, _ = run.arrays("flow/apex", experiment="svm_flow", size=4)
+    X, y, groups = run.arrays("flow/apex", experiment="permuted", size=4)
+    assert y.index.equals(true.index) and (y != true).any() and y.value_counts().equals(true.value_counts())
+    assert len(list(run.folds("permuted").split(X, y, groups))) == 5
+
+
 def test_folds_are_the_tables_of_the_run(run, project):
     _, y, groups = run.arrays("flow/apex", experiment="svm_flow", size=4)
     folds = run.folds("svm_flow")

@@ -30,6 +30,7 @@ def test_importing_mer_imports_nothing():
     assert cumulative["mer"] < 100_000  # microseconds; far more than it takes
 
 
+@pytest.mark.slow
 def test_opening_a_run_needs_no_torch_and_no_opencv(project):
     code = (
         "import mer, sys; run = mer.open('config.yaml'); run.index('casme2'); run.folds('svm_flow');"
@@ -64,6 +65,7 @@ def test_no_job_depends_on_the_notebook():
     assert not [name for name in closure if name == "mer" or name.startswith("mer.notebook")]
 
 
+@pytest.mark.slow
 def test_a_results_folder_opens_as_its_configuration_does(project, run, monkeypatch):
     by_folder = mer.open(project / "results")
     assert by_folder.config.experiments == run.config.experiments and by_folder.results == run.results
@@ -71,6 +73,7 @@ def test_a_results_folder_opens_as_its_configuration_does(project, run, monkeypa
     assert mer.open().results == mer.open(".").results == run.results  # the recorded one lies here
 
 
+@pytest.mark.slow
 def test_a_copied_folder_opens_and_says_where_it_was_made(project, tmp_path):
     copy = tmp_path / "elsewhere"
     (copy / "casme2").mkdir(parents=True)
@@ -84,6 +87,7 @@ def test_a_copied_folder_opens_and_says_where_it_was_made(project, tmp_path):
         run.index("samm")
 
 
+@pytest.mark.slow
 def test_files_are_laid_over_each_other_and_the_command_names_them(project, tmp_path):
     (project / "more.yaml").write_text(yaml.safe_dump({"experiments": {"ststnet": {"seeds": [0, 1, 2]}}}))
     run = mer.open(project / "config.yaml", project / "more.yaml")
@@ -95,6 +99,7 @@ def test_files_are_laid_over_each_other_and_the_command_names_them(project, tmp_
     assert f"metrics.json: not made yet; run `{command} {configs}` in {project}" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_database_that_is_not_on_this_machine_does_not_matter(project, tmp_path):
     raw = yaml.safe_load((project / "config.yaml").read_text())
     raw["datasets"]["casme2"] |= {"root": "/no/such/folder", "licence_accepted": True}
@@ -134,6 +139,7 @@ def test_the_examples_of_the_docstrings_run(module, run, tmp_path):
     assert result.attempted and not result.failed
 
 
+@pytest.mark.slow
 def test_every_unknown_name_is_told_the_nearest(run):
     for ask, near in (
         (lambda: run.index("casme3"), "casme2"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mer.core.errors import ConfigError, DatasetError, MerError, ModelError
+from mer.core.errors import ConfigError, ContainerError, DatasetError, MerError, ModelError
 from mer.core.registry import nearest
 from mer.core.sample import Sample, subject_key
 from mer.notebook import arrays as clip_arrays
@@ -168,7 +168,8 @@ class Results:
         return self._catalog.reading(dataset).samples
 
     def _missing(self, path: Path) -> MerError:
-        return ModelError(path, "not made yet", "", self._located.remedy(path))
+        kind = ContainerError if path.suffix == ".h5" else ModelError
+        return kind(path, "not made yet", "", self._located.remedy(path))
 
 
 def _labels(rows: Iterable[Row]) -> dict[tuple[str, str], str]:

@@ -185,7 +185,7 @@ def test_missing_and_wrong_products_are_one_line(lacking):
     run, _ = lacking
     (run.results / "samm" / "flow" / "apex" / "samm-006.h5").unlink()
     with pytest.raises(
-        ModelError, match=r"samm-006.h5: not made yet; run `snakemake results/samm/flow/apex/samm-006.h5 "
+        ContainerError, match=r"samm-006.h5: not made yet; run `snakemake results/samm/flow/apex/samm-006.h5 "
     ):
         run.arrays("flow/apex", view="emotion_3")
     for call, message in (
@@ -249,5 +249,5 @@ def test_a_clip_of_which_nothing_was_made_is_one_line(run, tmp_path):
     (copy / "casme2").mkdir(parents=True)
     for name in ("config.yaml", "casme2/index.csv"):
         shutil.copy(run.results / name, copy / name)
-    with pytest.raises(ModelError, match=r"casme2-sub01.h5: not made yet; run `snakemake results/casme2/rois/boxes/"):
+    with pytest.raises(ContainerError, match=r"casme2-sub01.h5: not made yet; run `snakemake results/casme2/rois"):
         mer.draw(mer.open(copy).clip("sub01/EP02_01f", "casme2"))

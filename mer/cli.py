@@ -318,12 +318,15 @@ def analyze(
     fps: Annotated[float | None, typer.Option(help="Frames per second of folders of images.", min=1, max=2000)] = None,
     fps_limit: Annotated[float | None, typer.Option(help="Thin faster videos to this rate.", min=10, max=2000)] = None,
     jobs: Annotated[int, typer.Option(help="Processes; each needs about 0.7 GB.", min=1, max=64)] = 1,
+    discard_crops: Annotated[
+        bool, typer.Option("--discard-crops", help="Keep no face crops: nothing of the face but the page's pictures.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as objects.")] = False,
 ) -> None:
     """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video."""
     from mer.analysis.command import Options, run_analyze
 
-    options = Options(out, experiment, fps, fps_limit, jobs)
+    options = Options(out, experiment, fps, fps_limit, jobs, not discard_crops)
     found, complete = run_analyze(videos, options, lambda line: typer.echo(line, err=True))
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))

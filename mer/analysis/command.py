@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.page import page_of
 from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan, spot_part
-from mer.analysis.results import Result, write_results
+from mer.analysis.results import PAGE, Result, claim, discard, own_folder, write_results
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
+from mer.core.process import processes
 from mer.core.progress import bar
 from mer.report.wording import counted
 
@@ -37,6 +39,7 @@ class Options:
         fps: frames per second of folders of images.
         fps_limit: largest frame rate that is analysed.
         jobs: processes that work on parts at the same time.
+        keep_crops: leave the face crops and features in `parts/`, so that a re-run is quick.
     """
 
     output: Path
@@ -44,6 +47,19 @@ class Options:
     fps: float | None = None
     fps_limit: float | None = None
     jobs: int = 1
+    keep_crops: bool = True
+
+    def command(self, video: Path) -> str:
+        """Return what one would type to analyse a video so."""
+        told = {
+            "--output": self.output,
+            "--experiment": self.experiment,
+            "--fps": self.fps,
+            "--fps-limit": self.fps_limit,
+        }
+        words = ["mer", "analyze", str(video)]
+        words += [str(word) for key, value in told.items() if value is not None for word in (key, value)]
+        return shlex.join(words + ([] if self.keep_crops else ["--discard-crops"]))
 
 
 @dataclass(frozen=True)
@@ -89,29 +105,22 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
     """
     ensemble = open_ensemble(options.experiment)
     analysed: list[dict[str, Any]] = []
-    taken: set[str] = set()
     for video in videos:
+        folder = own_folder(video, options.output)
         try:
             footage = open_footage(video, options.fps, options.fps_limit)
-            folder = options.output / _unused(footage, taken)
-            analysed.append(analyze(footage, folder, ensemble, options.jobs))
+            analysed.append(analyze(footage, folder, ensemble, options))
             seconds = ", ".join(f"{step} {value:.1f}" for step, value in analysed[-1]["cpu_seconds"].items())
-            spotted = counted(len(analysed[-1]["intervals"]), "interval")
-            log(f"{video}: {spotted}, {folder / 'page.html'} (CPU-seconds: {seconds})")
+            spotted = counted(len(analysed[-1]["intervals"]), "candidate")
+            log(f"{video}: {spotted}, {folder / PAGE} (CPU-seconds: {seconds})")
         except MerError as error:
+            discard(folder)
             analysed.append({"video": str(video), "error": error.line()})
             log(f"mer: {error.line()}")
     return analysed, not any("error" in one for one in analysed)
 
 
-def _unused(footage: Footage, taken: set[str]) -> str:
-    # Two videos of one name are told apart by their contents, so that a re-run finds each again.
-    name = footage.name if footage.name.lower() not in taken else f"{footage.name}-{footage.digest[:6]}"
-    taken.add(name.lower())
-    return name
-
-
-def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -> dict[str, Any]:
+def analyze(footage: Footage, folder: Path, ensemble: Ensemble, options: Options) -> dict[str, Any]:
     """Analyse one video and write `analysis.json`, `intervals.csv`, `scores.csv` and `page.html` into `folder`.
 
     What is finished in `folder/parts` is used again when it was made from the same video with equal parameters.
@@ -120,7 +129,8 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -
         MediaError: no face in any frame, or too few frames.
         StorageError: the disk is full.
     """
-    clock, parts_folder = Clock(), folder / "parts"
+    clock, parts_folder, jobs = Clock(), folder / "parts", options.jobs
+    claim(folder, footage.path)
     overlap = ensemble.longest(footage.fps) + _reach(ensemble, footage.fps)
     parts = plan(len(footage), footage.fps, overlap)
     features = {name: ensemble.keys_of(name, footage.fps) for name in ensemble.features}
@@ -132,11 +142,15 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, jobs: int = 1) -
     clock.lap()
     video = AlignedVideo(footage, parts, parts_folder)
     track = gather_track(video)
-    curves, expressions = spot_expressions(video, ensemble, track)
+    spotted = spot_expressions(video, ensemble, track)
     clock.lap("score and name")
-    result = Result(video, ensemble, track, curves, [with_motion(one, video) for one in expressions])
+    moved = [with_motion(one, video) for one in spotted.expressions]
+    command = options.command(footage.path)
+    result = Result(video, ensemble, track, spotted.curves, moved, spotted.left_out, command, options.keep_crops)
     written = write_results(result, folder)
-    write_text(folder / "page.html", page_of(result))
+    write_text(folder / PAGE, page_of(result))
+    if not options.keep_crops:
+        shutil.rmtree(parts_folder)
     clock.lap("pictures and page")
     rounded = {step: round(value, 2) for step, value in clock.seconds.items()}
     return {**written, "folder": str(folder), "cpu_seconds": rounded}
@@ -164,7 +178,7 @@ def _in_turn(works: Sequence[Work], update: Update | None) -> Iterator[dict[str,
 
 
 def _together(works: Sequence[Work], jobs: int, update: Update | None) -> Iterator[dict[str, float]]:
-    with ProcessPoolExecutor(min(jobs, len(works)), mp_context=get_context("spawn")) as pool:
+    with processes(min(jobs, len(works))) as pool:
         waiting = [pool.submit(work_on, work) for work in works]
         for done, one in enumerate(as_completed(waiting), 1):
             yield one.result()

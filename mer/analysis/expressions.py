@@ -53,6 +53,16 @@ class Expression:
         return max(self.scores, key=lambda name: self.scores[name]) if self.scores else ""
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A peak above the threshold that is no candidate, in frames of the grid, and why."""
+
+    kind: str
+    onset: int
+    offset: int
+    reason: str
+
+
 def score_parts(video: AlignedVideo, ensemble: Ensemble, kind: str, track: Track) -> tuple[np.ndarray, int]:
     """Return the score (P,) float64 of every frame pair of the video, and the pair distance in frames.
 
@@ -98,25 +108,49 @@ def _hidden(track: Track, positions: int, distance: int) -> np.ndarray:
     return hidden
 
 
-def spot_expressions(video: AlignedVideo, ensemble: Ensemble, track: Track) -> tuple[list[Curve], list[Expression]]:
+@dataclass(frozen=True)
+class Spotted:
+    """What a video holds: a curve for each kind, the candidates in order of time, and the peaks that are none."""
+
+    curves: Sequence[Curve]
+    expressions: Sequence[Expression]
+    left_out: Sequence[LeftOut]
+
+
+def spot_expressions(video: AlignedVideo, ensemble: Ensemble, track: Track) -> Spotted:
     """Spot and name in a whole video; raises as `score_parts`."""
     length, fps = len(video.footage), video.footage.fps
     curves: list[Curve] = []
     spotted: list[Expression] = []
+    left_out: list[LeftOut] = []
     for kind in ensemble.kinds:
         score, distance = score_parts(video, ensemble, kind, track)
         decoded, start = ensemble.decode(kind, score, length, distance, fps)
         curves.append(Curve(kind, start, decoded.smoothed, decoded.threshold))
+        for first, last in decoded.too_long.tolist():
+            left_out.append(LeftOut(kind, first, last, "lasts longer than the expressions of the training"))
         for (first, last), peak, height in zip(
             decoded.intervals.tolist(), decoded.peaks.tolist(), decoded.heights.tolist(), strict=True
         ):
-            if track.blind[peak] or any(first < cut <= last for cut in track.cuts):
+            reason = _unseen(track, first, last, peak)
+            if reason:
+                left_out.append(LeftOut(kind, first, last, reason))
                 continue
             quality = float(track.quality[first : last + 1].min())
             warnings = _warnings(video, track, first, last, quality) + _cut_off(first, last, length, distance)
             spotted.append(Expression(kind, first, peak, last, height, quality, warnings))
-    named = [_named(one, video, ensemble) for one in strongest(spotted)]
-    return curves, sorted(named, key=lambda e: (e.onset, e.offset, e.kind))
+    kept = strongest(spotted)
+    weaker = [one for one in spotted if one not in kept]
+    left_out += [LeftOut(one.kind, one.onset, one.offset, "overlaps a stronger one") for one in weaker]
+    named = sorted((_named(one, video, ensemble) for one in kept), key=lambda e: (e.onset, e.offset, e.kind))
+    return Spotted(curves, named, sorted(left_out, key=lambda one: (one.onset, one.offset, one.kind)))
+
+
+def _unseen(track: Track, first: int, last: int, peak: int) -> str:
+    """Return why nothing can be said of an interval, '' where something can."""
+    if track.blind[peak]:
+        return "no face at its peak"
+    return "a cut lies in it" if any(first < cut <= last for cut in track.cuts) else ""
 
 
 def strongest(expressions: Sequence[Expression]) -> list[Expression]:

@@ -18,6 +18,8 @@ from mer.stages.rois import au_boxes
 from mer.stages.rois.regions import TABLES
 
 GAIN = 5.0
+FARTHEST = 0.2  # distances between the eyes: a picture in which a region moves farther is torn
+LEAST_GAIN = 1.5  # a smaller one shows nothing that the apex does not
 TABLE = "facs"
 CHOICE = EstimatorParams()
 
@@ -30,12 +32,14 @@ class MotionPictures:
         frames: (3, S, S, 3) uint8 crops at onset, apex and offset.
         flow: (2, S, S) float32 pixels from onset to apex, without the motion of the head.
         boxes: (R, 4) of the regions in pixels of the onset's crop.
-        magnified: (S, S, 3) uint8, the apex with `GAIN` times its motion since the onset.
+        gain: how many times the motion is enlarged; 0 where it is too large for that.
+        magnified: (S, S, 3) uint8, the apex with `gain` times its motion since the onset; the apex where that is 0.
     """
 
     frames: np.ndarray
     flow: np.ndarray
     boxes: np.ndarray
+    gain: float
     magnified: np.ndarray
 
 
@@ -79,9 +83,17 @@ def motion_pictures(expression: Expression, video: AlignedVideo) -> MotionPictur
         where = places(expression, part)
         frames = np.stack([clip.lazy("frames")[place] for place in where])
         flow, boxes = _flow(clip, where[0], where[1]), _boxes(clip, where[0])
-    params = lagrangian.Params(alphas=(GAIN,), passes=1)
-    magnified = next(lagrangian.magnified(frames[:2], 0, params))[1]
-    return MotionPictures(frames, flow, boxes, magnified)
+    gain = gain_for(max(expression.motion.values(), default=0.0))
+    if not gain:
+        return MotionPictures(frames, flow, boxes, 0.0, frames[1])
+    params = lagrangian.Params(alphas=(gain,), passes=1)
+    return MotionPictures(frames, flow, boxes, gain, next(lagrangian.magnified(frames[:2], 0, params))[1])
+
+
+def gain_for(motion: float) -> float:
+    """Return how many times a motion (shares of the distance between the eyes) can be enlarged, 0 where it cannot."""
+    gain = GAIN if motion <= 0 else min(GAIN, FARTHEST / motion)
+    return gain if gain >= LEAST_GAIN else 0.0
 
 
 def _flow(clip: Clip, onset: int, apex: int) -> np.ndarray:

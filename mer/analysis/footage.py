@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ SMALL_FACE = 110.0  # pixels below which a larger picture is worth its time
 SAMPLES = 3  # frames in which the size of the face is looked up
 UNEVEN = 0.5  # share of a frame's time by which steps may differ before they count as a variable rate
 SAME_RATE = 0.99
+SLOW = 25.0  # frames per second below which some micro-expressions (from 1/25 s) lie between two frames
 HOLE = 0.15  # seconds between two pictures from which the time between them counts as not filmed
 
 
@@ -42,6 +45,7 @@ class Footage:
         remarks: what a reader of the results must know.
         listing: of a video.
         files: of a folder, by index.
+        unlike: those of them that have another size than most; they are not shown.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Footage:
     remarks: tuple[str, ...] = ()
     listing: Listing | None = None
     files: tuple[str, ...] = ()
+    unlike: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -86,10 +91,10 @@ class Footage:
             yield from frames_at(self.listing, wanted, self.longest)
             return
         for index in wanted.tolist():
-            try:
-                yield index, reduced(read_image(self.path / self.files[index]), self.longest)
-            except MediaError:
+            if self.files[index] in self.unlike:
                 continue
+            with suppress(MediaError):
+                yield index, reduced(read_image(self.path / self.files[index]), self.longest)
 
 
 def open_footage(path: Path, fps: float | None = None, limit: float | None = None) -> Footage:
@@ -112,6 +117,9 @@ def _video(path: Path, fps: float | None) -> Footage:
     listing = list_frames(path)
     seconds, remarks = listing.seconds, []
     if fps is not None:
+        told = (len(seconds) - 1) / seconds[-1] if len(seconds) > 1 and seconds[-1] > 0 else 0.0
+        if abs(told - fps) > (1 - SAME_RATE) * fps:
+            remarks.append(f"analysed at {fps:g} frames per second, as --fps says; its own time stamps say {told:.4g}")
         seconds = np.arange(len(seconds)) / fps
     if listing.info.rotation:
         remarks.append(f"turned by {listing.info.rotation} degrees, as its header asks")
@@ -130,11 +138,31 @@ def _folder(path: Path, fps: float | None) -> Footage:
     numbers = np.array(list(files), np.int64)
     seconds = (numbers - numbers[0]) / fps
     absent = int(numbers[-1] - numbers[0] + 1 - len(numbers))
-    remarks = (f"{absent} numbers of the folder have no file",) if absent else ()
+    remarks = [f"{counted(absent, 'number')} between the first and the last image without a file"] if absent else []
     names = tuple(files.values())
-    first, last = path / names[0], path / names[-1]
-    known = {"size": image_size(first), "digest": _digest([first, last], "\n".join(names)), "remarks": remarks}
-    return _whole(path, seconds, numbers=numbers, files=names, **known)
+    size, odd = _usual_size(path, names)
+    if odd:
+        remarks.append(
+            f"{counted(len(odd), 'image')} of another size than {size[0]} x {size[1]} left out, e.g. {odd[0]}"
+        )
+    known = {
+        "size": size,
+        "digest": _digest([path / name for name in names], "\n".join(names)),
+        "unlike": frozenset(odd),
+    }
+    return _whole(path, seconds, numbers=numbers, files=names, remarks=tuple(remarks), **known)
+
+
+def _usual_size(folder: Path, names: tuple[str, ...]) -> tuple[tuple[int, int], list[str]]:
+    """Return the size of most images of a folder, and the names of those of another; a damaged one has none."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in names:
+        with suppress(MediaError):
+            sizes[name] = image_size(folder / name)
+    if not sizes:
+        raise MediaError(folder, "none of its images can be read", "whole image files", "copy the folder again")
+    ((usual, _),) = Counter(sizes.values()).most_common(1)
+    return usual, [name for name, size in sizes.items() if size != usual]
 
 
 def _whole(path: Path, seconds: np.ndarray, **known: Any) -> Footage:
@@ -208,6 +236,9 @@ def _grid(path: Path, seconds: np.ndarray, limit: float | None) -> tuple[float, 
     if limit is not None and limit < SAME_RATE * rate:
         remarks.append(f"thinned from {rate:.4g} to {limit:g} frames per second")
         rate, even = limit, False
+    if rate < SAME_RATE * SLOW:
+        seen = f"a movement shorter than {2 / rate:.2f} s may show in one frame or none, and is missed"
+        remarks.append(f"{rate:.3g} frames per second: {seen}")
     if even:
         return rate, np.arange(len(seconds)), remarks
     grid = np.arange(int(seconds[-1] * rate + 0.5) + 1) / rate
@@ -217,13 +248,16 @@ def _grid(path: Path, seconds: np.ndarray, limit: float | None) -> tuple[float, 
 
 
 def _digest(paths: list[Path], text: str = "") -> str:
-    """Return 16 hex digits of sizes, times of change, and the first and last MiB: reading all of it takes too long."""
+    """Return 16 hex digits of every file's size and time of change, and of the first and last MiB of all of them.
+
+    Reading all takes too long.
+    """
     digest = hashlib.sha256(text.encode())
-    for path in paths:
-        stat = path.stat()
-        digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
-        with path.open("rb") as handle:
-            digest.update(handle.read(1 << 20))
-            handle.seek(max(0, stat.st_size - (1 << 20)))
-            digest.update(handle.read())
+    stats = [path.stat() for path in paths]
+    for stat in stats:
+        digest.update(f"{stat.st_size} {stat.st_mtime_ns};".encode())
+    with paths[0].open("rb") as first, paths[-1].open("rb") as last:
+        digest.update(first.read(1 << 20))
+        last.seek(max(0, stats[-1].st_size - (1 << 20)))
+        digest.update(last.read())
     return digest.hexdigest()[:16]

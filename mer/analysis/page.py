@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mer.analysis.expressions import Expression
-from mer.analysis.face_motion import GAIN, MotionPictures, motion_pictures, region_names
-from mer.analysis.results import Result
+from mer import __version__
+from mer.analysis.expressions import Expression, LeftOut
+from mer.analysis.face_motion import MotionPictures, motion_pictures, region_names
+from mer.analysis.results import TABLES, Result
 from mer.analysis.timeline import clock, timeline
 from mer.motion.colour import flow_to_rgb
 from mer.report import drawing
@@ -33,6 +34,7 @@ class Card:
     panels: Sequence[Embedded]
     motion: Chart | None
     classes: Chart | None
+    note: str = ""
 
 
 def page_of(result: Result) -> str:
@@ -56,14 +58,19 @@ def page_of(result: Result) -> str:
         facts=_facts(result),
         gaps=[[clock(result.when(a)), clock(result.when(b)), reason] for a, b, reason in result.gaps()],
         failures=[reason for _, _, reason in result.track.failures],
+        left_out=[_left_out(result, one) for one in result.left_out],
+        tables=TABLES,
+        keeps_crops=result.keeps_crops,
     )
 
 
 def title(result: Result) -> str:
-    """Return what was spotted, in one line."""
+    """Return what was spotted, in one line; what carries a warning is not counted as the rest."""
     count = len(result.expressions)
-    what = counted(count, "interval") if count else "nothing"
-    return f"{result.footage.path.name}: {what} spotted in {clock(result.footage.duration, 0.1)}"
+    doubtful = sum(bool(one.warnings) for one in result.expressions)
+    what = counted(count, "candidate") if count else "nothing"
+    doubt = f", {doubtful if doubtful < count else 'all'} with a warning," if doubtful else ""
+    return f"{result.footage.path.name}: {what}{doubt} spotted in {clock(result.footage.duration, 0.1)}"
 
 
 def _remarks(result: Result) -> list[str]:
@@ -88,6 +95,11 @@ def _row(result: Result, number: int, one: Expression) -> list[object]:
     return [number, one.kind, times, numbers, name, f"{one.confidence:.2f}", f"{one.quality:.2f}", warnings]
 
 
+def _left_out(result: Result, one: LeftOut) -> list[object]:
+    frames = f"{result.number(one.onset)} to {result.number(one.offset)}"
+    return [one.kind, clock(result.when(one.onset)), clock(result.when(one.offset)), frames, one.reason]
+
+
 def _scale(pictures: Sequence[MotionPictures]) -> float:
     lengths = [float(np.quantile(np.hypot(*one.flow), 0.995)) for one in pictures]
     return drawing.nice_ceiling(max([LEAST_SCALE, *lengths]))
@@ -95,18 +107,20 @@ def _scale(pictures: Sequence[MotionPictures]) -> float:
 
 def _card(result: Result, place: int, pictures: MotionPictures | None, scale: float) -> Card:
     one = result.expressions[place]
-    first, last = result.when(one.onset), result.when(one.offset)
     lasts = (one.offset - one.onset + 1) / result.footage.fps
+    # To the end of the last frame, so that the times add up.
+    first, last = result.when(one.onset), result.when(one.onset) + lasts
     facts = (
         f"{clock(first)} to {clock(last)}, {lasts:.2f} s, frames {result.number(one.onset)} to "
         f"{result.number(one.offset)}, score {one.confidence:.2f}, quality {one.quality:.2f}"
     )
     return Card(
-        title=f"{place + 1} · {one.kind}" + (f" · {one.emotion}" if one.emotion else ""),
+        title=f"{place + 1} · {one.kind}" + (f", looks like {one.emotion}" if one.emotion else ""),
         facts=facts,
         warnings=one.warnings,
         panels=_panels(result, one, pictures, scale) if pictures is not None else [],
         motion=_bars(_motion_rows(one), 2.0) if one.motion else None,
+        note="" if pictures is None or pictures.gain or not one.motion else "The motion is too large to be enlarged.",
         classes=_bars([(name, value, f"{value:.2f}") for name, value in one.scores.items()], 1.0)
         if one.scores
         else None,
@@ -121,7 +135,8 @@ def _panels(result: Result, one: Expression, pictures: MotionPictures, scale: fl
         return [embedded(panel) for panel in panels]
     boxes = drawing.scale_boxes(pictures.boxes, (pictures.flow.shape[2], pictures.flow.shape[1]), crops[0].shape[1::-1])
     flow = drawing.enlarge(flow_to_rgb(pictures.flow, scale), 2)
-    panels.append(Panel(drawing.enlarge(pictures.magnified, 2), f"apex, motion × {GAIN:g}"))
+    if pictures.gain:
+        panels.append(Panel(drawing.enlarge(pictures.magnified, 2), f"apex, motion × {pictures.gain:.2g}"))
     panels.append(Panel(drawing.draw_boxes(crops[1], boxes, list(region_names()), 1), "regions"))
     panels.append(Panel(drawing.draw_boxes(flow, boxes, (), 1), "motion onset → apex", photo=False))
     label = f"direction; radius {scale:g} px of the crop"
@@ -149,6 +164,8 @@ def _facts(result: Result) -> dict[str, str]:
         "model": models.name,
         "trained on": models.training.text,
         "protocol": models.protocol,
+        "made by": f"mer {__version__}: {result.command}",
+        "digest of the video": footage.digest,
         "frame rate of training": f"{models.training.fps:g} per second; widths are taken to that of the video",
     }
     for kind in models.kinds if models.protocol == "fixed" else ():

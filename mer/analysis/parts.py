@@ -222,6 +222,8 @@ def gather_track(video: AlignedVideo) -> Track:
             track.cuts += [part.start + int(c) for c in clip.read("cuts") if part.start + c < part.joint]
             track.faces[part.number] = int(clip.attributes["faces"])
     if len(track.failures) == len(video.parts):
-        seen, remedy = f"no face found: {track.failures[0][2]}", "name a video that shows a face from the front"
+        # What alignment advises are keys of a configuration, which there is none of here.
+        found = track.failures[0][2].partition("; expected")[0]
+        seen, remedy = f"no face found: {found}", "name a video that shows a face from the front"
         raise MediaError(video.footage.path, seen, "a face in some frame", remedy)
     return track

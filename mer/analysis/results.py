@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +13,35 @@ import numpy as np
 
 from mer import __version__
 from mer.analysis.ensemble import Ensemble
-from mer.analysis.expressions import Curve, Expression
+from mer.analysis.expressions import Curve, Expression, LeftOut
 from mer.analysis.face_motion import region_names
 from mer.analysis.footage import Footage
 from mer.analysis.parts import AlignedVideo, Track
 from mer.core.atomic import write_text
 from mer.core.csvfile import write_csv
+from mer.datasets.annotations import safe_id
 from mer.report.product_pictures import EVENTS
 
+PAGE = "page.html"
+TABLES = ("analysis.json", "intervals.csv", "scores.csv")
+#: Holds the path of the video whose results a folder has.
+SOURCE = "video.txt"
 COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "confidence", "onset_s", "apex_s",
            "offset_s", "quality", "warnings")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Result:
-    """Everything that is known of one video."""
+    """Everything that is known of one video; `command` is what was asked for, as it would be typed."""
 
     video: AlignedVideo
     ensemble: Ensemble
     track: Track
     curves: Sequence[Curve]
     expressions: Sequence[Expression]
+    left_out: Sequence[LeftOut] = ()
+    command: str = ""
+    keeps_crops: bool = True
 
     @property
     def footage(self) -> Footage:
@@ -53,6 +62,29 @@ class Result:
         return sorted(lost + [(a, b, "no face") for a, b in runs(self.track.blind & ~self.track.lost)])
 
 
+def own_folder(video: Path, output: Path) -> Path:
+    """Return the folder of a video's results: that of its name, unless it holds those of another video of that name."""
+    path = video.resolve()
+    name = safe_id(path.name)
+    plain = output / name
+    owner = plain / SOURCE
+    if not plain.exists() or (owner.is_file() and owner.read_text(encoding="utf-8").strip() == str(path)):
+        return plain
+    return output / f"{name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+
+
+def claim(folder: Path, video: Path) -> None:
+    """Note down whose results a folder holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / SOURCE, f"{video.resolve()}\n")
+
+
+def discard(folder: Path) -> None:
+    """Remove what an earlier run said of a video that can no longer be analysed; finished parts stay."""
+    for name in (PAGE, *TABLES):
+        (folder / name).unlink(missing_ok=True)
+
+
 def runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Return first and last index of every run of true values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
@@ -64,7 +96,10 @@ def as_object(result: Result) -> dict[str, Any]:
     footage, ensemble, training = result.footage, result.ensemble, result.ensemble.training
     return {
         "mer": __version__,
+        "command": result.command,
         "video": footage.path.name,
+        "path": str(footage.path.resolve()),
+        "digest": footage.digest,
         "width": footage.size[0],
         "height": footage.size[1],
         "fps": round(footage.fps, 6),
@@ -87,6 +122,12 @@ def as_object(result: Result) -> dict[str, Any]:
         "cuts": [{"frame": result.number(cut), "seconds": round(result.when(cut), 4)} for cut in result.track.cuts],
         "failures": [reason for _, _, reason in result.track.failures],
         "intervals": [_interval(result, expression) for expression in result.expressions],
+        "left_out": [
+            {"type": one.kind, "onset": result.number(one.onset), "offset": result.number(one.offset),
+             "onset_s": round(result.when(one.onset), 4), "offset_s": round(result.when(one.offset), 4),
+             "reason": one.reason}
+            for one in result.left_out
+        ],
     }  # fmt: skip
 
 
@@ -108,9 +149,10 @@ def _interval(result: Result, expression: Expression) -> dict[str, Any]:
 def write_results(result: Result, folder: Path) -> dict[str, Any]:
     """Write `analysis.json`, `intervals.csv` and `scores.csv`; return what the first holds."""
     value = as_object(result)
-    write_text(folder / "analysis.json", json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-    _write_intervals(folder / "intervals.csv", result, value["intervals"])
-    _write_scores(folder / "scores.csv", result)
+    objects, intervals, scores = (folder / name for name in TABLES)
+    write_text(objects, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    _write_intervals(intervals, result, value["intervals"])
+    _write_scores(scores, result)
     return value
 
 

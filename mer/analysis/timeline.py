@@ -53,6 +53,9 @@ def _row(result: Result, curve: Curve, start: float, stop: float) -> Chart:
 
     for first, last, reason in result.gaps():
         band(first, last, "gap", f"{reason}: {first / fps:.2f} to {last / fps:.2f} s")
+    for peak in result.left_out:
+        if peak.kind == curve.kind:
+            band(peak.onset, peak.offset, "left-out", f"left out: {peak.reason}")
     for number, one in enumerate(result.expressions, 1):
         tip = f"{number}: {one.onset / fps:.2f} to {one.offset / fps:.2f} s"
         style = "spotted doubtful" if one.warnings else "spotted"

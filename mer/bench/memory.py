@@ -9,10 +9,8 @@ no process tells of itself what it holds now.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import numpy as np
 
 from mer.bench.systems import features
 from mer.core.errors import ModelError
+from mer.core.process import processes
 from mer.models.contract import Footprint
 from mer.models.listing import parameters
 from mer.models.registry import MODELS, model
@@ -65,7 +64,7 @@ def footprint(name: str, preset: str) -> Footprint:
     """Return what the card should say: the larger of both precisions."""
     above, learned = [], 0.0
     for precision in ("float32", "bf16"):
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with processes(1) as pool:
             before, peak, learned = pool.submit(measured, name, preset, precision).result()
         print(f"# {name} {preset} {precision}: {before:.0f} MiB before, {peak:.0f} MiB at most", flush=True)
         above.append(peak - before)

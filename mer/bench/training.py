@@ -8,20 +8,19 @@ composite of CASME II, SAMM and SMIC; both sides have the same budget, batches a
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mer.core.process import processes
 from mer.core.seeds import derive_seed
 from mer.models import registry
 
@@ -96,7 +95,7 @@ def run_training_bench(
     for name, task, options in methods:
         given = {"model": model, "folds": folds, "epochs": epochs, "count": count, "workers": workers, **options}
         given["device"] = device
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with processes(1) as pool:
             made.append(pool.submit(task, **given).result())
         log(f"{name}: {made[-1]['wall']:.1f} s, {made[-1]['cpu']:.1f} CPU-s")
     single, best = made[0]["cpu"], min(one["wall"] for one in made[:-1])

@@ -101,7 +101,7 @@ class Results:
             return Selection(tuple(rows), chosen.classes, chosen.left_out)
         named = list(data or self.datasets)
         self._require_index(named)
-        return self._catalog.select(named, view or self._only_view())
+        return self._catalog.select(named, self._known(view or self._only_view(), self.config.views, "view"))
 
     def path(self, product: str, row: Row) -> Path:
         """Return the container of a product that holds the clip of a row."""

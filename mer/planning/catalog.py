@@ -12,7 +12,6 @@ from pathlib import Path
 
 from mer.core.errors import DatasetError
 from mer.core.sample import Sample, by_subject, media_row, read_index
-from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import reader
@@ -155,11 +154,12 @@ class Catalog:
 
     def classes(self, data: Iterable[str], view: str) -> tuple[str, ...]:
         """Return the classes of a view that the databases of some configured datasets can have, in their order."""
-        return classes_for(view, {row.dataset for name in data for row in self.reading(name).samples})
+        return self.config.views[view].classes_of({row.dataset for name in data for row in self.reading(name).samples})
 
     def select(self, data: Sequence[str], view: str) -> Selection:
         """Return the usable clips of some configured datasets that have a class in a view (`mer.training.folds`)."""
-        return select({name: self.reading(name).samples for name in data}, view, self.classes(data, view))
+        rows = {name: self.reading(name).samples for name in data}
+        return select(rows, self.config.views[view], self.classes(data, view))
 
     def folds(self, experiment: str) -> list[Fold]:
         """Return the folds of an experiment over the subjects that have a class in its view."""

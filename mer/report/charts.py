@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 WIDTH = 720
+EDGE = 18  # pixels from the right end within which a label is set flush right
 POINTS = 700  # of a curve, at most
 UNIT_TICKS = tuple((k / 5, f"{k / 5:.1f}") for k in range(6))
 
@@ -90,7 +91,9 @@ class Chart:
         """Draw a line from `top` to `bottom` at each tick (value, label), and its label `below` pixels further down."""
         for value, label in ticks:
             self.line(scale(value), top, scale(value), bottom, "grid")
-            self.text(scale(value), bottom + below, label, "tick mid")
+            # A label in the middle of the last tick would be cut by the edge.
+            anchor = "end" if scale(value) > WIDTH - EDGE else "mid"
+            self.text(scale(value), bottom + below, label, f"tick {anchor}")
 
 
 @dataclass(frozen=True)

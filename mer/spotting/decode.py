@@ -6,7 +6,7 @@ below 0 or end past the last position in the published forms. `half` is k_p, hal
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -26,6 +26,7 @@ class Decoded:
         peaks: (K,) int64 positions, ascending.
         intervals: (K, 2) int64 first and last position, inclusive.
         heights: (K,) float64 confidence: the smoothed score at the peak.
+        too_long: (J, 2) int64 first and last position of what exceeds the threshold for too long to be kept.
     """
 
     smoothed: np.ndarray
@@ -33,6 +34,7 @@ class Decoded:
     peaks: np.ndarray
     intervals: np.ndarray
     heights: np.ndarray
+    too_long: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
 def window_mean(score: np.ndarray, half: int, edges: str = "zeros") -> np.ndarray:
@@ -138,13 +140,15 @@ def decode_fixed(score: np.ndarray, rule: Decoding, length: int | None = None, s
     peaks = _peaks(smoothed, rule.threshold, rule.half, ends=True)
     spans = [_extent(smoothed, int(peak), rule.spread) for peak in peaks]
     kept = [k for k, (left, right) in enumerate(spans) if right - left + 1 <= rule.longest]
+    long = sorted(set(spans) - {spans[k] for k in kept})
     kept = [k for n, k in enumerate(kept) if n == 0 or spans[k] != spans[kept[n - 1]]]
     last = (len(smoothed) if length is None else length) - 1
     wide = [_widened(*spans[k], rule.shortest) for k in kept]
     intervals = np.clip(np.array(wide, np.int64).reshape(-1, 2) + shift, 0, last)
     chosen = peaks[np.array(kept, int)]
     inside = np.clip(np.minimum(chosen + shift, last), intervals[:, 0], intervals[:, 1])
-    return Decoded(smoothed, rule.threshold, inside, intervals, smoothed[chosen])
+    beyond = np.clip(np.array(long, np.int64).reshape(-1, 2) + shift, 0, last)
+    return Decoded(smoothed, rule.threshold, inside, intervals, smoothed[chosen], beyond)
 
 
 def _extent(smoothed: np.ndarray, peak: int, spread: float) -> tuple[int, int]:

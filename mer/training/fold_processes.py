@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from threading import Thread
 import numpy as np
 
 from mer.core.errors import ModelError
-from mer.core.process import short_lived
+from mer.core.process import processes
 from mer.models.clip_array import ClipArray
 from mer.models.state import by_name, from_names
 from mer.training.experiment import Experiment
@@ -58,11 +58,7 @@ def fit_in_processes(
     log: Callable[[str], Callable[[str], None]],
     every: float = 60.0,
 ) -> None:
-    """Train the folds in processes and wait for them; raises what the first fold to fail has met.
-
-    The main module of the caller is imported in every process: a script keeps what it does under
-    `if __name__ == "__main__"`.
-    """
+    """Train the folds in processes (`mer.core.process`) and wait for them; raises what the first to fail has met."""
     context = multiprocessing.get_context("spawn")
     listening, lines = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="mer-folds-") as folder:
@@ -70,7 +66,7 @@ def fit_in_processes(
         common = Common(experiment, shared.data.rows, files, every, lines, context.Lock())
         listener = Thread(target=_pass_on, args=(listening, log))
         try:
-            with ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (common,)) as pool:
+            with processes(min(workers, len(jobs)), _keep, common) as pool:
                 with _environment({**dict.fromkeys(THREADS, "1"), **KEPT}):
                     parts = [(job, shared.clips(k), *shared.told(k)) for k, job in enumerate(jobs)]
                     folds = [pool.submit(_train, *part) for part in parts]
@@ -124,21 +120,12 @@ def _pass_on(listening: Connection, log: Callable[[str], Callable[[str], None]])
         return
 
 
+#: What the folds of this process have in common; put here when it starts.
 _COMMON: list[Common] = []
 
 
-def _begin(common: Common) -> None:
-    """Start a process: it ends with its parent, and keeps what its folds have in common."""
-    short_lived()
-    Thread(target=_end_with_parent, daemon=True).start()
+def _keep(common: Common) -> None:
     _COMMON.append(common)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _train(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mer.analysis.face_motion import gain_for
 from mer.analysis.footage import _grid, open_footage
 from mer.analysis.parts import plan
 from mer.analysis.results import runs
@@ -140,13 +141,39 @@ def test_small_helpers():
     assert reduced(np.zeros((40, 80, 3), np.uint8), 20).shape == (10, 20, 3)
 
 
+def test_a_rate_that_the_user_overrules_is_said(tmp_path):
+    film = world.write_film(tmp_path / "n.mp4", numbered(50))
+    assert not open_footage(film, fps=30.0).remarks
+    overruled = open_footage(film, fps=100.0)
+    assert overruled.fps == pytest.approx(100) and "time stamps say 30" in overruled.remarks[0]
+    (slow,) = open_footage(film, limit=10.0).remarks[1:]
+    assert "10 frames per second" in slow and "0.20 s" in slow
+
+
+def test_pictures_of_another_size_are_left_out(tmp_path):
+    from mer.core.images import write_image
+
+    for number in range(1, 9):
+        write_image(tmp_path / f"img{number}.png", numbered(1)[0] if number != 4 else numbered(1, 48, 32)[0])
+    footage = open_footage(tmp_path, fps=30.0)
+    assert (
+        footage.size == (96, 64) and "1 image of another size than 96 x 64 left out, e.g. img4.png" in footage.remarks
+    )
+    assert [picture is None for picture in footage.frames(0, 8)] == [number == 4 for number in range(1, 9)]
+
+
+@pytest.mark.parametrize(("motion", "gain"), [(0.0, 5.0), (0.02, 5.0), (0.08, 2.5), (0.13, 1.54), (0.2, 0.0)])
+def test_a_large_motion_is_enlarged_less_or_not(motion, gain):
+    assert gain_for(motion) == pytest.approx(gain, abs=0.01)
+
+
 def test_missing_files_leave_a_hole(tmp_path):
     from mer.core.images import write_image
 
     for number in [*range(1, 11), *range(20, 30), 31]:
         write_image(tmp_path / f"img{number:03d}.png", numbered(1)[0] + np.uint8(number))
     footage = open_footage(tmp_path, fps=30.0)
-    assert len(footage) == 31 and any("no file" in remark for remark in footage.remarks)
+    assert len(footage) == 31 and any("without a file" in remark for remark in footage.remarks)
     assert np.flatnonzero(footage.holes).tolist() == list(range(10, 19))
     pictures = list(footage.frames(0, 31))
     assert [k for k, picture in enumerate(pictures) if picture is None] == list(range(10, 19))

@@ -1,9 +1,11 @@
 """From a video to intervals, tables and a page; what a re-run does again; what a bad video costs."""
 
 import csv
+import html
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import analysis_world as world
 import numpy as np
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 
 from mer.analysis import parts as parts_module
 from mer.analysis.command import Options, run_analyze
+from mer.analysis.ensemble import Ensemble
 from mer.core.images import write_image
 
 pytestmark = pytest.mark.slow
@@ -40,7 +43,7 @@ def test_finds_the_expression_where_it_is(analysed):
     assert sum(interval["scores"].values()) == pytest.approx(1, abs=1e-4)
     assert interval["emotion"] in world.CLASSES
     assert set(found["cpu_seconds"]) == {"align", "spotting features", "score and name", "pictures and page"}
-    assert len(lines) == 1 and "1 interval" in lines[0]
+    assert len(lines) == 1 and "1 candidate" in lines[0]
 
 
 def test_motion_is_largest_where_the_face_moved(analysed):
@@ -73,9 +76,18 @@ def test_the_page_stands_alone(analysed):
     root, _, _ = analysed
     page = (root / "out" / "moves.mp4" / "page.html").read_text()
     assert "default-src 'none'" in page and "<script" not in page
-    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert set(re.findall(r'(?:src|href)="(?!data:|#)([^"]*)"', page)) == {
+        "analysis.json",
+        "intervals.csv",
+        "scores.csv",
+    }
+    assert f"{found_command(root)}" in html.unescape(page) and "biometric" in page
     assert "films of one face, for a test" in page
     assert page.count("<img") == 7  # onset, apex, offset, magnified, regions, motion, wheel
+
+
+def found_command(root):
+    return json.loads((root / "out" / "moves.mp4" / "analysis.json").read_text())["command"]
 
 
 def test_a_second_run_uses_what_is_finished(analysed, model, monkeypatch):
@@ -125,10 +137,54 @@ def test_two_videos_of_one_name_and_a_bad_one(model, tmp_path):
         world.write_film(tmp_path / name / "clip.mp4", still if name == "a" else still[::-1])
     videos = [tmp_path / "a" / "clip.mp4", tmp_path / "none.mp4", tmp_path / "b" / "clip.mp4"]
     lines = []
-    found, complete = run_analyze(videos, Options(tmp_path / "out", model), lines.append)
+    options = Options(tmp_path / "out", model)
+    found, complete = run_analyze(videos, options, lines.append)
     assert not complete and [("error" in one) for one in found] == [False, True, False]
     assert found[0]["folder"] != found[2]["folder"]
     assert "file not found" in found[1]["error"]
+    # In a run of its own, too, a video finds its own folder, and leaves that of the other alone.
+    (again,), _ = run_analyze(videos[2:], options, lines.append)
+    assert again["folder"] == found[2]["folder"] and again["path"] == str(videos[2].resolve())
+
+
+def test_a_video_that_is_no_longer_one_leaves_no_page(model, tmp_path):
+    film = world.write_film(tmp_path / "clip.mp4", world.film(20, size=0.0))
+    options = Options(tmp_path / "out", model, keep_crops=False)
+    (one,), complete = run_analyze([film], options, print)
+    folder = tmp_path / "out" / "clip.mp4"
+    assert complete and not (folder / "parts").exists() and "biometric" not in (folder / "page.html").read_text()
+    assert one["command"].endswith("--discard-crops")
+    film.write_bytes(b"no video")
+    _, complete = run_analyze([film], options, print)
+    assert not complete and [path.name for path in folder.iterdir()] == ["video.txt"]
+
+
+def test_what_is_left_out_has_its_reason(analysed, model, monkeypatch, tmp_path):
+    root, found, _ = analysed
+    short = {**found["intervals"][0]}
+    decode = Ensemble.decoding
+    monkeypatch.setattr(Ensemble, "decoding", lambda *given: replace(decode(*given), longest=3, shortest=2))
+    (one,), _ = run_analyze([root / "moves.mp4"], Options(tmp_path / "out", model), print)
+    assert not one["intervals"]
+    (left,) = [peak for peak in one["left_out"] if peak["onset"] <= short["apex"] <= peak["offset"]]
+    assert "lasts longer" in left["reason"]
+    page = (tmp_path / "out" / "moves.mp4" / "page.html").read_text()
+    assert "every peak above the threshold was left out" in page and "lasts longer" in page
+
+
+def test_a_changed_picture_of_a_folder_is_noticed(model, tmp_path):
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    frames = world.film(30, onset=10)
+    for k, frame in enumerate(frames):
+        write_image(folder / f"img{k + 101}.png", frame)
+    options = Options(tmp_path / "out", model, fps=30.0)
+    (before,), _ = run_analyze([folder], options, print)
+    for k in range(8, 24):
+        write_image(folder / f"img{k + 101}.png", np.zeros_like(frames[0]))
+    (after,), _ = run_analyze([folder], options, print)
+    assert before["intervals"] and not before["gaps"] and after["digest"] != before["digest"]
+    assert after["gaps"] and after["intervals"] != before["intervals"]
 
 
 def test_no_face_is_one_line(model, tmp_path):
@@ -137,6 +193,7 @@ def test_no_face_is_one_line(model, tmp_path):
         [world.write_film(tmp_path / "noise.mp4", noise)], Options(tmp_path / "out", model), print
     )
     assert not complete and "no face" in found[0]["error"] and "\n" not in found[0]["error"]
+    assert "detector" not in found[0]["error"]  # an option that `mer analyze` does not have
 
 
 def test_a_face_for_part_of_the_time_keeps_what_there_is(model, tmp_path):

@@ -176,7 +176,8 @@ def keys_index(keys: Iterable[tuple[str, str]]) -> pd.MultiIndex:
     """Return keys of clips as the index that all tables of a notebook share."""
     import pandas as pd
 
-    return pd.MultiIndex.from_tuples(list(keys), names=["dataset", "sample_id"])
+    pairs = list(keys)
+    return pd.MultiIndex.from_arrays([[key[part] for key in pairs] for part in (0, 1)], names=["dataset", "sample_id"])
 
 
 def told(excluded: Mapping[tuple[str, str], str], product: str, count: int) -> str:

@@ -73,11 +73,11 @@ print(mer.score(y, p_tuned, groups))
 # %% [markdown]
 # ## PyTorch
 #
-# The same clips, read one by one, each a tensor and the number of its class. The number of epochs is fixed beforehand:
-# nothing is chosen on a held-out clip.
+# The same clips, read one by one, each a tensor and the number of its class; images this small may stay in memory. The
+# number of epochs is fixed beforehand: nothing is chosen on a held-out clip.
 
 # %%
-clips = run.dataset("flow/apex", experiment=EXPERIMENT, size=28)
+clips = run.dataset("flow/apex", experiment=EXPERIMENT, size=28, cache=True)
 EPOCHS, RATE = 12, 3e-3
 
 

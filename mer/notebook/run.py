@@ -175,12 +175,14 @@ class Run(Results):
         array: str | None = None,
         size: int | None = None,
         transform: Callable[[Any], Any] | None = None,
+        cache: bool = False,
     ) -> ClipDataset:
         """Return clips of a product as a `torch.utils.data.Dataset`, read one by one.
 
         Args:
             product, view, experiment, data, array, size: as `arrays`.
             transform: applied to every tensor.
+            cache: keep every clip in memory once it was read.
 
         Raises:
             MerError: as `arrays`.
@@ -193,7 +195,7 @@ class Run(Results):
         from mer.notebook.torch_dataset import ClipDataset
 
         selection, source = self._source(product, view, experiment, data)
-        return ClipDataset(source, product, selection.classes, array, size, transform)
+        return ClipDataset(source, product, selection.classes, array, size, transform, cache)
 
     def predictions(self, experiment: str) -> pd.DataFrame:
         """Return what an experiment predicted for every clip while its person was held out.

@@ -21,7 +21,7 @@ class ClipDataset(Dataset[tuple[Any, int]]):
     """Clips that are read when they are asked for: `dataset[i]` gives a tensor and the number of its class.
 
     Frames come channels first, (..., 3, S, S) float32 in 0–1; every other array as the product has it. Nothing is held
-    open and nothing is cached, so that workers of a `DataLoader` may be started in any way.
+    open, and what is cached is not pickled, so that workers of a `DataLoader` may be started in any way.
 
     Args:
         source: the clips.
@@ -30,6 +30,7 @@ class ClipDataset(Dataset[tuple[Any, int]]):
         array: of the product; the usual one when None.
         size: side in pixels that images are averaged to; None leaves them.
         transform: applied to every tensor; a function of a module where workers are spawned.
+        cache: keep every clip in memory once it was read, as many as this process has asked for.
 
     Attributes:
         classes: the names behind the numbers.
@@ -45,9 +46,11 @@ class ClipDataset(Dataset[tuple[Any, int]]):
         array: str | None = None,
         size: int | None = None,
         transform: Callable[[torch.Tensor], Any] | None = None,
+        cache: bool = False,
     ) -> None:
         self.product, self.classes, self.array, self.size = product, tuple(classes), array, size
-        self.transform = transform
+        self.transform, self.cache = transform, cache
+        self._read_before: dict[int, torch.Tensor] = {}
         self.y: pd.Series
         self.groups: pd.Series
         self.y, self.groups = labels_of(source.rows, classes)
@@ -61,6 +64,10 @@ class ClipDataset(Dataset[tuple[Any, int]]):
 
     def __getitem__(self, place: int) -> tuple[Any, int]:
         """Return the tensor of a clip, and the number of its class in `classes`."""
+        tensor = self._read_before[place].clone() if place in self._read_before else self._read(place)
+        return (tensor if self.transform is None else self.transform(tensor)), int(self.labels[place])
+
+    def _read(self, place: int) -> torch.Tensor:
         path, sample_id = self._clips[place]
         with Container(path) as box:
             clip = box.clip(sample_id)
@@ -69,7 +76,12 @@ class ClipDataset(Dataset[tuple[Any, int]]):
         if array == "frames":
             values = np.moveaxis(values, -1, -3).astype(np.float32) / np.float32(255)
         tensor = torch.from_numpy(np.ascontiguousarray(values))
-        return (tensor if self.transform is None else self.transform(tensor)), int(self.labels[place])
+        if self.cache:
+            self._read_before[place] = tensor.clone()
+        return tensor
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_read_before": {}}
 
     def __repr__(self) -> str:
         return f"<{len(self)} clips of {self.product}, classes {', '.join(self.classes)}>"

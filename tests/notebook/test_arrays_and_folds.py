@@ -173,6 +173,11 @@ def test_a_data_set_is_read_one_by_one_by_spawned_workers(run):
     assert frames.dtype == torch.float32 and clips.classes[label] == y.iloc[3]
     np.testing.assert_array_equal((frames.numpy() * 255).round().transpose(0, 2, 3, 1), X[3])
     assert pickle.loads(pickle.dumps(clips))[3][1] == label
+    kept = run.dataset("interpolate/ten", experiment="ststnet", cache=True)
+    assert torch.equal(kept[3][0].zero_() + kept[3][0], frames) and kept[3][1] == label  # what is given away is a copy
+    assert len(pickle.dumps(kept)) == len(
+        pickle.dumps(run.dataset("interpolate/ten", experiment="ststnet", cache=True))
+    )
     loader = DataLoader(clips, batch_size=4, num_workers=1, multiprocessing_context="spawn")
     batches = list(loader)
     assert torch.equal(torch.cat([labels for _, labels in batches]), torch.from_numpy(clips.labels))

@@ -19,8 +19,8 @@ demo: $(VENV)/.demo
 	@echo "The report: $(or $(REPORT),$(RESULTS)/report/index.html)"
 
 test: $(VENV)/.test
-	$(BIN)/ruff check mer tests
-	$(BIN)/ruff format --check mer tests
+	$(BIN)/ruff check mer tests examples
+	$(BIN)/ruff format --check mer tests examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
@@ -28,14 +28,14 @@ test: $(VENV)/.test
 
 # What is worth waiting for after every change: no end-to-end runs, no trainings.
 quick: $(VENV)/.test
-	$(BIN)/ruff check mer tests
-	$(BIN)/ruff format --check mer tests
+	$(BIN)/ruff check mer tests examples
+	$(BIN)/ruff format --check mer tests examples
 	$(BIN)/lint-imports
 	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check --fix mer tests
-	$(BIN)/ruff format mer tests
+	$(BIN)/ruff check --fix mer tests examples
+	$(BIN)/ruff format mer tests examples
 	$(BIN)/snakefmt Snakefile workflow
 
 envs: $(VENV)/.demo

@@ -18,6 +18,11 @@ include: "workflow/rules/spotting.smk"
 include: "workflow/rules/evaluate.smk"
 
 
+# So that a notebook can open the folder of results by itself.
+onstart:
+    recorded.record(config, RESULTS)
+
+
 rule all:
     default_target: True
     input:

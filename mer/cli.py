@@ -246,9 +246,31 @@ def show(
     width: Annotated[int, typer.Option(help="Width of the picture, pixels.", min=600, max=20_000)] = 1800,
 ) -> None:
     """Draw every product of one clip: aligned frames, magnified apex, flow, ROIs on the face with their patches."""
-    from mer.planning.show import draw_clip
+    from mer.notebook.picture import draw
+    from mer.notebook.run import open_run
 
-    typer.echo(f"wrote {draw_clip(config or [Path('config.yaml')], dataset, clip, out, only or (), width)}")
+    typer.echo(f"wrote {draw(open_run(*config or ()).clip(clip, dataset), only or (), width).save(out)}")
+
+
+@app.command()
+def export(
+    product: Annotated[str, typer.Argument(help="What the workflow made, as stage/variant, e.g. flow/apex.")],
+    kind: Annotated[str, typer.Option("--format", help="npz, png, mp4, or flow-images: the MEGC2019 layout.")] = "npz",
+    out: Annotated[Path, typer.Option("--output", help="The folder to make.")] = Path("export"),
+    config: Annotated[list[Path] | None, typer.Option(help="Configuration files laid over each other.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only of this database; may be given again.")] = None,
+    view: Annotated[str | None, typer.Option(help="A class scheme: the clips that have a class in it.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="The clips, classes and folds of this experiment.")] = None,
+    array: Annotated[str | None, typer.Option(help="Of npz: the only array to write.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Of mp4: frames per second.", min=1, max=2000)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write a product as files for other code, with an index, labels and folds."""
+    from mer.notebook.run import open_run
+
+    run, labels = open_run(*config or ()), {"view": view, "experiment": experiment}
+    made = run.export(product, kind, out, data=dataset, array=array, fps=fps, force=force, **labels)
+    typer.echo(f"wrote {made}")
 
 
 @weights.command("list")

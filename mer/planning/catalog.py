@@ -7,7 +7,7 @@ imported here, because every Snakemake process runs it.
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mer.core.errors import DatasetError
@@ -60,6 +60,7 @@ class Catalog:
         self.config = config
         self._indexed = indexed
         self._readings: dict[str, Reading] = {}
+        self._subjects: dict[str, dict[str, list[Sample]]] = {}
         self._folds: dict[str, list[Fold]] = {}
         self._selections: dict[str, Selection] = {}
         self._recordings: dict[str, dict[str, list[Sample]]] = {}
@@ -83,11 +84,9 @@ class Catalog:
 
     def subjects(self, dataset: str) -> dict[str, list[Sample]]:
         """Return the usable rows of each subject that has any."""
+        if dataset not in self._subjects:
+            self._subjects[dataset] = self._usable(dataset)
         return self._subjects[dataset]
-
-    @cached_property
-    def _subjects(self) -> dict[str, dict[str, list[Sample]]]:
-        return {name: self._usable(name) for name in self.config.datasets}
 
     def _usable(self, dataset: str) -> dict[str, list[Sample]]:
         rows = [row for row in self.reading(dataset).samples if row.status == "ok"]
@@ -147,13 +146,20 @@ class Catalog:
         """Return the clips that take part in an experiment, and the class set of its view."""
         if experiment not in self._selections:
             block = self.config.experiments[experiment]
-            rows = {name: self.reading(name).samples for name in block.data}
-            datasets = {row.dataset for samples in rows.values() for row in samples}
-            view, where = self.config.views[block.view], f"{self.config.where}: experiments.{experiment}"
-            classes = view.classes_of(datasets)
-            count_class_weights(self.config.settled[experiment], block.train, len(classes), where)
-            self._selections[experiment] = select(rows, view, classes)
+            where = f"{self.config.where}: experiments.{experiment}"
+            count = len(self.classes(block.data, block.view))
+            count_class_weights(self.config.settled[experiment], block.train, count, where)
+            self._selections[experiment] = self.select(block.data, block.view)
         return self._selections[experiment]
+
+    def classes(self, data: Iterable[str], view: str) -> tuple[str, ...]:
+        """Return the classes of a view that the databases of some configured datasets can have, in their order."""
+        return self.config.views[view].classes_of({row.dataset for name in data for row in self.reading(name).samples})
+
+    def select(self, data: Sequence[str], view: str) -> Selection:
+        """Return the usable clips of some configured datasets that have a class in a view (`mer.training.folds`)."""
+        rows = {name: self.reading(name).samples for name in data}
+        return select(rows, self.config.views[view], self.classes(data, view))
 
     def folds(self, experiment: str) -> list[Fold]:
         """Return the folds of an experiment over the subjects that have a class in its view."""

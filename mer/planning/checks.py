@@ -20,15 +20,19 @@ from mer.weights.locate import locate
 NO_REGION = ("all_four", "none")
 
 
-def check(config: Config) -> None:
+def check(config: Config, databases: bool = True) -> None:
     """Refuse a configuration that cannot run.
+
+    Args:
+        config: what was read.
+        databases: the folders of the databases must be there.
 
     Raises:
         ConfigError: a reference to what does not exist or is of the wrong kind, a missing dataset root or licence.
     """
     _check_sources(config)
     for name, dataset in config.datasets.items():
-        _check_dataset(name, dataset, config)
+        _check_dataset(name, dataset, config, databases)
     for name, experiment in config.experiments.items():
         _check_experiment(name, experiment, config)
     for name, spotting in config.spotting.items():
@@ -48,13 +52,13 @@ def _check_sources(config: Config) -> None:
             )
 
 
-def _check_dataset(name: str, block: DatasetBlock, config: Config) -> None:
+def _check_dataset(name: str, block: DatasetBlock, config: Config, there: bool) -> None:
     path = f"{config.where}: datasets.{name}"
     chosen = reader(block.reader, f"{path}.reader")
     validate(chosen.options, block.options, config.where, f"datasets.{name}.options")
     if (block.root is None) == (block.simulate is None):
         raise ConfigError(path, "needs either `root` or `simulate`", "exactly one of them")
-    if block.root is not None and not block.root.is_dir():
+    if there and block.root is not None and not block.root.is_dir():
         raise ConfigError(
             f"{path}.root", f"no folder {str(block.root)!r}", "the folder that the licence gave you", "mend the path"
         )

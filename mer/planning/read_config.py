@@ -29,12 +29,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*\Z")
 VARIANT_STAGES = [stage for stage in STAGES if stage != "frames"]
 
 
-def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
+def parse(raw: Mapping[str, Any], where: str = "config.yaml", databases: bool = True) -> Config:
     """Check a configuration mapping.
 
     Args:
         raw: the mapping as YAML gave it.
         where: its name in messages.
+        databases: the folders of the databases must be there; False for one who only looks at results.
 
     Raises:
         ConfigError: unknown or misspelt key, wrong type, dangling reference, missing dataset root.
@@ -64,7 +65,7 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
         gpu=asks_for_gpu(top.gpu),
         where=where,
     )
-    check(config)
+    check(config, databases)
     return config
 
 

@@ -32,7 +32,7 @@ def report_inputs(catalog: Catalog, configuration: Mapping[str, Any]) -> ReportI
         datasets[name] = DatasetInputs(index, excluded, problems, products, block.simulate is not None)
     return ReportInputs(
         datasets=datasets,
-        experiments={name: _experiment(catalog, name) for name in config.experiments},
+        experiments={name: experiment_inputs(catalog, name) for name in config.experiments},
         benchmarks=config.results / "benchmarks",
         clips=config.report.clips,
         spotting={name: _spotting(catalog, name) for name in config.spotting},
@@ -46,7 +46,8 @@ def sources(config: Config) -> dict[str, str]:
     return {key: variant.source for key, variant in config.variants.items() if variant.source != "index"}
 
 
-def _experiment(catalog: Catalog, name: str) -> ExperimentInputs:
+def experiment_inputs(catalog: Catalog, name: str) -> ExperimentInputs:
+    """Return the files of a scored recognition experiment, and what the configuration says of it."""
     block = catalog.config.experiments[name]
     settings = {
         "inputs": block.inputs,

@@ -38,10 +38,11 @@ def _cell(value: object) -> str:
 
 def scores_csv(scores: Sequence[Score]) -> str:
     """Return one line per experiment and dataset (`pooled` first)."""
-    return safe_csv(SCORE_COLUMNS, map(_score_row, scores))
+    return safe_csv(SCORE_COLUMNS, map(score_cells, scores))
 
 
-def _score_row(score: Score) -> list[object]:
+def score_cells(score: Score) -> list[object]:
+    """Return the values of `SCORE_COLUMNS` for one row of the table."""
     experiment, inputs = score.experiment, score.experiment.inputs
     row: list[object] = [experiment.name, inputs.model, inputs.preset, inputs.labels, inputs.view, inputs.protocol]
     row += [score.dataset or "pooled", score.clips, score.subjects, experiment.seeds]

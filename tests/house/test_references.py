@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mer import NOTEBOOK
+
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = {page.name: page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "specs").glob("*.md")}
 CODE = sorted(
@@ -117,7 +119,9 @@ def names_of(module):
 
 
 def known(dotted):
-    """Whether a dotted name is a package, a module or what a module binds."""
+    """Whether a dotted name is a package, a module, what a module binds, or a name of the notebook."""
+    if dotted.removeprefix("mer.") in NOTEBOOK:
+        return True
     where = ROOT
     for part in dotted.split("."):
         if (where / part).is_dir():

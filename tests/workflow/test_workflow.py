@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+import mer
 from mer.core.container import Container
 
 pytestmark = pytest.mark.slow
@@ -26,6 +27,15 @@ def test_it_ends_in_scores_and_a_page(finished):
     assert 0 <= metrics["summary"]["pooled"]["uf1"]["mean"] <= 1
     page = (results / "report" / "index.html").read_text()
     assert "svm_flow" in page and "ststnet" in page
+
+
+def test_a_notebook_opens_the_folder_of_results_by_itself(finished):
+    run = mer.open(finished.folder / "results")
+    X, y, groups = run.arrays("flow/apex", experiment="ststnet", size=28)
+    folds = run.folds("ststnet")
+    assert X.shape[1] == 3 * 28 * 28 and folds.get_n_splits(X, y, groups) == len(folds) == 4
+    scored = run.predictions("ststnet")
+    assert scored.index.equals(y.index) and (scored["label"] == y).all()
 
 
 def test_a_clip_with_missing_frames_is_listed_and_the_run_went_on(finished):

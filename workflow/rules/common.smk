@@ -6,7 +6,7 @@ import os
 from mer.core.errors import MerError
 
 # Not `parse` itself: Snakemake has a function of that name where this file is run.
-from mer.planning import read_config
+from mer.planning import read_config, recorded
 from mer.planning.gpus import TOLD
 from mer.provenance import code_digest
 

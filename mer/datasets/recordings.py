@@ -23,9 +23,12 @@ _KEPT = (
 
 
 def has_recordings(sample: Sample) -> bool:
-    """Tell by the card of its database whether a row's medium is the whole recording that its expression lies in."""
-    _, card = databases().get(sample.dataset, (None, None))
-    tree = card.tree_of(sample.view) if card else None
+    """Tell by the card of its database whether a row's medium is the whole recording that its expression lies in.
+
+    A row of a user's own table may be of any database, and has the views of the reader `table`.
+    """
+    cards = (databases()[name][1] for name in (sample.dataset, "table") if name in databases())
+    tree = next((tree for card in cards if (tree := card.tree_of(sample.view))), None)
     return tree is not None and tree.recordings
 
 

@@ -215,6 +215,7 @@ def run_check(
     errata: bool = True,
     decode: int = 3,
     everything: bool = False,
+    configured: Mapping[str, Any] | None = None,
 ) -> tuple[str, int]:
     """Return the text to print and the exit status: 0 usable, 1 usable with exclusions, 2 unusable.
 
@@ -225,11 +226,12 @@ def run_check(
         options: further keys of the reader as `key=value`.
         as_json: return JSON instead of tables.
         everything: list every problem, not the first of each rule.
+        configured: the reader's keys in a configuration, under those of `view` and `options`.
 
     Raises:
         ConfigError: unknown dataset, option or value.
     """
-    given = _pairs(options, dataset) | ({"view": view} if view else {})
+    given = {**(configured or {}), **_pairs(options, dataset), **({"view": view} if view else {})}
     with bar(f"looking at {dataset}") as progress:
         told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode}
         report = check(root, dataset, given, strict, progress, **told)

@@ -67,7 +67,7 @@ class _Table(Reader[Options]):
         media = {clip.medium.path: clip.medium for clip in own.clips if isinstance(clip.medium, Medium)}
         view = RECORDINGS if {"onset", "offset"} <= set(headers) else CLIPS
         annotations = table_rows.annotations(own)
-        reading = assemble(_card(own), view, _rules(options), annotations, _by_path(media), release)
+        reading = assemble(_card(own), view, _rules(own), annotations, _by_path(media), release)
         pairs = zip(reading.samples, own.clips, strict=True)
         reading.samples = [_finished(sample, clip, options, reading) for sample, clip in pairs]
         reading.dataset = self.name  # rows may be of a database whose known faults this table does not have
@@ -114,7 +114,9 @@ def scan(root: Path, folder: str) -> dict[tuple[str, str], list[str]]:
     Raises:
         DatasetError: `folder` is not there or leads outside the root (V01).
     """
-    base = files.media_base(root, "table", folder, ())
+    base = files.safe_path(root, folder) if folder else root
+    if not base.is_dir():
+        raise DatasetError(f"table: {folder}", "no such folder", f"a folder below {root}", "correct `folder` (V01)")
     listing = {("", path): [path] for paths in files.scan_videos(root, base).values() for path in paths}
     for place, names in files.image_folders(root, base):
         listing["", place.as_posix()] = [(place / name).as_posix() for name in names]
@@ -141,8 +143,9 @@ def _card(own: Own) -> Database:
     return dataclasses.replace(DATABASE, name=name, emotions=emotions)
 
 
-def _rules(options: Options) -> RowRules:
-    apex = ApexRules(options.apex_missing, options.apex_at_onset, blank=True)
+def _rules(own: Own) -> RowRules:
+    options = own.options
+    apex = ApexRules(options.apex_missing, options.apex_at_onset, annotated="apex" in own.headers, blank=True)
     return RowRules(apex, may_miss=options.may_miss, blank_emotion=True, alternatives=options.alternatives)
 
 

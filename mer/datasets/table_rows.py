@@ -77,9 +77,9 @@ def collect(table: Sequence[Mapping[str, str]], headers: Mapping[str, str], shel
 
 
 def person_key(subject: str) -> str:
-    """Return what two spellings of a person have in common: `S1`, `s01` and `s-1 ` give `s1`."""
-    plain = re.sub(r"[\s_.\-]+", "", subject.casefold())
-    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", plain)
+    """Return what two spellings of a person have in common: `S1`, `s01` and `s-1 ` give `s-1`, `S1-01` `s-1-1`."""
+    parts = re.findall(r"[0-9]+|[^\W\d_]+|[^\w\s.\-]", subject.casefold())
+    return "-".join(part.lstrip("0") or "0" if part.isdigit() else part for part in parts)
 
 
 def _medium(

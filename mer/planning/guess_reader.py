@@ -73,7 +73,10 @@ def guess_reader(root: Path) -> ReaderGuess:
 
 def _known(root: Path, one: AnyReader) -> Iterator[ReaderGuess]:
     """Yield what a database's reader finds with each choice of its options, its defaults first."""
-    why = _evidence(root, one)
+    try:
+        why = _evidence(root, one)
+    except DatasetError:
+        return  # two tables of one name: `mer check` tells
     if not why:
         return
     for options in _choices(one):

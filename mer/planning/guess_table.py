@@ -219,7 +219,7 @@ def _score(grid: _Grid, clip: str, subject: str, template: str, media: Sequence[
 def _in_path(who: str, path: str) -> bool:
     parts = PurePosixPath(path).parts
     key = person_key(who)
-    return any(person_key(part) == key for part in parts[:-1]) or person_key(parts[-1]).startswith(key)
+    return any(person_key(part) == key for part in parts[:-1]) or f"{person_key(parts[-1])}-".startswith(f"{key}-")
 
 
 def _where(guess: TableGuess, root: Path, best: _Match, grids: int, media: int) -> None:

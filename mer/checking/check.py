@@ -127,7 +127,7 @@ def _report(
 
 def _of_release(reading: Reading, card: Database) -> list[Problem]:
     file = reading.release.split(" sha256:")[0]
-    if not file or not card.releases or release_for(card.releases, file):
+    if not file or not card.tables or release_for(card.releases, file):
         return []
     message = "not the name of a known release; its counts cannot be compared"
     return [Problem("V04", "warning", file, None, message)]

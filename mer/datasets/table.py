@@ -66,7 +66,7 @@ class _Table(Reader[Options]):
         _require_rates(own, where)
         media = {clip.medium.path: clip.medium for clip in own.clips if isinstance(clip.medium, Medium)}
         view = RECORDINGS if {"onset", "offset"} <= set(headers) else CLIPS
-        annotations = table_rows.annotations(own)
+        annotations = table_rows.annotated(own)
         reading = assemble(_card(own), view, _rules(own), annotations, _by_path(media), release)
         pairs = zip(reading.samples, own.clips, strict=True)
         reading.samples = [_finished(sample, clip, options, reading) for sample, clip in pairs]

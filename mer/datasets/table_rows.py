@@ -92,7 +92,7 @@ def _medium(
     return f"{where}: {found}" if isinstance(found, str) else found
 
 
-def annotations(own: Own) -> list[Annotation]:
+def annotated(own: Own) -> list[Annotation]:
     """Return an annotation of every row, in the order of the table."""
     media = own.by_medium()
     names = _names([(clips[0].person, clip.medium) for clips in media.values() for clip in clips[:1]])
@@ -136,8 +136,7 @@ def _annotation(clip: Clip, own: Own, media: Mapping[str, Sequence[Clip]], names
         row.number,
         subject,
         name,
-        **events.cells,
-        **told,
+        **{**told, **events.cells},
         sample_id=f"{who}/{name}{suffix}",
         video_id=f"{who}/{name}",
         media=("", medium.path),

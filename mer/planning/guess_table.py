@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -248,26 +248,29 @@ def _when(guess: TableGuess, best: _Match) -> None:
     taken = {one.value for one in guess.columns.values()}
     free = {header: cells for header, cells in best.grid.cells.items() if header not in taken}
     numeric = {header: cells for header, cells in free.items() if _mostly(cells, lambda c: seconds_of(c) is not None)}
+    named: dict[str, str] = {}
     for ours in EVENTS:
-        header = next((h for h in free if says(h, ours) and (h in numeric or ours == "apex")), None)
-        if header is not None and header not in {one.value for one in guess.columns.values()}:
-            guess.columns[ours] = Guess(header, "by its header")
-    known = [ours for ours in EVENTS if ours in guess.columns]
-    if "onset" in known and "offset" in known:
-        return
-    named = {one.value for one in guess.columns.values()} | {
-        h for h in free if any(says(h, o) for o in ("fps", "units"))
-    }
-    for ours in known:
-        del guess.columns[ours]
-    left = [header for header in numeric if header not in named or header in {*known}]
-    for count in (3, 2):
-        for headers in combinations(left[:8], count):
-            if _ascending([numeric[header] for header in headers]):
-                names = EVENTS if count == 3 else ("onset", "offset")
+        fits = (h for h in free if says(h, ours) and h not in named.values() and (h in numeric or ours == "apex"))
+        if (header := next(fits, None)) is not None:
+            named[ours] = header
+    others = [ours for ours in WORDS if ours not in EVENTS]
+    left = [h for h, cells in numeric.items() if not any(says(h, o) for o in others) and not _counts_rows(cells)]
+    if not {"onset", "offset"} <= set(named):
+        for names in (EVENTS, ("onset", "offset")):
+            ways = (
+                headers for headers in combinations(left[:8], len(names)) if _ascending([numeric[h] for h in headers])
+            )
+            if (headers := next(ways, None)) is not None:
                 why = "its numbers ascend through " + ", ".join(map(repr, headers)) + " in every row"
                 guess.columns |= {ours: Guess(header, why) for ours, header in zip(names, headers, strict=True)}
                 return
+    guess.columns |= {ours: Guess(header, "by its header") for ours, header in named.items()}
+
+
+def _counts_rows(cells: Sequence[str]) -> bool:
+    """Tell whether a column numbers the rows."""
+    numbers = [frame_number(cell) for cell in cells]
+    return len(numbers) > 2 and all(a is not None and b == a + 1 for a, b in pairwise(numbers))
 
 
 def _mostly(cells: Sequence[str], fits: Any, share: float = 0.8) -> bool:

@@ -10,8 +10,8 @@ from mer.datasets.table_events import Counting
 
 
 def header_key(header: str) -> str:
-    """Return a header for comparison: lower case, without spaces."""
-    return "".join(header.casefold().split())
+    """Return a header for comparison: lower case, without spaces and the quotes that some tools leave around text."""
+    return "".join(header.casefold().split()).strip("'’\"")
 
 
 class Columns(Params):

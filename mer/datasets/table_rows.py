@@ -59,7 +59,7 @@ def collect(table: Sequence[Mapping[str, str]], headers: Mapping[str, str], shel
     """Return the rows of a table with their people and media."""
     own = Own(headers, options)
     for index, cells in enumerate(table):
-        ours = {name: str(cells.get(headers.get(name, ""), "")).strip() for name in Columns.model_fields}
+        ours = {name: plain(str(cells.get(headers.get(name, ""), ""))) for name in Columns.model_fields}
         row = Row(ours, row_number(cells, index))
         if not row["clip"] and not row["subject"]:
             own.stray.append(Row(dict(cells), row.number))
@@ -74,6 +74,11 @@ def collect(table: Sequence[Mapping[str, str]], headers: Mapping[str, str], shel
         own.clips[place] = Clip(clip.row, (clip.person[0], usual[key]), clip.medium)
     own.spellings = {(key[0], usual[key]): spellings for key, spellings in spelt.items()}
     return own
+
+
+def plain(cell: str) -> str:
+    """Return a cell without the spaces and quotes around it."""
+    return cell.strip().strip("'’\"").strip()
 
 
 def person_key(subject: str) -> str:

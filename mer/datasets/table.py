@@ -152,7 +152,7 @@ def _rules(own: Own) -> RowRules:
 def _by_path(media: Mapping[str, Medium]) -> dict[tuple[str, str], list[str]]:
     """Return the files of each medium; those of a pattern by number alone, in a folder named as the pattern."""
     return {
-        ("", path): [f"{path}/{number}.png" for number in medium.numbers()] if "*" in path else list(medium.files)
+        ("", path): [f"{path}/{number}.png" for number in medium.numbers] if "*" in path else list(medium.files)
         for path, medium in media.items()
     }
 

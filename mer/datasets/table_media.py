@@ -7,11 +7,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath, PureWindowsPath
 
 from mer.core.filenames import is_image, is_video, number_in, split_pattern
 from mer.datasets.reading import Listing
 
+#: Names that are not found and for which the nearest ones are looked up.
+NEAREST = 20
 _PRINTF = re.compile(r"%0?[0-9]*d|##+")
 
 
@@ -45,23 +48,25 @@ class Medium:
             return last, whole
         return folder.rpartition("/")[2] or whole, last.replace("*", "").strip("_-. ") or whole, whole
 
-    def numbers(self) -> dict[int, str]:
-        """Return the image of each frame number, ascending; of two with one number, the last."""
-        pattern = split_pattern(self.path)[1]
-        numbered = {number_in(file.rpartition("/")[2], pattern): file for file in self.files}
-        return dict(sorted((n, file) for n, file in numbered.items() if n is not None))
+    @cached_property
+    def numbers(self) -> Mapping[int, str]:
+        """The image of each frame number, ascending; of two with one number, the last."""
+        return dict(sorted((n, file) for file, n in self._numbered if n is not None))
 
+    @cached_property
     def same_number(self) -> tuple[str, str] | None:
-        """Return two images with one number, None where all differ."""
-        seen: dict[int, str] = {}
-        for file in self.files:
-            name = file.rpartition("/")[2]
-            number = number_in(name, split_pattern(self.path)[1])
+        """Two images with one number, None where all differ."""
+        seen: dict[int | None, str] = {}
+        for file, number in self._numbered:
             if number is not None and number in seen:
-                return seen[number], name
-            if number is not None:
-                seen[number] = name
+                return seen[number].rpartition("/")[2], file.rpartition("/")[2]
+            seen[number] = file
         return None
+
+    @cached_property
+    def _numbered(self) -> Sequence[tuple[str, int | None]]:
+        pattern = split_pattern(self.path)[1]
+        return [(file, number_in(file.rpartition("/")[2], pattern)) for file in self.files if not is_video(file)]
 
 
 class Shelf:
@@ -79,9 +84,9 @@ class Shelf:
             if is_video(path):
                 self._media[path] = Medium(path, (path,))
             elif is_image(path):
-                folders[PurePosixPath(path).parent.as_posix()].append(path)
+                folders[path.rpartition("/")[0] or "."].append(path)
         self._media |= {folder: Medium(folder, tuple(files)) for folder, files in folders.items()}
-        self._base = base.strip("/")
+        self._base, self._misses = base.strip("/"), 0
         self._by_last: dict[str, list[Medium]] = defaultdict(list)
         for medium in self._media.values():
             for name in _spellings(medium):
@@ -126,9 +131,16 @@ class Shelf:
         if found:
             some = ", ".join(medium.path for medium in found[:3]) + (", …" if len(found) > 3 else "")
             return f"{text.strip()!r} can be {len(found)} of the media: {some}; write more of the path"
-        close = difflib.get_close_matches(wanted[-1], list(self._by_last), n=3, cutoff=0.6)
+        return f"no {kinds} {text.strip()!r}{self._near(wanted[-1])}"
+
+    def _near(self, name: str) -> str:
+        """Return the media with the most similar names, for the first misses: a long list would take minutes."""
+        self._misses += 1
+        if self._misses > NEAREST:
+            return ""
+        close = difflib.get_close_matches(name, list(self._by_last), n=3, cutoff=0.6)
         near = ", ".join(dict.fromkeys(self._by_last[name][0].path for name in close))
-        return f"no {kinds} {text.strip()!r}" + (f"; nearest: {near}" if near else "")
+        return f"; nearest: {near}" if near else ""
 
     def _pattern(self, folder: str, pattern: str, text: str, subject: str) -> Medium | str:
         if pattern.count("*") > 1 or "*" in folder:

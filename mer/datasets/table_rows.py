@@ -133,7 +133,7 @@ def _annotation(clip: Clip, own: Own, media: Mapping[str, Sequence[Clip]], names
         )
     shown = media[medium.path]
     flaws += _two_people(medium, shown)
-    twice = medium.same_number()
+    twice = medium.same_number
     events = read_events(row, own.headers, own.options.counting, rate(row, own.options), _numbers(medium))
     name = safe_id(names[medium.path])
     suffix = f"_{events.cells['onset'] or safe_id(row['onset'])}" if len(shown) > 1 and row["onset"] else ""
@@ -181,4 +181,4 @@ def _two_people(medium: Medium, shown: Sequence[Clip]) -> list[tuple[str, str]]:
 
 
 def _numbers(medium: Medium) -> list[int] | None:
-    return None if medium.is_video else list(medium.numbers())
+    return None if medium.is_video else list(medium.numbers)

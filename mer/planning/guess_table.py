@@ -323,7 +323,7 @@ def _rates(guess: TableGuess, root: Path, best: _Match) -> None:
     """Guess the frame rate and what the numbers count."""
     media = {medium.path: medium for medium in best.media if medium is not None}
     videos = [medium for medium in media.values() if medium.is_video]
-    lengths: dict[str, int] = {medium.path: len(medium.numbers()) for medium in media.values() if not medium.is_video}
+    lengths: dict[str, int] = {medium.path: len(medium.numbers) for medium in media.values() if not medium.is_video}
     rates: Counter[float] = Counter()
     for medium in videos[:: max(1, len(videos) // MOST_VIDEOS)][:MOST_VIDEOS]:
         try:
@@ -356,7 +356,7 @@ def _count(guess: TableGuess, best: _Match, lengths: Mapping[str, int]) -> None:
         return
     spans = _spans(guess, best)
     images = [(span, medium) for span, medium in spans if not medium.is_video]
-    if images and all(span[0] in (n := medium.numbers()) and span[1] in n for span, medium in images):
+    if images and all(span[0] in (n := medium.numbers) and span[1] in n for span, medium in images):
         return
     ends = [(span, lengths[medium.path]) for span, medium in spans if medium.path in lengths]
     if not ends or any(last > length for (_, last), length in ends):

@@ -20,9 +20,10 @@ from mer.datasets.contract import Database
 from mer.datasets.errata import Erratum, corrected
 from mer.datasets.frames_on_disk import with_media
 from mer.datasets.intervals import ApexRules, Note, read_interval, too_long
-from mer.datasets.labels import normalise_emotion, objective_class, with_classes
+from mer.datasets.labels import normalise_emotion, objective_class
 from mer.datasets.reading import Listing, Reading
 from mer.datasets.tables import Row
+from mer.datasets.views import with_classes
 
 CELLS = ("onset", "apex", "offset", "emotion", "objective", "aus")
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from mer.core.sample import Sample
 from mer.datasets.contract import Release
-from mer.datasets.labels import CD6ME_AUS, VIEWS, au_targets, class_of
+from mer.datasets.labels import CD6ME_AUS, au_targets
 from mer.datasets.reading import Reading
+from mer.datasets.views import shipped_views
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
         counts[f"type {kind}"] += 1
         counts[f"emotion {sample.emotion_norm}"] += 1
         counts[f"objective {sample.objective_class}"] += 1
-        for view in VIEWS:
-            label = class_of(sample, view)
+        for name, view in shipped_views().items():
+            label = view.class_of(sample)
             if label is not None:
-                counts[f"{view} {label}"] += 1
-                counts[f"{view} rows"] += 1
-                people[f"{view} subjects"].add(sample.group)
+                counts[f"{name} {label}"] += 1
+                counts[f"{name} rows"] += 1
+                people[f"{name} subjects"].add(sample.group)
         for unit, present in zip(CD6ME_AUS, au_targets(sample) or (), strict=False):
             counts[f"cd6me au {unit}"] += present
     for name, members in (*people.items(), *videos.items()):

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from mer.core.errors import DatasetError
 from mer.core.sample import Sample, by_subject, media_row, read_index
-from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import reader
@@ -150,10 +149,10 @@ class Catalog:
             block = self.config.experiments[experiment]
             rows = {name: self.reading(name).samples for name in block.data}
             datasets = {row.dataset for samples in rows.values() for row in samples}
-            classes = classes_for(block.view, datasets)
-            where = f"{self.config.where}: experiments.{experiment}"
+            view, where = self.config.views[block.view], f"{self.config.where}: experiments.{experiment}"
+            classes = view.classes_of(datasets)
             count_class_weights(self.config.settled[experiment], block.train, len(classes), where)
-            self._selections[experiment] = select(rows, block.view, classes)
+            self._selections[experiment] = select(rows, view, classes)
         return self._selections[experiment]
 
     def folds(self, experiment: str) -> list[Fold]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mer.datasets.labels import VIEWS
 from mer.datasets.registry import READERS, reader
+from mer.datasets.views import Takes, ViewBlock, shipped_views
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 from mer.planning.blocks import DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
@@ -123,9 +123,11 @@ def _sections() -> Iterator[str]:
         cells = (", ".join(names) for names in (card.presets, _inputs(card), card.settings))
         yield f"| `{name}` | {' | '.join(cells)} |"
     yield "\n| view | classes, in the order of every table |\n|---|---|"
-    for name, view in VIEWS.items():
+    for name, view in shipped_views().items():
         yield f"| `{name}` | {', '.join(view.classes)} |"
     yield ""
+    yield from _table("`views.<name>`", ViewBlock)
+    yield from _table("`views.<name>.classes.<class>`", Takes)
     yield from _table("`spotting.<name>`", SpottingBlock)
     yield from _table("`spotting.<name>.train`", SpotRecipe)
     yield from _table("`spotting.<name>.weights`, `experiments.<name>.train.weights`", WeightFiles)

@@ -20,11 +20,12 @@ from mer.datasets import files, table_columns, table_rows, tables
 from mer.datasets.annotations import RowRules, assemble, safe_id
 from mer.datasets.contract import Database, MediaTree, Reader
 from mer.datasets.intervals import ApexRules, Interval, too_long
-from mer.datasets.labels import normalise_emotion, with_classes
+from mer.datasets.labels import normalise_emotion
 from mer.datasets.reading import Listing, Reading
 from mer.datasets.table_media import Medium, Shelf, fill
 from mer.datasets.table_options import Columns, Options
 from mer.datasets.table_rows import Clip, Own
+from mer.datasets.views import with_classes
 
 KINDS = (".xlsx", ".xls", ".csv", ".tsv")
 #: Views of the rows: clips that may be cut, and intervals of recordings, which can be spotted in.

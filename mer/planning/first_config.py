@@ -14,7 +14,7 @@ import yaml
 from mer.core.atomic import write_text
 from mer.core.errors import ConfigError
 from mer.core.sample import Sample
-from mer.datasets.labels import class_of, classes_for
+from mer.datasets.views import view_of
 from mer.planning.guess_reader import ReaderGuess, guess_reader
 from mer.planning.guess_table import Guess
 
@@ -67,15 +67,13 @@ def choose_scheme(samples: Sequence[Sample]) -> Scheme | str:
     people = {sample.group for sample in usable}
     if len(people) < LEAST_PEOPLE:
         return f"{len(people)} person with frames: nobody to hold out"
-    for view in SCHEMES:
-        try:
-            classes = classes_for(view, {sample.dataset for sample in usable})
-        except ConfigError:
+    for view in map(view_of, SCHEMES):
+        if not all(view.defined_for(sample.dataset) for sample in usable):
             continue
-        shown = _people_of(usable, lambda sample, view=view: class_of(sample, view))  # type: ignore[misc]
+        classes, shown = view.classes_of(sample.dataset for sample in usable), _people_of(usable, view.class_of)
         if all(len(shown[name]) >= LEAST_PEOPLE for name in classes):
-            out = sum(class_of(sample, view) is None for sample in usable)
-            return Scheme(view, f"{', '.join(classes)}; {out} of {len(usable)} clips have no class in it")
+            out = sum(view.class_of(sample) is None for sample in usable)
+            return Scheme(view.name, f"{', '.join(classes)}; {out} of {len(usable)} clips have no class in it")
     words = _people_of(usable, lambda sample: sample.emotion_norm or None)
     kept = sorted(word for word, shown in words.items() if len(shown) >= LEAST_PEOPLE)
     if len(kept) < 2:

@@ -17,12 +17,13 @@ from mer.core.errors import DatasetError, MediaError, MerError
 from mer.core.video import probe
 from mer.datasets import spreadsheets, tables
 from mer.datasets.intervals import frame_number
-from mer.datasets.labels import normalise_emotion, polarity
+from mer.datasets.labels import normalise_emotion
 from mer.datasets.reading import Listing
 from mer.datasets.table_columns import ORDINARY, header_key
 from mer.datasets.table_events import EVENTS, rate_of, seconds_of
 from mer.datasets.table_media import Medium, Shelf, fill
 from mer.datasets.table_rows import person_key
+from mer.datasets.views import view_of
 from mer.planning.header_words import TIMES, WORDS
 
 #: Rows that are looked at; enough to tell a column, and quick with a large folder.
@@ -176,7 +177,7 @@ def _could_be_people(grid: _Grid, clip: str, subject: str) -> bool:
     if not cells or (other and not named):
         return False
     several = 2 <= len(set(map(person_key, cells))) < max(3, len(cells))
-    words = sum(polarity(normalise_emotion(cell)) is not None for cell in cells)
+    words = _emotions(cells)
     return named or (several and 2 * words < len(cells) and not any("." in cell and _number(cell) for cell in cells))
 
 
@@ -293,9 +294,7 @@ def _rest(guess: TableGuess, best: _Match) -> None:
         if header is not None:
             guess.columns[ours] = Guess(header, "by its header")
         elif ours == "emotion":
-            known = {
-                h: sum(polarity(normalise_emotion(cell)) is not None for cell in cells) for h, cells in free.items()
-            }
+            known = {h: _emotions(cells) for h, cells in free.items()}
             header = max(known, key=lambda h: known[h], default=None)
             if header is not None and 2 * known[header] >= len(free[header]):
                 why = f"{known[header]} of {len(free[header])} cells are names of emotions"
@@ -306,6 +305,12 @@ def _rest(guess: TableGuess, best: _Match) -> None:
         guess.columns["emotion"] = Guess(guess.columns["emotion"].value, f"{guess.columns['emotion'].why}: {shown}")
     else:
         guess.unsure.append("no column seems to name the emotions")
+
+
+def _emotions(cells: Sequence[str]) -> int:
+    """Return how many cells are emotions that the shipped schemes know."""
+    known = set(view_of("emotion_4").words("table"))
+    return sum(normalise_emotion(cell) in known for cell in cells)
 
 
 def _holds(ours: str, cells: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ import yaml
 
 from mer.core.errors import ConfigError, DatasetError
 from mer.datasets.registry import reader
+from mer.planning.catalog import Catalog
 from mer.planning.check_target import check_target
 from mer.planning.first_config import choose_scheme, write_first_config
 from mer.planning.guess_reader import guess_reader
@@ -52,10 +53,11 @@ def test_every_layout_leads_to_its_reader_and_to_a_configuration(name, tmp_path)
     )
     usable = sum(row.status == "ok" for row in reading.samples)
     assert usable and f"  {usable} of {len(reading.samples)} clips can be used" in lines
-    if "views" not in written:
-        config = parse(read_files([tmp_path / "config.yaml"]))
-        assert list(config.datasets) == [key]
-        assert set(config.experiments) == ({"svm_flow", "ststnet"} if "experiments" in written else set())
+    config = parse(read_files([tmp_path / "config.yaml"]))
+    assert list(config.datasets) == [key]
+    assert set(config.experiments) == ({"svm_flow", "ststnet"} if "experiments" in written else set())
+    for experiment in config.experiments:
+        assert Catalog(config).folds(experiment)
 
 
 def test_a_licence_stays_the_users_word(tmp_path):
@@ -150,6 +152,9 @@ def test_words_of_ones_own_become_classes(tmp_path, videos):
     classes = written["views"]["own"]["classes"]
     assert classes == {"blank look": ["blank look"], "joy": ["joy"], "smirk": ["smirk"]}
     assert {block["view"] for block in written["experiments"].values()} == {"own"}
+    catalog = Catalog(parse(read_files([tmp_path / "own.yaml"])))
+    assert catalog.selection("svm_flow").classes == ("blank look", "joy", "smirk")
+    assert len(catalog.folds("svm_flow")) == 4 and len(catalog.selection("svm_flow").rows) == 12
 
 
 def test_classes_need_two_people_and_two_words():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from mer.core.params import Params
@@ -65,7 +67,7 @@ class Options(Params):
         description="what onset, apex and offset count: `auto` the numbers in the names of images and a video's frames "
         "from 0; `from_0` or `from_1` frames in order; `seconds` times, also as 0:01.25",
     )
-    emotions: dict[str, str] = Field(
+    emotions: dict[Annotated[str, Field(coerce_numbers_to_str=True)], str] = Field(
         default_factory=dict, description="the table's words for emotions -> ours; words not named stay as they are"
     )
     database: str = Field("", description="name of the database that all rows are from, `table` when empty")

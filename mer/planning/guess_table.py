@@ -5,31 +5,38 @@ Every guess is a value with its reason; `mer init` alone takes them, and writes 
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from mer.core.errors import DatasetError, MediaError, MerError
+from mer.core.errors import DatasetError, MediaError
 from mer.core.video import probe
-from mer.datasets import spreadsheets, tables
 from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.reading import Listing
-from mer.datasets.table_columns import ORDINARY, header_key
 from mer.datasets.table_events import EVENTS, rate_of, seconds_of
-from mer.datasets.table_media import Medium, Shelf, fill
+from mer.datasets.table_media import Medium, Shelf
 from mer.datasets.table_rows import person_key
-from mer.datasets.views import view_of
+from mer.planning.guess_clips import (
+    Grid,
+    Match,
+    emotion_words,
+    grids_of,
+    in_path,
+    is_number,
+    matches_of,
+    says,
+    words_of,
+)
 from mer.planning.header_words import TIMES, WORDS
 
-#: Rows that are looked at; enough to tell a column, and quick with a large folder.
-MOST_ROWS = 300
 #: Videos whose header is read for the frame rate and the number of frames.
 MOST_VIDEOS = 24
+#: Different words of a column that may be that of the emotions.
+MOST_WORDS = 12
 
 
 @dataclass(frozen=True)
@@ -54,35 +61,6 @@ class TableGuess:
         return values | {"columns": {key: guess.value for key, guess in self.columns.items()}}
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """One sheet below its header: header -> cells of every row."""
-
-    path: Path
-    sheet: str
-    single: bool
-    cells: Mapping[str, Sequence[str]]
-
-    def rows(self) -> list[dict[str, str]]:
-        return [dict(zip(self.cells, row, strict=True)) for row in zip(*self.cells.values(), strict=True)]
-
-
-@dataclass(frozen=True)
-class _Match:
-    """A column of clips with a column of people: how many rows lead to a medium by a template."""
-
-    grid: _Grid
-    clip: str
-    subject: str
-    template: str
-    media: Sequence[Medium | None]
-    score: float
-
-    @property
-    def hits(self) -> int:
-        return sum(medium is not None for medium in self.media)
-
-
 def guess_table(root: Path, paths: Sequence[Path], listing: Listing) -> TableGuess:
     """Return the guessed options for the spreadsheet among `paths` whose cells name most of the media below the root.
 
@@ -90,8 +68,15 @@ def guess_table(root: Path, paths: Sequence[Path], listing: Listing) -> TableGue
         DatasetError: no spreadsheet has a column that names the media, or none that names the people.
     """
     shelf = Shelf(listing)
-    grids = [grid for path in paths for grid in _grids(path)]
-    matches = [match for grid in grids for match in _matches(grid, shelf)]
+    grids, unread = [], []
+    for path in paths:
+        try:
+            grids += grids_of(path)
+        except DatasetError as error:
+            unread.append(error)
+    if unread and not grids:
+        raise unread[0]
+    matches = [match for grid in grids for match in matches_of(grid, shelf)]
     if not matches:
         raise _nothing(root, paths, grids, shelf)
     best = max(matches, key=lambda match: match.score)
@@ -104,7 +89,7 @@ def guess_table(root: Path, paths: Sequence[Path], listing: Listing) -> TableGue
     return guess
 
 
-def _nothing(root: Path, paths: Sequence[Path], grids: Sequence[_Grid], shelf: Shelf) -> DatasetError:
+def _nothing(root: Path, paths: Sequence[Path], grids: Sequence[Grid], shelf: Shelf) -> DatasetError:
     named = ", ".join(path.name for path in paths[:5])
     for grid in grids:
         for header, cells in grid.cells.items():
@@ -117,113 +102,7 @@ def _nothing(root: Path, paths: Sequence[Path], grids: Sequence[_Grid], shelf: S
     return DatasetError(root, fault, "a column with their names or paths", "see the reader `table` in docs/datasets.md")
 
 
-def _grids(path: Path) -> list[_Grid]:
-    try:
-        book = spreadsheets.read(path)
-    except MerError:
-        return []
-    found = []
-    for sheet, grid in book.sheets.items():
-        for at, cells in enumerate(grid[: tables.HEADER_ROWS]):
-            named = [cell.strip() for cell in cells if cell.strip()]
-            if len(named) < 2 or len(set(map(header_key, named))) < len(named) or any(map(_number, named)):
-                continue
-            rows = tables.rows_below(grid, at + 1, cells)[:MOST_ROWS]
-            if rows:
-                columns = {header: [row[header].strip() for row in rows] for header in rows[0]}
-                found.append(_Grid(path, sheet, len(book.sheets) == 1, columns))
-                break
-    return found
-
-
-def _number(text: str) -> bool:
-    return bool(re.fullmatch(r"[-+0-9.,: ]+", text))
-
-
-def _words(header: str) -> set[str]:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", header)
-    return set(re.findall(r"[^\W\d_]+", spaced.casefold()))
-
-
-def says(header: str, ours: str) -> bool:
-    """Tell whether a header says by its words that it is one of our columns."""
-    words = WORDS.get(ours, frozenset())
-    if tables.column_key(header) in ORDINARY.get(ours, ()) or _words(header) & words:
-        return True
-    return any(word in header for word in words if not word.isascii() and len(word) > 1)
-
-
-def _matches(grid: _Grid, shelf: Shelf) -> list[_Match]:
-    """Return the pairs of columns that lead to a medium in at least half of the rows."""
-    alone = {clip: [shelf.find(cell) for cell in cells] for clip, cells in grid.cells.items()}
-    found = []
-    for clip in grid.cells:
-        for subject in grid.cells:
-            if subject == clip or not _could_be_people(grid, clip, subject):
-                continue
-            for template in _templates(grid, subject, alone[clip], shelf):
-                media = [m if isinstance(m, Medium) else None for m in _find(grid, shelf, clip, subject, template)]
-                if 2 * sum(m is not None for m in media) >= len(media) and _one_person_each(grid.cells[subject], media):
-                    found.append(
-                        _Match(grid, clip, subject, template, media, _score(grid, clip, subject, template, media))
-                    )
-    return found
-
-
-def _could_be_people(grid: _Grid, clip: str, subject: str) -> bool:
-    cells = [cell for cell in grid.cells[subject] if cell]
-    named = says(subject, "subject")
-    other = any(says(subject, ours) for ours in WORDS if ours != "subject")
-    if not cells or (other and not named):
-        return False
-    several = 2 <= len(set(map(person_key, cells))) < max(3, len(cells))
-    words = _emotions(cells)
-    return named or (several and 2 * words < len(cells) and not any("." in cell and _number(cell) for cell in cells))
-
-
-def _templates(grid: _Grid, subject: str, alone: Sequence[Medium | str], shelf: Shelf) -> Iterable[str]:
-    """Yield ways from the cells to a path: the name alone, then in a folder with the person's number."""
-    yield "{clip}"
-    if sum(isinstance(medium, Medium) for medium in alone) * 2 >= len(alone):
-        return
-    yield "{subject}/{clip}"
-    if not all(cell.isdigit() for cell in grid.cells[subject] if cell):
-        return
-    folders = {part for medium in shelf for part in PurePosixPath(medium.path).parts[:-1]}
-    forms = {(m[1], len(m[2])) for part in folders if (m := re.fullmatch(r"(\D*?)([0-9]+)", part))}
-    for prefix, width in sorted(forms)[:8]:
-        yield f"{prefix}{{subject:{width}}}/{{clip}}"
-
-
-def _find(grid: _Grid, shelf: Shelf, clip: str, subject: str, template: str) -> Iterable[Medium | str]:
-    for name, who in zip(grid.cells[clip], grid.cells[subject], strict=True):
-        yield shelf.find(fill(template, {"clip": name, "subject": who})[0], who) if name else ""
-
-
-def _one_person_each(people: Sequence[str], media: Sequence[Medium | None]) -> bool:
-    seen: dict[str, str] = {}
-    for who, medium in zip(people, media, strict=True):
-        if medium is not None and who and seen.setdefault(medium.path, person_key(who)) != person_key(who):
-            return False
-    return True
-
-
-def _score(grid: _Grid, clip: str, subject: str, template: str, media: Sequence[Medium | None]) -> float:
-    """Return how well a pair fits: rows that lead to a medium count most, then what the headers and paths say."""
-    hits = [(who, m.path) for who, m in zip(grid.cells[subject], media, strict=True) if m is not None and who]
-    in_path = sum(_in_path(who, path) for who, path in hits) / max(1, len(hits))
-    distinct = len({path for _, path in hits}) / max(1, len(media))
-    named = 2.0 * says(subject, "subject") + 0.3 * says(clip, "clip")
-    return 10 * len(hits) / len(media) + named + in_path + 0.5 * distinct - 0.1 * (template != "{clip}")
-
-
-def _in_path(who: str, path: str) -> bool:
-    parts = PurePosixPath(path).parts
-    key = person_key(who)
-    return any(person_key(part) == key for part in parts[:-1]) or f"{person_key(parts[-1])}-".startswith(f"{key}-")
-
-
-def _where(guess: TableGuess, root: Path, best: _Match, grids: int, media: int) -> None:
+def _where(guess: TableGuess, root: Path, best: Match, grids: int, media: int) -> None:
     table = best.grid.path.relative_to(root).as_posix()
     told = "the only table" if grids == 1 else "its cells name the most clips"
     guess.options["table"] = Guess(table, told)
@@ -236,16 +115,16 @@ def _where(guess: TableGuess, root: Path, best: _Match, grids: int, media: int) 
         guess.options["media"] = Guess(best.template, f"leads from the cells to {best.hits} of {rows} media")
 
 
-def _who(guess: TableGuess, best: _Match) -> None:
+def _who(guess: TableGuess, best: Match) -> None:
     people = len({person_key(cell) for cell in best.grid.cells[best.subject] if cell})
     hits = [(who, m.path) for who, m in zip(best.grid.cells[best.subject], best.media, strict=True) if m and who]
-    inside = sum(_in_path(who, path) for who, path in hits)
+    inside = sum(in_path(who, path) for who, path in hits)
     why = "by its header" if says(best.subject, "subject") else "its cells repeat as people do"
     why += f", and {inside} of {len(hits)} cells are a part of the clip's path" if inside else ""
     guess.columns["subject"] = Guess(best.subject, f"{why}; {people} people")
 
 
-def _when(guess: TableGuess, best: _Match) -> None:
+def _when(guess: TableGuess, best: Match) -> None:
     taken = {one.value for one in guess.columns.values()}
     free = {header: cells for header, cells in best.grid.cells.items() if header not in taken}
     numeric = {header: cells for header, cells in free.items() if _mostly(cells, lambda c: seconds_of(c) is not None)}
@@ -286,7 +165,7 @@ def _ascending(columns: Sequence[Sequence[str]]) -> bool:
     return len(whole) >= 2 and all(ordered)
 
 
-def _rest(guess: TableGuess, best: _Match) -> None:
+def _rest(guess: TableGuess, best: Match) -> None:
     for ours in ("emotion", "units", "fps", "database", "type", "objective"):
         taken = {one.value for one in guess.columns.values()}
         free = {header: cells for header, cells in best.grid.cells.items() if header not in taken and any(cells)}
@@ -294,11 +173,14 @@ def _rest(guess: TableGuess, best: _Match) -> None:
         if header is not None:
             guess.columns[ours] = Guess(header, "by its header")
         elif ours == "emotion":
-            known = {h: _emotions(cells) for h, cells in free.items()}
+            known = {h: emotion_words(cells) for h, cells in free.items()}
             header = max(known, key=lambda h: known[h], default=None)
             if header is not None and 2 * known[header] >= len(free[header]):
                 why = f"{known[header]} of {len(free[header])} cells are names of emotions"
                 guess.columns["emotion"] = Guess(header, why)
+            elif (header := _like_labels(free, best)) is not None:
+                guess.columns["emotion"] = Guess(header, "its few words repeat over the people, as labels do")
+                guess.unsure.append(f"whether column {header!r} holds the emotions")
     if "emotion" in guess.columns:
         words = Counter(normalise_emotion(cell) for cell in best.grid.cells[guess.columns["emotion"].value] if cell)
         shown = ", ".join(f"{word} {count}" for word, count in words.most_common(8))
@@ -307,10 +189,19 @@ def _rest(guess: TableGuess, best: _Match) -> None:
         guess.unsure.append("no column seems to name the emotions")
 
 
-def _emotions(cells: Sequence[str]) -> int:
-    """Return how many cells are emotions that the shipped schemes know."""
-    known = set(view_of("emotion_4").words("table"))
-    return sum(normalise_emotion(cell) in known for cell in cells)
+def _like_labels(free: Mapping[str, Sequence[str]], best: Match) -> str | None:
+    """Return the column whose words are few and each that of several people, None where there is none or several."""
+    found = []
+    for header, cells in free.items():
+        people: dict[str, set[str]] = defaultdict(set)
+        for cell, who in zip(cells, best.grid.cells[best.subject], strict=True):
+            if cell:
+                people[normalise_emotion(cell)].add(person_key(who))
+        shared = sum(len(shown) > 1 for shown in people.values())
+        named = any(says(header, ours) for ours in WORDS if ours != "emotion")
+        if shared >= 2 and len(people) <= MOST_WORDS and not named and not any(map(is_number, people)):
+            found.append(header)
+    return found[0] if len(found) == 1 else None
 
 
 def _holds(ours: str, cells: Sequence[str]) -> bool:
@@ -321,10 +212,10 @@ def _holds(ours: str, cells: Sequence[str]) -> bool:
     if ours == "objective":
         return _mostly(cells, lambda cell: cell in "1234567" or set(cell.upper()) <= set("IV"))
     # Action units are numbers too; a column of numbers only would be a code.
-    return ours != "emotion" or not _mostly(cells, lambda cell: "." in cell and _number(cell))
+    return ours != "emotion" or not _mostly(cells, lambda cell: "." in cell and is_number(cell))
 
 
-def _rates(guess: TableGuess, root: Path, best: _Match) -> None:
+def _rates(guess: TableGuess, root: Path, best: Match) -> None:
     """Guess the frame rate and what the numbers count."""
     media = {medium.path: medium for medium in best.media if medium is not None}
     videos = [medium for medium in media.values() if medium.is_video]
@@ -343,7 +234,7 @@ def _rates(guess: TableGuess, root: Path, best: _Match) -> None:
         return
     seconds = guess.options.get("counting")
     if len(media) > len(videos):
-        guess.unsure.append("neither images nor table tell the frame rate: set `fps`")
+        guess.unsure.append("neither images nor table tell the frame rate: add `fps: 200`, or what it was")
     elif rates and seconds is not None and seconds.value == "seconds":
         rate, seen = rates.most_common(1)[0]
         guess.options["fps"] = Guess(rate, f"in the headers of {seen} of the {sum(rates.values())} videos looked at")
@@ -351,12 +242,12 @@ def _rates(guess: TableGuess, root: Path, best: _Match) -> None:
             guess.unsure.append("the videos differ in frame rate: a column for `columns.fps` would be exact")
 
 
-def _count(guess: TableGuess, best: _Match, lengths: Mapping[str, int]) -> None:
+def _count(guess: TableGuess, best: Match, lengths: Mapping[str, int]) -> None:
     if "onset" not in guess.columns:
         return
     headers = [guess.columns[ours].value for ours in EVENTS if ours in guess.columns]
     cells = [cell for header in headers for cell in best.grid.cells[header] if cell]
-    if any(_words(header) & TIMES for header in headers) or not _mostly(cells, lambda c: frame_number(c) is not None):
+    if any(words_of(header) & TIMES for header in headers) or not _mostly(cells, lambda c: frame_number(c) is not None):
         guess.options["counting"] = Guess("seconds", "the cells or headers of onset and offset are times")
         return
     spans = _spans(guess, best)
@@ -377,7 +268,7 @@ def _count(guess: TableGuess, best: _Match, lengths: Mapping[str, int]) -> None:
         guess.unsure.append("whether frames count from 0 or from 1: see `counting`, one frame hangs on it")
 
 
-def _spans(guess: TableGuess, best: _Match) -> list[tuple[tuple[int, int], Medium]]:
+def _spans(guess: TableGuess, best: Match) -> list[tuple[tuple[int, int], Medium]]:
     onsets, offsets = (best.grid.cells[guess.columns[ours].value] for ours in ("onset", "offset"))
     numbers = ((frame_number(a), frame_number(b)) for a, b in zip(onsets, offsets, strict=True))
     pairs = zip(numbers, best.media, strict=True)

@@ -20,7 +20,7 @@ WORDS: Mapping[str, frozenset[str]] = {
     "apex": _set("apex peak maximum max höhepunkt hoehepunkt sommet pico 顶点 峰值"),
     "offset": _set("offset end stop to last until ende fin final 结束 终止"),
     "emotion": _set(
-        "emotion emotions label class expression feeling affect sentiment category",
+        "emotion emotions label class expression feeling affect sentiment category mood laune stimmung",
         "gefühl gefuehl émotion emoción 情绪 表情 标签",
     ),
     "units": _set("au aus unit units action actionunit actionunits facs ae aes 动作单元"),

@@ -169,7 +169,7 @@ def test_what_the_numbers_count(tmp_path, images):
         guess = guess_reader(root)
         assert guess.options.get("counting", None) is None or guess.options["counting"].value == counting
         assert (counting is None) == ("counting" not in guess.options) and guess.usable == 3
-        assert guess.unsure[-1] == "neither images nor table tell the frame rate: set `fps`"
+        assert guess.unsure[-1] == "neither images nor table tell the frame rate: add `fps: 200`, or what it was"
     save(
         root / "t.xlsx", ("Folder", "Subject", "Start (s)", "End (s)"), [["s1/c", "s1", 0.1, 0.5], ["s2/c", "s2", 1, 2]]
     )

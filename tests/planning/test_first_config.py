@@ -256,3 +256,27 @@ def test_a_dataset_of_a_configuration_is_checked(tmp_path, videos):
         check_target(None, "our_clips", [tmp_path / "own.yaml"])
     with pytest.raises(ConfigError, match="mer check: no folder; expected ROOT --dataset READER, or --config FILE"):
         check_target(None, "casme2", ())
+
+
+def test_recordings_of_a_table_are_planned_for_spotting():
+    config = parse(
+        {
+            "datasets": {
+                "mine": {
+                    "reader": "table",
+                    "simulate": {"layout": "table", "subjects": 2, "clips": 3},
+                    "products": ["align/long"],
+                }
+            },
+            "align": {"long": {"method": "dlib", "clips": "recordings"}},
+        }
+    )
+    catalog = Catalog(config)
+    (align,) = (variant for variant in config.variants.values() if variant.key == "align/long")
+    rows = [
+        row for subject in catalog.subjects_of("mine", "align/long") for row in catalog.rows("mine", subject, align)
+    ]
+    assert [row["sample_id"] for row in rows] == [
+        f"P{k:02d}/p{k:02d}_visit{visit}-whole" for k in (1, 2) for visit in (1, 2)
+    ]
+    assert all(row["onset"] is None for row in rows)

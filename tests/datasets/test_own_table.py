@@ -1,5 +1,7 @@
 """Any clips with a table: media found, frames counted, people kept apart or together, and every fault named."""
 
+import random
+
 import pytest
 
 from mer.core.errors import DatasetError
@@ -8,9 +10,10 @@ from mer.datasets.recordings import by_recording, has_recordings, recordings
 from mer.datasets.registry import reader
 from mer.datasets.table_events import rate_of, seconds_of
 from mer.datasets.table_media import Shelf, fill
-from mer.datasets.table_options import Options
+from mer.datasets.table_options import Columns, Options
 from mer.datasets.table_rows import person_key
 from mer.planning.validation import validate
+from mer.testing.readers import CELLS, LISTING, check_rows
 
 READER = reader("table")
 PEOPLE = ("a", "b", "c")
@@ -281,3 +284,12 @@ def test_times_and_rates():
         None,
     ]
     assert [rate_of(t) for t in ("29,97", "25", "0", "-1", "nan", "1e9", "")] == [29.97, 25.0, *[None] * 5]
+
+
+@pytest.mark.parametrize("counting", ["auto", "from_0", "from_1", "seconds"])
+def test_rows_of_any_cells_are_canonical(counting):
+    draw, names = random.Random(counting), [field.capitalize() for field in Columns.model_fields]
+    cells = (*CELLS, "a", "a/*.jpg", "c.mp4", "b/12.jpg", "0:01.5", "25", "micro")
+    for _ in range(150):
+        rows = [{name: draw.choice(cells) for name in names} for _ in range(draw.randrange(1, 6))]
+        check_rows(READER, rows, Options(counting=counting, fps=25), LISTING)

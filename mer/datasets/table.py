@@ -76,6 +76,7 @@ class _Table(Reader[Options]):
         _note_people(reading, own)
         _note_emotions(reading, own)
         _note_rates(reading)
+        _note_cut(reading, own)
         _note_spare(reading, [medium for medium in shelf if medium.path not in media], media)
         return reading
 
@@ -220,6 +221,25 @@ def _note_rates(reading: Reading) -> None:
             f"{len(lacking)} clips of images have no frame rate, e.g. {lacking[0].sample_id}; their times are unknown"
         )
         reading.note("V21", "warning", f"{message}; set `fps`, or name a column in `columns.fps`")
+
+
+def _note_cut(reading: Reading, own: Own) -> None:
+    """Say what may be meant where clips of images are as long as annotated, and numbered otherwise."""
+    if own.options.counting != "auto":
+        return
+    rows = [s for s in reading.samples if s.n_files and None not in (s.onset, s.offset, s.first_file)]
+    moved = [s for s in rows if s.onset != s.first_file and abs(_length(s) - (s.n_files or 0)) <= 2]
+    outside = [s for s in moved if s.status != "ok"]
+    if 2 * len(outside) > len(rows):
+        one = outside[0]
+        fault = f"the images of {len(outside)} clips have other numbers than their rows, e.g. {one.media_path}"
+        remedy = "set `counting: from_onset` where a clip begins at its onset"
+        reading.note("V10", "warning", f"{fault}: {one.first_file} to {one.last_file}; {remedy}", None, one.sample_id)
+
+
+def _length(sample: Sample) -> int:
+    assert sample.onset is not None and sample.offset is not None
+    return sample.offset - sample.onset + 1
 
 
 def _note_spare(reading: Reading, spare: Sequence[Medium], used: Mapping[str, Medium]) -> None:

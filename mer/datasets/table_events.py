@@ -9,7 +9,7 @@ from typing import Literal
 
 from mer.datasets.intervals import frame_number
 
-Counting = Literal["auto", "from_0", "from_1", "seconds"]
+Counting = Literal["auto", "from_0", "from_1", "from_onset", "seconds"]
 EVENTS = ("onset", "apex", "offset")
 _BLANK = {"", "/", "-", "none", "null", "nan", "n/a", "na"}
 _CLOCK = re.compile(r"(?:(?:([0-9]+):)?([0-9]+):)?([0-9]+(?:[.,][0-9]*)?)", re.ASCII)
@@ -57,12 +57,13 @@ def read_events(
         numbers: of its images, ascending; None of a video.
     """
     events = Events()
+    start = frame_number(row.get("onset", "")) if counting == "from_onset" else None
     for name in EVENTS:
         text = row.get(name, "").strip()
         if text.casefold() in _BLANK or (name == "apex" and text == "-1"):
             continue
         where = f"column {headers[name]!r}"
-        value = _count(text, counting, fps)
+        value = _count(text, counting, fps, start)
         if isinstance(value, str):
             events.flaws.append(("V07", f"{where}: {text!r} {value}"))
         elif numbers is None or counting == "auto":
@@ -70,7 +71,8 @@ def read_events(
         elif 0 <= value < len(numbers):
             events.cells[name] = str(numbers[value])
         else:
-            events.flaws.append(("V10", f"{where}: {text} lies outside the {len(numbers)} images of the clip"))
+            first = f", which begin at the onset {start}" if start is not None else ""
+            events.flaws.append(("V10", f"{where}: {text} lies outside the {len(numbers)} images of the clip{first}"))
     if not events.flaws:
         events.flaws += _disorder(events.cells, headers, row)
     if events.flaws:
@@ -78,7 +80,7 @@ def read_events(
     return events
 
 
-def _count(text: str, counting: Counting, fps: float | None) -> int | str:
+def _count(text: str, counting: Counting, fps: float | None, start: int | None) -> int | str:
     """Return the place of a cell, from 0 except for the numbers of images; or what is wrong with it."""
     if counting == "seconds":
         seconds = seconds_of(text)
@@ -89,7 +91,7 @@ def _count(text: str, counting: Counting, fps: float | None) -> int | str:
     if number is None:
         times = "; are these times? set `counting: seconds`" if seconds_of(text) is not None else ""
         return f"is not a frame number{times}"
-    first = 1 if counting == "from_1" else 0
+    first = start or 0 if counting == "from_onset" else int(counting == "from_1")
     return number - first if number >= first else f"is below {first}, the first frame"
 
 

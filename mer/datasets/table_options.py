@@ -65,7 +65,8 @@ class Options(Params):
     counting: Counting = Field(
         "auto",
         description="what onset, apex and offset count: `auto` the numbers in the names of images and a video's frames "
-        "from 0; `from_0` or `from_1` frames in order; `seconds` times, also as 0:01.25",
+        "from 0; `from_0` or `from_1` frames in order; `from_onset` frames of a recording that the clip was cut from, "
+        "its first frame the onset; `seconds` times, also as 0:01.25",
     )
     emotions: dict[Annotated[str, Field(coerce_numbers_to_str=True)], str] = Field(
         default_factory=dict, description="the table's words for emotions -> ours; words not named stay as they are"

@@ -74,6 +74,7 @@ def test_odd_headers_are_named_in_the_options(own):
         ("from_0", "0,8,29", (1, 9, 30)),
         ("from_1", "1,9,30", (1, 9, 30)),
         ("seconds", "0.1,0:00.5,00:00:01.00", (6, 26, 51)),
+        ("from_onset", "460,470,489", (1, 11, 30)),
         ("auto", "3,,20", (3, 11, 20)),
     ],
 )
@@ -268,6 +269,26 @@ def test_images_without_a_frame_rate_are_told(own):
     ]
 
 
+def test_clips_that_were_cut_and_numbered_anew_are_told(own):
+    text = "Clip,Subject,Onset,Apex,Offset\nimages/a,S1,460,470,489\nimages/b,S2,46,50,75\n"
+    reading = own(text, fps=50)
+    assert {s.status for s in reading.samples} == {"missing_media"}
+    assert lines(reading)[-1] == (
+        "[V10 warning] clips.csv (S1/a): the images of 2 clips have other numbers than their rows, e.g. images/a: 1 to "
+        "30; set `counting: from_onset` where a clip begins at its onset"
+    )
+    assert lines(own(text, fps=50, counting="from_onset")) == [
+        "[V19 warning] clips.csv row 2 (S1/a): 0.60 s for a micro-expression",
+        "[V19 warning] clips.csv row 3 (S2/b): 0.60 s for a micro-expression",
+    ]
+    far = own(text.replace("489", "500"), fps=50, counting="from_onset")
+    assert "column 'Offset': 500 lies outside the 30 images of the clip, which begin at the onset 460" in str(
+        lines(far)
+    )
+    (row, _) = own(text.replace("images/", "videos/"), fps=50, counting="from_onset").samples
+    assert (row.onset, row.apex, row.offset) == (0, 10, 29)
+
+
 def test_numbers_that_a_spreadsheet_shortened_still_find_their_file():
     shelf = Shelf({("", ""): ["d/001.mp4", "d/02.mp4", "e/10/1.png"]})
     assert [shelf.find(text).path for text in ("1", "0002", "e/010/")] == ["d/001.mp4", "d/02.mp4", "e/10"]
@@ -286,7 +307,7 @@ def test_times_and_rates():
     assert [rate_of(t) for t in ("29,97", "25", "0", "-1", "nan", "1e9", "")] == [29.97, 25.0, *[None] * 5]
 
 
-@pytest.mark.parametrize("counting", ["auto", "from_0", "from_1", "seconds"])
+@pytest.mark.parametrize("counting", ["auto", "from_0", "from_1", "from_onset", "seconds"])
 def test_rows_of_any_cells_are_canonical(counting):
     draw, names = random.Random(counting), [field.capitalize() for field in Columns.model_fields]
     cells = (*CELLS, "a", "a/*.jpg", "c.mp4", "b/12.jpg", "0:01.5", "25", "micro")

@@ -65,6 +65,8 @@ def choose_scheme(samples: Sequence[Sample]) -> Scheme | str:
     """
     usable = [sample for sample in samples if sample.status == "ok"]
     people = {sample.group for sample in usable}
+    if usable and not any(sample.emotion_norm for sample in usable):
+        return "nothing tells the emotions, so there is nothing to train or to score"
     if len(people) < LEAST_PEOPLE:
         return f"{len(people)} person with frames: nobody to hold out"
     for view in map(view_of, SCHEMES):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from mer.core.errors import DatasetError, MerError
+from mer.core.errors import DatasetError
 from mer.datasets import files
 from mer.datasets.contract import AnyReader
 from mer.datasets.reading import Reading
@@ -53,7 +53,9 @@ def guess_reader(root: Path) -> ReaderGuess:
             row has its frames; a table whose columns cannot be told.
     """
     root = files.checked_root(root, "mer init")
-    known = [guess for name in READERS if name not in OWN for guess in _known(root, reader(name))]
+    names, faults = _names(root), list[DatasetError]()
+    told = {name: _evidence(names, reader(name)) for name in READERS if name not in OWN}
+    known = [guess for name, why in told.items() if why for guess in _known(root, reader(name), why, faults)]
     best = max(known, key=lambda guess: guess.usable, default=None)
     if best is not None and best.usable:
         return best
@@ -67,41 +69,47 @@ def guess_reader(root: Path) -> ReaderGuess:
         raise DatasetError(
             root, fault, "the images or videos beside the table", f"see docs/datasets.md, {best.reader.name}"
         )
+    if faults:
+        raise faults[0]
     paths = sorted(tables_below(root, 0)) or sorted(tables_below(root, 2))
     return _table(root, guess_table(root, paths, listing)) if paths else _videos(root)
 
 
-def _known(root: Path, one: AnyReader) -> Iterator[ReaderGuess]:
-    """Yield what a database's reader finds with each choice of its options, its defaults first."""
-    try:
-        why = _evidence(root, one)
-    except DatasetError:
-        return  # two tables of one name: `mer check` tells
-    if not why:
-        return
+def _known(root: Path, one: AnyReader, why: str, faults: list[DatasetError]) -> Iterator[ReaderGuess]:
+    """Yield what a database's reader finds with each choice of its options, its defaults first; add why it cannot."""
     for options in _choices(one):
+        chosen = one.options.model_validate({key: guess.value for key, guess in options.items()})
         try:
-            chosen = one.options.model_validate({key: guess.value for key, guess in options.items()})
             reading = one.read(root, chosen)
-        except (MerError, ValueError):
+        except DatasetError as error:
+            faults.append(DatasetError(error.where, f"{why}; {error.found}", error.expected, error.remedy))
             continue
         if reading.samples:
             yield ReaderGuess(one, options, reading, why)
 
 
-def _evidence(root: Path, one: AnyReader) -> str:
+def _names(root: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the names of files and of folders at most three levels down, each by what it is compared as."""
+    files_found: dict[str, str] = {}
+    folders_found: dict[str, str] = {files.folded(root.name): root.name}
+    for _, folders, names in files.walk(root, root, 3):
+        files_found |= {name.casefold().strip(): name for name in names if name.casefold().endswith(KINDS)}
+        folders_found |= {files.folded(name): name for name in folders}
+    return files_found, folders_found
+
+
+def _evidence(names: tuple[dict[str, str], dict[str, str]], one: AnyReader) -> str:
     """Return why a folder may be of a reader's databases: the name of a table, or of folders where it has no table."""
+    tables, folders = names
     for card in one.databases:
-        stems = [name.rpartition(".")[0] for name in card.tables]
-        table = files.find_file(root, [stem + kind for stem in stems for kind in KINDS], depth=3)
+        stems = [name.rpartition(".")[0].casefold() for name in card.tables]
+        table = next((tables[stem + kind] for stem in stems for kind in KINDS if stem + kind in tables), None)
         if table is not None:
-            return f"{table.name} is the table of {card.name}"
-        if card.tables:
-            continue
-        for tree in card.trees:
-            folder = files.find_folder(root, tree.folders) if tree.folders else None
-            if folder is not None:
-                return f"{folder.name} is a folder of {card.name}"
+            return f"{table} is the table of {card.name}"
+        wanted = [files.folded(name) for tree in card.trees for name in tree.folders] if not card.tables else []
+        folder = next((folders[name] for name in wanted if name in folders), None)
+        if folder is not None:
+            return f"{folder} is a folder of {one.name}"
     return ""
 
 

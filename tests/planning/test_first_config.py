@@ -245,6 +245,11 @@ def test_what_cannot_be_guessed_is_said(tmp_path, videos, images):
     with pytest.raises(DatasetError, match=r"no column of t.xlsx names the videos .* e.g. vp01_1.mp4"):
         guess_reader(videos)
     root = touch(SimulateParams(layout="casme2", subjects=2, clips=2), tmp_path / "casme2")
+    (root / "CASME2-coding-20190701.xlsx").rename(tmp_path / "kept.xlsx")
+    save(root / "CASME2-coding-20190701.xlsx", ("Filename", "Mood"), [["EP02_01f", "happy"]])
+    with pytest.raises(DatasetError, match=r"20190701.xlsx is the table of casme2; has sheets 'Sheet'; no header cell"):
+        guess_reader(root)
+    (tmp_path / "kept.xlsx").rename(root / "CASME2-coding-20190701.xlsx")
     for path in (root / "CASME2_RAW_selected").rglob("*.jpg"):
         path.rename(path.with_name(f"{int(path.stem[3:]) + 9000}.jpg"))
     with pytest.raises(

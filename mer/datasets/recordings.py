@@ -17,6 +17,8 @@ from mer.datasets.reading import Reading
 from mer.datasets.registry import databases
 
 SUFFIX = "-whole"
+#: `Sample.expression_type` of a whole recording, and of a row that says that a recording holds no expression.
+NOTHING = "recording"
 _KEPT = (
     "dataset", "subject", "group", "sample_id", "video_id", "media_path", "media_kind", "view", "release", "fps",
 )  # fmt: skip
@@ -68,7 +70,7 @@ def _whole(sample: Sample) -> Sample:
 
 
 def _bare(sample: Sample) -> Sample:
-    return Sample(**{name: getattr(sample, name) for name in _KEPT}, expression_type="recording")
+    return Sample(**{name: getattr(sample, name) for name in _KEPT}, expression_type=NOTHING)
 
 
 def by_recording(samples: Iterable[Sample]) -> dict[str, list[Sample]]:

@@ -22,6 +22,7 @@ from mer.datasets.contract import Database, MediaTree, Reader
 from mer.datasets.intervals import ApexRules, Interval, too_long
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.reading import Listing, Reading
+from mer.datasets.recordings import NOTHING
 from mer.datasets.table_media import Medium, Shelf, fill
 from mer.datasets.table_options import Columns, Options
 from mer.datasets.table_rows import Clip, Own
@@ -196,7 +197,8 @@ def _note_emotions(reading: Reading, own: Own) -> None:
     if "emotion" not in own.headers:
         return
     header = f"column {own.headers['emotion']!r}"
-    blank = sum(not clip.row["emotion"] for clip in own.clips)
+    shown = zip(own.clips, reading.samples, strict=True)
+    blank = sum(not clip.row["emotion"] and sample.expression_type != NOTHING for clip, sample in shown)
     if blank:
         reading.note("V05", "warning", f"{header} is blank in {blank} rows, which have no class")
     strange = Counter(s.emotion_norm for s in reading.samples if s.emotion_norm and s.emotion_4 is None)

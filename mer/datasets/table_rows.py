@@ -10,6 +10,7 @@ from typing import Any
 
 from mer.core.filenames import is_video
 from mer.datasets.annotations import Annotation, safe_id
+from mer.datasets.recordings import NOTHING
 from mer.datasets.table_events import rate_of, read_events
 from mer.datasets.table_media import Medium, Shelf, fill
 from mer.datasets.table_options import Columns, Options
@@ -118,7 +119,7 @@ def _annotation(clip: Clip, own: Own, media: Mapping[str, Sequence[Clip]], names
     row, medium, subject = clip.row, clip.medium, safe_id(clip.person[1])
     flaws = _flaws(row, own.headers)
     told: dict[str, Any] = {
-        "expression_type": row["type"].casefold()[:5] or "micro",
+        "expression_type": NOTHING if _is_bare(row, own) else row["type"].casefold()[:5] or "micro",
         **{
             ours: row[theirs] for ours, theirs in (("emotion", "emotion"), ("aus", "units"), ("objective", "objective"))
         },
@@ -150,6 +151,12 @@ def _annotation(clip: Clip, own: Own, media: Mapping[str, Sequence[Clip]], names
         if twice
         else None,
     )
+
+
+def _is_bare(row: Row, own: Own) -> bool:
+    """Tell whether a row of a table of intervals has none and no emotion: a recording without an expression."""
+    intervals = {"onset", "offset"} <= set(own.headers)
+    return intervals and not any(row[name] for name in ("onset", "apex", "offset", "emotion", "units"))
 
 
 def rate(row: Row, options: Options) -> float | None:

@@ -6,7 +6,7 @@ import pytest
 
 from mer.core.errors import DatasetError
 from mer.core.sample import dumps_index
-from mer.datasets.recordings import by_recording, has_recordings, recordings
+from mer.datasets.recordings import NOTHING, by_recording, has_recordings, recordings
 from mer.datasets.registry import reader
 from mer.datasets.table_events import rate_of, seconds_of
 from mer.datasets.table_media import Shelf, fill
@@ -117,6 +117,8 @@ def test_intervals_of_a_long_recording_can_be_spotted(own):
     whole = recordings(reading)
     assert [s.sample_id for s in whole] == ["S1/a-whole", "S2/images-b-whole", "S2/videos-b-whole"]
     assert [s.onset for s in by_recording(reading.samples)["videos/a.mp4"]] == [3, 20]
+    assert [s.expression_type for s in reading.samples] == ["micro", "micro", NOTHING, "micro"]
+    assert lines(reading) == []
 
 
 def test_databases_are_different_people(own):

@@ -275,6 +275,19 @@ def test_a_dataset_of_a_configuration_is_checked(tmp_path, videos):
         check_target(None, "casme2", ())
 
 
+def test_a_recording_without_an_expression_is_spotted_in_but_not_recognised(tmp_path, images):
+    root = images(tmp_path / "long", 1)
+    save(root / "t.xlsx", ("Clip", "Subject", "Onset", "Offset"), [["s1/c", "s1", 3, 9], ["s2/c", "s2", None, None]])
+    stages = {"align": {"long": {"method": "dlib", "clips": "recordings"}, "short": {"method": "dlib"}}}
+    block = {"reader": "table", "root": str(root), "products": ["align/long", "align/short"], "options": {"fps": 30}}
+    catalog = Catalog(parse({"datasets": {"mine": block}, **stages}))
+    made = {key: catalog.subjects_of("mine", key) for key in ("frames", "align/long", "align/short")}
+    assert made == {key: ["table-s1", "table-s2"] for key in made} | {"align/short": ["table-s1"]}
+    frames = catalog.config.variants["frames"]
+    rows = [row["sample_id"] for subject in made["frames"] for row in catalog.rows("mine", subject, frames)]
+    assert rows == ["s1/c", "s1/c-whole", "s2/c-whole"]
+
+
 def test_recordings_of_a_table_are_planned_for_spotting():
     config = parse(
         {

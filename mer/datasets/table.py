@@ -197,8 +197,8 @@ def _note_emotions(reading: Reading, own: Own) -> None:
     if "emotion" not in own.headers:
         return
     header = f"column {own.headers['emotion']!r}"
-    shown = zip(own.clips, reading.samples, strict=True)
-    blank = sum(not clip.row["emotion"] and sample.expression_type != NOTHING for clip, sample in shown)
+    rows = zip(own.clips, reading.samples, strict=True)
+    blank = sum(not clip.row["emotion"] and sample.expression_type != NOTHING for clip, sample in rows)
     if blank:
         reading.note("V05", "warning", f"{header} is blank in {blank} rows, which have no class")
     strange = Counter(s.emotion_norm for s in reading.samples if s.emotion_norm and s.emotion_4 is None)

@@ -15,6 +15,7 @@ from mer.core.atomic import write_text
 from mer.core.errors import ConfigError
 from mer.core.sample import Sample
 from mer.datasets.views import view_of
+from mer.planning.catalog import expressions
 from mer.planning.guess_reader import ReaderGuess, guess_reader
 from mer.planning.guess_table import Guess
 
@@ -157,7 +158,7 @@ def _options(guess: ReaderGuess) -> Iterator[str]:
 
 def _chain(samples: Sequence[Sample]) -> tuple[list[str], str]:
     """Return the lines of one chain of products, and the flow that it ends in."""
-    usable = [sample for sample in samples if sample.status == "ok"]
+    usable = [sample for sample in expressions(samples) if sample.status == "ok"]
     if usable and all(sample.media_kind == "flow_image" for sample in usable):
         return ["flow:", "  published: {from: index, method: published}"], "flow/published"
     whole = sum(sample.onset is None or sample.offset is None for sample in usable)

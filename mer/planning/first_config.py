@@ -214,6 +214,6 @@ def _next(guess: ReaderGuess, name: str, output: Path, scheme: Scheme | str, acc
     request = "" if accepted else guess.reader.licence_request(name)
     if request:
         yield f"  first {request}"
-    yield "next:"
+    yield "next, in the folder that holds the Snakefile:"
     yield f"  mer check --config {output} --dataset {name}"
     yield f"  snakemake --cores all --configfile {output} --replace-workflow-config"

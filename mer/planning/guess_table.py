@@ -255,10 +255,11 @@ def _count(guess: TableGuess, best: Match, lengths: Mapping[str, int]) -> None:
     if images and all(span[0] in (n := medium.numbers) and span[1] in n for span, medium in images):
         return
     ends = [(span, lengths[medium.path]) for span, medium in spans if medium.path in lengths]
-    if ends and all(abs(last - first + 1 - length) <= 2 and last >= length for (first, last), length in ends):
+    behind = any(last > length for (_, last), length in ends)
+    if behind and all(abs(last - first + 1 - length) <= 2 for (first, last), length in ends):
         why = "every clip is as long as its interval, whose numbers lie behind it: cut from a recording at the onset"
         guess.options["counting"] = Guess("from_onset", why)
-    elif not ends or any(last > length for (_, last), length in ends):
+    elif behind or not ends:
         guess.unsure.append("some onsets or offsets lie outside their clips, see `mer check`")
     elif any(last == length for (_, last), length in ends):
         guess.options["counting"] = Guess("from_1", "some offset is the number of frames of its clip: counted from 1")

@@ -1,8 +1,11 @@
 """`mer init`: the right reader for every layout, and for folders of one's own the columns, with a reason for each."""
 
 import csv
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import openpyxl
 import pytest
 import yaml
@@ -201,6 +204,43 @@ def test_clips_that_were_cut_out_of_recordings(tmp_path, images):
     guess = guess_reader(root)
     assert guess.options["counting"].value == "from_onset" and guess.usable == 3
     assert [(row.onset, row.offset) for row in guess.reading.samples] == [(1, 30)] * 3
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Three videos of 20 frames at 25 per second."""
+    root = tmp_path / "films"
+    root.mkdir()
+    for name in ("a", "b", "c"):
+        with av.open(str(root / f"{name}.mp4"), "w") as out:
+            stream = out.add_stream("mpeg4", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.codec_context.time_base = Fraction(1, 25)
+            for _ in range(20):
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+            out.mux(stream.encode())
+    return root
+
+
+@pytest.mark.parametrize(
+    ("onset", "offset", "counting", "fps", "unsure"),
+    [
+        (0.2, 0.5, "seconds", 25.0, False),
+        ("0:00.2", "0:00.5", "seconds", 25.0, False),
+        (2, 20, "from_1", None, False),
+        (0, 12, "from_0", None, False),
+        (2, 12, "from_0", None, True),
+        (102, 121, "from_onset", None, False),
+        (2, 40, None, None, True),
+    ],
+)
+def test_what_the_videos_tell_of_the_numbers(films, onset, offset, counting, fps, unsure):
+    cells = [[f"{name}.mp4", name, onset, offset, "happy"] for name in "abc"]
+    save(films / "t.xlsx", ("Video", "Person", "Start", "End", "Emotion"), cells)
+    guess = guess_reader(films)
+    told = {key: guess.options[key].value for key in ("counting", "fps") if key in guess.options}
+    assert told == {key: value for key, value in (("counting", counting), ("fps", fps)) if value is not None}
+    assert bool(guess.unsure) == unsure and guess.usable == 3
 
 
 def test_numbered_folders_of_people_give_a_template(tmp_path):

@@ -103,7 +103,11 @@ def _sections() -> Iterator[str]:
     yield from _table("`datasets.<name>`", DatasetBlock)
     yield from _table("`datasets.<name>.simulate`", SimulateParams)
     for name in READERS:
-        yield from _table(f"`datasets.<name>.options`, reader `{name}`", reader(name).options)
+        options = reader(name).options
+        yield from _table(f"`datasets.<name>.options`, reader `{name}`", options)
+        for key, field in options.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from _table(f"`datasets.<name>.options.{key}`, reader `{name}`", field.annotation)
     for stage, methods in METHODS.items():
         for name in methods:
             title = "`frames`" if stage == "frames" else f"`{stage}.<variant>`, method `{name}`"

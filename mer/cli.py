@@ -25,11 +25,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print a list of objects inst
 
 
 @app.callback(invoke_without_command=True)
-def version(show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
-    """Print the version when asked."""
+def before(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    plugin: Annotated[
+        list[str] | None, typer.Option(help="Your own file, or dotted module, that the command is to know.")
+    ] = None,
+) -> None:
+    """Print the version when asked, and load plug-ins."""
     if show:
         typer.echo(f"mer {__version__}")
         raise typer.Exit
+    if plugin:
+        from mer.core.plugins import plug_in
+
+        plug_in(plugin, "--plugin")
 
 
 @bench.command("stages")

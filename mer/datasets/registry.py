@@ -6,26 +6,29 @@ from collections.abc import Mapping
 from functools import cache
 
 from mer.core.errors import ConfigError
-from mer.core.registry import load, nearest
+from mer.core.registry import Registry, nearest
 from mer.datasets.contract import AnyReader, Database
 
-READERS: dict[str, str] = {
-    "casme2": "mer.datasets.casme2",
-    "flow_images": "mer.datasets.flow_images",
-    "videos": "mer.datasets.videos",
-    "samm": "mer.datasets.samm",
-    "smic": "mer.datasets.smic",
-    "mmew": "mer.datasets.mmew",
-    "casme_sq": "mer.datasets.casme_sq",
-    "casme3": "mer.datasets.casme3",
-    "casme3c": "mer.datasets.casme3c",
-    "samm_lv": "mer.datasets.samm_lv",
-    "smic_e": "mer.datasets.smic_e",
-    "meview": "mer.datasets.meview",
-    "fourdme": "mer.datasets.fourdme",
-    "rld": "mer.datasets.rld",
-    "casme": "mer.datasets.casme",
-}
+READERS = Registry(
+    "READER",
+    {
+        "casme2": "mer.datasets.casme2",
+        "flow_images": "mer.datasets.flow_images",
+        "videos": "mer.datasets.videos",
+        "samm": "mer.datasets.samm",
+        "smic": "mer.datasets.smic",
+        "mmew": "mer.datasets.mmew",
+        "casme_sq": "mer.datasets.casme_sq",
+        "casme3": "mer.datasets.casme3",
+        "casme3c": "mer.datasets.casme3c",
+        "samm_lv": "mer.datasets.samm_lv",
+        "smic_e": "mer.datasets.smic_e",
+        "meview": "mer.datasets.meview",
+        "fourdme": "mer.datasets.fourdme",
+        "rld": "mer.datasets.rld",
+        "casme": "mer.datasets.casme",
+    },
+)
 
 
 def reader(name: str, where: str = "reader") -> AnyReader:
@@ -34,7 +37,8 @@ def reader(name: str, where: str = "reader") -> AnyReader:
     Raises:
         ConfigError: there is none; the message names `where` it was asked for and the nearest valid name.
     """
-    return load(READERS, name, where).READER
+    found: AnyReader = READERS.load(name, where)
+    return found
 
 
 def reader_of(dataset: str) -> tuple[AnyReader, Mapping[str, str]]:
@@ -52,7 +56,11 @@ def reader_of(dataset: str) -> tuple[AnyReader, Mapping[str, str]]:
     raise ConfigError("dataset", f"unknown {dataset!r}", "a known database", remedy)
 
 
-@cache
-def databases() -> dict[str, tuple[AnyReader, Database]]:
+def databases() -> Mapping[str, tuple[AnyReader, Database]]:
     """Return what the rows of all readers can carry as `Sample.dataset` -> its reader and its card."""
-    return {card.name: (one, card) for one in map(reader, READERS) for card in one.databases}
+    return _databases(tuple(READERS))
+
+
+@cache
+def _databases(names: tuple[str, ...]) -> dict[str, tuple[AnyReader, Database]]:
+    return {card.name: (one, card) for one in map(reader, names) for card in one.databases}

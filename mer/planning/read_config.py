@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from mer.core.errors import ConfigError
+from mer.core.plugins import located, plug_in
 from mer.models.registry import model
 from mer.planning.blocks import ExperimentBlock, Top
 from mer.planning.checks import check
@@ -36,8 +37,12 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
         where: its name in messages.
 
     Raises:
-        ConfigError: unknown or misspelt key, wrong type, dangling reference, missing dataset root.
+        ConfigError: unknown or misspelt key, wrong type, dangling reference, missing dataset root, unusable plug-in.
     """
+    named = raw.get("plugins")
+    if isinstance(named, list) and all(isinstance(entry, str) for entry in named):
+        # First, because every other block may name what they hold.
+        plug_in(named, f"{where}: plugins")
     top = validate(Top, dict(raw), where, "")
     if top.results.exists() and not top.results.is_dir():
         raise ConfigError(f"{where}: results", f"{str(top.results)!r} is a file", "a folder", "name another one")
@@ -99,13 +104,27 @@ def _variant(stage: str, name: str, block: dict[str, Any], where: str) -> Varian
 def read_files(paths: Sequence[Path]) -> dict[str, Any]:
     """Read configuration files as one mapping, each laid over the ones before, as snakemake does.
 
+    Plug-ins that lie beside the file that names them are returned as absolute paths.
+
     Raises:
         ConfigError: a file is missing or is not a YAML mapping.
     """
     merged: dict[str, Any] = {}
     for path in paths:
-        _overlay(merged, _read(path))
+        _overlay(merged, place_plugins(_read(path), [path.parent]))
     return merged
+
+
+def place_plugins(raw: dict[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """Put the absolute paths of its plug-ins into a configuration mapping, and return it.
+
+    Args:
+        raw: changed in place where it has the key `plugins`.
+        folders: of the files that the mapping was read from.
+    """
+    if isinstance(raw.get("plugins"), list):
+        raw["plugins"] = located(raw["plugins"], folders)
+    return raw
 
 
 def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ def config_schema() -> dict[str, Any]:
         if stage == "frames":
             schema["properties"]["frames"] = _inline(load_method(stage, "list", stage).Params.model_json_schema())
             continue
-        variants = [_method_schema(stage, name) for name in methods]
+        variants = [_method_schema(stage, name) for name in methods.shipped]
         schema["properties"][stage] = {"type": "object", "additionalProperties": {"anyOf": variants}}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "mer configuration"
@@ -102,10 +102,10 @@ def _sections() -> Iterator[str]:
     yield from _table("The whole file", Top)
     yield from _table("`datasets.<name>`", DatasetBlock)
     yield from _table("`datasets.<name>.simulate`", SimulateParams)
-    for name in READERS:
+    for name in READERS.shipped:
         yield from _table(f"`datasets.<name>.options`, reader `{name}`", reader(name).options)
     for stage, methods in METHODS.items():
-        for name in methods:
+        for name in methods.shipped:
             title = "`frames`" if stage == "frames" else f"`{stage}.<variant>`, method `{name}`"
             yield from _table(title, load_method(stage, name, stage).Params)
     yield from _table("`experiments.<name>`", ExperimentBlock)
@@ -114,7 +114,7 @@ def _sections() -> Iterator[str]:
     yield from _table("`experiments.<name>.train.inner`", Inner)
     yield "| model | presets (the first is the default) | inputs | settings that `train` may override |"
     yield "|---|---|---|---|"
-    for name in MODELS:
+    for name in MODELS.shipped:
         card = model(name, "model")
         cells = (", ".join(names) for names in (card.presets, _inputs(card), card.settings))
         yield f"| `{name}` | {' | '.join(cells)} |"

@@ -22,6 +22,7 @@ from threading import Thread
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.core.plugins import entries, plug_in
 from mer.core.process import short_lived
 from mer.models.clip_array import ClipArray
 from mer.models.state import by_name, from_names
@@ -40,7 +41,7 @@ KEPT = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**3
 
 @dataclass(frozen=True)
 class Common:
-    """What every process is given once: the experiment, all rows, the files of their features, and who hears it."""
+    """What every process is given once: the experiment, rows, files of their features, who hears it, and plug-ins."""
 
     experiment: Experiment
     rows: Sequence[Row]
@@ -48,6 +49,7 @@ class Common:
     every: float
     lines: Connection
     speaking: Lock
+    plugins: tuple[str, ...]
 
 
 def fit_in_processes(
@@ -67,7 +69,7 @@ def fit_in_processes(
     listening, lines = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="mer-folds-") as folder:
         files = _write_features(Path(folder), shared)
-        common = Common(experiment, shared.data.rows, files, every, lines, context.Lock())
+        common = Common(experiment, shared.data.rows, files, every, lines, context.Lock(), entries())
         listener = Thread(target=_pass_on, args=(listening, log))
         try:
             with ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (common,)) as pool:
@@ -131,6 +133,7 @@ def _begin(common: Common) -> None:
     """Start a process: it ends with its parent, and keeps what its folds have in common."""
     short_lived()
     Thread(target=_end_with_parent, daemon=True).start()
+    plug_in(common.plugins, "plugins")
     _COMMON.append(common)
 
 

@@ -190,6 +190,16 @@ def check(
     raise typer.Exit(status)
 
 
+@app.command("check-plugin")
+def check_plugin(
+    files: Annotated[list[str], typer.Argument(help="Your own files, or dotted names of modules.")],
+) -> None:
+    """Hold your own model, method, reader or layout to its contract. Exit status: 0 kept, 2 not."""
+    from mer.testing.plugins import run_check
+
+    raise typer.Exit(0 if run_check(files, typer.echo) else 2)
+
+
 @app.command()
 def models(as_json: Json = False) -> None:
     """Every recognition system and preset: parameters, inputs, source; docs/models.md says what each is."""

@@ -73,6 +73,11 @@ def entries() -> tuple[str, ...]:
     return tuple(_MODULES)
 
 
+def module_of(entry: str) -> str:
+    """Return the dotted name of a plug-in of this process."""
+    return _MODULES[located([entry], ())[0]]
+
+
 def label(module: str) -> str:
     """Return what a plug-in's module is called elsewhere: the name of its file, or its dotted name."""
     return next((Path(entry).name for entry, name in _MODULES.items() if name == module and "/" in entry), module)

@@ -201,6 +201,20 @@ def check_plugin(
 
 
 @app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help="model, method or reader.")],
+    name: Annotated[str, typer.Argument(help="Its name, and that of its file.")],
+    folder: Annotated[Path, typer.Option(help="Where the files go.")] = Path(),
+) -> None:
+    """Write a commented file of your own to start from, and a test beside it."""
+    from mer.testing.new_plugin import write_new
+
+    for path in write_new(kind, name, folder):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"next: mer check-plugin {folder / f'{name}.py'}")
+
+
+@app.command()
 def models(as_json: Json = False) -> None:
     """Every recognition system and preset: parameters, inputs, source; docs/models.md says what each is."""
     from mer.models.listing import entries, render

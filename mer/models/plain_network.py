@@ -44,7 +44,7 @@ class Settings(Params):
     epochs: int = Field(40, ge=1, description="passes over the training clips")
     batch_size: int = Field(16, ge=1, description="clips per step")
     learning_rate: float = Field(1e-3, gt=0, description="step size of the optimiser")
-    optimiser: Literal["adam", "adamw", "sgd"] = Field("adam", description="which one")
+    optimiser: Literal["adam", "adamw", "sgd"] = Field("adam", description="what moves the weights")
     momentum: float = Field(0.9, ge=0, lt=1, description="of `sgd`")
     weight_decay: float = Field(0.0, ge=0, description="L2 factor of the optimiser")
     step: int = Field(0, ge=0, description="epochs after which the step size is multiplied by `gamma`; 0 for never")

@@ -26,6 +26,7 @@ from mer.core.plugins import entries, plug_in
 from mer.core.process import short_lived
 from mer.models.clip_array import ClipArray
 from mer.models.state import by_name, from_names
+from mer.training.closed_files import closed
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold
 from mer.training.fold_tables import Row
@@ -41,7 +42,9 @@ KEPT = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**3
 
 @dataclass(frozen=True)
 class Common:
-    """What every process is given once: the experiment, rows, files of their features, who hears it, and plug-ins."""
+    """What every process is given once: the experiment, rows, files of their features, who hears it, plug-ins, and the
+    folders in which it reads nothing but its table.
+    """
 
     experiment: Experiment
     rows: Sequence[Row]
@@ -50,6 +53,7 @@ class Common:
     lines: Connection
     speaking: Lock
     plugins: tuple[str, ...]
+    folders: Sequence[Path]
 
 
 def fit_in_processes(
@@ -59,8 +63,11 @@ def fit_in_processes(
     workers: int,
     log: Callable[[str], Callable[[str], None]],
     every: float = 60.0,
+    folders: Sequence[Path] = (),
 ) -> None:
     """Train the folds in processes and wait for them; raises what the first fold to fail has met.
+
+    `folders`: where a fold reads nothing but its own table (`mer.training.closed_files`).
 
     The main module of the caller is imported in every process: a script keeps what it does under
     `if __name__ == "__main__"`.
@@ -69,7 +76,7 @@ def fit_in_processes(
     listening, lines = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="mer-folds-") as folder:
         files = _write_features(Path(folder), shared)
-        common = Common(experiment, shared.data.rows, files, every, lines, context.Lock(), entries())
+        common = Common(experiment, shared.data.rows, files, every, lines, context.Lock(), entries(), folders)
         listener = Thread(target=_pass_on, args=(listening, log))
         try:
             with ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (common,)) as pool:
@@ -158,4 +165,5 @@ def _train(
             common.lines.send((job.fold, line))
 
     data = Gathered([common.rows[i] for i in clips], features, excluded, inputs)
-    train_fold(common.experiment, job, data, say, every=common.every, keeps_end=True)
+    with closed(common.folders, [job.train_table]):
+        train_fold(common.experiment, job, data, say, every=common.every, keeps_end=True)

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from mer.core.errors import ModelError
 from mer.models.state import State
+from mer.training.closed_files import closed, folders_of
 from mer.training.convert import convert_folds
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold, write_fold
@@ -47,6 +49,21 @@ def fit_folds(
     Raises:
         ConfigError, ModelError, ContainerError, StorageError: as `fit_fold`. Folds that were finished before stay.
     """
+    tables = [job.train_table for job in jobs]
+    folders, own = folders_of(containers, tables), [path for boxes in containers.values() for path in boxes.values()]
+    with closed(folders, [*own, *tables]):
+        _fit_folds(experiment, jobs, containers, folders, workers, log, every)
+
+
+def _fit_folds(
+    experiment: Experiment,
+    jobs: Sequence[FoldJob],
+    containers: Containers,
+    folders: Sequence[Path],
+    workers: int,
+    log: Callable[[str], Log],
+    every: float,
+) -> None:
     if experiment.weights:
         convert_folds(experiment, jobs, containers, log)
         return
@@ -54,7 +71,7 @@ def fit_folds(
     if experiment.device == "cuda" and trains_together(experiment.card, experiment.recipe):
         fit_on_gpu(experiment, jobs, shared, log, every)
     elif experiment.device != "cuda" and workers > 1 and len(jobs) > 1:
-        fit_in_processes(experiment, jobs, shared, workers, log, every)
+        fit_in_processes(experiment, jobs, shared, workers, log, every, folders)
     else:
         for number, job in enumerate(jobs):
             train_fold(experiment, job, shared.part(number), log(job.fold), every=every, keeps_end=len(jobs) > 1)

@@ -70,10 +70,10 @@ def _put(value: Any, path: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]
         items = [_put(one, f"{path}.{k}", arrays) for k, one in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": items}
     if isinstance(value, Mapping):
-        items = [
+        keyed = [
             [_put(key, f"{path}.k{k}", arrays), _put(value[key], f"{path}.{k}", arrays)] for k, key in enumerate(value)
         ]
-        return {"pairs": items}
+        return {"pairs": keyed}
     if hasattr(value, "get_params") and hasattr(value, "__dict__"):
         named: dict[str, Any] = {}
         for name, one in sorted(vars(value).items()):
@@ -98,14 +98,15 @@ def _get(told: Mapping[str, Any], state: State, known: Mapping[str, type]) -> An
         return state.array(told["array"], tuple(told["shape"]))
     if "texts" in told:
         return np.array(_get(told["texts"], state, known), dtype=told["dtype"])
-    for key, kind in (("list", list), ("tuple", tuple)):
-        if key in told:
-            return kind(_get(one, state, known) for one in told[key])
+    if "list" in told:
+        return [_get(one, state, known) for one in told["list"]]
+    if "tuple" in told:
+        return tuple(_get(one, state, known) for one in told["tuple"])
     if "pairs" in told:
         return {_get(key, state, known): _get(one, state, known) for key, one in told["pairs"]}
     if "estimator" in told:
         kind = _class(str(told["estimator"]), known)
-        made = kind.__new__(kind)
+        made: Any = kind.__new__(kind)
         vars(made).update({name: _get(one, state, known) for name, one in told["state"].items()})
         return made
     raise ModelError("checkpoint", "holds an estimator of an unknown form", remedy="train again")

@@ -155,7 +155,7 @@ def _read_back(layout: Layout, name: str) -> Iterator[str]:
     params = small(layout, name, **TINY)
     options = chosen.options.model_validate(dict(layout.cameras[name].options))
     given = layout.reader_input(params, options.model_dump())
-    planned = chosen.samples_from(given.table, given.listing, options, "simulated", **given.extra)
+    planned = chosen.samples_from(given.table, given.listing, options, "simulated", True, **given.extra)
     with TemporaryDirectory(prefix="mer-check-") as folder:
         root = Path(folder)
         layout.write_tables(params, root)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import h5py
 
 from mer.core.errors import ModelError
+from mer.training.products import Containers
 
 #: Of products and of tables.
 SUFFIXES = (".h5", ".csv")
@@ -35,7 +36,7 @@ def _real(paths: Iterable[Path | str]) -> frozenset[str]:
     return frozenset(os.path.realpath(path) for path in paths)
 
 
-def folders_of(containers: Mapping[str, Mapping[str, Path]], tables: Iterable[Path]) -> tuple[Path, ...]:
+def folders_of(containers: Containers, tables: Iterable[Path]) -> tuple[Path, ...]:
     """Return the folders that hold the products and the tables of a training, where those of others are as well."""
     products = {Path(path).parent for boxes in containers.values() for path in boxes.values()}
     # The folder of all folds: the test table of one fold is a part of the train tables of the others.
@@ -43,7 +44,7 @@ def folders_of(containers: Mapping[str, Mapping[str, Path]], tables: Iterable[Pa
 
 
 @contextmanager
-def closed(folders: Iterable[Path], own: Iterable[Path]) -> Iterator[None]:
+def closed(folders: Iterable[Path], own: Iterable[str | Path]) -> Iterator[None]:
     """Refuse, in the block, to read a product or a table in or below `folders` that is none of `own`.
 
     Raises:

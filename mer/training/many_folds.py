@@ -50,8 +50,8 @@ def fit_folds(
         ConfigError, ModelError, ContainerError, StorageError: as `fit_fold`. Folds that were finished before stay.
     """
     tables = [job.train_table for job in jobs]
-    folders, own = folders_of(containers, tables), [path for boxes in containers.values() for path in boxes.values()]
-    with closed(folders, [*own, *tables]):
+    folders = folders_of(containers, tables)
+    with closed(folders, [*(path for boxes in containers.values() for path in boxes.values()), *tables]):
         _fit_folds(experiment, jobs, containers, folders, workers, log, every)
 
 

@@ -167,7 +167,7 @@ def part_of(module: ModuleType, part: Part, where: str) -> Any:
         )
     value = getattr(module, part.variable)
     if not isinstance(value, getattr(import_module(package), name)):
-        found = f"{part.variable} is a {type(value).__name__}"
+        found = f"{part.variable} is of class {type(value).__name__}"
         raise ConfigError(where, found, f"a {name} ({package})", "see docs/plugins.md")
     return value
 

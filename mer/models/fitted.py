@@ -41,7 +41,11 @@ def restored(state: State, built: Any) -> Any:
     known = {_name(type(part)): type(part) for part in _parts(built)}
     if "fitted" not in state.meta or not isinstance(state.meta["fitted"], dict):
         raise ModelError("checkpoint", "holds no estimator", _name(type(built)), "train again")
-    made = _get(state.meta["fitted"], state, known)
+    try:
+        made = _get(state.meta["fitted"], state, known)
+    except (KeyError, TypeError, ValueError, ImportError) as error:
+        found = f"holds an estimator that cannot be made again ({type(error).__name__}: {error})"
+        raise ModelError("checkpoint", found, remedy="train again") from error
     if type(made) is not type(built):
         raise ModelError("checkpoint", f"holds a {type(made).__name__}", _name(type(built)), "train again")
     return made
@@ -118,7 +122,7 @@ def _class(name: str, known: Mapping[str, type]) -> type:
     if name in known:
         return known[name]
     module, _, attribute = name.partition(":")
-    found = getattr(import_module(module), attribute, None) if module.split(".")[0] == "sklearn" else None
+    found = getattr(import_module(module), attribute, None) if module.startswith("sklearn.") else None
     if not (isinstance(found, type) and issubclass(found, BaseEstimator)):
         raise ModelError("checkpoint", f"holds a {name}", "an estimator of scikit-learn or of the model's file")
     return found

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -49,32 +48,22 @@ def fit_folds(
     Raises:
         ConfigError, ModelError, ContainerError, StorageError: as `fit_fold`. Folds that were finished before stay.
     """
-    tables = [job.train_table for job in jobs]
-    folders = folders_of(containers, tables)
-    with closed(folders, [*(path for boxes in containers.values() for path in boxes.values()), *tables]):
-        _fit_folds(experiment, jobs, containers, folders, workers, log, every)
-
-
-def _fit_folds(
-    experiment: Experiment,
-    jobs: Sequence[FoldJob],
-    containers: Containers,
-    folders: Sequence[Path],
-    workers: int,
-    log: Callable[[str], Log],
-    every: float,
-) -> None:
     if experiment.weights:
         convert_folds(experiment, jobs, containers, log)
         return
-    shared = share(experiment, jobs, containers)
+    tables = [job.train_table for job in jobs]
+    folders = folders_of(containers, tables)
+    with closed(folders, [*(path for boxes in containers.values() for path in boxes.values()), *tables]):
+        shared = share(experiment, jobs, containers)
     if experiment.device == "cuda" and trains_together(experiment.card, experiment.recipe):
-        fit_on_gpu(experiment, jobs, shared, log, every)
+        with closed(folders, tables):
+            fit_on_gpu(experiment, jobs, shared, log, every)
     elif experiment.device != "cuda" and workers > 1 and len(jobs) > 1:
         fit_in_processes(experiment, jobs, shared, workers, log, every, folders)
     else:
         for number, job in enumerate(jobs):
-            train_fold(experiment, job, shared.part(number), log(job.fold), every=every, keeps_end=len(jobs) > 1)
+            with closed(folders, [job.train_table]):
+                train_fold(experiment, job, shared.part(number), log(job.fold), every=every, keeps_end=len(jobs) > 1)
     for job in jobs:
         job.forget()
 

@@ -14,7 +14,7 @@ class Params(FlowParams):
     """The keys of the method; pairs, size, strain and the like are those of every flow method."""
 
     window: float = Field(3.0, gt=0, le=50, description="standard deviation of the window, pixels")
-    floor: float = Field(25.0, gt=0, description="squared gradient below which there is hardly any motion")
+    floor: float = Field(1.0, gt=0, description="squared gradient below which there is hardly any motion")
 
 
 def estimate(first: np.ndarray, second: np.ndarray, params: Params) -> np.ndarray:

@@ -8,6 +8,7 @@ depends on the clips beside it. scikit-learn is imported inside functions (`mer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,40 @@ def estimator(
         libraries: distributions whose versions belong in the checkpoint.
         card: further fields of `mer.models.contract.Model`, such as `noise`.
     """
-    named, name = presets_of(presets, Settings()), build.__module__.rpartition(".")[2]
+    named = presets_of(presets, Settings())
     kind = type(next(iter(named.values())))
+    fitter = Fitter(build.__module__.rpartition(".")[2], kind, build, parameter)
+    settings = set(kind.model_fields) & OVERRIDABLE - (set() if parameter else {"c_grid", "inner_folds"})
+    return Model(
+        presets=named,
+        inputs=inputs,
+        settings=tuple(sorted(settings)),
+        source=source,
+        libraries=libraries,
+        features=features,
+        fit=fitter.fit,
+        predict=fitter.predict,
+        **{"parameters": lambda preset, n_classes: None, **card},
+    )
+
+
+@dataclass(frozen=True)
+class Fitter:
+    """A model of an estimator; its methods are what `mer.models.contract.Model` asks for.
+
+    Attributes:
+        name: of the model.
+        preset: class of its presets.
+        build, parameter: as `estimator` takes them.
+    """
+
+    name: str
+    preset: type[Params]
+    build: Callable[[Any], Any]
+    parameter: str
 
     def fit(
+        self,
         features: Features,
         labels: np.ndarray,
         groups: np.ndarray,
@@ -68,40 +99,36 @@ def estimator(
         log: Callable[[str], None],
         device: str = "cpu",
     ) -> State:
+        """Choose the parameter on inner persons, then train on all clips; see `mer.models.contract` for the arguments.
+
+        Raises:
+            ModelError: one class only, or an estimator that cannot be kept as arrays.
+        """
         require_classes(labels)
         x = rows_of(features)
 
         def trained(value: float, taken: np.ndarray) -> Any:
-            made = _seeded(build(preset), derive_seed(seed, name))
-            return (made.set_params(**{parameter: value}) if parameter else made).fit(x[taken], labels[taken])
+            made = _seeded(self.build(preset), derive_seed(seed, self.name))
+            return (made.set_params(**{self.parameter: value}) if self.parameter else made).fit(x[taken], labels[taken])
 
         def answers(value: float, held: np.ndarray) -> np.ndarray:
             return scores_of(trained(value, ~held), x[held], n_classes).argmax(axis=1)
 
-        grid = preset.c_grid if parameter else (1.0,)
+        grid = preset.c_grid if self.parameter else (1.0,)
         value, inner = choose(grid, labels, groups, n_classes, preset.inner_folds, seed, answers)
-        made = trained(value, np.ones(len(x), bool))
-        state = _checked(made, build(preset), x, n_classes)
-        log(f"{name}: {f'{parameter} = {value:g} ({told(inner)})' if parameter else 'trained'}")
+        state = _checked(trained(value, np.ones(len(x), bool)), self.build(preset), x, n_classes)
+        log(f"{self.name}: {f'{self.parameter} = {value:g} ({told(inner)})' if self.parameter else 'trained'}")
         meta = {"n_classes": n_classes, "preset": preset.model_dump(mode="json"), "inner_macro_f1": inner}
         return State(state.arrays, {**state.meta, **meta})
 
-    def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
-        preset = kind.model_validate(state.meta.get("preset", {}))
-        return scores_of(restored(state, build(preset)), rows_of(features), int(state.meta["n_classes"]))
+    def predict(self, state: State, features: Features, device: str = "cpu") -> np.ndarray:
+        """Return (N, C) float64 scores, as `scores_of`.
 
-    settings = set(kind.model_fields) & OVERRIDABLE - (set() if parameter else {"c_grid", "inner_folds"})
-    return Model(
-        presets=named,
-        inputs=inputs,
-        settings=tuple(sorted(settings)),
-        source=source,
-        libraries=libraries,
-        features=features,
-        fit=fit,
-        predict=predict,
-        **{"parameters": lambda preset, n_classes: None, **card},
-    )
+        Raises:
+            ModelError: the checkpoint does not hold this estimator.
+        """
+        preset = self.preset.model_validate(state.meta.get("preset", {}))
+        return scores_of(restored(state, self.build(preset)), rows_of(features), int(state.meta["n_classes"]))
 
 
 def rows_of(features: Features) -> np.ndarray:

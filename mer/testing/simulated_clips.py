@@ -57,7 +57,7 @@ def chain_for(name: str, arrays: Sequence[str]) -> tuple[StageSpec, ...]:
     chosen = next((steps for key, steps in CHAINS.items() if key in arrays), None)
     if chosen is None:
         found = f"reads {', '.join(arrays) or 'no array'}"
-        remedy = "name arrays of docs/architecture.md, or check it by `check_model` on clips of your own"
+        remedy = "name arrays of docs/architecture.md, or give `--config` with an experiment of the model"
         raise ConfigError(f"input {name}", found, f"one of {', '.join(CHAINS)}", remedy)
     return chosen
 

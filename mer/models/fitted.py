@@ -109,8 +109,8 @@ def _get(told: Mapping[str, Any], state: State, known: Mapping[str, type]) -> An
     if "pairs" in told:
         return {_get(key, state, known): _get(one, state, known) for key, one in told["pairs"]}
     if "estimator" in told:
-        kind = _class(str(told["estimator"]), known)
-        made: Any = kind.__new__(kind)
+        kind: Any = _class(str(told["estimator"]), known)
+        made = kind.__new__(kind)
         vars(made).update({name: _get(one, state, known) for name, one in told["state"].items()})
         return made
     raise ModelError("checkpoint", "holds an estimator of an unknown form", remedy="train again")

@@ -259,3 +259,25 @@ def test_mer_models_lists_a_plugin_that_is_named(tmp_path):
     result = CliRunner().invoke(app, ["--plugin", str(tmp_path / "invented_listed.py"), "models"])
     assert result.exit_code == 0 and re.search(r"invented_listed +one +6 .* motion +invented", result.stdout)
     assert "invented_listed" in MODELS and "invented_listed" not in MODELS.shipped
+
+
+def test_the_products_of_a_configuration_are_those_of_its_experiment(tmp_path):
+    import yaml
+
+    from mer.planning.chains import chains
+    from mer.testing.simulated_clips import CHAINS, chain_for
+
+    write_new("model", "invented_net", tmp_path)
+    config = {
+        "plugins": ["invented_net.py"],
+        "datasets": {"faces": {"reader": "casme2", "simulate": {"layout": "casme2"}}},
+        "align": {"face": {"method": "dlib", "size": 96}},
+        "flow": {"apex": {"from": "align/face", "method": "tvl1"}},
+        "experiments": {"a": {"model": "invented_net", "data": ["faces"], "inputs": {"motion": "flow/apex"}}},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    steps = chains([tmp_path / "config.yaml"])["invented_net"]["motion"]
+    assert [(step.stage, step.method) for step in steps] == [("frames", "list"), ("align", "dlib"), ("flow", "tvl1")]
+    assert steps[1].params["size"] == 96
+    assert chain_for("motion", ("flow", "strain")) == CHAINS["flow"]
+    assert [step.stage for step in chain_for("magnified", ("frames", "alphas"))] == ["frames", "align", "magnify"]

@@ -9,26 +9,24 @@ from mer.core.errors import ConfigError
 from mer.core.registry import Registry, nearest
 from mer.datasets.contract import AnyReader, Database
 
-READERS = Registry(
-    "READER",
-    {
-        "casme2": "mer.datasets.casme2",
-        "flow_images": "mer.datasets.flow_images",
-        "videos": "mer.datasets.videos",
-        "samm": "mer.datasets.samm",
-        "smic": "mer.datasets.smic",
-        "mmew": "mer.datasets.mmew",
-        "casme_sq": "mer.datasets.casme_sq",
-        "casme3": "mer.datasets.casme3",
-        "casme3c": "mer.datasets.casme3c",
-        "samm_lv": "mer.datasets.samm_lv",
-        "smic_e": "mer.datasets.smic_e",
-        "meview": "mer.datasets.meview",
-        "fourdme": "mer.datasets.fourdme",
-        "rld": "mer.datasets.rld",
-        "casme": "mer.datasets.casme",
-    },
-)
+_SHIPPED: dict[str, str] = {
+    "casme2": "mer.datasets.casme2",
+    "flow_images": "mer.datasets.flow_images",
+    "videos": "mer.datasets.videos",
+    "samm": "mer.datasets.samm",
+    "smic": "mer.datasets.smic",
+    "mmew": "mer.datasets.mmew",
+    "casme_sq": "mer.datasets.casme_sq",
+    "casme3": "mer.datasets.casme3",
+    "casme3c": "mer.datasets.casme3c",
+    "samm_lv": "mer.datasets.samm_lv",
+    "smic_e": "mer.datasets.smic_e",
+    "meview": "mer.datasets.meview",
+    "fourdme": "mer.datasets.fourdme",
+    "rld": "mer.datasets.rld",
+    "casme": "mer.datasets.casme",
+}
+READERS = Registry("READER", _SHIPPED)
 
 
 def reader(name: str, where: str = "reader") -> AnyReader:

@@ -7,18 +7,16 @@ from mer.core.registry import Registry, nearest
 from mer.models.contract import Model
 from mer.models.foreign import guarded
 
-MODELS = Registry(
-    "MODEL",
-    {
-        "svm_flow": "mer.models.svm_flow",
-        "ststnet": "mer.models.ststnet",
-        "dual_branch": "mer.models.dual_branch",
-        "dual_branch_msmh": "mer.models.dual_branch_msmh",
-        "mean": "mer.models.mean_softnet",
-        "au_fusion": "mer.models.au_fusion",
-        "aman": "mer.models.aman",
-    },
-)
+_SHIPPED: dict[str, str] = {
+    "svm_flow": "mer.models.svm_flow",
+    "ststnet": "mer.models.ststnet",
+    "dual_branch": "mer.models.dual_branch",
+    "dual_branch_msmh": "mer.models.dual_branch_msmh",
+    "mean": "mer.models.mean_softnet",
+    "au_fusion": "mer.models.au_fusion",
+    "aman": "mer.models.aman",
+}
+MODELS = Registry("MODEL", _SHIPPED)
 
 
 def model(name: str, where: str) -> Model:

@@ -9,29 +9,27 @@ from collections.abc import Mapping
 
 from mer.core.registry import Registry
 
-LAYOUTS = Registry(
-    "LAYOUT",
-    {
-        "casme2": "mer.simulate.layouts.casme2",
-        "samm": "mer.simulate.layouts.samm",
-        "smic_hs": "mer.simulate.layouts.smic",
-        "smic_vis": "mer.simulate.layouts.smic",
-        "smic_nir": "mer.simulate.layouts.smic",
-        "mmew": "mer.simulate.layouts.mmew",
-        "casme_sq": "mer.simulate.layouts.casme_sq",
-        "samm_lv": "mer.simulate.layouts.samm_lv",
-        "casme3": "mer.simulate.layouts.casme3",
-        "casme3_v1": "mer.simulate.layouts.casme3",
-        "casme3_all": "mer.simulate.layouts.casme3",
-        "smic_e_hs": "mer.simulate.layouts.smic_e",
-        "smic_e_vis": "mer.simulate.layouts.smic_e",
-        "smic_e_nir": "mer.simulate.layouts.smic_e",
-        "casme": "mer.simulate.layouts.casme",
-        "meview": "mer.simulate.layouts.meview",
-        "rld": "mer.simulate.layouts.rld",
-        "fourdme": "mer.simulate.layouts.fourdme",
-    },
-)
+_SHIPPED: dict[str, str] = {
+    "casme2": "mer.simulate.layouts.casme2",
+    "samm": "mer.simulate.layouts.samm",
+    "smic_hs": "mer.simulate.layouts.smic",
+    "smic_vis": "mer.simulate.layouts.smic",
+    "smic_nir": "mer.simulate.layouts.smic",
+    "mmew": "mer.simulate.layouts.mmew",
+    "casme_sq": "mer.simulate.layouts.casme_sq",
+    "samm_lv": "mer.simulate.layouts.samm_lv",
+    "casme3": "mer.simulate.layouts.casme3",
+    "casme3_v1": "mer.simulate.layouts.casme3",
+    "casme3_all": "mer.simulate.layouts.casme3",
+    "smic_e_hs": "mer.simulate.layouts.smic_e",
+    "smic_e_vis": "mer.simulate.layouts.smic_e",
+    "smic_e_nir": "mer.simulate.layouts.smic_e",
+    "casme": "mer.simulate.layouts.casme",
+    "meview": "mer.simulate.layouts.meview",
+    "rld": "mer.simulate.layouts.rld",
+    "fourdme": "mer.simulate.layouts.fourdme",
+}
+LAYOUTS = Registry("LAYOUT", _SHIPPED)
 
 
 def camera_defaults(name: str) -> Mapping[str, float]:

@@ -158,7 +158,6 @@ def _setup(
     augment: Callable[[dict[str, torch.Tensor], Any], dict[str, torch.Tensor]] | None,
 ) -> TrainingSetup:
     import torch
-    from torch.nn import functional
 
     from mer.models.loop import Schedule
 
@@ -179,7 +178,7 @@ def _setup(
             found = f"the network gives {tuple(logits.shape) if hasattr(logits, 'shape') else type(logits).__name__}"
             expected = f"logits {(len(batch), len(weights))}, one for each of the {len(weights)} classes"
             raise ModelError(name, found, expected, "let it end in nn.Linear(..., n_classes)")
-        return functional.cross_entropy(logits, labels, weights, label_smoothing=preset.label_smoothing)
+        return cross_entropy(logits, labels, weights, preset.label_smoothing)
 
     return TrainingSetup(
         given=lambda batch, training: list(batch_of(batch, training).values()),
@@ -190,6 +189,26 @@ def _setup(
             preset.epochs, preset.batch_size, step=preset.step, gamma=preset.gamma, shuffle=preset.shuffle
         ),
     )
+
+
+def cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
+    """Return what `torch.nn.functional.cross_entropy` does, by kernels that repeat themselves on a GPU as well.
+
+    Args:
+        logits: (B, C).
+        labels: (B,) int64.
+        weights: (C,) of the classes; the sum over clips is divided by that of their weights.
+        smoothing: share of the target that all classes get.
+    """
+    from torch.nn import functional
+
+    logs = functional.log_softmax(logits, dim=1)
+    each = weights[labels]
+    own = -(each * logs.gather(1, labels[:, None])[:, 0]).sum()
+    value = own if not smoothing else (1 - smoothing) * own - smoothing / len(weights) * (weights * logs).sum()
+    return value / each.sum()
 
 
 def _scaled(clips: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:

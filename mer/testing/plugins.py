@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from mer.core.container import Container
 from mer.core.errors import MerError
 from mer.core.key_table import key_table
@@ -23,6 +25,7 @@ from mer.core.source import Source
 from mer.datasets.contract import AnyReader
 from mer.datasets.registry import reader
 from mer.models.contract import Model
+from mer.models.state import by_name
 from mer.provenance import code_digest
 from mer.simulate.contract import Layout
 from mer.stages.contract import Method
@@ -31,10 +34,12 @@ from mer.testing.layouts import TINY, layout_checks, small
 from mer.testing.methods import method_checks
 from mer.testing.models import model_checks
 from mer.testing.readers import reader_checks
-from mer.testing.simulated_clips import chain_for, filmed_source, simulated
+from mer.testing.simulated_clips import Simulated, chain_for, filmed_source, simulated
 
 #: What takes a second to import, and has no place at the top of a file that every job reads.
 HEAVY = ("torch", "cv2", "sklearn", "dlib", "skimage", "matplotlib", "av", "tensorflow")
+#: What the text of a check begins with that is worth knowing, and breaks no contract.
+NOTE = "note: "
 Say = Callable[[str], None]
 #: The steps to each input of a model.
 Chains = Mapping[str, Sequence[StageSpec]]
@@ -56,7 +61,7 @@ class Checked:
         """Go through the checks of a part until one fails; return whether none did."""
         try:
             for text in checks:
-                self.say(f"pass  {part:<6}  {text}")
+                self.say(f"{'note' if text.startswith(NOTE) else 'pass'}  {part:<6}  {text.removeprefix(NOTE)}")
         except (AssertionError, MerError) as error:
             return self.fail(part, error.line() if isinstance(error, MerError) else str(error) or "an assertion failed")
         except Exception as error:  # Whatever somebody else's code may raise.
@@ -127,6 +132,26 @@ def _of_model(card: Model, chains: Chains | None) -> Iterator[str]:
     with simulated(steps) as given:
         yield f"clips: {len(given.clips)} simulated ones, of {len(set(given.groups))} persons, in every input"
         yield from model_checks(card, given.clips, given.labels, given.groups, settings=budget)
+        if card.build is not None and not card.units and card.default not in card.start:
+            yield _on_a_gpu(card, given, budget)
+
+
+def _on_a_gpu(card: Model, given: Simulated, budget: Mapping[str, Any]) -> str:
+    """Return whether the model can be trained on a GPU, by what refuses what a CUDA device would."""
+    from mer.testing.cuda_stand_in import stand_in
+
+    default = card.presets[card.default]
+    preset = type(default).model_validate({**default.model_dump(), **budget})
+    views = [card.features(clips, preset) for clips in given.clips]
+    named = {name: np.stack([by_name(view)[name] for view in views]) for name in by_name(views[0])}
+    features = named if isinstance(views[0], dict) else named[""]
+    labels, groups = np.array(given.labels, np.int64), np.array(given.groups)
+    try:
+        with stand_in():
+            card.fit(features, labels, groups, max(given.labels) + 1, preset, 7, lambda line: None, "cuda")
+    except (MerError, RuntimeError) as error:
+        return f"{NOTE}on a GPU it stops: {error}; a CPU trains it"
+    return "device: what a CUDA device would refuse is not asked of it"
 
 
 def _of_method(method: Method[Any]) -> Iterator[str]:

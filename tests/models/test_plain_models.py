@@ -14,9 +14,12 @@ from mer.models import plain_estimator
 from mer.models.clip_array import ClipArray
 from mer.models.fitted import kept, restored
 from mer.models.plain_estimator import estimator, rows_of, scores_of
-from mer.models.plain_network import OVERRIDABLE, Settings, network, statistics
+from mer.models.plain_network import OVERRIDABLE, Settings, cross_entropy, network, statistics
 from mer.models.state import State
+from mer.models.surroundings import surrounded
+from mer.testing.cuda_stand_in import stand_in
 from mer.testing.models import check_model
+from mer.training.fit_session import Session
 from mer.training.recipe import Recipe
 
 COUNT = 9
@@ -105,6 +108,28 @@ def test_it_learns_and_augmentation_is_of_training_only():
     scores = card.predict(state, x)
     assert (scores.argmax(axis=1) == LABELS).all() and len(seen) == drawn
     assert state.array("scale.", (2, 3)) == pytest.approx(statistics(ClipArray.of(x)))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_gpu_learns_what_a_cpu_does(precision):
+    card, x = network(build, TINY), signal()
+
+    def scores(device):
+        with surrounded(Session(precision=precision)):
+            state = card.fit(x, LABELS, GROUPS, 3, TINY, 0, lambda line: None, device)
+        return card.predict(state, x, device)
+
+    expected = scores("cpu")
+    with stand_in():
+        assert scores("cuda") == pytest.approx(expected, abs=1e-4 if precision == "float32" else 0.05)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_that_of_torch(smoothing):
+    torch.manual_seed(0)
+    logits, labels, weights = torch.randn(7, 3), torch.arange(7) % 3, torch.tensor([0.5, 2.0, 1.0])
+    expected = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
+    assert torch.allclose(cross_entropy(logits, labels, weights, smoothing), expected)
 
 
 def test_scaling_is_of_the_training_clips_by_channel():

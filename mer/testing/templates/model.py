@@ -35,10 +35,10 @@ def build(preset: Preset, n_classes: int) -> "nn.Module":
         nn.Conv2d(preset.filters, 2 * preset.filters, kernel_size=3, padding=1),
         nn.BatchNorm2d(2 * preset.filters),
         nn.ReLU(),
-        nn.AdaptiveAvgPool2d(4),
+        nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Dropout(preset.dropout),
-        nn.Linear(16 * 2 * preset.filters, n_classes),
+        nn.Linear(2 * preset.filters * (preset.size // 4) ** 2, n_classes),
     )
 
 

@@ -1,7 +1,7 @@
 """What a scikit-learn estimator has learned, as arrays and JSON, and back: nothing is pickled.
 
-Numbers, text, arrays, lists, mappings and estimators are kept. A checkpoint may come from anyone, so that what is made
-again is of scikit-learn's own estimators, or of the classes of the estimator that the model's file builds.
+Numbers, text, arrays, lists, mappings, estimators and their trees are kept. A checkpoint may come from anyone, so that
+what is made again is of scikit-learn's own estimators, or of the classes of the one that the model's file builds.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.models.fitted_trees import is_tree, put_together, taken_apart
 from mer.models.state import State
 
 PLAIN = (bool, int, float, str, type(None))
@@ -78,6 +79,8 @@ def _put(value: Any, path: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]
             [_put(key, f"{path}.k{k}", arrays), _put(value[key], f"{path}.{k}", arrays)] for k, key in enumerate(value)
         ]
         return {"pairs": keyed}
+    if is_tree(value):
+        return {"tree": _put(taken_apart(value), path, arrays)}
     if hasattr(value, "get_params") and hasattr(value, "__dict__"):
         named: dict[str, Any] = {}
         for name, one in sorted(vars(value).items()):
@@ -108,6 +111,8 @@ def _get(told: Mapping[str, Any], state: State, known: Mapping[str, type]) -> An
         return tuple(_get(one, state, known) for one in told["tuple"])
     if "pairs" in told:
         return {_get(key, state, known): _get(one, state, known) for key, one in told["pairs"]}
+    if "tree" in told:
+        return put_together(_get(told["tree"], state, known))
     if "estimator" in told:
         kind: Any = _class(str(told["estimator"]), known)
         made = kind.__new__(kind)

@@ -47,7 +47,7 @@ def estimator(
 
     Args:
         build: `build(preset)` returns the unfitted classifier, also a pipeline; it must keep all that it learns in
-            numbers, arrays and estimators, as linear models, SVMs, naive Bayes and discriminants do, and trees do not.
+            numbers, arrays, trees and estimators, as most but gradient boosting do.
         presets: settings by name, the first the default, all of one class; or one, named `default`.
         parameter: of the classifier, as its `set_params` names it (`svc__C`), that `c_grid` is tried for; '' for none.
         inputs: each named input, and the arrays that its product must have (docs/architecture.md).

@@ -13,6 +13,7 @@ from mer.core.errors import ModelError
 from mer.models import plain_estimator
 from mer.models.clip_array import ClipArray
 from mer.models.fitted import kept, restored
+from mer.models.fitted_trees import put_together, taken_apart
 from mer.models.plain_estimator import estimator, rows_of, scores_of
 from mer.models.plain_network import OVERRIDABLE, Settings, cross_entropy, network, statistics
 from mer.models.state import State
@@ -191,7 +192,7 @@ def nearest(preset):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("made", "parameter"),
-    [(svm, "svc__C"), (svm, ""), (logistic, "C"), (bayes, ""), (perceptron, ""), (nearest, "")],
+    [(svm, "svc__C"), (svm, ""), (logistic, "C"), (bayes, ""), (perceptron, ""), (nearest, ""), (forest, "")],
 )
 def test_an_estimator_keeps_the_contract(clips, made, parameter):
     card = estimator(made, plain_estimator.Settings(c_grid=(0.1, 1.0)), parameter=parameter)
@@ -199,7 +200,7 @@ def test_an_estimator_keeps_the_contract(clips, made, parameter):
     assert card.settings == (("c_grid", "inner_folds", "size") if parameter else ("size",))
 
 
-@pytest.mark.parametrize("made", [svm, logistic, bayes])
+@pytest.mark.parametrize("made", [svm, logistic, bayes, forest])
 def test_an_estimator_answers_as_scikit_learn_does(made):
     x = signal(1)
     card = estimator(made)
@@ -225,9 +226,42 @@ def test_the_value_is_chosen_by_person():
 
 
 def test_what_cannot_be_kept_without_pickling_is_refused():
-    card = estimator(forest)
-    with pytest.raises(ModelError, match=r"estimators_\.0\.tree_ is a Tree; expected .* nothing is pickled; take"):
-        card.fit(signal(), LABELS, GROUPS, 3, card.presets["default"], 0, print)
+    from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+
+    for made in (GradientBoostingClassifier(n_estimators=2), HistGradientBoostingClassifier(max_iter=2)):
+        card = estimator(lambda preset, made=made: made)
+        with pytest.raises(ModelError, match=r"nothing is pickled; take|cannot be kept as arrays.*; take"):
+            card.fit(signal(), LABELS, GROUPS, 3, card.presets["default"], 0, print)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("node.left_child", value) for value in (99, -7, 0)),
+        *(("node.right_child", value) for value in (99, -1, 0)),
+        *(("node.feature", value) for value in (10**6, -2)),
+    ],
+)
+def test_a_tree_that_leads_out_of_itself_is_refused(field, value):
+    from sklearn.tree import DecisionTreeClassifier
+
+    x = rows_of(signal())
+    tree = DecisionTreeClassifier().fit(x, LABELS).tree_
+    told = taken_apart(tree)
+    assert np.array_equal(put_together(told).predict(x.astype(np.float32)), tree.predict(x.astype(np.float32)))
+    told[field] = told[field].copy()
+    told[field][0] = value
+    with pytest.raises(ModelError, match="a tree whose nodes lead out of it"):
+        put_together(told)
+
+
+def test_a_tree_of_other_values_is_refused():
+    from sklearn.tree import DecisionTreeClassifier
+
+    told = taken_apart(DecisionTreeClassifier().fit(rows_of(signal()), LABELS).tree_)
+    for changes in ({"outputs": 2}, {"classes": np.array([9])}, {"values": told["values"][:, :, :1]}):
+        with pytest.raises(ModelError, match="a tree with values"):
+            put_together({**told, **changes})
 
 
 def test_kept_estimators_come_back_from_json():

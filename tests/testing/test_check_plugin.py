@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -185,6 +186,7 @@ def filmed(monkeypatch, tmp_path):
             for number in range(6):
                 with out.clip(f"c{number}") as clip:
                     clip.write("flow", rng.normal(number % 3, 1, (1, 2, 16, 16)).astype(np.float32))
+                    clip.write("strain", rng.normal(number % 3, 1, (1, 16, 16)).astype(np.float32))
         yield Simulated([{name: clip} for clip in Container(tmp_path / "flow.h5")], [0, 1, 2] * 2, list("aaabbb"))
 
     monkeypatch.setattr(plugins, "simulated", clips)
@@ -226,6 +228,15 @@ def test_a_method_that_breaks_its_contract_fails_by_name(tmp_path, name):
     kept, lines = checked(tmp_path, f"invented_method_{name}", METHOD, *changes)
     assert not kept and re.search(said, lines[-1]), lines
     assert lines[-1].startswith("FAIL  METHOD")
+
+
+def test_the_examples_of_the_page_are_plugins(filmed, tmp_path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text()
+    blocks = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "def build(" in block]
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        kept, lines = checked(tmp_path, f"invented_page{number}", block)
+        assert kept and not [line for line in lines if line.startswith("note")], lines
 
 
 def test_a_file_that_cannot_be_loaded_fails_at_once(tmp_path):

@@ -139,7 +139,7 @@ def rows_of(features: Features) -> np.ndarray:
 
 
 def scores_of(made: Any, x: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return (N, C) float64: distances from the boundary where there are any, else logarithms of probabilities.
+    """Return (N, C) float64: distances from the boundary where there are any, else probabilities.
 
     A class that the estimator has not seen scores one less than the least of the others.
     """
@@ -149,7 +149,7 @@ def scores_of(made: Any, x: np.ndarray, n_classes: int) -> np.ndarray:
         if hasattr(made, "decision_function"):
             values = np.ravel(made.decision_function(x[number : number + 1]))
         else:
-            values = np.log(np.maximum(np.ravel(made.predict_proba(x[number : number + 1])), 1e-300))
+            values = np.ravel(made.predict_proba(x[number : number + 1]))
         if len(present) == 2 and len(values) == 1:
             values = np.array([-values[0], values[0]])
         scores[number] = values.min() - 1

@@ -56,7 +56,7 @@ def measured(name: str, preset: str, precision: str) -> tuple[float, float, floa
         card.fit(data, labels, groups, classes, chosen, 0, lambda line: None, "cpu", **coded)
     clips = sum(array.nbytes for array in by_name(data).values()) / 2**20
     # Weight, gradient and two moments of four bytes each.
-    learned = parameters(card, card.presets[preset], classes) * 16 / 2**20
+    learned = (parameters(card, card.presets[preset], classes) or 0) * 16 / 2**20
     return before, process_mib("VmHWM") - clips, learned
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import cache
 
 from mer.core.errors import ConfigError
-from mer.core.registry import load, nearest
+from mer.core.registry import Registry, nearest
 from mer.datasets.contract import AnyReader, Database
 
-READERS: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "casme2": "mer.datasets.casme2",
     "flow_images": "mer.datasets.flow_images",
     "videos": "mer.datasets.videos",
@@ -27,6 +27,7 @@ READERS: dict[str, str] = {
     "rld": "mer.datasets.rld",
     "casme": "mer.datasets.casme",
 }
+READERS = Registry("READER", _SHIPPED)
 
 
 def reader(name: str, where: str = "reader") -> AnyReader:
@@ -35,7 +36,8 @@ def reader(name: str, where: str = "reader") -> AnyReader:
     Raises:
         ConfigError: there is none; the message names `where` it was asked for and the nearest valid name.
     """
-    return load(READERS, name, where).READER
+    found: AnyReader = READERS.load(name, where)
+    return found
 
 
 def reader_of(dataset: str) -> tuple[AnyReader, Mapping[str, str]]:
@@ -53,7 +55,11 @@ def reader_of(dataset: str) -> tuple[AnyReader, Mapping[str, str]]:
     raise ConfigError("dataset", f"unknown {dataset!r}", "a known database", remedy)
 
 
-@cache
-def databases() -> dict[str, tuple[AnyReader, Database]]:
+def databases() -> Mapping[str, tuple[AnyReader, Database]]:
     """Return what the rows of all readers can carry as `Sample.dataset` -> its reader and its card."""
-    return {card.name: (one, card) for one in map(reader, READERS) for card in one.databases}
+    return _databases(tuple(READERS))
+
+
+@cache
+def _databases(names: tuple[str, ...]) -> dict[str, tuple[AnyReader, Database]]:
+    return {card.name: (one, card) for one in map(reader, names) for card in one.databases}

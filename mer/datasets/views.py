@@ -21,6 +21,7 @@ from mer.core.errors import ConfigError
 from mer.core.params import Params
 from mer.core.registry import nearest
 from mer.core.sample import Sample
+from mer.core.validation import validate
 from mer.datasets.labels import normalise_emotion, shown_units
 
 #: The file of the shipped schemes.
@@ -215,6 +216,20 @@ class View:
         for dataset in datasets:
             for name, takes in self.block.datasets.get(dataset, {}).items():
                 yield dataset, name, takes.told
+
+
+def view_block(block: Any, at: str) -> ViewBlock:
+    """Return a class scheme that is already checked, or is written as a mapping.
+
+    Raises:
+        ConfigError: it is not of the form of the key `views`.
+    """
+    if isinstance(block, ViewBlock):
+        return block
+    if not isinstance(block, Mapping):
+        raise ConfigError(at, f"a {type(block).__name__}", "a mapping with `classes`, as the key views takes")
+    file, _, path = at.partition(": ")
+    return validate(ViewBlock, block, file, path)
 
 
 def views_of(blocks: Mapping[str, Any]) -> dict[str, View]:

@@ -108,7 +108,8 @@ class Model:
         predict: `predict(state, features, device)` returns (N, C) float64 scores, finite, larger is more likely; a
             clip's do not depend on the other clips. It raises `ModelError` where the state is not of this model.
         build: `build(preset, n_classes)`, the network with its weights drawn; None for a model that is none.
-        parameters: `parameters(preset, n_classes)`, how many numbers one fold trains; None to count those of `build`.
+        parameters: `parameters(preset, n_classes)`, how many numbers one fold trains; None to count those of
+            `build`. It returns None where that depends on the clips.
         counts_running: whether running means and variances count among them, as they do in the source.
         classes: number of classes that a preset was published for, where it is not three.
         published: the preset that `mer bench systems` times; None to leave the model out.
@@ -144,7 +145,7 @@ class Model:
     fit: Fit
     predict: Callable[..., np.ndarray]
     build: Callable[[Any, int], nn.Module] | None = None
-    parameters: Callable[[Any, int], int] | None = None
+    parameters: Callable[[Any, int], int | None] | None = None
     counts_running: bool = False
     classes: Mapping[str, int] = field(default_factory=dict)
     published: str | None = None

@@ -21,7 +21,8 @@ COLUMNS = ("model", "preset", "parameters", "MiB", "inputs", "source")
 class Entry:
     """One preset, or a network that spots (`SPOTTING`), which has none.
 
-    `parameters` counts what a fold trains, and running statistics where the source counts them. `classes` is the number
+    `parameters` counts what a fold trains, and running statistics where the source counts them; None where it depends
+    on the clips. `classes` is the number
     of classes of the count: the published one, else three. `mib` is the memory that the job of a fold asks for at the
     size of the composite, 442 clips, without a GPU; None for a network that spots. `inputs` names the arrays that each
     input's product must have.
@@ -29,7 +30,7 @@ class Entry:
 
     model: str
     preset: str
-    parameters: int
+    parameters: int | None
     classes: int
     mib: int | None
     inputs: dict[str, list[str]]
@@ -68,8 +69,8 @@ def entry(name: str, preset: str) -> Entry:
     return Entry(name, preset, parameters(card, card.presets[preset], classes), classes, asked, inputs, card.source)
 
 
-def parameters(card: Model, preset: Params, classes: int) -> int:
-    """Return how many numbers one fold of a preset trains."""
+def parameters(card: Model, preset: Params, classes: int) -> int | None:
+    """Return how many numbers one fold of a preset trains, None where that depends on the clips."""
     if card.parameters is not None:
         return card.parameters(preset, classes)
     import torch
@@ -87,5 +88,6 @@ def render(rows: Sequence[Entry]) -> str:
     cells = []
     for row in rows:
         mib = "" if row.mib is None else f"{row.mib:,}"
-        cells.append((row.model, row.preset, f"{row.parameters:,}", mib, ", ".join(row.inputs), row.source))
+        count = "" if row.parameters is None else f"{row.parameters:,}"
+        cells.append((row.model, row.preset, count, mib, ", ".join(row.inputs), row.source))
     return text_table(COLUMNS, cells, right={"parameters", "MiB"}, wrapped={"source"}, width=160)

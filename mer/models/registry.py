@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mer.core.errors import ConfigError
-from mer.core.registry import load, nearest
+from mer.core.registry import Registry, nearest
 from mer.models.contract import Model
+from mer.models.foreign import guarded
 
-MODELS: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "svm_flow": "mer.models.svm_flow",
     "ststnet": "mer.models.ststnet",
     "dual_branch": "mer.models.dual_branch",
@@ -15,6 +16,7 @@ MODELS: dict[str, str] = {
     "au_fusion": "mer.models.au_fusion",
     "aman": "mer.models.aman",
 }
+MODELS = Registry("MODEL", _SHIPPED)
 
 
 def model(name: str, where: str) -> Model:
@@ -25,5 +27,6 @@ def model(name: str, where: str) -> Model:
     """
     if name not in MODELS:
         raise ConfigError(where, f"unknown model {name!r}", "a registered model", nearest(name, MODELS))
-    card: Model = load(MODELS, name, where).MODEL
-    return card
+    card: Model = MODELS.load(name, where)
+    module = MODELS.plugged(name)
+    return guarded(card, name, module) if module else card

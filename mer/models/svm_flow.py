@@ -25,7 +25,7 @@ from mer.core.container import Clip
 from mer.core.params import Params
 from mer.models.contract import Model
 from mer.models.flow_image import area_pool, flow_image
-from mer.models.grouping import deal_groups
+from mer.models.inner_choice import choose, told
 from mer.models.state import Features, State, class_weights, require_classes
 
 SIDE, CELLS, CHANNELS = 28, 7, 3
@@ -126,21 +126,12 @@ def choose_cost(
     x: np.ndarray, y: np.ndarray, groups: np.ndarray, n_classes: int, preset: Preset, seed: int
 ) -> tuple[float, dict[str, float]]:
     """Return the C with the best inner macro F1 and the F1 of each; the middle of the grid with one person only."""
-    from sklearn.metrics import f1_score
 
-    k = min(preset.inner_folds, len(np.unique(groups)))
-    if k < 2 or len(preset.c_grid) == 1:
-        return sorted(preset.c_grid)[len(preset.c_grid) // 2], {}
-    parts = deal_groups(groups, k, seed)
-    part = np.array([parts[str(group)] for group in groups])
-    scores = {}
-    for cost in sorted(preset.c_grid):
-        guess = np.empty_like(y)
-        for held in range(k):
-            machine = train_machine(x[part != held], y[part != held], n_classes, cost, preset)
-            guess[part == held] = predict(machine, x[part == held]).argmax(axis=1)
-        scores[cost] = float(f1_score(y, guess, labels=range(n_classes), average="macro", zero_division=0))
-    return max(scores, key=lambda cost: (scores[cost], -cost)), {str(c): s for c, s in scores.items()}
+    def answers(cost: float, held: np.ndarray) -> np.ndarray:
+        machine = train_machine(x[~held], y[~held], n_classes, cost, preset)
+        return predict(machine, x[held]).argmax(axis=1)
+
+    return choose(preset.c_grid, y, groups, n_classes, preset.inner_folds, seed, answers)
 
 
 def fit(
@@ -161,8 +152,7 @@ def fit(
     x = np.asarray(features)
     require_classes(labels)
     cost, scores = choose_cost(x, labels, groups, n_classes, preset, seed)
-    reason = f"inner macro F1 {scores}" if scores else "no inner split: one person or one C"
-    log(f"svm_flow: C = {cost:g} ({reason})")
+    log(f"svm_flow: C = {cost:g} ({told(scores)})")
     state = train_machine(x, labels, n_classes, cost, preset)
     return State(state.arrays, {**state.meta, "inner_macro_f1": scores})
 

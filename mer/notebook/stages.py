@@ -15,9 +15,9 @@ import numpy as np
 from mer.core.container import Clip, ClipWriter
 from mer.core.errors import ConfigError, ContainerError
 from mer.core.source import Source
+from mer.core.validation import validate
 from mer.motion.strain import Variant
 from mer.motion.strain import strain as strain_of
-from mer.planning.validation import validate
 from mer.stages.contract import DeviceParams
 from mer.stages.registry import load_method, load_stage
 

@@ -91,6 +91,11 @@ class Top(Params):
         "run has one, `always` (a cluster, whose nodes have some) or `never`. How many jobs may have one at once says "
         "`--resources gpu=N`.",
     )
+    plugins: list[str] = Field(
+        default_factory=list,
+        description="Models, methods, readers and layouts of your own (docs/plugins.md): files, looked for beside the "
+        "configuration's file and then in the working directory, and dotted names of installed modules.",
+    )
     datasets: dict[str, DatasetBlock] = Field(min_length=1, description="Databases by name.")
     frames: dict[str, Any] = Field(default_factory=dict, description="How frames are listed.")
     align: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")

@@ -8,9 +8,9 @@ from typing import Any
 
 from mer.core.errors import ConfigError
 from mer.core.registry import nearest
+from mer.core.validation import validate
 from mer.planning.blocks import DatasetBlock
 from mer.planning.read_config import read_files
-from mer.planning.validation import validate
 
 
 def check_target(

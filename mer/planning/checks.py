@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from mer.core.errors import ConfigError
 from mer.core.params import Params
 from mer.core.registry import nearest
+from mer.core.validation import validate
 from mer.datasets.registry import reader
 from mer.models.registry import model
 from mer.planning.blocks import DatasetBlock, ExperimentBlock
 from mer.planning.config import Config, Variant
-from mer.planning.validation import validate
 from mer.spotting.experiment import SpottingBlock
 from mer.stages.registry import STAGES, load_method, load_stage
 from mer.weights.locate import locate

@@ -10,14 +10,18 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mer.core.container import file_digest
+from mer.core.plugins import label
 from mer.core.sample import dumps_index
 from mer.datasets.registry import READERS
+from mer.models.registry import MODELS
 from mer.planning.catalog import Catalog
 from mer.planning.config import Variant
 from mer.provenance import PACKAGE, code_digest
 from mer.simulate.names import LAYOUTS
+from mer.stages.registry import METHODS
 from mer.stages.run import stage_digest
 from mer.weights.locate import used
 
@@ -89,7 +93,8 @@ def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
     """Return what a checkpoint carries so that `mer predict` can treat a new clip as its training clips were.
 
     `chains` lists, for every input of the model, the steps that lead to its product: stage, method, all parameters,
-    and the digest of their code. `view`, `labels`, `simulated` and `data` say what it was trained on.
+    and the digest of their code. `view`, `labels`, `simulated` and `data` say what it was trained on; `plugins`, where
+    the model or a step comes from one, the files that hold them, and the digest of the model's code.
     """
     block = catalog.config.experiments[experiment]
     chains = {
@@ -99,7 +104,18 @@ def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
     for step in (step for steps in chains.values() for step in steps):
         del step["variant"]
     simulated = all(catalog.config.datasets[name].simulate is not None for name in block.data)
-    return {"chains": chains, "view": block.view, "labels": block.labels, "simulated": simulated, "data": block.data}
+    told = {"chains": chains, "view": block.view, "labels": block.labels, "simulated": simulated, "data": block.data}
+    return {**told, **_plugged(block.model, [step for steps in chains.values() for step in steps])}
+
+
+def _plugged(model: str, steps: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    """Return what a checkpoint says of the plug-ins that it needs; nothing where it needs none."""
+    own = MODELS.plugged(model)
+    methods = {METHODS[step["stage"]].plugged(step["method"]) for step in steps} - {""}
+    if not own and not methods:
+        return {}
+    told = {"files": sorted(label(module) for module in {own, *methods} - {""})}
+    return {"plugins": {**told, "model": code_digest(own)} if own else told}
 
 
 def report_code() -> str:

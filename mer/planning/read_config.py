@@ -15,13 +15,15 @@ from typing import Any
 import yaml
 
 from mer.core.errors import ConfigError
-from mer.datasets.views import View, shipped_views
+from mer.core.plugins import located, plug_in
+from mer.core.plugins import views as plugged_views
+from mer.core.validation import validate
+from mer.datasets.views import View, shipped_views, view_block
 from mer.models.registry import model
 from mer.planning.blocks import ExperimentBlock, Top
 from mer.planning.checks import check
 from mer.planning.config import Config, Variant
 from mer.planning.gpus import asks_for_gpu
-from mer.planning.validation import validate
 from mer.stages.registry import METHODS, STAGES, load_method, load_stage
 from mer.training.recipe import Settled, settle
 
@@ -38,8 +40,12 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml", databases: bool = 
         databases: the folders of the databases must be there; False for one who only looks at results.
 
     Raises:
-        ConfigError: unknown or misspelt key, wrong type, dangling reference, missing dataset root.
+        ConfigError: unknown or misspelt key, wrong type, dangling reference, missing dataset root, unusable plug-in.
     """
+    named = raw.get("plugins")
+    if isinstance(named, list) and all(isinstance(entry, str) for entry in named):
+        # First, because every other block may name what they hold.
+        plug_in(named, f"{where}: plugins")
     top = validate(Top, dict(raw), where, "")
     if top.results.exists() and not top.results.is_dir():
         raise ConfigError(f"{where}: results", f"{str(top.results)!r} is a file", "a folder", "name another one")
@@ -70,12 +76,16 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml", databases: bool = 
 
 
 def _views(top: Top, where: str) -> dict[str, View]:
-    """Return the shipped class schemes and the configuration's own, which may not bear the name of a shipped one."""
-    shipped = shipped_views()
-    for name in top.views:
-        if name in shipped:
-            raise ConfigError(f"{where}: views.{name}", "the name of a view that comes with mer", "another name")
-    return {**shipped, **{name: View(name, block) for name, block in top.views.items()}}
+    """Return the class schemes that ship, those of plug-ins, and the configuration's own, by names of their own."""
+    known = dict(shipped_views())
+    plugged = [(name, f"{file}: VIEWS.{name}", block) for name, (file, block) in plugged_views().items()]
+    own = [(name, f"{where}: views.{name}", block) for name, block in top.views.items()]
+    for name, at, block in [*plugged, *own]:
+        if name in known:
+            kind = "that comes with mer" if name in shipped_views() else "of a plug-in"
+            raise ConfigError(at, f"the name of a view {kind}", "another name")
+        known[name] = View(name, view_block(block, at))
+    return known
 
 
 def _read_inputs(block: ExperimentBlock, settled: Settled) -> ExperimentBlock:
@@ -111,13 +121,27 @@ def _variant(stage: str, name: str, block: dict[str, Any], where: str) -> Varian
 def read_files(paths: Sequence[Path]) -> dict[str, Any]:
     """Read configuration files as one mapping, each laid over the ones before, as snakemake does.
 
+    Plug-ins that lie beside the file that names them are returned as absolute paths.
+
     Raises:
         ConfigError: a file is missing or is not a YAML mapping.
     """
     merged: dict[str, Any] = {}
     for path in paths:
-        _overlay(merged, _read(path))
+        _overlay(merged, place_plugins(_read(path), [path.parent]))
     return merged
+
+
+def place_plugins(raw: dict[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """Put the absolute paths of its plug-ins into a configuration mapping, and return it.
+
+    Args:
+        raw: changed in place where it has the key `plugins`.
+        folders: of the files that the mapping was read from.
+    """
+    if isinstance(raw.get("plugins"), list):
+        raw["plugins"] = located(raw["plugins"], folders)
+    return raw
 
 
 def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> None:

@@ -7,13 +7,13 @@ that both equal what this module renders.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from mer.core.key_table import key_table
 from mer.datasets.registry import READERS, reader
 from mer.datasets.views import Takes, ViewBlock, shipped_views
 from mer.models.contract import Model
@@ -26,7 +26,6 @@ from mer.training.recipe import Inner, Recipe
 from mer.weights.per_fold import WeightFiles
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRY = re.compile(r"^        (\w+): (.*(?:\n            .*)*)", re.M)
 
 PREFACE = """# Configuration
 
@@ -64,7 +63,7 @@ def config_schema() -> dict[str, Any]:
         if stage == "frames":
             schema["properties"]["frames"] = _inline(load_method(stage, "list", stage).Params.model_json_schema())
             continue
-        variants = [_method_schema(stage, name) for name in methods]
+        variants = [_method_schema(stage, name) for name in methods.shipped]
         schema["properties"][stage] = {"type": "object", "additionalProperties": {"anyOf": variants}}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "mer configuration"
@@ -99,26 +98,26 @@ def reference_page() -> str:
 
 
 def _sections() -> Iterator[str]:
-    yield from _table("The whole file", Top)
-    yield from _table("`datasets.<name>`", DatasetBlock)
-    yield from _table("`datasets.<name>.simulate`", SimulateParams)
-    for name in READERS:
+    yield from key_table("The whole file", Top)
+    yield from key_table("`datasets.<name>`", DatasetBlock)
+    yield from key_table("`datasets.<name>.simulate`", SimulateParams)
+    for name in READERS.shipped:
         options = reader(name).options
-        yield from _table(f"`datasets.<name>.options`, reader `{name}`", options)
+        yield from key_table(f"`datasets.<name>.options`, reader `{name}`", options)
         for key, field in options.model_fields.items():
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                yield from _table(f"`datasets.<name>.options.{key}`, reader `{name}`", field.annotation)
+                yield from key_table(f"`datasets.<name>.options.{key}`, reader `{name}`", field.annotation)
     for stage, methods in METHODS.items():
-        for name in methods:
+        for name in methods.shipped:
             title = "`frames`" if stage == "frames" else f"`{stage}.<variant>`, method `{name}`"
-            yield from _table(title, load_method(stage, name, stage).Params)
-    yield from _table("`experiments.<name>`", ExperimentBlock)
-    yield from _table("`experiments.<name>.diagnose`", DiagnoseBlock)
-    yield from _table("`experiments.<name>.train`", Recipe)
-    yield from _table("`experiments.<name>.train.inner`", Inner)
+            yield from key_table(title, load_method(stage, name, stage).Params)
+    yield from key_table("`experiments.<name>`", ExperimentBlock)
+    yield from key_table("`experiments.<name>.diagnose`", DiagnoseBlock)
+    yield from key_table("`experiments.<name>.train`", Recipe)
+    yield from key_table("`experiments.<name>.train.inner`", Inner)
     yield "| model | presets (the first is the default) | inputs | settings that `train` may override |"
     yield "|---|---|---|---|"
-    for name in MODELS:
+    for name in MODELS.shipped:
         card = model(name, "model")
         cells = (", ".join(names) for names in (card.presets, _inputs(card), card.settings))
         yield f"| `{name}` | {' | '.join(cells)} |"
@@ -126,12 +125,12 @@ def _sections() -> Iterator[str]:
     for name, view in shipped_views().items():
         yield f"| `{name}` | {', '.join(view.classes)} |"
     yield ""
-    yield from _table("`views.<name>`", ViewBlock)
-    yield from _table("`views.<name>.classes.<class>`", Takes)
-    yield from _table("`spotting.<name>`", SpottingBlock)
-    yield from _table("`spotting.<name>.train`", SpotRecipe)
-    yield from _table("`spotting.<name>.weights`, `experiments.<name>.train.weights`", WeightFiles)
-    yield from _table("`report`", ReportBlock)
+    yield from key_table("`views.<name>`", ViewBlock)
+    yield from key_table("`views.<name>.classes.<class>`", Takes)
+    yield from key_table("`spotting.<name>`", SpottingBlock)
+    yield from key_table("`spotting.<name>.train`", SpotRecipe)
+    yield from key_table("`spotting.<name>.weights`, `experiments.<name>.train.weights`", WeightFiles)
+    yield from key_table("`report`", ReportBlock)
 
 
 def _inputs(card: Model) -> Iterator[str]:
@@ -139,36 +138,6 @@ def _inputs(card: Model) -> Iterator[str]:
     for name in card.inputs:
         without = [preset for preset, settings in card.presets.items() if name in card.unread(settings)]
         yield f"{name} (not {', '.join(without)})" if without else name
-
-
-def descriptions(model: type[BaseModel]) -> dict[str, str]:
-    """Return what each key means: its field's description, or its entry under `Args:` of the class docstring."""
-    entries = {
-        match[1]: " ".join(match[2].split()) for match in ENTRY.finditer((model.__doc__ or "").partition("Args:")[2])
-    }
-    return {name: field.description or entries.get(name, "") for name, field in model.model_fields.items()}
-
-
-def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
-    yield f"## {title}\n"
-    if not model.model_fields:
-        yield "No keys.\n"
-        return
-    yield "| key | default | meaning |\n|---|---|---|"
-    meaning = descriptions(model)
-    for name, field in model.model_fields.items():
-        text = " ".join(meaning[name].split()).replace("|", "\\|")
-        yield f"| `{name}` | {_default(field)} | {text} |"
-    yield ""
-
-
-def _default(field: Any) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    if value is None or isinstance(value, BaseModel) or value in ({}, []):
-        return ""
-    return f"`{json.dumps(value, default=str)}`"
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mer.core.registry import load
+from mer.core.registry import Registry
 
-LAYOUTS: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "casme2": "mer.simulate.layouts.casme2",
     "samm": "mer.simulate.layouts.samm",
     "smic_hs": "mer.simulate.layouts.smic",
@@ -31,8 +31,12 @@ LAYOUTS: dict[str, str] = {
     "table": "mer.simulate.layouts.table",
     "table_images": "mer.simulate.layouts.table",
 }
+LAYOUTS = Registry("LAYOUT", _SHIPPED)
 
 
 def camera_defaults(name: str) -> Mapping[str, float]:
     """Return the defaults of `SimulateParams` that the camera of a layout sets: none where there is no such layout."""
-    return load(LAYOUTS, name, "simulate.layout").LAYOUT.cameras[name].defaults if name in LAYOUTS else {}
+    if name not in LAYOUTS:
+        return {}
+    defaults: Mapping[str, float] = LAYOUTS.load(name, "simulate.layout").cameras[name].defaults
+    return defaults

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mer.core.registry import load
 from mer.simulate.contract import Layout
 from mer.simulate.names import LAYOUTS
 from mer.simulate.params import SimulateParams
@@ -19,7 +18,8 @@ def layout(name: str, where: str = "simulate.layout") -> Layout:
     Raises:
         ConfigError: `name` is not registered; the message names the nearest valid one.
     """
-    return load(LAYOUTS, name, where).LAYOUT
+    found: Layout = LAYOUTS.load(name, where)
+    return found
 
 
 def plan(params: SimulateParams) -> tuple[ClipPlan, ...]:

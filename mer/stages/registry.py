@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mer.core.registry import load
+from mer.core.registry import Registry, load
 from mer.stages.contract import Stage
 
 STAGES: dict[str, str] = {
@@ -21,7 +21,7 @@ STAGES: dict[str, str] = {
     "spot": "mer.stages.spot.stage",
 }
 
-METHODS: dict[str, dict[str, str]] = {
+_SHIPPED: dict[str, dict[str, str]] = {
     "frames": {"list": "mer.stages.frames.listing"},
     "align": {"dlib": "mer.stages.align.dlib68", "published_crop": "mer.stages.align.published_crop"},
     "interpolate": {
@@ -54,6 +54,7 @@ METHODS: dict[str, dict[str, str]] = {
         "published": "mer.stages.spot.published",
     },
 }
+METHODS = {stage: Registry("METHOD", methods, within=stage) for stage, methods in _SHIPPED.items()}
 
 
 def load_stage(name: str) -> Stage[Any, Any]:
@@ -77,4 +78,4 @@ def load_method(stage: str, name: str, where: str) -> Any:
     Raises:
         ConfigError: the stage has no method of this name; the message names the nearest valid one.
     """
-    return load(METHODS[stage], name, where).METHOD
+    return METHODS[stage].load(name, where)

@@ -15,6 +15,7 @@ from typing import Any
 
 from mer.core.container import Container, ContainerWriter, file_digest
 from mer.core.errors import ClipError, MediaError
+from mer.core.plugins import blaming
 from mer.core.source import Source
 from mer.provenance import code_digest, library_line
 from mer.stages.contract import DeviceParams, Method, Stage
@@ -82,6 +83,7 @@ def run_subject(
     read = [*([source] if source else []), *used(params)]
     inputs = {path.name: file_digest(path) for path in read}
     digest = stage_digest(spec.stage, spec.method)
+    plugged = METHODS[spec.stage].plugged(spec.method)
     recorded = {"method": spec.method, **params.model_dump(mode="json")}
     if isinstance(params, DeviceParams):
         params = params.placed(device)
@@ -93,7 +95,8 @@ def run_subject(
         for number, row in enumerate(rows, 1):
             started = time.perf_counter()
             sample_id = str(row["sample_id"])
-            reason = _one_clip(stage, method, params, row, root, box, writer)
+            with blaming(plugged, f"method {spec.method} of {spec.stage}, clip {sample_id},"):
+                reason = _one_clip(stage, method, params, row, root, box, writer)
             if reason:
                 failures[sample_id] = reason
             state = f"excluded: {reason}" if reason else f"{time.perf_counter() - started:.2f} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -27,15 +27,25 @@ def check_layout(layout: Layout, pictures: bool = True) -> None:
     Raises:
         AssertionError: the layout breaks the contract; the message says where and how.
     """
+    for _ in layout_checks(layout, pictures):
+        pass
+
+
+def layout_checks(layout: Layout, pictures: bool = True) -> Iterator[str]:
+    """Yield what is kept, one check after the other; arguments and errors as `check_layout`."""
     assert layout.cameras, "cameras: empty; expected a name and its camera"
     for name, camera in layout.cameras.items():
         unknown = set(camera.defaults) - set(SimulateParams.model_fields)
         assert not unknown, f"{name}: camera sets {sorted(unknown)}; expected fields of SimulateParams"
         check_plan(layout, name)
+        yield f"{name}: the plan is pure, a person does not depend on how many others there are"
         check_files(layout, name)
+        yield f"{name}: every frame has a file of its own below the root"
         check_tables(layout, name)
+        yield f"{name}: tables fit what the reader is handed, and their bytes repeat"
         if pictures:
             check_written(layout, name)
+            yield f"{name}: one person is rendered, with the truth of every expression"
 
 
 def small(layout: Layout, name: str, **changes: object) -> SimulateParams:

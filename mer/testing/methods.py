@@ -49,20 +49,33 @@ def check_method(
         shape
             or type, two runs that differ, an input that was changed, or bad input that is not refused by a `MerError`.
     """
+    for _ in method_checks(stage, method, keys, source):
+        pass
+
+
+def method_checks(
+    stage: str, method: Method[Any], keys: Mapping[str, Any] | None = None, source: Source | None = None
+) -> Iterator[str]:
+    """Yield what is kept, one check after the other; arguments and errors as `check_method`."""
     declared = load_stage(stage)
     check_parameters(method)
+    yield "keys: each described, defaults that come back from JSON"
     params = method.Params(**(keys or {}))
     with tempfile.TemporaryDirectory(prefix="mer-check-") as name, _given(stage, source, Path(name)) as given:
         before = _digest(given)
         first, second = (_product(declared, given, method, params, Path(name) / f"{k}.h5") for k in "ab")
         _check_product(declared, params, first)
+        yield f"product: {', '.join(sorted(declared.arrays_of(params)))}, in the shapes and types of its stage, finite"
         assert first.keys() == second.keys(), "a second run writes other arrays than the first"
         for array, values in first.items():
             assert np.array_equal(values, second[array]), f"{array} of a second run differs: methods are deterministic"
+        yield "product: a second run gives the same bytes"
         assert _digest(given) == before, "the source was changed"
         if given.clip is not None:
             _check_functions(stage, method, params, given.clip)
+            yield "functions: results as the stage's contract says; what they are given stays as it was"
         _check_refusal(declared, method, params, given, Path(name) / "bad.h5")
+        yield "refusal: a clip without its arrays ends in one line"
 
 
 def check_parameters(method: Method[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mer.training.gather import features_for
 from mer.training.recipe import Recipe
 
 Clips = Mapping[str, Clip]
+ALONE = "score clips one at a time, and take nothing (a mean, a rank) over the clips of a call"
 
 
 def check_model(
@@ -48,11 +49,31 @@ def check_model(
     Raises:
         AssertionError: what is not kept, in one line.
     """
+    given = {"preset": preset, "settings": settings, "units": units, "unusable": unusable}
+    for _ in model_checks(model, clips, labels, groups, **given):  # type: ignore[arg-type]
+        pass
+
+
+def model_checks(
+    model: Model,
+    clips: Sequence[Clips],
+    labels: Sequence[int],
+    groups: Sequence[str],
+    *,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    units: Sequence[Units] | None = None,
+    unusable: Sequence[Clips] = (),
+) -> Iterator[str]:
+    """Yield what is kept, one check after the other; arguments and errors as `check_model`."""
     _check_card(model)
+    yield "card: presets come back from JSON, settings are keys of `train`, libraries are installed"
     chosen = _changed(model, preset or model.default, settings or {})
     coded = list(units) if units is not None else [None] * len(clips)
     features = _check_features(model, chosen, clips, coded, unusable)
+    yield f"features: {_shapes(features)}, finite, the same whatever clips came before"
     classes, people = np.array(labels, np.int64), np.array([str(group) for group in groups])
+    untouched = {name: array.copy() for name, array in _arrays(features).items()}
 
     def fit(of: np.ndarray, seed: int, log: Callable[[str], None]) -> State:
         named: dict[str, Any] = {"units": coded} if "fit" in model.units else {}
@@ -61,7 +82,15 @@ def check_model(
         return model.fit(features, of, people, int(max(labels)) + 2, chosen, seed, log, "cpu", **named)
 
     state = _check_fit(fit, classes, model.build is not None)
-    _check_predict(model, state, features, len(clips), int(max(labels)) + 2)
+    same = all(np.array_equal(array, untouched[name]) for name, array in _arrays(features).items())
+    _require(same, "fit: changes the features that it is given; work on a copy")
+    yield "fit: equal arguments give equal arrays, another seed others; refuses one class; leaves features alone"
+    yield from _predict_checks(model, state, features, len(clips), int(max(labels)) + 2)
+
+
+def _shapes(features: Features) -> str:
+    told = {name: f"{array.shape[1:]} {array.dtype}" for name, array in _arrays(features).items()}
+    return ", ".join(f"{name} {text}".strip() for name, text in told.items())
 
 
 def _require(kept: object, message: str) -> None:
@@ -106,7 +135,8 @@ def _check_card(model: Model) -> None:
         try:
             version(library)
         except PackageNotFoundError:
-            raise AssertionError(f"card: library {library} is not an installed distribution") from None
+            found = f"card: library {library} is not an installed distribution; name it as pip does"
+            raise AssertionError(found) from None
 
 
 def _changed(model: Model, preset: str, settings: Mapping[str, Any]) -> Params:
@@ -125,15 +155,23 @@ def _check_features(
     views = [view(of, coded) for of, coded in zip(clips, units, strict=True)]
     shapes = [{key: (array.shape, array.dtype) for key, array in _arrays(one).items()} for one in views]
     for number, shape in enumerate(shapes):
-        _require(shape == shapes[0], f"features: clip {number} gives {shape}, the first {shapes[0]}")
+        _require(
+            shape == shapes[0], f"features: clip {number} gives {shape}, the first {shapes[0]}; bring clips to one size"
+        )
     for key, (_, kind) in shapes[0].items():
         kinds = (np.float32, np.float16, np.uint8)
-        _require(kind in kinds, f"features: {key or 'the array'} is {kind}, not float32, float16 or uint8")
+        _require(
+            kind in kinds,
+            f"features: {key or 'the array'} is {kind}, not float32, float16 or uint8; end in .astype(np.float32)",
+        )
     for array in (array for one in views for array in _arrays(one).values()):
-        _require(np.isfinite(array).all(), "features: values that are not finite")
+        _require(
+            np.isfinite(array).all(),
+            "features: values that are not finite; raise a ClipError for a clip that cannot be used",
+        )
     again = _arrays(view(clips[0], units[0]))
     same = all(np.array_equal(array, again[key]) for key, array in _arrays(views[0]).items())
-    _require(same, "features: a clip is seen differently after other clips")
+    _require(same, "features: a clip is seen differently after other clips; keep nothing between calls")
     for number, of in enumerate(unusable):
         _refused(lambda of=of: view(of), (ClipError, ModelError), f"features of unusable clip {number}")  # type: ignore[misc]
     stacked = {key: np.stack([_arrays(one)[key] for one in views]) for key in _arrays(views[0])}
@@ -146,11 +184,14 @@ def _check_fit(
     """Return what was trained. `drawn`: the first weights are, so that another seed must give others."""
     lines: list[str] = []
     state, again = (fit(labels, 7, lines.append) for _ in range(2))
-    _require(lines, "fit: says nothing to its log")
+    _require(lines, "fit: says nothing to its log; call log(...) with one line")
     _require(not any("\n" in line for line in lines), "fit: an entry of its log is not one line")
     _require(set(state.arrays) == set(again.arrays), "fit: the same arguments give other arrays")
     for name, array in state.arrays.items():
-        _require(np.array_equal(array, again.arrays[name]), f"fit: the same arguments give another {name}")
+        _require(
+            np.array_equal(array, again.arrays[name]),
+            f"fit: the same arguments give another {name}; draw all random numbers from the seed",
+        )
     other = fit(labels, 8, lines.append) if drawn else None
     moved = other is None or any(not np.array_equal(array, other.arrays[name]) for name, array in state.arrays.items())
     _require(moved, "fit: another seed gives the same arrays")
@@ -158,23 +199,33 @@ def _check_fit(
     return state
 
 
-def _check_predict(model: Model, state: State, features: Features, count: int, n_classes: int) -> None:
-    scores = model.predict(state, features)
-    _require(scores.shape == (count, n_classes), f"predict: shape {scores.shape}, not {(count, n_classes)}")
-    _require(scores.dtype == np.float64, f"predict: {scores.dtype}, not float64")
-    _require(np.isfinite(scores).all(), "predict: scores that are not finite")
+def _predict_checks(model: Model, state: State, features: Features, count: int, n_classes: int) -> Iterator[str]:
+    scores = np.asarray(model.predict(state, features))
+    shape = f"predict: shape {scores.shape}, not {(count, n_classes)}"
+    _require(scores.shape == (count, n_classes), f"{shape}; a row for each clip, a column for each class")
+    _require(scores.dtype == np.float64, f"predict: {scores.dtype}, not float64; end in .astype(np.float64)")
+    _require(
+        np.isfinite(scores).all(), "predict: scores that are not finite; look for a division by 0 or a logarithm of it"
+    )
+    yield f"predict: finite scores (clips, classes) of {count} clips"
     for clip in (0, count - 1):
         alone = model.predict(state, features_for(model, subset(features, np.array([clip]))))
-        _require(np.array_equal(alone[0], scores[clip]), f"predict: clip {clip} scores differently alone")
+        _require(np.array_equal(alone[0], scores[clip]), f"predict: clip {clip} scores differently alone; {ALONE}")
     backwards = model.predict(state, features_for(model, subset(features, np.arange(count)[::-1])))
-    _require(np.array_equal(backwards[::-1], scores), "predict: scores depend on the order of the clips")
+    _require(np.array_equal(backwards[::-1], scores), f"predict: scores depend on the order of the clips; {ALONE}")
+    yield "predict: a clip's scores are the same alone and beside others"
     foreign = State({"foreign": np.zeros(1)}, state.meta)
     _refused(lambda: model.predict(foreign, features), (ModelError,), "predict of a foreign checkpoint")
+    yield "predict: a checkpoint of another model is refused"
     with tempfile.TemporaryDirectory(prefix="mer-contract-") as folder:
         path = Path(folder) / "model.safetensors"
         save_checkpoint(path, state, {key: None for key in FIELDS if key != "state"})
         loaded, _ = load_checkpoint(path)
-    _require(np.array_equal(model.predict(loaded, features), scores), "predict: other scores after saving and loading")
+    _require(
+        np.array_equal(model.predict(loaded, features), scores),
+        "predict: other scores after saving and loading; keep all in arrays and JSON",
+    )
+    yield "checkpoint: the same scores after saving and loading"
 
 
 def _arrays(features: Features) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -51,15 +51,28 @@ def check_reader(reader: AnyReader, options: Params | None = None, listing: List
     Raises:
         AssertionError: the reader breaks the contract.
     """
+    for _ in reader_checks(reader, options, listing, draws):
+        pass
+
+
+def reader_checks(
+    reader: AnyReader, options: Params | None = None, listing: Listing = LISTING, draws: int = 50
+) -> Iterator[str]:
+    """Yield what is kept, one check after the other; arguments and errors as `check_reader`."""
     check_card(reader)
+    yield "card: name, databases, views and counts"
     check_options(reader)
+    yield "options: each with a default and a description"
     check_refusals(reader)
+    yield "refusal: a folder that is missing or empty ends in one line"
     if isinstance(reader, TableReader) and reader.columns:
         check_columns(reader, options)
+        yield "columns: a table without them is refused by name"
         draw = random.Random(0)
         for _ in range(draws):
             rows = [{text: draw.choice(CELLS) for text in header_texts(reader)} for _ in range(draw.randrange(5))]
             check_rows(reader, rows, options, listing)
+        yield f"rows: {draws} tables of odd cells give canonical rows, or exclude them with a reason"
 
 
 def check_card(reader: AnyReader) -> None:

@@ -16,6 +16,7 @@ from mer import __version__
 from mer.core.container import file_digest
 from mer.models.state import State
 from mer.training.checkpoint import fold_metadata, save_checkpoint
+from mer.training.closed_files import closed, folders_of
 from mer.training.experiment import Experiment
 from mer.training.fold_tables import training_rows
 from mer.training.gather import Gathered, gather
@@ -50,9 +51,12 @@ def fit_fold(
         ModelError: a held-out person or an unknown class in the table, one class only, or unusable features.
         ContainerError, StorageError: as their readers and writers.
     """
-    rows = training_rows(job.train_table, job.held_out, experiment.classes)
-    data = gather(rows, containers, experiment.card, experiment.settings, device=experiment.device)
-    train_fold(experiment, job, data, log, every)
+    folders = folders_of(containers, [job.train_table])
+    with closed(folders, [*(path for boxes in containers.values() for path in boxes.values()), job.train_table]):
+        rows = training_rows(job.train_table, job.held_out, experiment.classes)
+        data = gather(rows, containers, experiment.card, experiment.settings, device=experiment.device)
+    with closed(folders, [job.train_table]):
+        train_fold(experiment, job, data, log, every)
 
 
 def train_fold(

@@ -22,9 +22,11 @@ from threading import Thread
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.core.plugins import entries, plug_in
 from mer.core.process import processes
 from mer.models.clip_array import ClipArray
 from mer.models.state import by_name, from_names
+from mer.training.closed_files import closed
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold
 from mer.training.fold_tables import Row
@@ -40,7 +42,9 @@ KEPT = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**3
 
 @dataclass(frozen=True)
 class Common:
-    """What every process is given once: the experiment, all rows, the files of their features, and who hears it."""
+    """What every process is given once: the experiment, rows, files of their features, who hears it, plug-ins, and the
+    folders in which it reads nothing but its table.
+    """
 
     experiment: Experiment
     rows: Sequence[Row]
@@ -48,6 +52,8 @@ class Common:
     every: float
     lines: Connection
     speaking: Lock
+    plugins: tuple[str, ...]
+    folders: Sequence[Path]
 
 
 def fit_in_processes(
@@ -57,13 +63,17 @@ def fit_in_processes(
     workers: int,
     log: Callable[[str], Callable[[str], None]],
     every: float = 60.0,
+    folders: Sequence[Path] = (),
 ) -> None:
-    """Train the folds in processes (`mer.core.process`) and wait for them; raises what the first to fail has met."""
+    """Train the folds in processes (`mer.core.process`) and wait for them; raises what the first to fail has met.
+
+    `folders`: where a fold reads nothing but its own table (`mer.training.closed_files`).
+    """
     context = multiprocessing.get_context("spawn")
     listening, lines = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="mer-folds-") as folder:
         files = _write_features(Path(folder), shared)
-        common = Common(experiment, shared.data.rows, files, every, lines, context.Lock())
+        common = Common(experiment, shared.data.rows, files, every, lines, context.Lock(), entries(), folders)
         listener = Thread(target=_pass_on, args=(listening, log))
         try:
             with processes(min(workers, len(jobs)), _keep, common) as pool:
@@ -125,6 +135,7 @@ _COMMON: list[Common] = []
 
 
 def _keep(common: Common) -> None:
+    plug_in(common.plugins, "plugins")
     _COMMON.append(common)
 
 
@@ -142,4 +153,5 @@ def _train(
             common.lines.send((job.fold, line))
 
     data = Gathered([common.rows[i] for i in clips], features, excluded, inputs)
-    train_fold(common.experiment, job, data, say, every=common.every, keeps_end=True)
+    with closed(common.folders, [job.train_table]):
+        train_fold(common.experiment, job, data, say, every=common.every, keeps_end=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from mer.core.errors import ModelError
 from mer.models.state import State
+from mer.training.closed_files import closed, folders_of
 from mer.training.convert import convert_folds
 from mer.training.experiment import Experiment
 from mer.training.fit import train_fold, write_fold
@@ -50,14 +51,19 @@ def fit_folds(
     if experiment.weights:
         convert_folds(experiment, jobs, containers, log)
         return
-    shared = share(experiment, jobs, containers)
+    tables = [job.train_table for job in jobs]
+    folders = folders_of(containers, tables)
+    with closed(folders, [*(path for boxes in containers.values() for path in boxes.values()), *tables]):
+        shared = share(experiment, jobs, containers)
     if experiment.device == "cuda" and trains_together(experiment.card, experiment.recipe):
-        fit_on_gpu(experiment, jobs, shared, log, every)
+        with closed(folders, tables):
+            fit_on_gpu(experiment, jobs, shared, log, every)
     elif experiment.device != "cuda" and workers > 1 and len(jobs) > 1:
-        fit_in_processes(experiment, jobs, shared, workers, log, every)
+        fit_in_processes(experiment, jobs, shared, workers, log, every, folders)
     else:
         for number, job in enumerate(jobs):
-            train_fold(experiment, job, shared.part(number), log(job.fold), every=every, keeps_end=len(jobs) > 1)
+            with closed(folders, [job.train_table]):
+                train_fold(experiment, job, shared.part(number), log(job.fold), every=every, keeps_end=len(jobs) > 1)
     for job in jobs:
         job.forget()
 

@@ -21,6 +21,7 @@ from mer.core.atomic import write_text
 from mer.core.csvfile import csv_text
 from mer.core.errors import ModelError
 from mer.models.registry import MODELS, model
+from mer.provenance import code_digest
 from mer.stages.registry import METHODS
 from mer.stages.run import StageSpec, run_subject, stage_digest
 from mer.training.checkpoint import load_checkpoint, read_metadata
@@ -63,6 +64,9 @@ class Ensemble:
         for step in {(s["stage"], s["method"], s["code"]) for steps in self.chains.values() for s in steps}:
             if stage_digest(step[0], step[1]) != step[2]:
                 lines.append(f"the code of stage {step[0]}, method {step[1]}, has changed since the training")
+        trained = origin.get("plugins", {}).get("model")
+        if trained is not None and code_digest(MODELS[self.meta["model"]]) != trained:
+            lines.append(f"the code of model {self.meta['model']} has changed since the training")
         return sorted(lines)
 
 
@@ -116,13 +120,18 @@ def _comparable(key: str, value: Any) -> str:
 
 
 def _check_methods(path: Path, meta: Mapping[str, Any]) -> None:
+    files = meta["origin"].get("plugins", {}).get("files", [])
+    # Never imported because a checkpoint says so: it may come from anyone.
+    needed = f"name the plug-ins: mer {' '.join(f'--plugin {file}' for file in files)} predict ..." if files else ""
     if meta.get("model") not in MODELS:
-        raise ModelError(path, f"holds a model {meta.get('model')!r}", f"one of {', '.join(MODELS)}", "update mer")
+        found = f"holds a model {meta.get('model')!r}" + (f" of a plug-in ({', '.join(files)})" if files else "")
+        raise ModelError(path, found, f"one of {', '.join(MODELS)}", needed or "update mer")
     for steps in meta["origin"]["chains"].values():
         for step in steps:
             if step["method"] not in METHODS.get(step["stage"], {}):
                 found = f"was trained on stage {step['stage']}, method {step['method']}"
-                raise ModelError(path, found, "a method of this version of mer", "update mer or train again")
+                expected = "a method of a plug-in that is named" if files else "a method of this version of mer"
+                raise ModelError(path, found, expected, needed or "update mer or train again")
 
 
 def predict_clips(

@@ -6,13 +6,13 @@ import pytest
 
 from mer.core.errors import DatasetError
 from mer.core.sample import dumps_index
+from mer.core.validation import validate
 from mer.datasets.recordings import NOTHING, by_recording, has_recordings, recordings
 from mer.datasets.registry import reader
 from mer.datasets.table_events import rate_of, seconds_of
 from mer.datasets.table_media import Shelf, fill
 from mer.datasets.table_options import Columns, Options
 from mer.datasets.table_rows import person_key
-from mer.planning.validation import validate
 from mer.testing.readers import CELLS, LISTING, check_rows
 
 READER = reader("table")

@@ -1,14 +1,12 @@
-"""A database, its layout, a method and a model from outside: each one file and one line of a registry, and no more.
+"""A database, its layout, a method and a model from outside: each one file that a configuration names, and no more.
 
-The four files of `outside/` are written into a folder on Python's path, as the package `theirs`; each is named by one
-line of a dictionary: `READERS`, `LAYOUTS`, `METHODS["flow"]`, `MODELS`. Nothing else is touched, so each costs one file
-and one line: the contract tests, the configuration, the plan with its digests, and every step of the workflow from the
-rendered pictures to the scores take them as they take ours. (The documentation that a database of ours needs besides is
-asked for by `tests/checking/test_datasets_page.py`.)
+The four files of `outside/` are written into a folder, and stand under the key `plugins`. Nothing else is touched: the
+contract tests, the configuration, the plan with its digests, and every step of the workflow from the rendered pictures
+to the scores take them as they take ours. (The documentation that a database of ours needs besides is asked for by
+`tests/checking/test_datasets_page.py`.)
 """
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import pytest
 from mer import provenance
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ConfigError
+from mer.core.plugins import plug_in
 from mer.datasets import registry as readers
 from mer.datasets.reading import write_reading
 from mer.models import registry as models
@@ -24,7 +23,6 @@ from mer.planning import keys
 from mer.planning.catalog import Catalog, layout_of, read_dataset
 from mer.planning.experiments import TASKS, all_planned
 from mer.planning.read_config import parse
-from mer.simulate import names as layouts
 from mer.simulate.registry import layout as load_layout
 from mer.stages import registry as methods
 from mer.stages.run import StageSpec, run_subject
@@ -41,7 +39,7 @@ CONFIG = {
     "bootstrap": 100,
     "datasets": {"smiles": {"reader": "smiles", "simulate": {"layout": "smiles", "subjects": 3, "clips": 3}}},
     "align": {"whole": {"method": "published_crop", "preset": "au_fusion", "size": 64, "upsample": 1}},
-    "flow": {"normal": {"from": "align/whole", "method": "normal"}},
+    "flow": {"normal": {"from": "align/whole", "method": "normal_flow"}},
     "experiments": {
         "theirs": {
             "model": "perceptron",
@@ -53,27 +51,20 @@ CONFIG = {
 }
 
 
+FILES = sorted(OUTSIDE.glob("*.py"))
+
+
 @pytest.fixture
-def theirs(tmp_path, monkeypatch):
-    """The four files on Python's path, and a line for each."""
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    for file in sorted(OUTSIDE.glob("*.py")):
-        (folder / file.name).write_bytes(file.read_bytes())
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(readers.READERS, "smiles", "theirs.smiles")
-    monkeypatch.setitem(layouts.LAYOUTS, "smiles", "theirs.smiles_layout")
-    monkeypatch.setitem(methods.METHODS["flow"], "normal", "theirs.normal_flow")
-    monkeypatch.setitem(models.MODELS, "perceptron", "theirs.perceptron")
-    # A process reads its registries once; here they change under it.
-    caches = (readers.databases, provenance._tree)
-    for cache in caches:
-        cache.cache_clear()
-    yield folder
-    for cache in caches:
-        cache.cache_clear()
-    for module in [name for name in sys.modules if name.split(".")[0] == "theirs"]:
-        del sys.modules[module]
+def theirs(tmp_path, unplugged):
+    """A folder with the four files."""
+    for file in FILES:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def configuration(folder, **changes):
+    """Return the configuration that names the four files of a folder."""
+    return {**CONFIG, "plugins": [str(folder / file.name) for file in FILES], **changes}
 
 
 def clips(folder):
@@ -90,9 +81,10 @@ def clips(folder):
 
 
 def test_each_keeps_its_contract(theirs, tmp_path):
+    plug_in(configuration(theirs)["plugins"], "test")
     check_reader(readers.reader("smiles"))
     check_layout(load_layout("smiles"), pictures=False)
-    check_method("flow", methods.load_method("flow", "normal", "test"))
+    check_method("flow", methods.load_method("flow", "normal_flow", "test"))
     given, labels = clips(tmp_path)
     check_model(models.model("perceptron", "test"), given, labels, np.array([f"p{n % 3}" for n in range(12)]))
 
@@ -138,7 +130,7 @@ def train_and_score(plan):
 
 @pytest.mark.slow
 def test_they_run_from_pictures_to_scores(theirs, tmp_path):
-    catalog = Catalog(parse({**CONFIG, "results": str(tmp_path / "results")}))
+    catalog = Catalog(parse(configuration(theirs, results=str(tmp_path / "results"))))
     plan = all_planned(catalog)["experiments"]["theirs"]
     assert [fold.name for fold in plan.folds] == ["smiles-p0", "smiles-p1", "smiles-p2"]
     make_products(catalog)
@@ -148,10 +140,10 @@ def test_they_run_from_pictures_to_scores(theirs, tmp_path):
     assert catalog.config.settled["theirs"].preset == "only" and plan.gpus(TASKS["fit"]) == 0
 
 
-def digests():
+def digests(folder):
     """What decides whether the jobs of each of the four run again."""
     provenance._tree.cache_clear()
-    catalog = Catalog(parse(CONFIG))
+    catalog = Catalog(parse(configuration(folder)))
     plan = all_planned(catalog)["experiments"]["theirs"]
     return {
         "smiles": keys.index_code(catalog, "smiles"),
@@ -162,16 +154,16 @@ def digests():
 
 
 def test_a_change_of_one_runs_its_own_jobs_again(theirs):
-    before = digests()
+    before = digests(theirs)
     for name in before:
         file = theirs / f"{name}.py"
         file.write_text(file.read_text() + "\nCHANGED = True\n")
-        after = digests()
+        after = digests(theirs)
         assert {key for key in after if after[key] != before[key]} == {name}
         before = after
 
 
 def test_a_misspelt_name_is_told_the_foreign_one(theirs):
-    changed = {**CONFIG, "flow": {"normal": {"from": "align/whole", "method": "norml"}}}
-    with pytest.raises(ConfigError, match="did you mean 'normal'"):
+    changed = configuration(theirs, flow={"normal": {"from": "align/whole", "method": "norml_flow"}})
+    with pytest.raises(ConfigError, match="did you mean 'normal_flow'"):
         parse(changed)

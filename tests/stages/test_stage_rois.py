@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mer.core.errors import ConfigError
-from mer.planning.validation import validate
+from mer.core.validation import validate
 from mer.stages.rois import au_boxes, patches30, stage
 from mer.stages.rois.cutting import cut
 from mer.stages.rois.regions import TABLES, first_match, region_box

@@ -2,6 +2,7 @@
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 import os
+from pathlib import Path
 
 from mer.core.errors import MerError
 
@@ -18,6 +19,9 @@ for name in (
     "OPENCV_FOR_THREADS_NUM",
 ):
     os.environ.setdefault(name, "1")
+
+# Jobs are given the configuration without the files that it stood in.
+read_config.place_plugins(config, [Path(file).parent for file in workflow.configfiles])
 
 try:
     CONFIG = read_config.parse(config)

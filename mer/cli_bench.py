@@ -1,0 +1,144 @@
+"""`mer bench`: thin wrappers around the benches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+bench = typer.Typer(no_args_is_help=True, help="Measure against a named peer, in one run.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print a list of objects instead of a table.")]
+
+
+@bench.command("stages")
+def bench_stages(
+    pairs: Annotated[int, typer.Option(help="Simulated onset-apex pairs of the flow rows.", min=1, max=1000)] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated clips.")] = 0,
+    plots: Annotated[Path | None, typer.Option(help="Also draw the flow methods into this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Error against truth, speed as a ratio to OpenCV TV-L1, CPU-seconds and peak memory, per stage and method."""
+    from mer.bench.measure import Row
+    from mer.bench.stages import run_bench
+    from mer.bench.table import shown
+
+    rows = run_bench(pairs, seed, log=lambda line: typer.echo(line, err=True))
+    typer.echo(shown(Row, rows, as_json))
+    if plots is not None:
+        from mer.bench.plots import write_plots
+
+        typer.echo(f"wrote {write_plots(rows, plots)}", err=True)
+
+
+@bench.command("clip")
+def bench_clip(
+    seed: Annotated[int, typer.Option(help="Seed of the simulated clip.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """CPU-seconds of every stage from one raw clip to the flow of its regions, also as a ratio to OpenCV TV-L1."""
+    from mer.bench.clip import ClipRow, run_clip_bench
+    from mer.bench.table import shown
+
+    rows = run_clip_bench(seed, log=lambda line: typer.echo(line, err=True))
+    typer.echo(shown(ClipRow, rows, as_json))
+
+
+@bench.command("align")
+def bench_align(
+    video: Annotated[Path | None, typer.Argument(help="Measure on this video instead of the simulated clips.")] = None,
+    hours: Annotated[float, typer.Option(help="Also measure a stream of this many hours.", min=0)] = 0.0,
+    fps: Annotated[float, typer.Option(help="Frames per second of that stream.", min=1)] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated clips.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Frames per second, CPU time and peak memory of the align stage, against detection on every frame."""
+    from mer.bench.align import AlignRow, run_align_bench
+    from mer.bench.table import shown
+
+    rows = run_align_bench(video, hours, fps, seed, log=lambda line: typer.echo(line, err=True))
+    typer.echo(shown(AlignRow, rows, as_json))
+
+
+@bench.command("interpolate")
+def bench_interpolate(
+    video: Annotated[Path, typer.Argument(help="A video; every second frame is held out and made again.")],
+    windows: Annotated[int, typer.Option(help="Places of the video to measure at.", min=1)] = 20,
+    stride: Annotated[int, typer.Option(help="Use every n-th frame, for larger motion.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """PSNR of every interpolation method on real frames held out, apart for motion under and over a pixel."""
+    from mer.bench.interpolate import RealRow, real
+    from mer.bench.table import shown
+
+    rows = real(video, windows, stride, log=lambda line: typer.echo(line, err=True))
+    typer.echo(shown(RealRow, rows, as_json))
+
+
+@bench.command("training")
+def bench_training(
+    model: Annotated[str, typer.Option(help="ststnet or mean.")] = "ststnet",
+    folds: Annotated[int, typer.Option(help="How many of 68 subjects are held out in turn.", min=1, max=68)] = 68,
+    epochs: Annotated[int, typer.Option(help="Passes over the training clips.", min=1)] = 40,
+    clips: Annotated[int, typer.Option(help="Clips of all subjects together.", min=136)] = 442,
+    workers: Annotated[int, typer.Option(help="Training processes; threads of the plain loop.", min=1)] = 2,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Leave-one-subject-out training against a plain loop: time, memory, held-out accuracy."""
+    from mer.bench.training import SIDES, as_dicts, render, run_training_bench
+    from mer.core.registry import lookup
+
+    lookup(dict.fromkeys(SIDES, ""), model, "--model")
+    rows = run_training_bench(model, folds, epochs, clips, workers, device, lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
+
+
+@bench.command("systems")
+def bench_systems(
+    models: Annotated[str, typer.Option(help="Names, with commas between; all by default.")] = "",
+    preset: Annotated[str, typer.Option(help="Of every named model; the published one of each by default.")] = "",
+    clips: Annotated[int, typer.Option(help="Training clips.", min=8)] = 16,
+    epochs: Annotated[int, typer.Option(help="Measured epochs, after one that is not counted.", min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Fold-epochs per second of every system at its published preset, in float32 and bf16, and the hours of a LOSO."""
+    from mer.bench.systems import as_dicts, render, run_system_bench
+
+    named = [name.strip() for name in models.split(",")] if models else None
+    rows = run_system_bench(named, preset or None, clips, epochs, device, log=lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
+
+
+@bench.command("spotting")
+def bench_spotting(
+    videos: Annotated[list[Path], typer.Argument(help="Films of faces.")],
+    seeds: Annotated[int, typer.Option(help="Draws of implants for each film.", min=1)] = 1,
+    experiment: Annotated[Path | None, typer.Option(help="Models as `mer analyze --experiment` takes them.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Implant expressions into films of faces: how many are found at which amplitude, and what is found besides."""
+    from mer.analysis.implant_bench import render, run_spotting_bench
+
+    rows = run_spotting_bench(videos, range(seeds), experiment, lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else render(rows))
+
+
+@bench.command("feeding")
+def bench_feeding(
+    models: Annotated[str, typer.Option(help="Names, with commas between; all by default.")] = "",
+    clips: Annotated[int, typer.Option(help="Training clips.", min=8)] = 64,
+    seconds: Annotated[float, typer.Option(help="That each way is measured for.", min=0.1)] = 3.0,
+    as_json: Json = False,
+) -> None:
+    """Clips per second that the input side of every published preset supplies, against what cards consume."""
+    from mer.bench.feeding import FeedingRow, run_feeding_bench
+    from mer.bench.table import shown
+
+    named = [name.strip() for name in models.split(",")] if models else None
+    rows = run_feeding_bench(named, clips, seconds, log=lambda line: typer.echo(line, err=True))
+    typer.echo(shown(FeedingRow, rows, as_json))

@@ -1,0 +1,36 @@
+"""What tests of several folders share."""
+
+import sys
+
+import pytest
+
+from mer import provenance
+from mer.core import plugins, registry
+from mer.datasets import registry as readers
+
+
+@pytest.fixture
+def unplugged():
+    """Leave no plug-in behind: a process keeps them, and here one process stands for many."""
+    plugged = {group: dict(names) for group, names in registry.PLUGGED.items()}
+    modules, path, loaded = dict(plugins._MODULES), list(sys.path), set(sys.modules)
+    caches = (readers._databases, provenance._tree, registry.offered)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+    for group, names in plugged.items():
+        registry.PLUGGED[group].clear()
+        registry.PLUGGED[group].update(names)
+    for name in set(plugins._MODULES.values()) | {name for name in set(sys.modules) - loaded if _outside(name, path)}:
+        sys.modules.pop(name, None)
+    plugins._MODULES.clear()
+    plugins._MODULES.update(modules)
+    sys.path[:] = path
+
+
+def _outside(name, path):
+    """Return whether a module lies in a folder that a plug-in has put on the path."""
+    file = getattr(sys.modules[name], "__file__", None) or ""
+    return any(file.startswith(folder) for folder in sys.path if folder not in path)

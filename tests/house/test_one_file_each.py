@@ -6,33 +6,28 @@ to the scores take them as they take ours. (The documentation that a database of
 `tests/checking/test_datasets_page.py`.)
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from whole_run import make_products, train_and_score
 
 from mer import provenance
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ConfigError
 from mer.core.plugins import plug_in
 from mer.datasets import registry as readers
-from mer.datasets.reading import write_reading
 from mer.models import registry as models
 from mer.planning import keys
-from mer.planning.catalog import Catalog, layout_of, read_dataset
+from mer.planning.catalog import Catalog
 from mer.planning.experiments import TASKS, all_planned
 from mer.planning.read_config import parse
 from mer.simulate.registry import layout as load_layout
 from mer.stages import registry as methods
-from mer.stages.run import StageSpec, run_subject
 from mer.testing.layouts import check_layout
 from mer.testing.methods import check_method
 from mer.testing.models import check_model
 from mer.testing.readers import check_reader
-from mer.training.fold_tables import sources
-from mer.training.separation import FoldJob
-from mer.training.task import function
 
 OUTSIDE = Path(__file__).with_name("outside")
 CONFIG = {
@@ -89,51 +84,12 @@ def test_each_keeps_its_contract(theirs, tmp_path):
     check_model(models.model("perceptron", "test"), given, labels, np.array([f"p{n % 3}" for n in range(12)]))
 
 
-def make_products(catalog):
-    """Render the database, write its index, and run every stage over every subject, as the workflow's jobs do."""
-    config, block = catalog.config, catalog.config.datasets["smiles"]
-    root, folder = catalog.root("smiles"), config.results / "smiles"
-    layout_of(block).write_tables(block.simulate, root)
-    for key in catalog.subjects("smiles"):
-        name = catalog.subject_name("smiles", key)
-        layout_of(block).write_subject(block.simulate, name, root, folder / "simulate" / "truth" / f"{key}.h5")
-    planned = catalog.reading("smiles").samples
-    write_reading(read_dataset(block, root), folder / "index.csv", folder / "problems.csv", planned)
-    for product in config.products_of("smiles"):
-        variant = config.variants[product]
-        spec = StageSpec(**json.loads(keys.stage_spec(variant)))
-        for key in catalog.subjects_of("smiles", product):
-            rows = json.loads(keys.stage_rows(catalog, "smiles", key, variant))
-            out, source = catalog.product("smiles", product, key), catalog.source("smiles", variant, key)
-            assert not run_subject(spec, rows, out, source, root).failures
-
-
-def train_and_score(plan):
-    """Split, fit, predict and score every fold of an experiment; return its `metrics.json`."""
-    task, block = TASKS["fit"], json.loads(plan.fit_block())
-    experiment = function(task.experiment)(block, 0, "cpu")
-    for path, rows in plan.tables():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        task.table.load()(path, rows)
-    for fold in plan.folds:
-        folds, out = plan.folder / "folds" / fold.name, plan.folder / "seed0" / fold.name
-        out.mkdir(parents=True)
-        job = FoldJob(fold.name, tuple(fold.held_out), folds / "train.csv", out / task.fit.files[0])
-        task.fit.load()(experiment, [job], plan.containers(sources(job.train_table)), workers=1, log=lambda name: print)
-        boxes, outs = plan.containers(sources(folds / "test.csv")), [out / file for file in task.predict.files]
-        task.predict.load()(experiment, fold.name, job.out, folds / "test.csv", boxes, outs, log=print)
-    inputs = {kind: [str(path) for path in paths] for kind, paths in plan.score_inputs().items()}
-    scores = [plan.folder / file for file in task.score.files]
-    task.score.load()(inputs, [str(path) for path in scores], **json.loads(plan.score_block()))
-    return json.loads(scores[0].read_text())
-
-
 @pytest.mark.slow
 def test_they_run_from_pictures_to_scores(theirs, tmp_path):
     catalog = Catalog(parse(configuration(theirs, results=str(tmp_path / "results"))))
     plan = all_planned(catalog)["experiments"]["theirs"]
     assert [fold.name for fold in plan.folds] == ["smiles-p0", "smiles-p1", "smiles-p2"]
-    make_products(catalog)
+    make_products(catalog, "smiles")
     metrics = train_and_score(plan)
     assert (metrics["n_clips"], metrics["n_subjects"], metrics["excluded"]) == (9, 3, [])
     assert 0 <= metrics["summary"]["per_dataset"]["smiles"]["uf1"]["mean"] <= 1

@@ -9,6 +9,8 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".m4v")
 #: A longer run of digits does not fit into 64 bits and is no frame number.
 _MOST_DIGITS = 18
+#: What browsers and file managers add to the name of a second copy: `img46 (1)`, `img46 - Copy (2)`, `img46 copy`.
+_COPY_MARK = re.compile(r"[\s_-]*(?:(?:copy|copie|kopie|copia)(?:\s*\(?[0-9]{1,3}\)?)?|\([0-9]{1,3}\))$", re.IGNORECASE)
 
 
 def suffix_of(name: str) -> str:
@@ -36,9 +38,21 @@ def stem_of(name: str) -> str:
 
 
 def file_number(name: str) -> int | None:
-    """Return the integer that the last run of digits in the stem spells, None without one (specs/datasets.md §0.2)."""
-    runs = re.findall(r"[0-9]+", stem_of(name))
+    """Return the integer that the last run of digits in the stem spells, None without one (specs/datasets.md §0.2).
+
+    The mark of a copy does not count where a number stands before it: `img46 (1)` is frame 46, as `img46` is.
+    """
+    stem = stem_of(name)
+    if not stem[-1:].isdigit():
+        stem = _without_copy_mark(stem)
+    runs = re.findall(r"[0-9]+", stem)
     return int(runs[-1]) if runs and len(runs[-1]) <= _MOST_DIGITS else None
+
+
+def _without_copy_mark(stem: str) -> str:
+    while (mark := _COPY_MARK.search(stem)) and re.search(r"[0-9]", stem[: mark.start()]):
+        stem = stem[: mark.start()]
+    return stem
 
 
 def file_numbers(names: Iterable[str]) -> list[int]:

@@ -22,7 +22,7 @@ from mer.datasets.table_reader import TableReader
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    folder: str = Field("", description="folder of the clips below the root; the root itself when empty")
+    folder: str = Field("", description="folder of the clips below the root; its released name, or the root where the subjects lie in it, when empty")
     table: str = Field("", description="annotation table below the root; found by its usual names when empty")
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
@@ -39,6 +39,7 @@ _TREE = MediaTree(
     folders=("CASME", "Cropped"),
     example="folders like sub01/EP01_5/",
     key_of=_clip_key,
+    bare=lambda folder: len(folder.parts) == 2,
     picture=COLOUR,
 )
 _NEGATIVE = {"sadness", "disgust", "contempt", "fear", "repression", "tense", "anger"}

@@ -109,6 +109,7 @@ _RAW = MediaTree(
     folders=("part_A_split", "part_A"),
     example="folders like spNO.1/a/color/",
     key_of=_video_key,
+    bare=lambda folder: len(folder.parts) == 3,
     picture=_PICTURE,
     recordings=True,
     beside=("depth",),
@@ -119,6 +120,7 @@ _CLIPS = MediaTree(
     folders=("Part_A_ME_clip",),
     example="folders like frame/spNO.1_a_355/",
     key_of=_clip_key,
+    bare=lambda folder: [part.casefold() for part in folder.parts[:-1]] in ([], ["frame"]),
     picture=_PICTURE,
     beside=("depth",),
 )

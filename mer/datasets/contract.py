@@ -100,6 +100,8 @@ class MediaTree:
         picture: documented form of its images; V16 names any other.
         recordings: its media are the whole recordings that the expressions lie in, so that they can be spotted there.
         beside: folders in it that no reader uses, in lower case without marks; `mer check` does not list them.
+        bare: tells whether the folder of a clip, given relative to the dataset root, lies there as it does below the top
+            folder, so that the root may be the top folder itself; None: it may not.
     """
 
     view: str
@@ -110,6 +112,7 @@ class MediaTree:
     picture: Picture = field(default_factory=Picture)
     recordings: bool = False
     beside: tuple[str, ...] = ()
+    bare: Callable[[PurePosixPath], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

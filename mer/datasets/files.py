@@ -6,6 +6,7 @@ are ignored, and no path handed out ever leaves the dataset root (specs/datasets
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mer.core.errors import ClipError, DatasetError
 from mer.core.filenames import file_number, is_image, is_video
-from mer.datasets.contract import KeyOf
+from mer.datasets.contract import KeyOf, MediaTree
 
 JUNK = {"thumbs.db", ".ds_store", "__macosx", "desktop.ini"}
 MAX_DEPTH = 8
@@ -117,20 +118,49 @@ def walk(root: Path, base: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[Path,
 
 
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
-    """Return the shallowest folder below `root` (or `root` itself) with one of `names`, earlier names first."""
+    """Return the shallowest folder below `root` (or `root` itself) with one of `names`, earlier names first.
+
+    Raises:
+        DatasetError: several folders of one depth have the name (V01).
+    """
     folders = [folder / name for folder, names_below, _ in walk(root, root, depth) for name in names_below]
-    return _first_of([*folders, root], names, folded)
+    return only_one(root, _first_of([*folders, root], names, folded))
+
+
+def only_one(root: Path, folders: Sequence[Path]) -> Path | None:
+    """Return the one folder of several candidates of equal standing, None of none.
+
+    Raises:
+        DatasetError: there are more (V01).
+    """
+    if len(folders) > 1:
+        listed = ", ".join(f"{folder.relative_to(root)}/" for folder in folders)
+        remedy = "set the root to the folder that holds only one, or rename the others (V01)"
+        raise DatasetError(root, f"holds {listed}: which one is meant cannot be told", "one of them", remedy)
+    return folders[0] if folders else None
 
 
 def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
-    """Return the shallowest file below `root` with one of `names` (extension included), earlier names first."""
+    """Return the shallowest file below `root` with one of `names` (extension included), earlier names first.
+
+    Raises:
+        DatasetError: several files of one depth have the name, and their bytes differ (V02).
+    """
     files = [folder / name for folder, _, names_below in walk(root, root, depth) for name in names_below]
-    return _first_of(files, names, lambda name: name.casefold().strip())
+    found = _first_of(files, names, lambda name: name.casefold().strip())
+    if len(found) > 1 and any(not filecmp.cmp(found[0], other, shallow=False) for other in found[1:]):
+        listed = ", ".join(str(file.relative_to(root)) for file in found)
+        raise DatasetError(root, f"holds {listed}, which differ", "one of them", "name it in `table` (V02)")
+    return found[0] if found else None
 
 
-def _first_of(paths: Sequence[Path], names: Sequence[str], fold: Callable[[str], str]) -> Path | None:
-    by_name = {fold(path.name): path for path in reversed(paths)}
-    return next((by_name[fold(name)] for name in names if fold(name) in by_name), None)
+def _first_of(paths: Sequence[Path], names: Sequence[str], fold: Callable[[str], str]) -> list[Path]:
+    """Return the paths of the first name that any has, those of the least depth, given breadth first."""
+    by_name: dict[str, list[Path]] = {}
+    for path in paths:
+        by_name.setdefault(fold(path.name), []).append(path)
+    found = next((by_name[fold(name)] for name in names if fold(name) in by_name), [])
+    return [path for path in found if len(path.parts) == len(found[0].parts)]
 
 
 def numbered(names: Iterable[str], where: str) -> dict[int, str]:
@@ -160,9 +190,9 @@ def image_folders(root: Path, base: Path, depth: int = MAX_DEPTH) -> Iterator[tu
             yield PurePosixPath(folder.relative_to(root).as_posix()), images
 
 
-def listing_text(root: Path, most: int = 8) -> str:
-    """Return the first names at the top of `root`, for messages."""
-    folders, files = entries(root, root)
+def listing_text(root: Path, most: int = 8, top: Path | None = None) -> str:
+    """Return the first names in `top`, or in `root` itself, for messages."""
+    folders, files = entries(root, top or root)
     names = [f"{name}/" for name in folders] + files
     more = f", … ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more if names else "nothing"
@@ -235,18 +265,36 @@ def scan_clips(root: Path, base: Path, key_of: KeyOf) -> dict[tuple[str, str], l
     return listing
 
 
-def media_base(root: Path, dataset: str, given: str, names: Sequence[str]) -> Path:
-    """Return the folder `given` (relative to `root`); when empty, the first of `names` found, else `root` itself.
+def media_base(root: Path, dataset: str, given: str, tree: MediaTree) -> Path:
+    """Return the top folder of a tree: `given` (relative to `root`) or, when empty, the one with a released name.
+
+    The root itself is taken where every clip in it lies as below the top folder (`MediaTree.bare`), and where the
+    clips are videos, which are found by name.
 
     Raises:
-        DatasetError: `given` is not a folder, or leads outside `root` (V01).
+        DatasetError: `given` is not a folder, or leads outside `root`; no folder has a released name (V01).
     """
     if not given:
-        return find_folder(root, names) or root
+        found = find_folder(root, tree.folders)
+        return found if found else _bare_root(root, dataset, tree)
     path = safe_path(root, given)
     if not path.is_dir():
         raise DatasetError(f"{dataset}: {given}", "no such folder", f"a folder below {root}", "correct `folder` (V01)")
     return path
+
+
+def _bare_root(root: Path, dataset: str, tree: MediaTree) -> Path:
+    if tree.key_of is None:
+        return root
+    clips = [folder for folder, _ in image_folders(root, root) if tree.key_of(folder)]
+    if clips and tree.bare and all(map(tree.bare, clips)):
+        return root
+    wanted = " or ".join(f"{name}/" for name in tree.folders)
+    tops = sorted({f"{folder.parts[0]}/" for folder in clips if folder.parts and not (tree.bare and tree.bare(folder))})
+    others = f"; folders like clips lie in {', '.join(tops[:8])}" if tops else ""
+    fault = f"no folder {wanted}; found: {listing_text(root)}{others}"
+    remedy = "name the folder of the images in `folder` ('.' is the root itself) or correct the root (V01)"
+    raise DatasetError(f"{dataset}: {root}", fault, tree.example or wanted, remedy)
 
 
 def scan_videos(root: Path, base: Path) -> dict[tuple[str, str], list[str]]:

@@ -51,6 +51,13 @@ def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
     return parts[:2] if parts else None
 
 
+def _below_emotion(folder: PurePosixPath) -> bool:
+    """Tell whether a clip lies in `happiness/S03-01-002` or `S03/happiness/S03-01-002`."""
+    *above, emotion = [normalise_emotion(part) for part in folder.parts[-3:-1]] or [""]
+    known = emotion in CODES.values() or emotion == "repression"
+    return known and len(folder.parts) == len(above) + 2 and all(re.fullmatch("s[0-9]+", part) for part in above)
+
+
 def _annotation(row: Row, given: Given[Options]) -> Annotation:
     parts = clip_parts(row["filename"])
     number = re.fullmatch(r"\s*S?0*([0-9]{1,3})\s*", row["subject"], re.ASCII | re.IGNORECASE)
@@ -87,6 +94,7 @@ _TREE = MediaTree(
     folders=("Micro_Expression",),
     example="folders like Micro_Expression/happiness/S03-01-002/",
     key_of=_clip_key,
+    bare=_below_emotion,
     picture=Picture((231, 231), 3),
 )
 DATABASE = Database(

@@ -27,7 +27,7 @@ from mer.datasets.tables import Row
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    folder: str = Field("", description="folder of the clips below the root; `SAMM` or the root itself when empty")
+    folder: str = Field("", description="folder of the clips below the root; `SAMM`, or the root where the subjects lie in it, when empty")
     table: TablesKey = ""
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where the apex is missing or out of range")
     apex_at_end: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset or the offset")
@@ -86,6 +86,7 @@ DATABASE = Database(
             folders=("SAMM",),
             example="folders like SAMM/006/006_1_2/",
             key_of=_clip_key,
+            bare=lambda folder: len(folder.parts) == 2 and subject_of(folder.parts[0]) is not None,
             picture=Picture((960, 650), 1),
         ),
     ),

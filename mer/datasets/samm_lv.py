@@ -101,6 +101,7 @@ _TREE = MediaTree(
     folders=("SAMM_longvideos", "SAMM_LongVideos"),
     example="folders like SAMM_longvideos/006_1/",
     key_of=_video_key,
+    bare=lambda folder: len(folder.parts) == 1,
     picture=Picture(None, 1),
     recordings=True,
 )

@@ -52,7 +52,7 @@ def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
     """Return (`s03`, `s03_po_09`) -> image paths relative to `root`; an empty clip folder gives its path alone."""
     database, tree = READER.database(options), READER.tree(options)
     top = find_media(root, database.name, tree.folders, "set `view`")
-    base = files.find_folder(top, (options.modality,)) or top
+    base = _camera_folder(root, top, options.modality)
     listing: dict[tuple[str, str], list[str]] = {}
     for folder, _, names in files.walk(root, base):
         clip = clip_name(folder.name)
@@ -64,6 +64,34 @@ def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
         listing[clip[:2]] = [f"{path}/{name}" for name in names if is_image(name)] or [f"{path}/"]
     require_clips(root, database.name, listing, tree.example)
     return listing
+
+
+def _camera_folder(root: Path, top: Path, camera: str) -> Path:
+    """Return the folder of one camera: `HS`, `SMIC_HS` and the like, three levels down at most.
+
+    Raises:
+        DatasetError: there is none, or several (V01); clips of another camera are never taken for it.
+    """
+    cameras = [
+        (folder / name, seen)
+        for folder, below, _ in files.walk(root, top, 2)
+        for name in below
+        if (seen := _camera_of(name))
+    ]
+    mine = [folder for folder, seen in cameras if seen == camera]
+    found = files.only_one(root, [folder for folder in mine if len(folder.parts) == len(mine[0].parts)])
+    if found:
+        return found
+    others = sorted({seen for _, seen in cameras})
+    fault = f"no folder of the camera {camera.upper()}; found: {files.listing_text(root, top=top)}"
+    remedy = f"set `modality` to {' or '.join(others)}, or" if others else "name the folder after its camera or"
+    raise DatasetError(f"smic_{camera}: {top}", fault, f"{camera.upper()}/", f"{remedy} correct the root (V01)")
+
+
+def _camera_of(name: str) -> str | None:
+    """Return the camera that a folder is named after (`SMIC_HS` gives `hs`), None where it names none or several."""
+    seen = set(re.split(r"[^a-z0-9]+", name.casefold())) & FPS.keys()
+    return seen.pop() if len(seen) == 1 else None
 
 
 def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:

@@ -164,7 +164,7 @@ class TableReader(Reader[OptionsT]):
         if self.scan_media:
             return self.scan_media(root, options)
         database, tree = self.database(options), self.tree(options)
-        base = media_base(root, database.name, getattr(options, "folder", ""), tree.folders)
+        base = media_base(root, database.name, getattr(options, "folder", ""), tree)
         listing = scan_clips(root, base, tree.key_of) if tree.key_of else scan_videos(root, base)
         require_clips(root, database.name, listing, tree.example)
         return listing

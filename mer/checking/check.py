@@ -26,6 +26,7 @@ from mer.datasets.expected import counted, release_for
 from mer.datasets.files import folded, image_folders
 from mer.datasets.reading import Problem, Reading
 from mer.datasets.registry import reader_of
+from mer.datasets.usable import stops
 
 
 def check(
@@ -39,6 +40,7 @@ def check(
     errata: bool = True,
     decode: int = 3,
     name: str = "",
+    part: bool = False,
 ) -> CheckReport:
     """Look at a download and say whether it can be used; nothing is written, nothing raised for what is there.
 
@@ -52,6 +54,7 @@ def check(
         errata: whether known faults are corrected.
         decode: images to decode per row; the header of every image is read.
         name: the dataset's name in the configuration, for V20; `dataset` when empty.
+        part: what the configuration says: the copy is a part of its release, on purpose.
 
     Raises:
         ConfigError: unknown dataset, or a key or value that its reader does not have.
@@ -65,7 +68,8 @@ def check(
         media = plan(Path(root).resolve(), reading.samples, decode, card)
         looked = look(Path(root).resolve(), media, progress)
         licence = _licence(reader, name or dataset, licence_accepted)
-        return _report(empty, card, reading, looked, licence, errata)
+        reasons = stops(reading, card, part)
+        return _report(empty, card, reading, looked, licence, errata, reasons)
     except MerError as error:
         return dataclasses.replace(empty, fatal=error.line())
     except OSError as error:
@@ -93,7 +97,13 @@ def reader_options(reader: AnyReader, options: Mapping[str, Any] | Params | None
 
 
 def _report(
-    empty: CheckReport, card: Database, reading: Reading, looked: Looked, licence: list[Problem], errata: bool
+    empty: CheckReport,
+    card: Database,
+    reading: Reading,
+    looked: Looked,
+    licence: list[Problem],
+    errata: bool,
+    reasons: tuple[str, ...],
 ) -> CheckReport:
     counts = tuple(counted(reading, card.releases))
     spare = unrecognised(Path(empty.root).resolve(), reading.samples, reading.leftovers, card)
@@ -116,7 +126,7 @@ def _report(
         decoded=looked.decoded,
         sizes=dict(looked.sizes.most_common()),
     )
-    return dataclasses.replace(report, stops=_stops(report))
+    return dataclasses.replace(report, stops=(*reasons, *_more_stops(report, reading)))
 
 
 def _of_release(reading: Reading, card: Database) -> list[Problem]:
@@ -140,17 +150,15 @@ def _licence(reader: AnyReader, name: str, accepted: bool | None) -> list[Proble
     return [Problem("V20", severity, name, None, request)] if request else []
 
 
-def _stops(report: CheckReport) -> tuple[str, ...]:
-    """Return why the download cannot be used: no row, or counts that are known for sure and differ."""
-    reasons = []
-    wrong = [count for count in report.counts if count.status == "verified" and not count.ok]
-    if wrong:
-        shown = ", ".join(f"{c.what} {c.found} instead of {c.expected}" for c in wrong[:3])
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        reasons.append(f"not the release (V04): {shown}{more}")
-    reasons += [f"{p.file}: {p.message} (V20)" for p in report.problems if p.rule == "V20" and p.severity == "error"]
-    if not report.rows.get("ok"):
-        reasons.append("no row has its frames")
+def _more_stops(report: CheckReport, reading: Reading) -> tuple[str, ...]:
+    """Return why the download cannot be used besides what a reading tells: licence, pictures, strictness."""
+    reasons = [f"{p.file}: {p.message} (V20)" for p in report.problems if p.rule == "V20" and p.severity == "error"]
+    damaged = {p.sample_id for p in report.problems if p.rule == "V15" and p.severity == "error"}
+    # A medium is looked at once, under the name of its first row.
+    lost = {sample.media_path for sample in reading.samples if sample.sample_id in damaged}
+    usable = [sample.media_path for sample in reading.samples if sample.status == "ok"]
+    if usable and lost.issuperset(usable):
+        reasons.append("no row has images that can be read (V15)")
     if report.strict and report.problems:
         reasons.append(f"strict: {len(report.problems)} problems")
     return tuple(reasons)
@@ -197,6 +205,7 @@ def run_check(
     errata: bool = True,
     decode: int = 3,
     everything: bool = False,
+    part: bool = False,
 ) -> tuple[str, int]:
     """Return the text to print and the exit status: 0 usable, 1 usable with exclusions, 2 unusable.
 
@@ -213,7 +222,7 @@ def run_check(
     """
     given = _pairs(options, dataset) | ({"view": view} if view else {})
     with bar(f"looking at {dataset}") as progress:
-        told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode}
+        told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode, "part": part}
         report = check(root, dataset, given, strict, progress, **told)
     if as_json:
         return json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", report.exit_code

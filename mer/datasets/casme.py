@@ -15,17 +15,21 @@ from mer.core.params import Params
 from mer.datasets import owners
 from mer.datasets.casme2 import annotation_of, subject_of
 from mer.datasets.contract import COLOUR, Database, Licence, MediaTree
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey
 from mer.datasets.table_reader import TableReader
 
 
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    folder: str = Field("", description="folder of the clips below the root; its released name, or the root where the subjects lie in it, when empty")
+    folder: str = Field(
+        "",
+        description="folder of the clips below the root; `CASME`, or the root itself, when empty",
+    )
     table: str = Field("", description="annotation table below the root; found by its usual names when empty")
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 

@@ -19,7 +19,7 @@ from mer.datasets import owners
 from mer.datasets.annotations import Annotation
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
 from mer.datasets.files import find_media, scan_clips
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TreeKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TreeKey
 from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, SideTable, TableReader
 from mer.datasets.tables import Row
 
@@ -33,6 +33,7 @@ class Options(Params):
     )
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -77,7 +78,7 @@ DATABASE = Database(
     fps=200.0,
     emotions=frozenset({"disgust", "fear", "happiness", "others", "repression", "sadness", "surprise"}),
     trees=(
-        MediaTree(view="raw", folders=("CASME2-RAW", "CASME2_RAW"), picture=VGA, recordings=True),
+        MediaTree(view="raw", folders=("CASME2-RAW", "CASME2_RAW"), picture=VGA, recordings=True, first=1),
         MediaTree(view="selected", folders=_SELECTED, picture=VGA),
         MediaTree(view="cropped", folders=_CROPPED, picture=COLOUR),
     ),

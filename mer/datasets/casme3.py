@@ -19,7 +19,7 @@ from mer.core.params import Params
 from mer.datasets import owners
 from mer.datasets.annotations import Annotation, RowRules, left_out, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey
 from mer.datasets.table_reader import EVENT_COLUMNS, Given, TableReader, each, rules_with_apex
 from mer.datasets.tables import Row
 
@@ -38,6 +38,7 @@ class Options(Params):
     may_miss: float = Field(0.5, ge=0, le=1, description="share of an interval's frames that may be missing on disk")
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 

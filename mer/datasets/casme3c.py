@@ -32,7 +32,8 @@ class Options(Params):
     """Keys of this database in the configuration."""
 
     folder: str = Field(
-        "", description="folder of the subjects' images below the root; `part_C`, or the root where the subjects lie in it, when empty"
+        "",
+        description="folder of the subjects' images below the root; `part_C`, or the root itself, when empty",
     )
     table: TableKey = ""
     index: Literal["position", "number"] = Field(

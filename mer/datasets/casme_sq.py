@@ -20,7 +20,7 @@ from mer.datasets.annotations import Annotation, left_out, safe_id
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
 from mer.datasets.files import find_media, require_clips, scan_clips
 from mer.datasets.intervals import frame_number
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey, TreeKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TablesKey, TreeKey
 from mer.datasets.reading import Reading
 from mer.datasets.table_reader import Given, TableReader, each
 from mer.datasets.tables import Row
@@ -54,6 +54,7 @@ class Options(Params):
     table: TablesKey = ""
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -151,7 +152,7 @@ def _mark_spares(reading: Reading) -> None:
             reading.samples[place] = dataclasses.replace(sample, view="selected", notes=notes)
 
 
-_RAW = MediaTree(view="raw", folders=("rawpic",), picture=VGA, recordings=True)
+_RAW = MediaTree(view="raw", folders=("rawpic",), picture=VGA, recordings=True, first=1)
 _SELECTED = MediaTree(view="selected", folders=("selectedpic",), picture=VGA)
 _CROPPED = MediaTree(view="cropped", folders=("cropped",), picture=COLOUR)
 DATABASE = Database(

@@ -100,8 +100,10 @@ class MediaTree:
         picture: documented form of its images; V16 names any other.
         recordings: its media are the whole recordings that the expressions lie in, so that they can be spotted there.
         beside: folders in it that no reader uses, in lower case without marks; `mer check` does not list them.
-        bare: tells whether the folder of a clip, given relative to the dataset root, lies there as it does below the top
-            folder, so that the root may be the top folder itself; None: it may not.
+        bare: tells whether a clip's folder, relative to the dataset root, lies there as it does below the top folder,
+            so that the root may be the top folder itself; None: it may not.
+        first: number of the first image of every folder; None where clips begin at their onset, or it varies.
+        lengths: fewest and most images of a clip, where no table says how long each is.
     """
 
     view: str
@@ -113,6 +115,8 @@ class MediaTree:
     recordings: bool = False
     beside: tuple[str, ...] = ()
     bare: Callable[[PurePosixPath], bool] | None = None
+    first: int | None = None
+    lengths: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

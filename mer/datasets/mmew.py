@@ -19,7 +19,7 @@ from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.errata import errata_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TablesKey
 from mer.datasets.reading import Listing, Reading
 from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Errata, Given, TableReader, each
 from mer.datasets.tables import Row
@@ -34,6 +34,7 @@ class Options(Params):
     table: TablesKey = ""
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -76,7 +77,9 @@ def _fitting(listing: Listing, database: str, view: str) -> Errata:
     known = errata_of(database)
     fitting = {}
     for (_, clip), paths in listing.items():
-        last = max(file_numbers(paths), default=0)
+        # The table counts from 1; so does the place of an image in its folder, whatever it was renumbered to.
+        numbers = file_numbers(paths)
+        last = max(numbers) - min(numbers) + 1 if numbers else 0
         if clip in known and all(last >= (frame_number(erratum.new) or 0) for erratum in known[clip]):
             fitting[clip] = known[clip]
     return fitting
@@ -96,6 +99,7 @@ _TREE = MediaTree(
     key_of=_clip_key,
     bare=_below_emotion,
     picture=Picture((231, 231), 3),
+    first=1,
 )
 DATABASE = Database(
     name="mmew",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -27,6 +28,8 @@ from mer.datasets.tables import Row
 
 FPS = {"hs": 100.0, "vis": 25.0, "nir": 25.0}
 EMOTIONS = {"ne": "negative", "po": "positive", "sur": "surprise"}
+#: Fewest and most images of a clip, where they are known.
+LENGTHS = {"hs": (11, 58)}
 #: Documented form of each camera's images; what the near-infrared one's colour is, nobody says.
 PICTURES = {"hs": VGA, "vis": VGA, "nir": Picture((640, 480))}
 
@@ -118,9 +121,17 @@ def _annotation(subject: str, clip: str, emotion: str, paths: Sequence[str]) -> 
 def _database(camera: str) -> Database:
     example = f"folders like {camera.upper()}/s1/micro/negative/s1_ne_01/"
     raw = MediaTree(
-        view="raw", folders=("SMIC_all_raw",), example=example, picture=PICTURES[camera], beside=("nonmicro",)
+        view="raw",
+        folders=("SMIC_all_raw",),
+        example=example,
+        picture=PICTURES[camera],
+        beside=("nonmicro",),
+        lengths=LENGTHS.get(camera),
     )
     cropped = MediaTree(view="cropped", folders=("SMIC_all_cropped",), example=example, beside=("nonmicro",))
+    if raw.lengths:
+        # Some clips of this tree lack one or two images.
+        cropped = replace(cropped, lengths=(raw.lengths[0] - 2, raw.lengths[1]))
     return Database(
         name=f"smic_{camera}",
         family="smic",

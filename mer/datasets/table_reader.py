@@ -7,7 +7,7 @@ and lets `mer.datasets.annotations.assemble` turn the annotations into canonical
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic
 
@@ -185,7 +185,7 @@ class TableReader(Reader[OptionsT]):
         rows = tables.aligned(table, self.columns, release.split(" sha256:")[0] or database.name, self.optional)
         rows, stray = tables.split_text_rows(rows, self.telling)
         annotations = self.annotate(rows, given)
-        rules = self.rules(options, annotations)
+        rules = replace(self.rules(options, annotations), renumbered=getattr(options, "renumbered", None))
         reading = assemble(database, self.tree(options).view, rules, annotations, listing, release, corrections)
         reading.ignored(stray)
         if self.finish:

@@ -150,7 +150,7 @@ READER = TableReader(
         "type": ("expressiontype",),
     },
     optional=("aus", "objective", "emotion", "type"),
-    sheets=("label", "AU+Emotion"),
+    sheets=("label", "AU+Emotion", "Sheet1"),
     rules=_rules,
     annotate=each(_annotation),
 )

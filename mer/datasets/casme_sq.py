@@ -65,12 +65,17 @@ def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
         DatasetError: no sheet has rows of nine cells that begin with a participant number (V03).
     """
     book = spreadsheets.read(path)
-    for name in sorted(book.sheets, key=lambda name: name.strip().casefold() != SHEET.casefold()):
-        rows = tables.rows_below(book.sheets[name], 0, COLUMNS)
-        if any(frame_number(row["participant"]) and frame_number(row["onset"]) is not None for row in rows[:3]):
-            return rows, book.notes
+    grids = {name: tables.rows_below(grid, 0, COLUMNS) for name, grid in book.sheets.items()}
+    fitting = [name for name, rows in grids.items() if any(map(_begins_table, rows[:3]))]
+    name, notes = tables.chosen_sheet(path, book, fitting, (SHEET,))
+    if name:
+        return grids[name], [*book.notes, *notes]
     lacking, remedy = "none begins with rows of the coding table", "name the right file in `table` (V03)"
     raise tables.no_table(path, book, lacking, f"sheet {SHEET!r}", remedy)
+
+
+def _begins_table(row: Row) -> bool:
+    return bool(frame_number(row["participant"])) and frame_number(row["onset"]) is not None
 
 
 def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:

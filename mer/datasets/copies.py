@@ -58,10 +58,10 @@ def fault_of(samples: Sequence[Sample], tree: MediaTree, numbering: Numbering) -
     """
     rows = [row for row in samples if _known(row)]
     outside = [row for row in rows if not _holds(row)]
-    if rows and numbering.given is not None and not numbering.begins:
-        # What is added to all numbers is told by the clips that then lie in their folders.
-        if numbering.given == 0 or (tree.first is None and 2 * len(outside) > len(rows)):
-            return _unfit(rows, numbering)
+    # Whether a number was added to all is told by the clips that then lie in their folders.
+    idle = numbering.given == 0 or (tree.first is None and 2 * len(outside) > len(rows))
+    if rows and numbering.given is not None and not numbering.begins and idle:
+        return _unfit(rows, numbering)
     found = _begins_elsewhere(rows, tree, numbering) or _begins_at_one_number(rows, outside) or _moved(rows, outside)
     if found and numbering.given is not None:
         return _unfit(outside or rows, numbering)

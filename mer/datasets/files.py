@@ -221,10 +221,21 @@ def find_table(root: Path, dataset: str, given: str, names: Sequence[str]) -> Pa
     table = find_file(root, every, depth=3)
     if table is None:
         remedy = "download it with the database, this project may not ship it; or name it in `table` (V02)"
-        raise DatasetError(
-            f"{dataset}: {root}", f"annotation not found; holds {listing_text(root)}", " or ".join(names), remedy
-        )
+        fault = f"annotation not found; holds {listing_text(root)}{_tables_there(root)}"
+        raise DatasetError(f"{dataset}: {root}", fault, " or ".join(names), remedy)
     return table
+
+
+def _tables_there(root: Path, most: int = 5) -> str:
+    """Return the tables below `root`, three levels down, for messages: one may only have another name."""
+    there = [
+        (folder / name).relative_to(root).as_posix()
+        for folder, _, names in walk(root, root, 3)
+        for name in names
+        if name.casefold().endswith(_TABLE_KINDS) and not name.startswith("~$")
+    ]
+    more = ", …" if len(there) > most else ""
+    return f"; tables: {', '.join(map(repr, there[:most]))}{more}" if there else ""
 
 
 def find_media(root: Path, dataset: str, names: Sequence[str], remedy: str = "") -> Path:

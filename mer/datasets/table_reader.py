@@ -28,6 +28,9 @@ Columns = Mapping[str, tuple[str, ...]]
 EVENT_COLUMNS: Columns = {name: (name,) for name in ("subject", "filename", "onset", "apex", "offset")}
 AUS = ("actionunits", "actionunit", "aus")
 EMOTION = ("estimatedemotion", "emotion")
+OBJECTIVE = ("objectiveclasses", "objectiveclass")
+#: Header texts that mean the same in every table: whoever has such a column must hear when it is not read.
+WELL_KNOWN = frozenset({*EVENT_COLUMNS, *AUS, *EMOTION, *OBJECTIVE, "expressiontype", "fps"})
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,8 @@ class TableReader(Reader[OptionsT]):
         path = find_table(root, database.name, getattr(options, "table", ""), database.tables)
         if self.read_table:
             return *self.read_table(path, options), tables.release_of(path)
-        table = tables.read_table(path, self.header, self.sheets)
+        wanted = [texts for name, texts in self.columns.items() if name not in self.optional]
+        table = tables.read_table(path, self.header, self.sheets, wanted)
         return table.rows, table.notes, tables.release_of(path)
 
     def scan(self, root: Path, options: OptionsT) -> dict[tuple[str, str], list[str]]:
@@ -183,11 +187,15 @@ class TableReader(Reader[OptionsT]):
         corrections = self.corrections(listing, database.name, view) if errata else {}
         given = Given(listing, options, errata, corrections, self._aligned_beside(beside, options))
         rows = tables.aligned(table, self.columns, release.split(" sha256:")[0] or database.name, self.optional)
+        unread = tables.unread(table, self.columns, WELL_KNOWN)
         rows, stray = tables.split_text_rows(rows, self.telling)
         annotations = self.annotate(rows, given)
         rules = replace(self.rules(options, annotations), renumbered=getattr(options, "renumbered", None))
         reading = assemble(database, self.tree(options).view, rules, annotations, listing, release, corrections)
         reading.ignored(stray)
+        if unread:
+            listed = ", ".join(map(repr, unread))
+            reading.note("V03", "warning", f"columns {listed} are not read: this table is not known to have them")
         if self.finish:
             self.finish(reading, options)
         return reading

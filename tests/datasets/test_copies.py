@@ -107,8 +107,8 @@ def test_mmew_numbered_from_zero():
     assert [row.offset for row in mmew_copy(1).samples] == [14, 20, 33, 77, 75]
     (fault,) = mmew_copy(0).faults
     assert fault == (
-        "renumbered: 5 of 5 folders begin at image 0, in the release at 1, e.g. S03-03-000; get the released numbers, or "
-        "say that they were changed by the option `renumbered: 0` (V10)"
+        "renumbered: 5 of 5 folders begin at image 0, in the release at 1, e.g. S03-03-000; get the released numbers, "
+        "or say that they were changed by the option `renumbered: 0` (V10)"
     )
     for given in (0, -1):
         mended = mmew_copy(0, renumbered=given)
@@ -193,7 +193,7 @@ def test_one_short_clip_of_smic(tmp_path, frames, view, length, ok):
 
 def test_every_reader_of_numbered_clips_has_the_key():
     keyed = {name for name in READERS if "renumbered" in reader(name).options.model_fields}
-    # SMIC's images say themselves when an expression begins, SMIC-E counts from a column, part C by position; the others
-    # have videos or whole pictures.
+    # SMIC's images say themselves when an expression begins, SMIC-E counts from a column, part C by position; the
+    # others have videos or whole pictures.
     assert set(READERS) - keyed == {"smic", "smic_e", "casme3c", "flow_images", "videos", "meview", "rld"}
     assert RenumberedKey.__metadata__[0].description

@@ -75,7 +75,8 @@ def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
 
 
 def _begins_table(row: Row) -> bool:
-    return bool(frame_number(row["participant"])) and frame_number(row["onset"]) is not None
+    numbers = [frame_number(row[name]) for name in ("participant", "onset", "offset")]
+    return bool(numbers[0]) and None not in numbers
 
 
 def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:

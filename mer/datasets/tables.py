@@ -96,11 +96,10 @@ def chosen_sheet(
         DatasetError: it has none of the released names, and several that are not hidden fit (V03).
     """
     rank = {name.casefold(): place for place, name in enumerate(sheets)}
-    released = sorted(
-        (name for name in fitting if name.strip().casefold() in rank), key=lambda n: rank[n.strip().casefold()]
-    )
+    released = [name for name in fitting if name.strip().casefold() in rank]
     if released:
-        return released[0], _hidden(book, released[0])
+        best = min(released, key=lambda name: rank[name.strip().casefold()])
+        return best, _hidden(book, best)
     named = path.stem not in book.sheets or len(book.sheets) > 1
     wanted = " or ".join(repr(name) for name in sheets)
     shown = [name for name in fitting if name not in book.hidden]

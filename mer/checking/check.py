@@ -24,6 +24,7 @@ from mer.core.sample import Sample
 from mer.datasets.contract import AnyReader, Database
 from mer.datasets.expected import counted, release_for
 from mer.datasets.files import folded, image_folders
+from mer.datasets.listed import listed_once
 from mer.datasets.reading import Problem, Reading
 from mer.datasets.registry import reader_of
 from mer.datasets.usable import stops
@@ -41,6 +42,7 @@ def check(
     decode: int = 3,
     name: str = "",
     part: bool = False,
+    listing: Callable[[int], None] | None = None,
 ) -> CheckReport:
     """Look at a download and say whether it can be used; nothing is written, nothing raised for what is there.
 
@@ -55,6 +57,7 @@ def check(
         decode: images to decode per row; the header of every image is read.
         name: the dataset's name in the configuration, for V20; `dataset` when empty.
         part: what the configuration says: the copy is a part of its release, on purpose.
+        listing: called with the number of folders listed, before the media are looked at.
 
     Raises:
         ConfigError: unknown dataset, or a key or value that its reader does not have.
@@ -64,12 +67,13 @@ def check(
     card = reader.database(chosen)
     empty = CheckReport(dataset, str(root), view=getattr(chosen, "view", ""), strict=strict)
     try:
-        reading = reader.read(Path(root), chosen, errata)
-        media = plan(Path(root).resolve(), reading.samples, decode, card)
-        looked = look(Path(root).resolve(), media, progress)
-        licence = _licence(reader, name or dataset, licence_accepted)
-        reasons = stops(reading, card, part)
-        return _report(empty, card, reading, looked, licence, errata, reasons)
+        with listed_once(listing):
+            reading = reader.read(Path(root), chosen, errata)
+            media = plan(Path(root).resolve(), reading.samples, decode, card)
+            looked = look(Path(root).resolve(), media, progress)
+            licence = _licence(reader, name or dataset, licence_accepted)
+            reasons = stops(reading, card, part)
+            return _report(empty, card, reading, looked, licence, errata, reasons)
     except MerError as error:
         return dataclasses.replace(empty, fatal=error.line())
     except OSError as error:
@@ -189,7 +193,7 @@ def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str], ca
     beside = {name for tree in card.trees for name in tree.beside}
     return sorted(
         str(folder)
-        for folder, _ in image_folders(root, root / shared)
+        for folder, _ in image_folders(root, root / shared, skip=beside)
         if str(folder) not in told and not any(folded(part) in beside for part in folder.parts)
     )
 
@@ -223,6 +227,8 @@ def run_check(
     given = _pairs(options, dataset) | ({"view": view} if view else {})
     with bar(f"looking at {dataset}") as progress:
         told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode, "part": part}
+        if progress is not None:
+            told["listing"] = lambda folders: progress(folders, None)
         report = check(root, dataset, given, strict, progress, **told)
     if as_json:
         return json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", report.exit_code

@@ -9,6 +9,8 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".m4v")
 #: A longer run of digits does not fit into 64 bits and is no frame number.
 _MOST_DIGITS = 18
+#: The end of most names: digits and an extension.
+_PLAIN = re.compile(r"(?<![0-9.])([0-9]{1,18})\.(?:jpg|png|bmp|jpeg)$", re.ASCII)
 #: What browsers and file managers add to the name of a second copy: `img46 (1)`, `img46 - Copy (2)`, `img46 copy`.
 _COPY_MARK = re.compile(r"[\s_-]*(?:(?:copy|copie|kopie|copia)(?:\s*\(?[0-9]{1,3}\)?)?|\([0-9]{1,3}\))$", re.IGNORECASE)
 
@@ -21,7 +23,8 @@ def suffix_of(name: str) -> str:
 
 def is_image(name: str) -> bool:
     """Tell by the extension whether a file is an image."""
-    return suffix_of(name) in IMAGES
+    # Most names need no more than this, and there are millions of them.
+    return name.endswith(IMAGES) or suffix_of(name) in IMAGES
 
 
 def is_video(name: str) -> bool:
@@ -42,6 +45,8 @@ def file_number(name: str) -> int | None:
 
     The mark of a copy does not count where a number stands before it: `img46 (1)` is frame 46, as `img46` is.
     """
+    if plain := _PLAIN.search(name):
+        return int(plain[1])
     stem = stem_of(name)
     if not stem[-1:].isdigit():
         stem = _without_copy_mark(stem)

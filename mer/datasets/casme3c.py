@@ -50,7 +50,7 @@ def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
     """Return (`sub04`, `c`) -> colour image paths relative to `root`; two folders of one subject are refused."""
     base = media_base(root, DATABASE.name, options.folder, _TREE)
     above = base.relative_to(root)
-    listing = scan_clips(root, base, lambda folder: _key_of(folder.relative_to(above)))
+    listing = scan_clips(root, base, lambda folder: _key_of(folder.relative_to(above)), _TREE.beside)
     require_clips(root, DATABASE.name, listing, _TREE.example)
     return listing
 

@@ -9,20 +9,27 @@ from __future__ import annotations
 import filecmp
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mer.core.errors import ClipError, DatasetError
 from mer.core.filenames import file_number, is_image, is_video
 from mer.datasets.contract import KeyOf, MediaTree
+from mer.datasets.listed import Listed, Names, active
 
 JUNK = {"thumbs.db", ".ds_store", "__macosx", "desktop.ini"}
+_JUNK_BEGINS = {letter for name in JUNK for letter in (name[0], name[0].upper())}
 MAX_DEPTH = 8
+#: Folders listed at a time: a slow or remote disk, not the processor, is what this waits for.
+THREADS = 8
 
 
 def is_junk(name: str) -> bool:
     """Tell whether an operating system left this file or folder behind."""
-    return name.casefold() in JUNK or name.startswith("._")
+    # Most names are those of images, by the million.
+    return name[0] in _JUNK_BEGINS and (name.casefold() in JUNK or name.startswith("._"))
 
 
 def folded(name: str) -> str:
@@ -84,37 +91,58 @@ def entries(root: Path, folder: Path) -> tuple[list[str], list[str]]:
     Raises:
         DatasetError: an entry is a link that leads outside `root`, or the folder cannot be listed.
     """
+    kept = active()
+    return kept.get(folder, lambda: _entries(root, folder)) if kept else _entries(root, folder)
+
+
+def _entries(root: Path, folder: Path) -> Names:
     folders, files = [], []
     try:
         with os.scandir(folder) as scan:
             for entry in scan:
-                if is_junk(entry.name):
+                name = entry.name
+                if is_junk(name):
                     continue
-                if not entry.name.isascii():
-                    _refuse_bytes(folder, entry.name)
-                if entry.is_symlink():
+                if entry.is_file(follow_symlinks=False):
+                    files.append(name)
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(name)
+                elif entry.is_symlink():
                     _refuse_escape(root, entry.path)
-                if entry.is_dir():
                     # A link to one of its own parents would be walked for ever.
-                    if not (entry.is_symlink() and Path(os.path.realpath(entry.path)) in [folder, *folder.parents]):
-                        folders.append(entry.name)
-                elif entry.is_file():
-                    files.append(entry.name)
+                    if entry.is_file():
+                        files.append(name)
+                    elif entry.is_dir() and Path(os.path.realpath(entry.path)) not in [folder, *folder.parents]:
+                        folders.append(name)
     except OSError as error:
         raise DatasetError(folder, f"cannot be listed ({error.strerror or error})", "a readable folder") from error
+    for name in (*folders, *files):
+        if not name.isascii():
+            _refuse_bytes(folder, name)
     return sorted(folders), sorted(files)
 
 
-def walk(root: Path, base: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield `(folder, sub-folder names, file names)` breadth first from `base`, at most `depth` levels down."""
-    level = [base]
-    for _ in range(depth + 1):
-        below: list[Path] = []
-        for folder in level:
-            folders, files = entries(root, folder)
-            yield folder, folders, files
-            below.extend(folder / name for name in folders)
-        level = below
+def walk(
+    root: Path, base: Path, depth: int = MAX_DEPTH, skip: Collection[str] = ()
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield `(folder, sub-folder names, file names)` breadth first from `base`, at most `depth` levels down.
+
+    Folders whose name, `folded`, is one of `skip` are named but not looked into.
+    """
+    kept, level = active(), [base]
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in range(depth + 1):
+            # Several at a time only where they are kept: who stops early would list in vain.
+            ahead = pool.map(partial(_kept_entries, root, kept), level) if kept else (entries(root, f) for f in level)
+            below: list[Path] = []
+            for folder, (folders, files) in zip(level, ahead, strict=True):
+                yield folder, folders, files
+                below.extend(folder / name for name in folders if not skip or folded(name) not in skip)
+            level = below
+
+
+def _kept_entries(root: Path, kept: Listed, folder: Path) -> Names:
+    return kept.get(folder, lambda: _entries(root, folder))
 
 
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
@@ -182,9 +210,14 @@ def numbered(names: Iterable[str], where: str) -> dict[int, str]:
     return dict(sorted(files.items()))
 
 
-def image_folders(root: Path, base: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[PurePosixPath, list[str]]]:
-    """Yield every folder below `base` that holds images, relative to `root`, with its image names sorted."""
-    for folder, _, files in walk(root, base, depth):
+def image_folders(
+    root: Path, base: Path, depth: int = MAX_DEPTH, skip: Collection[str] = ()
+) -> Iterator[tuple[PurePosixPath, list[str]]]:
+    """Yield every folder below `base` that holds images, relative to `root`, with its image names sorted.
+
+    Folders whose name, `folded`, is one of `skip` are not looked into.
+    """
+    for folder, _, files in walk(root, base, depth, skip):
         images = [name for name in files if is_image(name)]
         if images:
             yield PurePosixPath(folder.relative_to(root).as_posix()), images
@@ -256,16 +289,17 @@ def find_media(root: Path, dataset: str, names: Sequence[str], remedy: str = "")
     return folder
 
 
-def scan_clips(root: Path, base: Path, key_of: KeyOf) -> dict[tuple[str, str], list[str]]:
+def scan_clips(root: Path, base: Path, key_of: KeyOf, skip: Collection[str] = ()) -> dict[tuple[str, str], list[str]]:
     """Return (subject, clip) -> image paths relative to `root`, for every folder below `base` that is a clip.
 
-    `key_of` names the clip of a folder (relative to `root`), or gives None for any other folder.
+    `key_of` names the clip of a folder (relative to `root`), or gives None for any other folder. Folders whose name,
+    `folded`, is one of `skip` are not looked into.
 
     Raises:
         DatasetError: two folders are the same clip.
     """
     listing: dict[tuple[str, str], list[str]] = {}
-    for folder, names in image_folders(root, base):
+    for folder, names in image_folders(root, base, skip=skip):
         key = key_of(folder)
         if key is None:
             continue
@@ -297,7 +331,7 @@ def media_base(root: Path, dataset: str, given: str, tree: MediaTree) -> Path:
 def _bare_root(root: Path, dataset: str, tree: MediaTree) -> Path:
     if tree.key_of is None:
         return root
-    clips = [folder for folder, _ in image_folders(root, root) if tree.key_of(folder)]
+    clips = [folder for folder, _ in image_folders(root, root, skip=tree.beside) if tree.key_of(folder)]
     if clips and tree.bare and all(map(tree.bare, clips)):
         return root
     wanted = " or ".join(f"{name}/" for name in tree.folders)

@@ -19,6 +19,7 @@ from mer.datasets.errata import Erratum, errata_of
 from mer.datasets.expected import note_differences
 from mer.datasets.files import find_table, media_base, require_clips, scan_clips, scan_videos
 from mer.datasets.intervals import ApexRules
+from mer.datasets.listed import listed_once
 from mer.datasets.reading import Listing, Reading
 
 Errata = Mapping[str, tuple[Erratum, ...]]
@@ -131,6 +132,10 @@ class TableReader(Reader[OptionsT]):
 
     def read(self, root: Path, options: OptionsT, errata: bool = True) -> Reading:
         """See `Reader.read`."""
+        with listed_once():
+            return self._read(root, options, errata)
+
+    def _read(self, root: Path, options: OptionsT, errata: bool) -> Reading:
         database = self.database(options)
         root = files.checked_root(root, database.name)
         rows, notes, release = self._table(root, options)
@@ -169,7 +174,7 @@ class TableReader(Reader[OptionsT]):
             return self.scan_media(root, options)
         database, tree = self.database(options), self.tree(options)
         base = media_base(root, database.name, getattr(options, "folder", ""), tree)
-        listing = scan_clips(root, base, tree.key_of) if tree.key_of else scan_videos(root, base)
+        listing = scan_clips(root, base, tree.key_of, tree.beside) if tree.key_of else scan_videos(root, base)
         require_clips(root, database.name, listing, tree.example)
         return listing
 

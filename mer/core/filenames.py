@@ -45,12 +45,10 @@ def file_number(name: str) -> int | None:
 
     The mark of a copy does not count where a number stands before it: `img46 (1)` is frame 46, as `img46` is.
     """
-    if plain := _PLAIN.search(name):
+    # No mark of a copy that ends in a figure is without these two letters.
+    if (plain := _PLAIN.search(name)) and "op" not in name and "OP" not in name:
         return int(plain[1])
-    stem = stem_of(name)
-    if not stem[-1:].isdigit():
-        stem = _without_copy_mark(stem)
-    runs = re.findall(r"[0-9]+", stem)
+    runs = re.findall(r"[0-9]+", _without_copy_mark(stem_of(name)))
     return int(runs[-1]) if runs and len(runs[-1]) <= _MOST_DIGITS else None
 
 

@@ -111,7 +111,7 @@ def chosen_sheet(
         return "", []
     notes = [f"no sheet {wanted}: {fitting[0]!r} is read"] * bool(sheets and named)
     others = ", ".join(map(repr, shown[1:]))
-    notes += [f"sheets {others} look like the table too; {shown[0]!r} is read"] * bool(others)
+    notes += [f"sheets {others} look like the table too; {fitting[0]!r} is read"] * bool(others)
     return fitting[0], notes + _hidden(book, fitting[0])
 
 

@@ -17,13 +17,14 @@ from mer.checking.check_report import CheckReport, corrections
 from mer.checking.media import Looked, look, plan
 from mer.checking.report_text import render
 from mer.core.errors import ConfigError, MerError
+from mer.core.filenames import is_image
 from mer.core.params import Params
 from mer.core.progress import bar
 from mer.core.registry import nearest
 from mer.core.sample import Sample
 from mer.datasets.contract import AnyReader, Database
 from mer.datasets.expected import counted, release_for
-from mer.datasets.files import folded, image_folders
+from mer.datasets.files import folded, walk
 from mer.datasets.listed import listed_once
 from mer.datasets.reading import Problem, Reading
 from mer.datasets.registry import reader_of
@@ -72,8 +73,7 @@ def check(
             media = plan(Path(root).resolve(), reading.samples, decode, card)
             looked = look(Path(root).resolve(), media, progress)
             licence = _licence(reader, name or dataset, licence_accepted)
-            reasons = stops(reading, card, part)
-            return _report(empty, card, reading, looked, licence, errata, reasons)
+            return _report(empty, card, reading, looked, licence, errata, part)
     except MerError as error:
         return dataclasses.replace(empty, fatal=error.line())
     except OSError as error:
@@ -107,7 +107,7 @@ def _report(
     looked: Looked,
     licence: list[Problem],
     errata: bool,
-    reasons: tuple[str, ...],
+    part: bool,
 ) -> CheckReport:
     counts = tuple(counted(reading, card.releases))
     spare = unrecognised(Path(empty.root).resolve(), reading.samples, reading.leftovers, card)
@@ -130,7 +130,7 @@ def _report(
         decoded=looked.decoded,
         sizes=dict(looked.sizes.most_common()),
     )
-    return dataclasses.replace(report, stops=(*reasons, *_more_stops(report, reading)))
+    return dataclasses.replace(report, stops=(*stops(reading, card, part, counts), *_more_stops(report, reading)))
 
 
 def _of_release(reading: Reading, card: Database) -> list[Problem]:
@@ -192,9 +192,11 @@ def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str], ca
     told = used | set(known)
     beside = {name for tree in card.trees for name in tree.beside}
     return sorted(
-        str(folder)
-        for folder, _ in image_folders(root, root / shared, skip=beside)
-        if str(folder) not in told and not any(folded(part) in beside for part in folder.parts)
+        name
+        for folder, _, names in walk(root, root / shared, skip=beside)
+        if (name := folder.relative_to(root).as_posix()) not in told
+        and not any(folded(part) in beside for part in name.split("/"))
+        and any(map(is_image, names))
     )
 
 

@@ -46,12 +46,17 @@ class Known:
         """Return the number of the first image of each of these folders that has one."""
         found = []
         for key in keys:
-            files = [path for path in self._folded.get(key, ((), ()))[1] if not path.endswith("/")]
+            files = _files(self._folded.get(key, ((), ()))[1])
             try:
                 found += list(self.numbers(files, "/".join(key)))[:1] if files and not is_video(files[0]) else []
             except ClipError:
                 continue
         return found
+
+
+def _files(paths: Sequence[str]) -> Sequence[str]:
+    """Return the files of a clip; an empty folder is listed as its own path alone."""
+    return () if paths and paths[0].endswith("/") else paths
 
 
 def with_media(
@@ -72,7 +77,7 @@ def with_media(
         note: called with every problem.
         known: numbers that were read off before, kept from row to row.
     """
-    files = [path for path in clip[1] if not path.endswith("/")] if clip else []
+    files = _files(clip[1]) if clip else ()
     if not files:
         near = _near(sample, folded)
         return _missing(sample, f"no frames found{near}", "V09", note)

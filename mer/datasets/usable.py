@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mer.core.errors import DatasetError
@@ -10,16 +11,20 @@ from mer.datasets.expected import Count, counted
 from mer.datasets.reading import Reading
 
 
-def stops(reading: Reading, card: Database, part: bool = False) -> tuple[str, ...]:
+def stops(
+    reading: Reading, card: Database, part: bool = False, counts: Sequence[Count] | None = None
+) -> tuple[str, ...]:
     """Return why a copy cannot be used as it is, () when it can.
 
     Args:
         reading: what the reader found.
         card: the database.
         part: whether the user says that the copy is a part of the release: a count may then be lower than known.
+        counts: what `counted` gives, where that is at hand.
     """
     reasons = list(reading.faults)
-    wrong = [count for count in counted(reading, card.releases) if count.status == "verified" and not count.ok]
+    counts = counted(reading, card.releases) if counts is None else counts
+    wrong = [count for count in counts if count.status == "verified" and not count.ok]
     if part:
         wrong = [count for count in wrong if count.found > count.expected]
     if wrong:

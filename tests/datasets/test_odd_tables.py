@@ -106,9 +106,7 @@ def test_a_sheet_of_another_name(tmp_path, workbook):
     table = tables.read_table(path, sheets=("label",), wanted=wanted)
     assert table.sheet == "mine" and table.notes == ["no sheet 'label': 'mine' is read"]
     path = workbook(tmp_path / "t.xlsx", {"a": [header, row], "mine": [header, row]})
-    with pytest.raises(
-        DatasetError, match=r"has sheets 'a', 'mine', which all look like the table; expected a"
-    ):
+    with pytest.raises(DatasetError, match=r"has sheets 'a', 'mine', which all look like the table; expected a"):
         tables.read_table(path, sheets=("label",), wanted=wanted)
     assert tables.read_table(path).notes == ["sheets 'mine' look like the table too; 'a' is read"]
     path = workbook(tmp_path / "t.xlsx", {"a": [header, row], "Label ": [header, row]})

@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from mer.datasets.errata import Erratum, errata_of
@@ -15,7 +16,7 @@ from mer.datasets.reading import Problem, Reading
 USABLE, WITH_EXCLUSIONS, UNUSABLE = 0, 1, 2
 APPLIED, OFF = "applied", "switched off"
 OTHER_VALUE = "not applied: the table holds another value"
-NO_ROW = "not applied: no such row, or its files do not fit"
+NO_ROW = "not applied: no such row, it is right already, or its files do not fit"
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,24 @@ def corrections(reading: Reading, view: str, switched_on: bool = True) -> list[C
     applied = Counter(name for sample in reading.samples for name in sample.errata)
     unmatched = " ".join(problem.message for problem in reading.problems if problem.rule == "V18")
     known = []
-    for errata in errata_of(reading.dataset, view).values():
-        for erratum in errata:
-            siblings = [e.name for e in errata if e.field == erratum.field]
-            state = _state(erratum, siblings, applied, unmatched, switched_on)
-            known.append(Correction(**dataclasses.asdict(erratum), state=state))
+    for erratum in chain.from_iterable(errata_of(reading.dataset, view).values()):
+        # Rows name the one old value that they held.
+        each = (dataclasses.replace(erratum, old=old) for old in erratum.olds)
+        found = next((one for one in each if applied[one.name]), erratum)
+        known.append(Correction(**dataclasses.asdict(found), state=_state(found, applied, unmatched, switched_on)))
     names = {correction.name for correction in known}
     by_rule = [name for name in applied if name not in names]
     return [*known, *(Correction(name, "", "", "", "a rule of the reader", "", APPLIED) for name in by_rule)]
 
 
-def _state(erratum: Erratum, siblings: list[str], applied: Counter[str], unmatched: str, switched_on: bool) -> str:
+def _state(erratum: Erratum, applied: Counter[str], unmatched: str, switched_on: bool) -> str:
     if applied[erratum.name]:
         return APPLIED
     if erratum.field == "au_choice":
         return f"{OFF}: option `alternatives`, or no such row"
     if not switched_on:
         return OFF
-    told = any(applied[name] or repr(name) in unmatched for name in siblings)
-    return OTHER_VALUE if told else NO_ROW
+    return OTHER_VALUE if repr(erratum.name) in unmatched else NO_ROW
 
 
 @dataclass(frozen=True)

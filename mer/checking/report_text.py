@@ -16,7 +16,13 @@ from mer.datasets.expected import Count
 from mer.datasets.reading import Problem
 
 #: Counts shown as one line when all of them are as expected.
-FOLDED = {"subject": "rows of each subject", "micro subject": "micro rows of each subject", "cd6me au": "CD6ME units"}
+FOLDED = {
+    "subject": "rows of each subject",
+    "micro subject": "micro rows of each subject",
+    "cd6me au": "CD6ME units",
+    **{f"{word} subject": f"{word} rows of each subject" for word in ("negative", "positive", "surprise")},
+    **{f"{part} subject": f"{part} rows of each subject" for part in ("smic_hs", "casme2", "samm")},
+}
 #: Examples shown per rule, unless all are asked for.
 SHOWN = 3
 

@@ -18,7 +18,7 @@ from mer.datasets import copies
 from mer.datasets.alternatives import Alternatives, resolve
 from mer.datasets.au import parse_aus
 from mer.datasets.contract import Database, MediaTree
-from mer.datasets.errata import Erratum, corrected
+from mer.datasets.errata import Errata, corrected
 from mer.datasets.frames_on_disk import Known, with_media
 from mer.datasets.intervals import ApexRules, Note, read_interval, too_long
 from mer.datasets.labels import normalise_emotion, objective_class, with_classes
@@ -121,7 +121,7 @@ def assemble(
     annotations: Sequence[Annotation],
     listing: Listing,
     release: str,
-    errata: Mapping[str, tuple[Erratum, ...]] | None = None,
+    errata: Errata | None = None,
 ) -> Reading:
     """Return one canonical row per annotation, in table order, with all problems found. Opens no file.
 
@@ -135,6 +135,7 @@ def assemble(
         errata: corrections by key (`mer.datasets.errata.errata_of`); None or empty switches them off.
     """
     reading = Reading(database.name, release)
+    annotations = _one_spelling(annotations, reading)
     folded = {_fold(key): (key, files) for key, files in listing.items()}
     tree, known = database.tree_of(view) or MediaTree(view=view), Known(folded)
     asked = {_fold(annotation.media or (annotation.subject, annotation.clip)) for annotation in annotations}
@@ -144,7 +145,7 @@ def assemble(
     for annotation in annotations:
         notes: list[str] = []
         note = _noter(reading, annotation, notes)
-        sample, fixed = _labelled(database, rules, annotation, errata or {}, numbering, note)
+        sample, fixed = _labelled(database, rules, annotation, errata or Errata(), numbering, note)
         key = _fold(annotation.media or (annotation.subject, annotation.clip))
         used.add(key)
         sample = with_media(sample, folded.get(key), folded, rules.may_miss, note, known)
@@ -170,12 +171,29 @@ def assemble(
     return reading
 
 
+def _one_spelling(annotations: Sequence[Annotation], reading: Reading) -> list[Annotation]:
+    """Return the annotations with each subject as first written: two spellings of a person would be two groups."""
+    first: dict[str, str] = {}
+    for annotation in annotations:
+        subject = first.setdefault(annotation.subject.casefold(), annotation.subject)
+        if subject != annotation.subject:
+            message = f"subject {annotation.subject!r} is taken for {subject!r}, which differs in case only"
+            reading.note("V13", "warning", message, annotation.row, annotation.key)
+    return [dataclasses.replace(one, subject=first[one.subject.casefold()]) for one in annotations]
+
+
 def _fold(key: tuple[str, str]) -> tuple[str, str]:
     return key[0].casefold(), key[1].casefold()
 
 
 def _noter(reading: Reading, annotation: Annotation, notes: list[str]) -> Note:
+    """Return what notes problems of a row; those of one that the user leaves out warn, and its media may be absent."""
+    idle = bool(annotation.left_out) and not annotation.flaws
+
     def note(rule: str, severity: str, message: str) -> None:
+        if idle and rule in ("V09", "V10"):
+            return
+        severity = "warning" if idle else severity
         reading.note(rule, severity, message, annotation.row, annotation.key)
         notes.append(f"{rule}: {message}")
 
@@ -186,7 +204,7 @@ def _labelled(
     database: Database,
     rules: RowRules,
     annotation: Annotation,
-    errata: Mapping[str, tuple[Erratum, ...]],
+    errata: Errata,
     numbering: copies.Numbering,
     note: Note,
 ) -> tuple[Sample, tuple[str, ...]]:
@@ -194,8 +212,8 @@ def _labelled(
     known = errata.get(annotation.errata_key or annotation.key, ())
     values, applied, unmatched = corrected({name: getattr(annotation, name) for name in CELLS}, known)
     for erratum in unmatched:
-        cell = values[erratum.field]
-        note("V18", "warning", f"correction {erratum.name!r} expects {erratum.old!r}, table has {cell!r}: not applied")
+        cell, olds = values[erratum.field], " or ".join(map(repr, erratum.olds))
+        note("V18", "warning", f"correction {erratum.name!r} expects {olds}, table has {cell!r}: not applied")
     interval = read_interval(
         values["onset"], values["apex"], values["offset"], rules.apex, note, tuple(e.field for e in applied)
     )
@@ -294,6 +312,6 @@ def _unannotated(reading: Reading, spare: Mapping[tuple[str, str], Sequence[str]
         reading.leftovers.append(PurePosixPath(next(iter(spare[key]), "/".join(key))).parent.as_posix())
         if spare[key]:
             reading.unannotated.append((*key, sorted(spare[key])[0]))
-    documented = bool(known) and all(name.startswith(known) for name in names)
+    documented = bool(known) and all(name.casefold().startswith(tuple(map(str.casefold, known))) for name in names)
     tail = "; the release itself has no label for them" if documented else ""
     reading.note("V14", "warning", f"{len(names)} folders have no annotation, e.g. {', '.join(names[:3])}{tail}")

@@ -1,11 +1,13 @@
 """The grammar of action-unit cells over all databases (specs/datasets.md §0.4).
 
     items  := branch { or branch } { separator items }        or: `or`, `/`      separator: `+ , ; &` or a space
-    branch := [`ref`] [side] `(` items `)` [intensity] [side] [`?`]  |  unit
-    unit   := [`AU`] [side {`/` side}] number [intensity [`/` intensity]] [side] [`?`] [`(k)`]
+    branch := [`ref`] [sides] `(` items `)` [levels] [side] [`?`]  |  unit
+    unit   := [`AU`] [sides] number [levels] [sides] [`?`] [`(k)`]
+    sides  := side {or side}, in brackets or not      levels := intensity [`/` intensity], in brackets or not
 
-A letter before a number is a side (L, R, A asymmetric, T and B lips); A to E after it is an intensity, L or R
-after it a side. Nothing is dropped: whatever is not read becomes a note.
+A letter before a number is a side (L, R, A asymmetric, T and B lips); A to E after it is an intensity, L or R after it
+a side, whichever of the two comes first. A unit that is lost (`loses 1+2`) or counted (`2x R2`) is not there, nor is a
+number that no action unit has. Nothing is dropped: whatever is not read becomes a note.
 """
 
 from __future__ import annotations
@@ -17,26 +19,39 @@ from typing import Literal
 from mer.core.sample import ActionUnit
 
 EMPTY = {"", "none", "null", "nan", "n/a", "/", "-"}
-_NEGATIONS = {"lose", "loses", "lost", "losing", "without", "no", "not", "minus"}
+#: Numbers of FACS: upper and lower face, head, eyes, visibility, gross behaviour.
+NUMBERS = frozenset({1, 2, *range(4, 47), *range(50, 67), 68, 69, *range(70, 75), *range(80, 86), 91, 92, 97, 98})
+_NEGATIONS = {"lose", "loses", "looses", "lost", "losing", "without", "no", "not", "minus"}
+_PASSED_OVER = {"the", "any", "all", "his", "her", "its", "ref", "ref."}
 _DEPTH = 6
 _LONGEST = 4000
 _WIDE = {0xFF01 + i: 0x21 + i for i in range(94)} | {0x3000: 0x20, 0xA0: 0x20, 0x3001: 0x2C, 0xFF64: 0x2C}
 
-_UNIT = r"""
+_SIDES = r"[LRATB](?:\s*(?:/|or)\s*[LRATB]){0,4}"
+_LEVELS = r"[A-E](?:\s*/\s*[A-E])?"
+_END = r"(?:(?=or(?![A-Za-z]))|(?![A-Za-z0-9]))"
+_UNIT = rf"""
     (?:AUs?\s*\.?\s*)?
-    (?:(?P<side>[LRATB](?:\s*/\s*[LRATB])*)\s*)?
-    (?P<number>[0-9]{1,2})(?:(?P<zeros>\.0+)(?![0-9.]))?(?![0-9]|\.[0-9])
-    (?:(?P<level>[A-E](?:\s*/\s*[A-E])?)(?=[LR]?(?![A-Za-z0-9]))|\s*\((?P<range>[A-E](?:\s*/\s*[A-E])?)\))?
-    (?P<after>[LR](?![A-Za-z0-9]))?
+    (?:(?:(?P<side>{_SIDES})|\(\s*(?P<boxed>{_SIDES})\s*\))\s*)?
+    (?P<number>[0-9]{{1,2}})(?:(?P<zeros>\.0+)(?![0-9.]))?(?![0-9]|\.[0-9])
+    (?:(?P<after1>[LR])(?P<level1>[A-E]){_END}
+      |(?:(?P<level>{_LEVELS})(?=[LR]?{_END})|\s*\(\s*(?P<range>{_LEVELS})\s*\))?
+       (?:(?P<after>[LR]){_END}|\s+(?P<after3>[LR])(?=\s*(?:[+,;&)]|$))
+         |\s*\(\s*(?P<boxed2>[LRT](?:\s*(?:/|or)\s*[LRATB])*)\s*\))?)
     (?P<unsure>\s*\?)?
     (?P<kept>\s*\(\s*k\s*\))?
 """
+_COUNT = r"""[0-9]+\s*[x×]\s*[0-9]+(?![0-9])
+    |(?:[0-9]+(?:\s*(?:[x×]|times|frames?|fps|ms|secs?|seconds?)|th)|(?<![0-9])(?:1st|2nd|3rd))(?![A-Za-z0-9])
+    |[x×]\s*[0-9]+(?![A-Za-z0-9])"""
 _TOKEN = re.compile(
-    rf"""(?P<unit>{_UNIT})
-    |(?P<either>or(?![A-Za-z])|/|\|)
+    rf"""(?P<count>{_COUNT})
+    |(?P<unit>{_UNIT})
+    |(?P<either>or(?![A-Za-z])|or(?=[LRATB]\s*[0-9])|/|\|)
     |(?P<ref>ref\.?(?=\s*\(|\s*[LRATB]?\s*[0-9]))
-    |(?P<open>(?P<before>[LRATB])?\s*\()
-    |(?P<close>\)(?:(?P<level2>[A-E])(?![A-Za-z0-9]))?(?:(?P<after2>[LR])(?![A-Za-z0-9]))?(?P<unsure2>\s*\?)?)
+    |(?P<open>(?:(?:(?P<before>{_SIDES})|\(\s*(?P<boxed3>{_SIDES})\s*\))\s*)?\()
+    |(?P<close>\)(?:(?P<level2>[A-E])(?=[LR]?{_END})|\s*\(\s*(?P<range2>{_LEVELS})\s*\))?
+       (?:(?P<after2>[LR]){_END})?(?P<unsure2>\s*\?)?)
     |(?P<gap>[\s+,;&]+)
     |(?P<decimal>[0-9]+(?:\.[0-9]+)+)
     |(?P<word>[^\W_]+[?!.]*)
@@ -65,10 +80,25 @@ def parse_aus(cell: str) -> tuple[tuple[ActionUnit, ...], tuple[str, ...]]:
 
 
 def choose(units: tuple[ActionUnit, ...], policy: Literal["all", "first", "none"] = "all") -> tuple[ActionUnit, ...]:
-    """Return the units with the `or` groups resolved: every branch, the first branch, or no branch."""
+    """Return the units with the `or` groups resolved: every branch, the first branch, or no branch.
+
+    A unit whose side alone is in doubt (`A/L12`) is there in any case: without branches it stays, without a side.
+    """
     if policy == "all":
         return units
-    return tuple(u for u in units if not u.alternative or (policy == "first" and u.alternative.endswith(".1")))
+    if policy == "first":
+        return tuple(unit for unit in units if not unit.alternative or unit.alternative.endswith(".1"))
+    groups: dict[str, list[ActionUnit]] = {}
+    for unit in units:
+        groups.setdefault(unit.alternative.partition(".")[0], []).append(unit)
+    sure = {name for name, same in groups.items() if name and len(same) > 1 and len({u.number for u in same}) == 1}
+    kept = []
+    for unit in units:
+        if not unit.alternative:
+            kept.append(unit)
+        elif unit.alternative.endswith(".1") and unit.alternative.partition(".")[0] in sure:
+            kept.append(dataclasses.replace(unit, side="", alternative=""))
+    return tuple(kept)
 
 
 class _Parser:
@@ -95,9 +125,12 @@ class _Parser:
             self.notes[-1] += token.string[token.start() - self._gap : token.start()] + piece
         else:
             self.notes.append(piece)
-        tail = re.match(r"\s*", token.string[token.end() :])
+        self.noted_to(token.end())
+
+    def noted_to(self, end: int) -> None:
+        tail = re.match(r"\s*", self.tokens[0].string[end:])
         self._gap = len(tail[0]) if tail else 0
-        self._last_word = token.end() + self._gap
+        self._last_word = end + self._gap
 
     def items(self, depth: int) -> list[ActionUnit]:
         units: list[ActionUnit] = []
@@ -113,18 +146,45 @@ class _Parser:
         return units
 
     def leftover(self) -> None:
+        listed = self.at > 0 and self.joins(self.at - 1)
         token = self.take()
         self.remark(token)
-        negated = token.lastgroup == "word" and token[0].casefold() in _NEGATIONS
-        while (
-            negated
-            and self.at < len(self.tokens)
-            and self.tokens[self.at].lastgroup == "gap"
-            and self.tokens[self.at][0].isspace()
-        ):
-            self.take()
-        if negated and self.at < len(self.tokens) and self.tokens[self.at].lastgroup == "unit":
-            self.remark(self.take())
+        if token.lastgroup == "word" and token[0].casefold() in _NEGATIONS:
+            self.lost(token.end(), run=not listed)
+
+    def joins(self, at: int) -> bool:
+        return at < len(self.tokens) and self.tokens[at].lastgroup == "gap" and self.tokens[at][0].strip() in ("+", "&")
+
+    def lost(self, start: int, run: bool) -> None:
+        """Take what a negation takes away into its note: a bracket, a unit or, in a run, units joined by `+`."""
+        at = self.at
+        while (at := self.after_fillers(at)) < len(self.tokens) and self.tokens[at].lastgroup in ("unit", "open"):
+            run = run and self.tokens[at].lastgroup == "unit"
+            at = self.closed(at)
+            end = self.tokens[at - 1].end()
+            self.notes[-1] += self.tokens[0].string[start:end]
+            self.noted_to(end)
+            self.at, start = at, end
+            if not (run and self.joins(at)):
+                return
+            at += 1
+
+    def after_fillers(self, at: int) -> int:
+        """Return the place after spaces and articles."""
+        while at < len(self.tokens) and (self.tokens[at][0].isspace() or self.tokens[at][0].casefold() in _PASSED_OVER):
+            at += 1
+        return at
+
+    def closed(self, at: int) -> int:
+        """Return the place after a token and, if it opens a bracket, all that stands in it."""
+        depth = 0
+        while at < len(self.tokens):
+            kind = self.tokens[at].lastgroup
+            depth += (kind == "open") - (kind == "close")
+            at += 1
+            if depth <= 0:
+                break
+        return at
 
     def alternatives(self, depth: int) -> list[ActionUnit]:
         branches = [self.branch(depth)]
@@ -166,7 +226,7 @@ class _Parser:
         closing = self.take() if self.at < len(self.tokens) else None
         if closing is None:
             self.notes.append("( without )")
-        return self.spread(units, (token["before"] or "").upper(), closing)
+        return self.spread(units, _sides(token["before"] or token["boxed3"]), closing)
 
     def referred(self, token: re.Match[str], depth: int) -> list[ActionUnit]:
         if self.at >= len(self.tokens) or self.tokens[self.at].lastgroup not in ("unit", "open"):
@@ -174,42 +234,54 @@ class _Parser:
             return []
         return [dataclasses.replace(unit, ref=True) for unit in self.branch(depth)]
 
-    def spread(self, units: list[ActionUnit], side: str, closing: re.Match[str] | None) -> list[ActionUnit]:
+    def spread(self, units: list[ActionUnit], sides: list[str], closing: re.Match[str] | None) -> list[ActionUnit]:
         """Give what stands around a bracket to every unit inside it."""
-        level = (closing["level2"] or "").upper() if closing else ""
-        after = (closing["after2"] or "").upper() if closing else ""
+        level = _levels(closing["level2"] or closing["range2"]) if closing else ""
+        sides = sides or _sides(closing["after2"] if closing else "")
         unsure = bool(closing and closing["unsure2"])
-        if not units and (side or level or after or unsure):
-            self.notes.append(f"{side}(){level}{after}{'?' if unsure else ''}")
-        return [
-            dataclasses.replace(
-                unit,
-                side=unit.side or side or after,
-                intensity=unit.intensity or level,
-                uncertain=unit.uncertain or unsure,
-            )
+        if not units and (sides or level or unsure):
+            self.notes.append(f"{'/'.join(sides)}(){level}{'?' if unsure else ''}")
+        given = [
+            dataclasses.replace(unit, intensity=unit.intensity or level, uncertain=unit.uncertain or unsure)
             for unit in units
         ]
+        return [one for unit in given for one in ([unit] if unit.side else self.sided(unit, sides))]
 
-    def unit(self, token: re.Match[str]) -> list[ActionUnit]:
-        number = int(token["number"])
-        if number == 0:
-            self.remark(token)
-            return []
-        if token["zeros"]:
-            self.notes.append(f"{token[0].strip()} read as {number}")
-        sides = [side.strip().upper() for side in (token["side"] or "").split("/")]
-        after = (token["after"] or "").upper()
-        if sides == [""] and after:
-            sides = [after]
-        elif after and after not in sides:
-            self.notes.append(f"second side {after} of {token[0].strip()}")
-        level = re.sub(r"\s", "", token["level"] or token["range"] or "").upper()
-        unit = ActionUnit(number, sides[0], level, bool(token["unsure"]), kept=bool(token["kept"]))
-        if len(sides) == 1:
-            return [unit]
+    def sided(self, unit: ActionUnit, sides: list[str]) -> list[ActionUnit]:
+        """Return a unit on its side; of several, one unit a side, alternatives to each other."""
+        if len(sides) < 2:
+            return [dataclasses.replace(unit, side=sides[0] if sides else "")]
+        if unit.alternative:
+            self.notes.append("alternatives inside alternatives")
+            return [dataclasses.replace(unit, side=sides[0])]
         self.groups += 1
         return [
             dataclasses.replace(unit, side=side, alternative=f"{self.groups}.{branch}")
             for branch, side in enumerate(sides, start=1)
         ]
+
+    def unit(self, token: re.Match[str]) -> list[ActionUnit]:
+        number = int(token["number"])
+        if number not in NUMBERS:
+            self.remark(token)
+            return []
+        if token["zeros"]:
+            self.notes.append(f"{token[0].strip()} read as {number}")
+        sides, after = (
+            _sides(token["side"] or token["boxed"]),
+            _sides(token["after"] or token["after1"] or token["after3"] or token["boxed2"]),
+        )
+        if sides and not set(after) <= set(sides):
+            self.notes.append(f"second side {'/'.join(after)} of {token[0].strip()}")
+        level = _levels(token["level"] or token["level1"] or token["range"])
+        unit = ActionUnit(number, "", level, bool(token["unsure"]), kept=bool(token["kept"]))
+        return self.sided(unit, sides or after)
+
+
+def _sides(text: str | None) -> list[str]:
+    """Return the sides of `A/R` or `l or a`, each once."""
+    return list(dict.fromkeys(re.findall("[LRATB]", re.sub("OR", "/", (text or "").upper()))))
+
+
+def _levels(text: str | None) -> str:
+    return re.sub(r"\s", "", text or "").upper()

@@ -101,7 +101,7 @@ def _clip_of(subject: str, letter: str, onset: str, key: str, given: Given[Optio
     if (subject, f"{letter}_{onset}") in given.listing:
         return f"{letter}_{onset}"
     errata = given.corrections.get(key, ())
-    return f"{letter}_{next((e.new for e in errata if e.field == 'onset' and e.old == onset), onset)}"
+    return f"{letter}_{next((e.new for e in errata if e.field == 'onset' and e.of(onset)), onset)}"
 
 
 _PICTURE = Picture((1280, 720), 3)
@@ -132,6 +132,7 @@ DATABASE = Database(
     trees=(_RAW, _CLIPS),
     tables=(
         "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
+        "cas(me)3_part_A_ME_label_JpgIndex_v2_20250903.xlsx",
         "cas(me)3_part_A_ME_label_JpgIndex_v1.xls",
         "CAS(ME)3_part_A_v2.xls",
         "CAS(ME)3_part_A_v1.xls",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mer.core.sample import Sample
 from mer.datasets.contract import Release
-from mer.datasets.labels import CD6ME_AUS, VIEWS, au_targets, class_of
+from mer.datasets.labels import CD6ME_AUS, PRESENCE, VIEWS, au_targets, class_of
 from mer.datasets.reading import Reading
 
 
@@ -38,10 +38,15 @@ def release_for(releases: Sequence[Release], file: str) -> Release | None:
 
 
 def measure(samples: Iterable[Sample]) -> Counter[str]:
-    """Return every count that a `Release` may name, over all rows whatever their status."""
+    """Return every count that a `Release` may name, over all rows whatever their status.
+
+    A row counts once under a name. Objective classes are those of the view `objective`.
+    """
     counts: Counter[str] = Counter()
     people: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
+    # Units are counted by themselves below: as views, each would read the same cell again.
+    views = [name for name, view in VIEWS.items() if view.classes != PRESENCE]
     for sample in samples:
         kind = sample.expression_type
         for scope in ("", f"{kind} ", f"{sample.dataset} "):
@@ -50,15 +55,15 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
             videos[f"{scope}videos"].add(f"{sample.group} {sample.video_id}")
             counts[f"{scope}subject {sample.subject}"] += 1
             counts[f"{scope}{sample.emotion_norm}"] += 1
+        counts[f"{sample.emotion_norm} subject {sample.subject}"] += 1
         counts[f"type {kind}"] += 1
         counts[f"emotion {sample.emotion_norm}"] += 1
-        counts[f"objective {sample.objective_class}"] += 1
-        for view in VIEWS:
+        for view in views:
             label = class_of(sample, view)
-            if label is not None:
-                counts[f"{view} {label}"] += 1
-                counts[f"{view} rows"] += 1
-                people[f"{view} subjects"].add(sample.group)
+            for scope in ("", f"{kind} ") if label is not None else ():
+                counts[f"{scope}{view} {label}"] += 1
+                counts[f"{scope}{view} rows"] += 1
+                people[f"{scope}{view} subjects"].add(sample.group)
         for unit, present in zip(CD6ME_AUS, au_targets(sample) or (), strict=False):
             counts[f"cd6me au {unit}"] += present
     for name, members in (*people.items(), *videos.items()):

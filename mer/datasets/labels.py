@@ -47,8 +47,9 @@ _SEVEN: Mapping[str, tuple[str, ...]] = {
     "mmew": _MMEW_SEVEN,
     "casme3a": _MMEW_SEVEN,
 }
-# Two clips without a usable apex, and three that the 2014 table calls sadness, the 2019 table surprise.
-_MEGC2019_OUT = {"sub04/EP12_01f", "sub05/EP09_05f", "sub24/EP07_01", "sub24/EP07_04f", "sub24/EP10_03"}
+# Two clips without a usable apex, and three that the 2014 table calls sadness, the 2019 table surprise; in lower case,
+# as names on disk and in tables are compared.
+_MEGC2019_OUT = {"sub04/ep12_01f", "sub05/ep09_05f", "sub24/ep07_01", "sub24/ep07_04f", "sub24/ep10_03"}
 _MEGC2019_CASME2 = {"disgust": "negative", "repression": "negative", "happiness": "positive", "surprise": "surprise"}
 
 #: CD6ME: its databases, each held out once, and its action units in the order of every table.
@@ -163,7 +164,7 @@ def _megc2019(sample: Sample) -> str | None:
     if sample.emotion_norm in POLARITY and sample.emotion_norm != "surprise":
         return sample.emotion_norm
     if sample.dataset == "casme2":
-        return None if sample.sample_id in _MEGC2019_OUT else _MEGC2019_CASME2.get(sample.emotion_norm)
+        return None if sample.sample_id.casefold() in _MEGC2019_OUT else _MEGC2019_CASME2.get(sample.emotion_norm)
     return polarity(sample.emotion_norm)
 
 

@@ -16,12 +16,12 @@ from mer.core.filenames import file_numbers
 from mer.core.params import Params
 from mer.datasets.annotations import Annotation, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.errata import errata_of
+from mer.datasets.errata import Errata, Erratum, errata_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TablesKey
 from mer.datasets.reading import Listing, Reading
-from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Errata, Given, TableReader, each
+from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, TableReader, each
 from mer.datasets.tables import Row
 
 CODES = {1: "happiness", 2: "surprise", 3: "disgust", 4: "others", 5: "fear", 6: "sadness", 7: "anger"}
@@ -74,15 +74,14 @@ def _annotation(row: Row, given: Given[Options]) -> Annotation:
 
 def _fitting(listing: Listing, database: str, view: str) -> Errata:
     """Return the corrections whose frames the folder on disk really holds."""
-    known = errata_of(database)
-    fitting = {}
+    known, fitting = errata_of(database), list[Erratum]()
     for (_, clip), paths in listing.items():
         # The table counts from 1; so does the place of an image in its folder, whatever it was renumbered to.
-        numbers = file_numbers(paths)
+        numbers, errata = file_numbers(paths), known.get(clip, ())
         last = max(numbers) - min(numbers) + 1 if numbers else 0
-        if clip in known and all(last >= (frame_number(erratum.new) or 0) for erratum in known[clip]):
-            fitting[clip] = known[clip]
-    return fitting
+        if all(last >= (frame_number(erratum.new) or 0) for erratum in errata):
+            fitting += errata
+    return Errata(fitting)
 
 
 def _note_longer_folders(reading: Reading, options: Options) -> None:

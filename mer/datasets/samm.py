@@ -72,7 +72,7 @@ def _offset(row: Row, names: Sequence[str], clip: str) -> tuple[str, tuple[str, 
     onset, offset, duration = (frame_number(row[name]) for name in ("onset", "offset", "duration"))
     if onset is None or offset is None or duration is None or duration < 2 or onset + duration - 1 == offset:
         return row["offset"], ()
-    if any(e.field == "offset" and e.old == str(offset) for e in errata_of(DATABASE.name).get(clip, ())):
+    if any(e.field == "offset" and e.of(row["offset"]) for e in errata_of(DATABASE.name).get(clip, ())):
         return row["offset"], ()
     numbers = file_numbers(names)
     if numbers and (max(numbers) == offset or max(numbers) - min(numbers) == offset - onset):

@@ -73,9 +73,9 @@ def _annotation(row: Row, options: Options, emotion: str) -> Annotation:
         flaws.append(("V13", f"Subject {row['subject']!r} but Filename {name!r}"))
     if kind == "clip":
         flaws.append(("V05", f"type {row['type']!r} is neither Macro nor Micro"))
-    onset = whole_frame(row["onset"])
+    onset, unknown = whole_frame(row["onset"]), ""
     if options.unknown_onset == "exclude" and frame_number(onset) in (0, 1):
-        flaws.append(("V07", f"onset {onset.strip()}: the movement began before the video"))
+        unknown = f"onset {onset.strip()}: the movement began before the video; left out by the option `unknown_onset`"
     subject = subject or safe_id(row["subject"])
     video = "_".join(parts[:2])
     return Annotation.of(
@@ -93,7 +93,7 @@ def _annotation(row: Row, options: Options, emotion: str) -> Annotation:
         media=(subject, video),
         errata_key=name,
         flaws=tuple(flaws),
-        left_out=left_out(kind, options.types, "movements"),
+        left_out=left_out(kind, options.types, "movements") or unknown,
     )
 
 

@@ -15,14 +15,13 @@ from mer.datasets import files, tables
 from mer.datasets.alternatives import Alternatives
 from mer.datasets.annotations import Annotation, RowRules, assemble
 from mer.datasets.contract import OptionsT, Reader
-from mer.datasets.errata import Erratum, errata_of
+from mer.datasets.errata import Errata, errata_of
 from mer.datasets.expected import note_differences
 from mer.datasets.files import find_table, media_base, require_clips, scan_clips, scan_videos
 from mer.datasets.intervals import ApexRules
 from mer.datasets.listed import listed_once
 from mer.datasets.reading import Listing, Reading
 
-Errata = Mapping[str, tuple[Erratum, ...]]
 Columns = Mapping[str, tuple[str, ...]]
 
 #: Columns of most tables, and the header texts of two more whose spelling varies.
@@ -189,7 +188,7 @@ class TableReader(Reader[OptionsT]):
     ) -> Reading:
         """See `Reader.samples_from`; `beside` are the rows of `side_tables`."""
         database, view = self.database(options), getattr(options, "view", "")
-        corrections = self.corrections(listing, database.name, view) if errata else {}
+        corrections = self.corrections(listing, database.name, view) if errata else Errata()
         given = Given(listing, options, errata, corrections, self._aligned_beside(beside, options))
         rows = tables.aligned(table, self.columns, release.split(" sha256:")[0] or database.name, self.optional)
         unread = tables.unread(table, self.columns, WELL_KNOWN)

@@ -174,7 +174,11 @@ def test_the_short_clip_is_corrected_where_the_tail_was_not_released():
     sample, _ = one(*values, options=Options(view="raw"), clips=[("sub16", "EP01_08", 1, 150)])
     assert (sample.offset, sample.errata) == (110, ())
     sample, problems = one(*row("16", "EP01_08", 73, 94, 96), clips=short)
-    assert (sample.offset, problems) == (96, ["V18"])
+    assert (sample.offset, sample.errata, problems) == (96, (), [])
+    sample, problems = one(*row("16", "ep01_08", 73, 94, 110), clips=short)
+    assert (sample.offset, len(sample.errata), problems) == (96, 1, [])
+    sample, problems = one(*row("16", "EP01_08", 73, 94, 95), clips=short)
+    assert (sample.offset, problems) == (95, ["V18"])
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,18 @@ def test_the_table_of_both_types_has_no_emotion(tmp_path, frames):
     assert [s.status for s in read(tmp_path, Options()).samples[:2]] == ["excluded", "ok"]
 
 
+def test_what_is_left_out_needs_no_frames_and_stops_nothing():
+    columns = ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Expression type")
+    rows = [("spNO.1", "a", "8", "12", "20", "4", "Micro"), ("spNO.1", "a", "30", "60", "50", "4", "Macro")]
+    table = [dict(zip(columns, row, strict=True)) for row in rows]
+    files = {("spNO.1", "a"): [f"a/{n}.jpg" for n in range(8, 21)]}
+    micro = samples_from(table, files, Options(), "r")
+    assert [s.status for s in micro.samples] == ["ok", "excluded"] and micro.left_out == {1}
+    assert [(p.rule, p.severity) for p in micro.problems] == [("V07", "warning")]
+    both = samples_from(table, files, Options(types="both"), "r")
+    assert {(p.rule, p.severity) for p in both.problems} == {("V07", "error"), ("V10", "error")}
+
+
 @pytest.mark.parametrize(
     ("row", "fixed"),
     [
@@ -77,6 +89,8 @@ def test_known_corrections(row, fixed):
     sample = samples_from(table, {}, Options(), "r").samples[0]
     assert (sample.onset, sample.apex, sample.offset) == fixed and sample.errata
     clip = {("spNO.216", "d_2647"): [f"spNO.216_d_2647/{n}.jpg" for n in range(2647, 2695)]}
+    both = [{**table[0], "Expression type": "Micro-expression"}]
+    assert samples_from(both, {}, Options(), "CAS(ME)3_part_A_v2.xls").samples[0].offset == fixed[2]
     if row[0] == "spNO.216":
         assert samples_from(table, clip, Options(view="clip"), "r").samples[0].status == "ok"
     assert samples_from(table, {}, Options(), "r", errata=False).samples[0].status == "excluded" or row[0] == "spNO.214"

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import mer.datasets.expected as module
 from mer.core.sample import Sample
 from mer.datasets.errata import corrected, errata_of
@@ -35,6 +37,12 @@ def test_the_release_is_known_by_its_file():
     assert release_for(samm_lv, "SAMM_LongVideos_V3_Release.xlsx").status == "secondary"
 
 
+def test_every_released_table_is_held_against_a_release():
+    for name, (_, card) in databases().items():
+        for table in card.tables:
+            assert release_for(card.releases, table), f"{name}: {table}"
+
+
 def test_differences_are_listed_once():
     row = Sample("casme2", "sub01", "casme2:sub01", "a", "a", "", emotion_norm="joy")
     reading = Reading("casme2", "CASME2-coding-20190701.xlsx sha256:0", [row])
@@ -45,11 +53,28 @@ def test_differences_are_listed_once():
     assert measure([row])["subjects"] == 1
 
 
+@pytest.mark.parametrize("dataset", ["casme2", "samm", "casme3a", "smic_hs", "rld", "casme_sq"])
+@pytest.mark.parametrize("emotion", ["surprise", "negative", "disgust", "deceptive", ""])
+def test_a_row_counts_once_under_a_name(dataset, emotion):
+    row = Sample(dataset, "p", f"{dataset}:p", "p/c", "p/c", "", emotion_norm=emotion, objective_class=1, au_raw="1+4")
+    assert max(measure([row]).values()) == 1
+
+
+def test_the_clips_that_megc2019_leaves_out_are_known_in_any_case():
+    out = ("sub04/EP12_01f", "sub05/ep09_05F", "sub24/EP07_01", "SUB24/ep07_04f", "sub24/EP10_03".upper())
+    rows = [Sample("casme2", "p", "casme2:p", name, name, "", emotion_norm="surprise") for name in (*out, "sub04/EP1")]
+    assert measure(rows)["megc2019 rows"] == 1
+
+
 def test_corrections_apply_only_to_the_old_value():
     errata = errata_of("samm")["028_4_1"]
-    assert [corrected({"apex": old}, errata)[0]["apex"] for old in ("1134", " -1 ", "1100")] == ["1105", "1105", "1100"]
-    _, applied, unmatched = corrected({"apex": "1100"}, errata)
+    seen = ("1134", " -1 ", "1143", "1143.0", "1100", "1110")
+    assert [corrected({"apex": old}, errata)[0]["apex"] for old in seen] == ["1105"] * 5 + ["1110"]
+    _, applied, unmatched = corrected({"apex": "1110"}, errata)
     assert applied == () and [e.field for e in unmatched] == ["apex"]
+    assert corrected({"apex": "1105"}, errata)[1:] == ((), ()), "a cell that is right needs nothing"
+    assert [e.name for e in corrected({"apex": "1930"}, errata_of("samm")["032_3_1"])[1]] == ["032_3_1 apex 1930->4945"]
+    assert errata_of("casme2", "cropped")["SUB16/ep01_08"][0].new == "96" and "sub16/ep01_09" not in errata_of("casme2")
     assert "sub16/EP01_08" in errata_of("casme2", "selected") and "sub16/EP01_08" not in errata_of("casme2", "raw")
 
 
@@ -57,10 +82,11 @@ def test_errata_file_is_well_formed():
     with open(FOLDER / "errata.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert list(rows[0]) == ["dataset", "key", "field", "old", "new", "reason", "source"]
-    assert len({(r["dataset"], r["key"], r["field"], r["old"]) for r in rows}) == len(rows)
+    assert len({(r["dataset"], r["key"].casefold(), r["field"]) for r in rows}) == len(rows), "one line a cell"
     for r in rows:
         assert r["dataset"].split(":")[0] in databases()
-        assert r["old"] != r["new"] and r["reason"] and r["source"]
+        olds = r["old"].split("|")
+        assert r["new"] not in olds and len(set(olds)) == len(olds) and r["reason"] and r["source"]
 
 
 def test_reading_needs_neither_opencv_nor_torch():

@@ -3,7 +3,6 @@
 import pytest
 
 from mer.core.errors import DatasetError
-from mer.datasets.expected import counted
 from mer.datasets.flow_images import READER, Options
 from mer.datasets.labels import class_of
 
@@ -70,27 +69,3 @@ def test_options_name_other_places(root):
         read(root, Options(table="mine.csv"))
     with pytest.raises(DatasetError, match="annotation not found"):
         read(root, Options(images="mine"))
-
-
-def test_the_full_composite_has_no_difference():
-    per_class = {"smic": (16, 70, 51, 43), "casme2": (24, 88, 32, 25), "samm": (28, 92, 26, 15)}
-    form = {"smic": "s{:02d}", "casme2": "sub{:02d}", "samm": "{}"}
-    table, listing = [], []
-    for name, (subjects, *counts) in per_class.items():
-        labels = [label for label, n in enumerate(counts) for _ in range(n)]
-        for k, label in enumerate(labels):
-            sub = form[name].format(k % subjects + 1)
-            table.append({"dataset": name, "sub": sub, "filename_o": f"c{k}", "label": str(label)})
-            listing.append(f"i/{sub.zfill(3) if name == 'samm' else sub}_c{k} .png")
-    listing = {("", path): [path] for path in listing}
-    reading = samples_from(table, listing, Options(), "r")
-    assert [s.status for s in reading.samples] == ["ok"] * 442
-    releases = READER.databases[0].releases
-    assert all(count.ok for count in counted(reading, releases))
-    moved = samples_from([{**table[0], "label": "1"}, *table[1:]], listing, Options(), "r")
-    assert {(d.what, d.found, d.expected) for d in counted(moved, releases) if not d.ok} == {
-        ("megc2019 negative", 249, 250),
-        ("megc2019 positive", 110, 109),
-        ("smic_hs negative", 69, 70),
-        ("smic_hs positive", 52, 51),
-    }

@@ -112,6 +112,19 @@ def test_fourdme_codes_held_units_and_several_emotions(tmp_path, workbook, frame
     assert [class_of(s, "emotion_3") for s in (first, second)] == ["negative", None]
 
 
+def test_a_subject_in_two_cases_is_one_person():
+    header = ("sub_ID", "fold_name", "Onset", "Apex", "Offset", "AUs", "Emotion")
+    rows = [("S13", "a", "1", "2", "3", "4", "Negative"), ("s13", "b", "1", "2", "3", "4", "Negative")]
+    table = [dict(zip(header, row, strict=True)) for row in rows]
+    listing = {("S13", clip): [f"x/{clip}/{n}.jpg" for n in (1, 2, 3)] for clip in "ab"}
+    reading = fourdme.READER.samples_from(table, listing, fourdme.Options(), "r")
+    assert [(s.group, s.sample_id, s.status) for s in reading.samples] == [
+        ("fourdme:S13", "S13/a", "ok"),
+        ("fourdme:S13", "S13/b", "ok"),
+    ]
+    assert [(p.rule, p.severity) for p in reading.problems] == [("V13", "warning")]
+
+
 @pytest.fixture
 def trials(tmp_path):
     lines = [

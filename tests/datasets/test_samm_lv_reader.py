@@ -42,7 +42,8 @@ def test_a_release_with_its_quirks(tmp_path, workbook, frames, rules):
     assert (first.emotion_raw, first.emotion_3, first.view) == ("Happiness", "positive", "long")
     assert (second.apex, second.apex_source, second.emotion_norm) == (245, "midpoint", "")
     assert second.au_notes == ("soft focus",)
-    assert "began before the video" in third.reason
+    assert "began before the video" in third.reason and reading.left_out == {2}
+    assert not [p for p in reading.problems if p.severity == "error"]
     assert (fourth.sample_id, fifth.sample_id) == ("037/037_4_1-macro", "037/037_4_1-micro")
     assert fourth.status == fifth.status == "ok"
     assert (sixth.offset, sixth.status) == (5001, "ok")

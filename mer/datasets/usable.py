@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mer.core.errors import DatasetError
 from mer.datasets.contract import Database
-from mer.datasets.expected import Count, counted
+from mer.datasets.expected import Count, counted, is_length
 from mer.datasets.reading import Reading
 
 
@@ -26,7 +26,8 @@ def stops(
     counts = counted(reading, card.releases) if counts is None else counts
     wrong = [count for count in counts if count.status == "verified" and not count.ok]
     if part:
-        wrong = [count for count in wrong if count.found > count.expected]
+        # The shortest clip of a part may be longer, and so may be the mean.
+        wrong = [c for c in wrong if c.found > c.expected and (not is_length(c.what) or "longest" in c.what)]
     if wrong:
         reasons.append(_other_counts(wrong, part))
     if not any(sample.status == "ok" for sample in reading.samples):

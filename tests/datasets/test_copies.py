@@ -1,9 +1,13 @@
 """Copies that are cut short or renumbered are told from genuine ones, padded and gappy ones included."""
 
+import dataclasses
+
 import pytest
 
 from mer.core.errors import DatasetError
 from mer.datasets import casme2, casme3, casme_sq, mmew, samm, samm_lv, smic
+from mer.datasets.contract import Release
+from mer.datasets.expected import counted
 from mer.datasets.options import RenumberedKey
 from mer.datasets.registry import READERS, reader
 from mer.datasets.usable import require_usable, stops
@@ -189,6 +193,26 @@ def test_smic_clips_cut_to_six_frames(tmp_path, frames):
 def test_one_short_clip_of_smic(tmp_path, frames, view, length, ok):
     reading = smic_copy(tmp_path, frames, [11, length, 58], view)
     assert reading.faults == [] and [row.status == "ok" for row in reading.samples] == [True, ok, True]
+
+
+def test_lengths_are_counts_too(tmp_path, frames):
+    reading = smic_copy(tmp_path, frames, [11, 40, 30])
+    counts = {
+        count.what: (count.found, count.expected) for count in counted(reading, smic.READER.databases[0].releases)
+    }
+    assert counts["raw shortest clip"] == (11, 11) and counts["raw longest clip"] == (40, 58)
+    assert counts["raw mean clip in tenths"] == (270, 337)
+    # No image is lost from the ends of the cropped tree's clips that anybody knows of: it is not held to these.
+    cropped = smic_copy(tmp_path, frames, [11, 40, 30], "cropped")
+    assert not [count for count in counted(cropped, smic.READER.databases[0].releases) if "clip" in count.what]
+    # A part may lack the shortest clip, and cannot have a longer one than the longest.
+    card = dataclasses.replace(smic.READER.databases[0], releases=(RELEASE,))
+    assert stops(reading, card, part=True) == ()
+    (reason,) = stops(smic_copy(tmp_path / "b", frames, [11, 40, 60]), card, part=True)
+    assert "raw longest clip 60 instead of 58, which no part of it can have" in reason
+
+
+RELEASE = Release("", "verified", {"raw shortest clip": 5, "raw longest clip": 58, "raw mean clip in tenths": 100})
 
 
 def test_every_reader_of_numbered_clips_has_the_key():

@@ -62,7 +62,9 @@ def fault_of(samples: Sequence[Sample], tree: MediaTree, numbering: Numbering) -
     idle = numbering.given == 0 or (tree.first is None and 2 * len(outside) > len(rows))
     if rows and numbering.given is not None and not numbering.begins and idle:
         return _unfit(rows, numbering)
-    found = _begins_elsewhere(rows, tree, numbering) or _begins_at_one_number(rows, outside) or _moved(rows, outside)
+    found = _begins_elsewhere(rows, tree, numbering) or _moved(rows, outside)
+    if not found and not tree.recordings:
+        found = _begins_at_one_number(rows, outside)
     if found and numbering.given is not None:
         return _unfit(outside or rows, numbering)
     return found or _cut_short(rows) or _too_short(samples, tree)

@@ -41,6 +41,8 @@ def _other_counts(wrong: list[Count], part: bool) -> str:
     fault, renamed = f"not the release (V04): {shown}", "give an edited table a name of its own, in `table`"
     if part:
         return f"{fault}, which no part of it can have; {renamed}"
+    if all(is_length(count.what) for count in wrong):
+        return f"{fault}: clips that are cut otherwise; unpack the owner's archive again"
     if all(count.found < count.expected for count in wrong):
         return f"{fault}: a part of it under its name; get the rest, or say `part: true` (--part)"
     return f"{fault}; get the owner's table, or {renamed}"

@@ -205,10 +205,11 @@ def test_lengths_are_counts_too(tmp_path, frames):
     # No image is lost from the ends of the cropped tree's clips that anybody knows of: it is not held to these.
     cropped = smic_copy(tmp_path, frames, [11, 40, 30], "cropped")
     assert not [count for count in counted(cropped, smic.READER.databases[0].releases) if "clip" in count.what]
+    alone = dataclasses.replace(smic.READER.databases[0], releases=(RELEASE,))
+    assert stops(reading, alone)[0].endswith("clips that are cut otherwise; unpack the owner's archive again")
     # A part may lack the shortest clip, and cannot have a longer one than the longest.
-    card = dataclasses.replace(smic.READER.databases[0], releases=(RELEASE,))
-    assert stops(reading, card, part=True) == ()
-    (reason,) = stops(smic_copy(tmp_path / "b", frames, [11, 40, 60]), card, part=True)
+    assert stops(reading, alone, part=True) == ()
+    (reason,) = stops(smic_copy(tmp_path / "b", frames, [11, 40, 60]), alone, part=True)
     assert "raw longest clip 60 instead of 58, which no part of it can have" in reason
 
 

@@ -115,3 +115,27 @@ def test_two_folders_or_tables_of_one_name(tmp_path, frames):
     (tmp_path / "b" / "t.csv").write_text("two")
     with pytest.raises(DatasetError, match=r"holds a/t.csv, b/t.csv, which differ; .*`table` \(V02\)"):
         files.find_file(tmp_path, ["t.csv"])
+
+
+def test_casme3_takes_no_blank_type_for_a_micro_expression():
+    header = ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Expression type")
+    cells = [("spNO.1", "a", "10", "12", "20", "4", kind) for kind in ("Micro-expression", "")]
+    cells[1] = (*cells[1][:2], "40", "42", "50", *cells[1][5:])
+    rows = [dict(zip(header, row, strict=True)) for row in cells]
+    files = {("spNO.1", "a"): [f"a/{number}.jpg" for number in range(60)]}
+    typed = casme3.READER.samples_from(rows, files, casme3.Options(), "r").samples
+    assert [row.status for row in typed] == ["ok", "excluded"] and "type '' is neither" in typed[1].reason
+    plain = [{name: cell for name, cell in row.items() if name != "Expression type"} for row in rows]
+    alone = casme3.READER.samples_from(plain, files, casme3.Options(), "r").samples
+    assert [(row.status, row.expression_type) for row in alone] == [("ok", "micro")] * 2
+
+
+def test_smic_e_says_what_it_counts_from():
+    header = ("Subject", "Filename", "OnsetF", "OffsetF", "FirstF", "LastF")
+    rows = [("s1", f"s1_ne_0{k}", "1010", "1030", *ends) for k, ends in enumerate((("1000", "1049"), ("one", "")))]
+    rows = [dict(zip(header, row, strict=True)) for row in rows]
+    listing = {("s01", f"s01_ne_0{k}"): [f"{k}/image{n}.jpg" for n in range(1005, 1050)] for k in range(2)}
+    reading = smic_e.READER.samples_from(rows, listing, smic_e.Options(), "r")
+    assert "FirstF is 'one': onset and offset are taken as numbers of files" in reading.samples[1].notes
+    told = [(p.rule, p.sample_id, p.message) for p in reading.problems if p.rule == "V10"]
+    assert told == [("V10", "s01/s01_ne_00", "images 1005 to 1049 are fewer than FirstF 1000 to LastF 1049")]

@@ -29,6 +29,8 @@ EVENT_COLUMNS: Columns = {name: (name,) for name in ("subject", "filename", "ons
 AUS = ("actionunits", "actionunit", "aus")
 EMOTION = ("estimatedemotion", "emotion")
 OBJECTIVE = ("objectiveclasses", "objectiveclass")
+#: Our columns that say who is seen.
+_PEOPLE = ("subject", "participant")
 #: Header texts that mean the same in every table: whoever has such a column must hear when it is not read.
 WELL_KNOWN = frozenset({*EVENT_COLUMNS, *AUS, *EMOTION, *OBJECTIVE, "expressiontype", "fps"})
 
@@ -197,6 +199,11 @@ class TableReader(Reader[OptionsT]):
         rules = replace(self.rules(options, annotations), renumbered=getattr(options, "renumbered", None))
         reading = assemble(database, self.tree(options).view, rules, annotations, listing, release, corrections)
         reading.ignored(stray)
+        blank = [str(row.number) for row in rows for name in _PEOPLE if not row.get(name, "?").strip()]
+        if blank:
+            listed = ", ".join(blank[:8]) + (", …" if len(blank) > 8 else "")
+            cause = "a merged cell has its text in its first row alone: split it"
+            reading.note("V03", "warning", f"rows {listed} name no person; {cause}", int(blank[0]))
         if unread:
             listed = ", ".join(map(repr, unread))
             reading.note("V03", "warning", f"columns {listed} are not read: this table is not known to have them")

@@ -168,3 +168,19 @@ def test_a_table_under_another_name_is_shown(tmp_path):
         files.find_table(tmp_path, "casme2", "", casme2.DATABASE.tables)
     assert "; tables: 'a/b/CASME2-coding-20190701 (1).xlsx'; expected" in caught.value.line()
     assert "name it in `table` (V02)" in caught.value.line()
+
+
+def test_a_merged_cell_of_several_rows(tmp_path, frames):
+    book = openpyxl.Workbook()
+    for row in (HEADER, ROW, ["", "EP03_02", *ROW[2:]], ["", "EP04_02", *ROW[2:]]):
+        book.active.append(row)
+    book.active.merge_cells("A2:A4")
+    book.save(tmp_path / "CASME2-coding-20190701.xlsx")
+    frames(tmp_path / "CASME2_RAW_selected" / "sub01" / "EP02_01f", range(46, 87))
+    reading = casme2.READER.read(tmp_path, casme2.Options())
+    assert [row.status for row in reading.samples] == ["ok", "excluded", "excluded"]
+    (told,) = [problem for problem in reading.problems if problem.rule == "V03"]
+    assert (told.row, told.message) == (
+        3,
+        "rows 3, 4 name no person; a merged cell has its text in its first row alone: split it",
+    )

@@ -149,9 +149,26 @@ def bench_feeding(
 
 
 @app.command()
+def init(
+    root: Annotated[Path, typer.Argument(help="The folder of a database, or of your own clips with a table.")],
+    output: Annotated[Path, typer.Option("--output", help="The configuration to write.")] = Path("config.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    licence_accepted: Annotated[bool, typer.Option("--licence-accepted", help="You signed the owner's form.")] = False,
+) -> None:
+    """Write a first configuration by looking at a folder; every guess has its reason beside it."""
+    from mer.planning.first_config import write_first_config
+
+    for line in write_first_config(root, output, force, licence_accepted):
+        typer.echo(line)
+
+
+@app.command()
 def check(
-    root: Annotated[Path, typer.Argument(help="The folder that the licence gave you.")],
-    dataset: Annotated[str, typer.Option(help="Its reader, e.g. casme2; see docs/datasets.md.")],
+    root: Annotated[
+        Path | None, typer.Argument(help="The folder that the licence gave you; the configuration's if absent.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Its reader, e.g. casme2, or with --config its name there.")] = "",
+    config: Annotated[list[Path] | None, typer.Option(help="Take reader and options from a configuration.")] = None,
     view: Annotated[str, typer.Option(help="Which of the released image trees to look at.")] = "",
     option: Annotated[list[str] | None, typer.Option(help="Another key of the reader, as key=value.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Any problem makes the download unusable.")] = False,
@@ -164,20 +181,22 @@ def check(
 ) -> None:
     """Read a download before anything runs. Exit status: 0 usable, 1 usable with exclusions, 2 unusable."""
     from mer.checking.check import run_check
+    from mer.planning.check_target import check_target
 
-    accepted = True if licence_accepted else None
+    where, reader, given, signed = check_target(root, dataset, config or ())
     text, status = run_check(
-        root,
-        dataset,
+        where,
+        reader,
         view,
         option or (),
         strict,
         as_json,
-        accepted,
+        True if licence_accepted else signed,
         errata=errata,
         decode=decode,
         everything=everything,
         part=part,
+        configured=given,
     )
     typer.echo(text, nl=False)
     raise typer.Exit(status)

@@ -17,7 +17,7 @@ from mer.checking.check_report import CheckReport, corrections
 from mer.checking.media import Looked, look, plan
 from mer.checking.report_text import render
 from mer.core.errors import ConfigError, MerError
-from mer.core.filenames import is_image
+from mer.core.filenames import is_image, split_pattern
 from mer.core.params import Params
 from mer.core.progress import bar
 from mer.core.registry import nearest
@@ -111,7 +111,12 @@ def _report(
 ) -> CheckReport:
     counts = tuple(counted(reading, card.releases))
     spare = unrecognised(Path(empty.root).resolve(), reading.samples, reading.leftovers, card)
-    problems = [*reading.problems, *_of_release(reading, card), *looked.problems, *_of_folders(reading, spare)]
+    problems = [
+        *reading.problems,
+        *_of_release(reading, card),
+        *_with_rows(looked, reading),
+        *_of_folders(reading, spare),
+    ]
     problems += licence
     rows = Counter(sample.status for sample in reading.samples)
     views = sorted({sample.view for sample in reading.samples})
@@ -135,10 +140,21 @@ def _report(
 
 def _of_release(reading: Reading, card: Database) -> list[Problem]:
     file = reading.release.split(" sha256:")[0]
-    if not file or release_for(card.releases, file):
+    if not file or not card.tables or release_for(card.releases, file):
         return []
     message = "not the name of a known release; its counts cannot be compared"
     return [Problem("V04", "warning", file, None, message)]
+
+
+def _with_rows(looked: Looked, reading: Reading) -> list[Problem]:
+    """Return the problems of media; those of an interval with its row of the table."""
+    table = reading.release.split(" sha256:")[0]
+    return [
+        dataclasses.replace(problem, message=f"{problem.message} (row {reading.rows[problem.sample_id]} of {table})")
+        if problem.rule == "V10" and problem.sample_id in reading.rows
+        else problem
+        for problem in looked.problems
+    ]
 
 
 def _of_folders(reading: Reading, spare: list[str]) -> list[Problem]:
@@ -180,7 +196,8 @@ def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str], ca
         known: folders already reported, relative to the root.
         card: the database, which names the folders beside its clips.
     """
-    used = {sample.media_path for sample in samples if sample.media_path and sample.media_kind == "frames"}
+    frames = [sample.media_path for sample in samples if sample.media_path and sample.media_kind == "frames"]
+    used = {split_pattern(path)[0] for path in frames}
     trees: dict[str, list[str]] = {}
     for path in sorted(used):
         trees.setdefault(path.partition("/")[0], []).append(path)
@@ -212,6 +229,7 @@ def run_check(
     decode: int = 3,
     everything: bool = False,
     part: bool = False,
+    configured: Mapping[str, Any] | None = None,
 ) -> tuple[str, int]:
     """Return the text to print and the exit status: 0 usable, 1 usable with exclusions, 2 unusable.
 
@@ -222,11 +240,12 @@ def run_check(
         options: further keys of the reader as `key=value`.
         as_json: return JSON instead of tables.
         everything: list every problem, not the first of each rule.
+        configured: the reader's keys in a configuration, under those of `view` and `options`.
 
     Raises:
         ConfigError: unknown dataset, option or value.
     """
-    given = _pairs(options, dataset) | ({"view": view} if view else {})
+    given = {**(configured or {}), **_pairs(options, dataset), **({"view": view} if view else {})}
     with bar(f"looking at {dataset}") as progress:
         told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode, "part": part}
         if progress is not None:

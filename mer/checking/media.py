@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from mer.core.errors import MediaError
-from mer.core.filenames import file_number, is_image
+from mer.core.filenames import is_image, number_in, split_pattern
 from mer.core.images import image_size, read_image
 from mer.core.media import inside
 from mer.core.sample import Sample
-from mer.core.video import probe
+from mer.core.video import VideoInfo, probe
 from mer.datasets.contract import Database, Picture
 from mer.datasets.files import entries
 from mer.datasets.reading import Problem
@@ -28,6 +28,8 @@ from mer.datasets.reading import Problem
 THREADS = 8
 #: Images that are decoded at most, whatever the number of rows; a sample, spread evenly.
 MOST_DECODED = 400
+#: Share of an interval that may lie behind the end of a video.
+MAY_MISS = 0.1
 #: Views whose images may differ in size inside a clip: face crops.
 CROPS = ("cropped", "aligned")
 
@@ -36,7 +38,8 @@ CROPS = ("cropped", "aligned")
 class Media:
     """One folder or file that rows use: `files` get their header read, `decoded` are decoded as well.
 
-    Paths are relative to the dataset root; `sample_id` is the first row that uses the medium.
+    Paths are relative to the dataset root; `sample_id` is the first row that uses the medium. `intervals` are the
+    (sample_id, onset, offset) of all its rows that have both.
     """
 
     sample_id: str
@@ -45,6 +48,7 @@ class Media:
     decoded: tuple[str, ...]
     picture: Picture
     crop: bool
+    intervals: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass
@@ -105,8 +109,11 @@ def _media(root: Path, path: str, rows: Sequence[Sample], decode: int, card: Dat
     tree = card.tree_of(first.view) if card else None
     picture, crop = tree.picture if tree else Picture(), first.view in CROPS
     if first.media_kind != "frames":
-        return Media(first.sample_id, first.media_kind, (path,), (path,), picture, crop)
-    files = {file_number(name): name for name in entries(root, inside(root, path))[1] if is_image(name)}
+        events = ((row.sample_id, row.onset, row.offset) for row in rows)
+        known = tuple((who, onset, offset) for who, onset, offset in events if onset is not None and offset is not None)
+        return Media(first.sample_id, first.media_kind, (path,), (path,), picture, crop, known)
+    folder, pattern = split_pattern(path)
+    files = {number_in(name, pattern): name for name in entries(root, inside(root, folder))[1] if is_image(name)}
     numbers = sorted(number for number in files if number is not None)
     if not numbers:
         return Media(first.sample_id, "frames", (), (), picture, crop)
@@ -119,8 +126,9 @@ def _media(root: Path, path: str, rows: Sequence[Sample], decode: int, card: Dat
         used.update(interval)
         places = np.linspace(0, len(interval) - 1, min(decode, len(interval))).round().astype(int)
         decoded.update(interval[place] for place in places)
-    chosen = tuple(f"{path}/{files[number]}" for number in sorted(used))
-    return Media(first.sample_id, "frames", chosen, tuple(f"{path}/{files[n]}" for n in sorted(decoded)), picture, crop)
+    chosen = tuple(f"{folder}/{files[number]}" for number in sorted(used))
+    looked = tuple(f"{folder}/{files[number]}" for number in sorted(decoded))
+    return Media(first.sample_id, "frames", chosen, looked, picture, crop)
 
 
 def look(root: Path, media: Sequence[Media], progress: Callable[[int, int], None] | None = None) -> Looked:
@@ -202,4 +210,20 @@ def _look_at_video(root: Path, medium: Media) -> Looked:
     except MediaError as error:
         return Looked(1, 0, Counter(), list(_broken(medium, {name: error.found})))
     size = {name: (info.width, info.height)}
-    return Looked(1, 1, Counter([f"{info.width}x{info.height}"]), list(_form(medium, size, None)))
+    problems = [*_form(medium, size, None), *_outside(medium, info)]
+    return Looked(1, 1, Counter([f"{info.width}x{info.height}"]), problems)
+
+
+def _outside(medium: Media, info: VideoInfo) -> Iterator[Problem]:
+    """Yield a problem for every interval that ends behind the video's last frame, as far as its header tells it (V10).
+
+    A tenth of an interval may be missing, as in the `frames` stage.
+    """
+    if info.n_frames is None:
+        return
+    for sample_id, onset, offset in medium.intervals:
+        lacking = offset - max(info.n_frames, onset) + 1
+        if lacking > 0:
+            severity = "error" if lacking > MAY_MISS * (offset - onset + 1) else "warning"
+            message = f"onset {onset}, offset {offset}: the last frame is {info.n_frames - 1}, counted from 0"
+            yield Problem("V10", severity, medium.files[0], None, message, sample_id)

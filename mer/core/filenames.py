@@ -58,6 +58,28 @@ def _without_copy_mark(stem: str) -> str:
     return stem
 
 
+def split_pattern(path: str) -> tuple[str, str]:
+    """Return the folder of a pattern of image files and the pattern: `a/c3_*.png` gives `a` and `c3_*.png`.
+
+    A path without `*` in its last part is a folder itself, and has the pattern ''.
+    """
+    folder, _, last = path.rpartition("/")
+    return (folder or ".", last) if "*" in last else (path, "")
+
+
+def number_in(name: str, pattern: str = "") -> int | None:
+    """Return the number of an image file: of its name, or of what the `*` of a pattern stands for in it.
+
+    None without a number, and where the name does not fit the pattern; letter case does not matter.
+    """
+    if not pattern:
+        return file_number(name)
+    before, _, after = pattern.partition("*")
+    match = re.fullmatch(f"{re.escape(before)}(.*){re.escape(after)}", name.strip(), re.IGNORECASE | re.DOTALL)
+    runs = re.findall(r"[0-9]+", match[1]) if match else []
+    return int(runs[-1]) if runs and len(runs[-1]) <= _MOST_DIGITS else None
+
+
 def file_numbers(names: Iterable[str]) -> list[int]:
     """Return the numbers of the files that have one, in the order given."""
     return [number for name in names if (number := file_number(name)) is not None]

@@ -15,7 +15,7 @@ import numpy as np
 
 from mer.core.atomic import atomic_path
 from mer.core.errors import ClipError, MediaError
-from mer.core.filenames import IMAGES, file_number
+from mer.core.filenames import IMAGES, number_in, split_pattern
 
 MAX_PIXELS = 100_000_000
 
@@ -75,16 +75,19 @@ def image_size(path: str | Path) -> tuple[int, int]:
 def list_images(folder: str | Path) -> dict[int, str]:
     """Return {file number: file name} of the numbered images of a folder in ascending order of number.
 
+    Of several clips in one folder, a pattern names those of one: `folder/c3_*.png`; `*` stands for the number.
+
     Raises:
         ClipError: the folder is missing, or two files have the same number.
     """
+    folder, pattern = split_pattern(os.fspath(folder))
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise ClipError(folder, f"cannot be listed ({error.strerror})", "a folder of images") from None
     files: dict[int, str] = {}
     for name in names:
-        number = file_number(name)
+        number = number_in(name, pattern)
         if name.startswith(".") or number is None or os.path.splitext(name)[1].lower() not in IMAGES:
             continue
         if number in files:

@@ -21,9 +21,10 @@ from mer.datasets.contract import Database, MediaTree
 from mer.datasets.errata import Errata, corrected
 from mer.datasets.frames_on_disk import Known, with_media
 from mer.datasets.intervals import ApexRules, Note, read_interval, too_long
-from mer.datasets.labels import normalise_emotion, objective_class, with_classes
+from mer.datasets.labels import normalise_emotion, objective_class
 from mer.datasets.reading import Listing, Reading
 from mer.datasets.tables import Row
+from mer.datasets.views import with_classes
 
 CELLS = ("onset", "apex", "offset", "emotion", "objective", "aus")
 
@@ -33,7 +34,8 @@ class Annotation:
     """One table row under canonical names; the cells are exact text.
 
     `subject` and `clip` are canonical; `media` is the key in the listing when it is not (subject, clip).
-    `flaws` are (rule, message) pairs that already exclude the row, `left_out` says why an option does so;
+    `flaws` are (rule, message) pairs that already exclude the row, `left_out` says why an option does so; `no_media` is
+    the rule and the reason why its media cannot be told, where the reader looked for them itself;
     `mended` names corrections that the reader made itself. `index_base` is added to an annotated frame number to get
     the number in the file name.
     """
@@ -55,6 +57,7 @@ class Annotation:
     notes: tuple[str, ...] = ()
     flaws: tuple[tuple[str, str], ...] = ()
     left_out: str = ""
+    no_media: tuple[str, str] | None = None
     mended: tuple[str, ...] = ()
     index_base: int = 0
 
@@ -148,7 +151,10 @@ def assemble(
         sample, fixed = _labelled(database, rules, annotation, errata or Errata(), numbering, note)
         key = _fold(annotation.media or (annotation.subject, annotation.clip))
         used.add(key)
-        sample = with_media(sample, folded.get(key), folded, rules.may_miss, note, known)
+        if annotation.no_media:
+            sample = _without_media(sample, *annotation.no_media, note)
+        else:
+            sample = with_media(sample, folded.get(key), folded, rules.may_miss, note, known)
         short = copies.shorter_than_released(sample, tree)
         if short:
             note("V10", "error", short)
@@ -162,6 +168,8 @@ def assemble(
             reading.left_out.add(len(reading.samples) - 1)
     contents = [dataclasses.replace(annotation, row=None) for annotation in annotations]
     exclude_repeated(reading, contents, [annotation.row for annotation in annotations])
+    pairs = zip(reading.samples, annotations, strict=True)
+    reading.rows = {sample.sample_id: one.row for sample, one in pairs if one.row is not None}
     spare = {original: paths for key, (original, paths) in folded.items() if key not in used}
     _unannotated(reading, spare, database.unlabelled)
     fault = copies.fault_of(reading.samples, tree, numbering)
@@ -180,6 +188,13 @@ def _one_spelling(annotations: Sequence[Annotation], reading: Reading) -> list[A
             message = f"subject {annotation.subject!r} is taken for {subject!r}, which differs in case only"
             reading.note("V13", "warning", message, annotation.row, annotation.key)
     return [dataclasses.replace(one, subject=first[one.subject.casefold()]) for one in annotations]
+
+
+def _without_media(sample: Sample, rule: str, reason: str, note: Note) -> Sample:
+    note(rule, "error", reason)
+    if sample.status == "excluded":
+        return sample.excluded(reason)
+    return dataclasses.replace(sample, status="missing_media", reason=reason)
 
 
 def _fold(key: tuple[str, str]) -> tuple[str, str]:

@@ -103,6 +103,7 @@ class MediaTree:
         bare: tells whether a clip's folder, relative to the dataset root, lies there as it does below the top folder,
             so that the root may be the top folder itself; None: it may not.
         first: number of the first image of every folder; None where clips begin at their onset, or it varies.
+        renumbered: how its reader is told that the images have other numbers, `{}` for the number to be said.
         lengths: fewest and most images of a clip, where no table says how long each is.
     """
 
@@ -116,6 +117,7 @@ class MediaTree:
     beside: tuple[str, ...] = ()
     bare: Callable[[PurePosixPath], bool] | None = None
     first: int | None = None
+    renumbered: str = "renumbered: {}"
     lengths: tuple[int, int] | None = None
 
 

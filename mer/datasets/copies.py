@@ -67,7 +67,11 @@ def fault_of(samples: Sequence[Sample], tree: MediaTree, numbering: Numbering) -
         found = _begins_at_one_number(rows, outside)
     if found and numbering.given is not None:
         return _unfit(outside or rows, numbering)
-    return found or _cut_short(rows) or _too_short(samples, tree)
+    if found:
+        fault, number = found
+        said = f"say that they were changed by the option `{tree.renumbered.format(number)}`"
+        return f"{fault}; get the released numbers, or {said} (V10)"
+    return _cut_short(rows) or _too_short(samples, tree)
 
 
 def _known(row: Sample) -> bool:
@@ -96,49 +100,42 @@ def _most(part: int, whole: int) -> bool:
     return part > 1 and 2 * part > whole
 
 
-def _begins_elsewhere(rows: Sequence[Sample], tree: MediaTree, numbering: Numbering) -> str:
+def _begins_elsewhere(rows: Sequence[Sample], tree: MediaTree, numbering: Numbering) -> tuple[str, int] | None:
     """Of recordings, and of clips that all begin at one number: do they begin at another one?"""
     if tree.first is None:
-        return ""
+        return None
     expected = tree.first + numbering.base(tree.first)
     by_medium = {row.media_path: row for row in rows}
     number, many = _commonest(row.first_file for row in by_medium.values())
-    if number == expected or not _most(many, len(by_medium)):
-        return ""
+    if number is None or number == expected or not _most(many, len(by_medium)):
+        return None
     odd = [row for row in by_medium.values() if row.first_file == number]
     fault = f"renumbered: {many} of {len(by_medium)} folders begin at image {number}, in the release at {tree.first}"
-    return f"{fault}, e.g. {odd[0].media_path}; {_remedy(number)}"
+    return f"{fault}, e.g. {odd[0].media_path}", number
 
 
-def _begins_at_one_number(rows: Sequence[Sample], outside: Sequence[Sample]) -> str:
+def _begins_at_one_number(rows: Sequence[Sample], outside: Sequence[Sample]) -> tuple[str, int] | None:
     """Of clips that are cut from onset to offset: were all numbered anew from one number?"""
     number, _ = _commonest(row.first_file for row in outside)
     fit = [row for row in outside if row.first_file == number != row.onset and _as_long(row)]
-    if not _most(len(fit), len(rows)):
-        return ""
-    return f"renumbered: {len(fit)} of {len(rows)} clips begin at image {number} instead of their onset, {_told(fit)}"
+    return _told(fit, rows, f"clips begin at image {number} instead of their onset")
 
 
-def _moved(rows: Sequence[Sample], outside: Sequence[Sample]) -> str:
+def _moved(rows: Sequence[Sample], outside: Sequence[Sample]) -> tuple[str, int] | None:
     """Of clips that are cut from onset to offset: was one number added to all numbers?"""
-    shift, _ = _commonest(row.first_file - row.onset for row in outside if _known(row))  # type: ignore[operator]
+    shift, _ = _commonest(_ends(row)[0] - _ends(row)[2] for row in outside)
     fit = [row for row in outside if _ends(row)[0] - _ends(row)[2] == shift != 0 and _as_long(row)]
+    return _told(fit, rows, f"clips have images that are {shift:+d} off their annotation" if fit else "")
+
+
+def _told(fit: Sequence[Sample], rows: Sequence[Sample], fault: str) -> tuple[str, int] | None:
+    """Return the fault of most rows, and the number to be said; None where it is not that of most."""
     if not _most(len(fit), len(rows)):
-        return ""
-    return (
-        f"renumbered: the images of {len(fit)} of {len(rows)} clips are {shift:+d} off their annotation, {_told(fit)}"
-    )
-
-
-def _told(fit: Sequence[Sample]) -> str:
+        return None
     first, last, onset, offset = _ends(fit[0])
     begins = len({row.first_file for row in fit}) == 1
     example = f"e.g. {fit[0].media_path} holds {first} to {last}, annotated {onset} to {offset}"
-    return f"{example}; {_remedy(first if begins else first - onset)}"
-
-
-def _remedy(number: int | None) -> str:
-    return f"get the released numbers, or say that they were changed by the option `renumbered: {number}` (V10)"
+    return f"renumbered: {len(fit)} of {len(rows)} {fault}, {example}", first if begins else first - onset
 
 
 def _unfit(rows: Sequence[Sample], numbering: Numbering) -> str:

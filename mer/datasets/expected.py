@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from mer.core.sample import Sample
 from mer.datasets.contract import Release
-from mer.datasets.labels import CD6ME_AUS, PRESENCE, VIEWS, au_targets, class_of
+from mer.datasets.labels import CD6ME_AUS, au_targets
 from mer.datasets.reading import Reading
+from mer.datasets.views import shipped_views
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
     people: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
     # Units are counted by themselves below: as views, each would read the same cell again.
-    views = [name for name, view in VIEWS.items() if view.classes != PRESENCE]
+    views = {name: view for name, view in shipped_views().items() if not name.startswith("cd6me_au")}
     lengths: dict[str, list[int]] = defaultdict(list)
     for sample in samples:
         kind = sample.expression_type
@@ -63,12 +64,12 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
         counts[f"{sample.emotion_norm} subject {sample.subject}"] += 1
         counts[f"type {kind}"] += 1
         counts[f"emotion {sample.emotion_norm}"] += 1
-        for view in views:
-            label = class_of(sample, view)
+        for name, view in views.items():
+            label = view.class_of(sample)
             for scope in ("", f"{kind} ") if label is not None else ():
-                counts[f"{scope}{view} {label}"] += 1
-                counts[f"{scope}{view} rows"] += 1
-                people[f"{scope}{view} subjects"].add(sample.group)
+                counts[f"{scope}{name} {label}"] += 1
+                counts[f"{scope}{name} rows"] += 1
+                people[f"{scope}{name} subjects"].add(sample.group)
         for unit, present in zip(CD6ME_AUS, au_targets(sample) or (), strict=False):
             counts[f"cd6me au {unit}"] += present
     for name, members in (*people.items(), *videos.items()):

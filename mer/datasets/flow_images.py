@@ -22,9 +22,9 @@ from mer.datasets import files, tables
 from mer.datasets.annotations import exclude_repeated, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.files import find_media
-from mer.datasets.labels import with_classes
 from mer.datasets.reading import Listing, Reading
 from mer.datasets.table_reader import TableReader
+from mer.datasets.views import with_classes
 
 CLASSES = {"0": "negative", "1": "positive", "2": "surprise"}
 #: Name in the csv, folded -> our name, family, frames per second, and how a subject number is written.

@@ -32,14 +32,15 @@ class ApexRules:
     """How one database's apex column is treated.
 
     `at_onset` and `at_offset` say what an apex equal to an end means. `annotated` is False where the database
-    has no apex at all; `mend` lets `missing` also cover an apex outside onset to offset, which otherwise
-    excludes the row.
+    has no apex at all; `blank` allows onset and offset to be blank together, where a clip is cut to its expression;
+    `mend` lets `missing` also cover an apex outside onset to offset, which otherwise excludes the row.
     """
 
     missing: ApexPolicy = "midpoint"
     at_onset: ApexPolicy = "midpoint"
     at_offset: ApexPolicy = "keep"
     annotated: bool = True
+    blank: bool = False
     mend: bool = False
 
 
@@ -59,6 +60,9 @@ def read_interval(
     """
     if not rules.annotated and not onset.strip() and not offset.strip():
         return Interval()
+    if rules.blank and not onset.strip() and not offset.strip():
+        alone = frame_number(apex)
+        return Interval(None, alone, None, "none" if alone is None else "annotated")
     first, last = frame_number(onset), frame_number(offset)
     if first is None or last is None or min(first, last) < 0:
         reason = f"onset {onset!r}, offset {offset!r}: not frame numbers"

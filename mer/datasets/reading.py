@@ -45,7 +45,7 @@ class Reading:
     the folders (relative to the root) that no row asks for; `left_out` the places in `samples` of rows that an option
     of the reader excludes. `unannotated` are the clips that no row asks for, each subject, clip and first file: in a
     release of long recordings, those without an expression. `faults` say why the copy as a whole cannot be used
-    (`mer.datasets.copies`).
+    (`mer.datasets.copies`). `rows` are the table rows of the samples by their ids.
     """
 
     dataset: str
@@ -56,6 +56,7 @@ class Reading:
     left_out: set[int] = field(default_factory=set)
     unannotated: list[tuple[str, str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
 
     def note(self, rule: str, severity: str, message: str, row: int | None = None, sample_id: str = "") -> None:
         """Add a problem found in the annotation file of this reading."""

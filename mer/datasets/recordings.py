@@ -17,15 +17,20 @@ from mer.datasets.reading import Reading
 from mer.datasets.registry import databases
 
 SUFFIX = "-whole"
+#: `Sample.expression_type` of a whole recording, and of a row that says that a recording holds no expression.
+NOTHING = "recording"
 _KEPT = (
     "dataset", "subject", "group", "sample_id", "video_id", "media_path", "media_kind", "view", "release", "fps",
 )  # fmt: skip
 
 
 def has_recordings(sample: Sample) -> bool:
-    """Tell by the card of its database whether a row's medium is the whole recording that its expression lies in."""
-    _, card = databases().get(sample.dataset, (None, None))
-    tree = card.tree_of(sample.view) if card else None
+    """Tell by the card of its database whether a row's medium is the whole recording that its expression lies in.
+
+    A row of a user's own table may be of any database, and has the views of the reader `table`.
+    """
+    cards = (databases()[name][1] for name in (sample.dataset, "table") if name in databases())
+    tree = next((tree for card in cards if (tree := card.tree_of(sample.view))), None)
     return tree is not None and tree.recordings
 
 
@@ -65,7 +70,7 @@ def _whole(sample: Sample) -> Sample:
 
 
 def _bare(sample: Sample) -> Sample:
-    return Sample(**{name: getattr(sample, name) for name in _KEPT}, expression_type="recording")
+    return Sample(**{name: getattr(sample, name) for name in _KEPT}, expression_type=NOTHING)
 
 
 def by_recording(samples: Iterable[Sample]) -> dict[str, list[Sample]]:

@@ -13,6 +13,7 @@ READERS: dict[str, str] = {
     "casme2": "mer.datasets.casme2",
     "flow_images": "mer.datasets.flow_images",
     "videos": "mer.datasets.videos",
+    "table": "mer.datasets.table",
     "samm": "mer.datasets.samm",
     "smic": "mer.datasets.smic",
     "mmew": "mer.datasets.mmew",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from mer.core.params import Params
+from mer.datasets.views import ViewBlock
 from mer.planning.gpus import Gpu
 from mer.simulate.params import SimulateParams
 from mer.spotting.experiment import SpottingBlock
@@ -101,6 +102,9 @@ class Top(Params):
     flow: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
     rois: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
     spot: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
+    views: dict[str, ViewBlock] = Field(
+        default_factory=dict, description="Class schemes of your own by name, beside those that come with mer."
+    )
     experiments: dict[str, ExperimentBlock] = Field(default_factory=dict, description="Experiments by name.")
     spotting: dict[str, SpottingBlock] = Field(
         default_factory=dict, description="Experiments that spot expressions in whole recordings, by name."

@@ -7,14 +7,14 @@ imported here, because every Snakemake process runs it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from mer.core.errors import DatasetError
 from mer.core.sample import Sample, by_subject, media_row, read_index
-from mer.datasets.labels import classes_for
 from mer.datasets.reading import Reading
-from mer.datasets.recordings import recordings
+from mer.datasets.recordings import NOTHING, recordings
 from mer.datasets.registry import reader
 from mer.datasets.usable import require_usable
 from mer.planning.blocks import DatasetBlock
@@ -52,6 +52,11 @@ def plan_dataset(block: DatasetBlock) -> Reading:
     options = chosen.options.model_validate(block.options)
     given = layout_of(block).reader_input(block.simulate, options.model_dump())
     return chosen.samples_from(given.table, given.listing, options, "simulated", block.errata, **given.extra)
+
+
+def expressions(rows: Sequence[Sample]) -> list[Sample]:
+    """Return the rows of expressions, without those that say that a recording holds none."""
+    return [row for row in rows if row.expression_type != NOTHING]
 
 
 class Catalog:
@@ -123,7 +128,7 @@ class Catalog:
         units = {self.config.unit(variant.key)}
         if variant.stage == "frames":
             units = {self.config.unit(key) for key in self.config.products_of(dataset)}
-        rows = self.subjects(dataset).get(subject, []) if "expressions" in units else []
+        rows = expressions(self.subjects(dataset).get(subject, [])) if "expressions" in units else []
         if "recordings" in units:
             rows = rows + self.recordings(dataset).get(subject, [])
         return [media_row(sample) for sample in rows]
@@ -146,7 +151,11 @@ class Catalog:
         units = {self.config.unit(product)}
         if product == "frames":
             units = {self.config.unit(key) for key in self.config.products_of(dataset)}
-        subjects = set(self.subjects(dataset)) if "expressions" in units else set()
+        subjects = (
+            {key for key, rows in self.subjects(dataset).items() if expressions(rows)}
+            if "expressions" in units
+            else set()
+        )
         return sorted(subjects | (set(self.recordings(dataset)) if "recordings" in units else set()))
 
     def source(self, dataset: str, variant: Variant, subject: str) -> Path | None:
@@ -159,10 +168,10 @@ class Catalog:
             block = self.config.experiments[experiment]
             rows = {name: self.reading(name).samples for name in block.data}
             datasets = {row.dataset for samples in rows.values() for row in samples}
-            classes = classes_for(block.view, datasets)
-            where = f"{self.config.where}: experiments.{experiment}"
+            view, where = self.config.views[block.view], f"{self.config.where}: experiments.{experiment}"
+            classes = view.classes_of(datasets)
             count_class_weights(self.config.settled[experiment], block.train, len(classes), where)
-            self._selections[experiment] = select(rows, block.view, classes)
+            self._selections[experiment] = select(rows, view, classes)
         return self._selections[experiment]
 
     def folds(self, experiment: str) -> list[Fold]:

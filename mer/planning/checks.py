@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from mer.core.errors import ConfigError
 from mer.core.params import Params
 from mer.core.registry import nearest
-from mer.datasets.labels import VIEWS
 from mer.datasets.registry import reader
 from mer.models.registry import model
 from mer.planning.blocks import DatasetBlock, ExperimentBlock
@@ -73,7 +72,7 @@ def _check_experiment(name: str, block: ExperimentBlock, config: Config) -> None
         locate(block.train.trunk)
     if block.train.weights is not None:
         _check_weights(f"{path}.train.weights", name, block, config)
-    _require(f"{path}.view", "view", block.view, VIEWS, "a label view")
+    _require(f"{path}.view", "view", block.view, config.views, "a label view")
     if block.diagnose.oracle_epoch and not card.in_epochs:
         raise ConfigError(f"{path}.diagnose.oracle_epoch", f"model {block.model} has no epochs", "a network")
     for dataset in block.data:
@@ -194,7 +193,7 @@ def _check_spotting(name: str, block: SpottingBlock, config: Config) -> None:
         if config.unit(product) != "recordings":
             found = f"{product} is made from single expressions"
             raise ConfigError(key, found, "whole recordings", "set clips: recordings in its align")
-    _require(f"{path}.view", "view", block.view, VIEWS, "a label view")
+    _require(f"{path}.view", "view", block.view, config.views, "a label view")
     if block.recognise == "own" and block.model == "softnet":
         raise ConfigError(f"{path}.recognise", "SOFTNet has no second head", "none or an experiment", "set it")
     _check_spotting_weights(f"{path}.weights", block, config)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mer.core.params import Params
+from mer.datasets.views import View
 from mer.planning.blocks import DatasetBlock, ExperimentBlock, ReportBlock
 from mer.spotting.experiment import SpottingBlock
 from mer.stages.contract import DeviceParams
@@ -41,6 +42,7 @@ class Config:
         results: folder for everything that is made.
         seed: of fold assignment and label permutation.
         datasets, experiments, spotting, report: the blocks of the file.
+        views: every class scheme that an experiment may name.
         variants: the variants of all stages by their product, in the order of the journey.
         bootstrap: draws of the subject bootstrap and of the chance levels.
         settled: what each recognition experiment trains with: its preset with its recipe in place.
@@ -52,6 +54,7 @@ class Config:
     seed: int
     datasets: Mapping[str, DatasetBlock]
     variants: Mapping[str, Variant]
+    views: Mapping[str, View]
     experiments: Mapping[str, ExperimentBlock]
     spotting: Mapping[str, SpottingBlock]
     bootstrap: int

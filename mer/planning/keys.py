@@ -65,7 +65,7 @@ def index_block(catalog: Catalog, dataset: str) -> str:
 def index_code(catalog: Catalog, dataset: str) -> str:
     """Return the digest of a database's reader, and of the corrections and counts that it reads."""
     code = code_digest("mer.datasets.reading", READERS[catalog.config.datasets[dataset].reader])
-    return with_files(code, *(PACKAGE / "datasets" / name for name in ("errata.csv", "expected.json")))
+    return with_files(code, *(PACKAGE / "datasets" / name for name in ("errata.csv", "expected.json", "views.yaml")))
 
 
 def stage_spec(variant: Variant) -> str:

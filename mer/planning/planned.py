@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mer.datasets.views import View
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.provenance import code_digest
@@ -34,6 +35,11 @@ class PlannedExperiment:
     def __init__(self, catalog: Catalog, name: str, folder: str, block: Any, inputs: Mapping[str, str]) -> None:
         self.catalog, self.name, self.block, self.inputs = catalog, name, block, inputs
         self.folder: Path = catalog.config.results / folder / name
+
+    @property
+    def view(self) -> View:
+        """The class scheme of the experiment."""
+        return self.catalog.config.views[self.block.view]
 
     @property
     def folds_per_job(self) -> int:

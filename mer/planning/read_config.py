@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from mer.core.errors import ConfigError
+from mer.datasets.views import View, shipped_views
 from mer.models.registry import model
 from mer.planning.blocks import ExperimentBlock, Top
 from mer.planning.checks import check
@@ -41,7 +42,7 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
     top = validate(Top, dict(raw), where, "")
     if top.results.exists() and not top.results.is_dir():
         raise ConfigError(f"{where}: results", f"{str(top.results)!r} is a file", "a folder", "name another one")
-    for block in ("datasets", "experiments", "spotting", *VARIANT_STAGES):
+    for block in ("datasets", "views", "experiments", "spotting", *VARIANT_STAGES):
         for name in getattr(top, block):
             if not NAME.match(name):
                 raise ConfigError(f"{where}: {block}.{name}", "bad name", "letters, digits, '_' and '.' only")
@@ -54,6 +55,7 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
         seed=top.seed,
         datasets=top.datasets,
         variants={variant.key: variant for variant in _variants(top, where)},
+        views=_views(top, where),
         experiments={name: _read_inputs(block, settled[name]) for name, block in top.experiments.items()},
         spotting=top.spotting,
         bootstrap=top.bootstrap,
@@ -64,6 +66,15 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml") -> Config:
     )
     check(config)
     return config
+
+
+def _views(top: Top, where: str) -> dict[str, View]:
+    """Return the shipped class schemes and the configuration's own, which may not bear the name of a shipped one."""
+    shipped = shipped_views()
+    for name in top.views:
+        if name in shipped:
+            raise ConfigError(f"{where}: views.{name}", "the name of a view that comes with mer", "another name")
+    return {**shipped, **{name: View(name, block) for name, block in top.views.items()}}
 
 
 def _read_inputs(block: ExperimentBlock, settled: Settled) -> ExperimentBlock:

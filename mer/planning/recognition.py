@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.params import Params
+from mer.core.registry import nearest
+from mer.datasets.views import shipped_views
 from mer.models import memory
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
@@ -147,7 +149,8 @@ class PlannedRecognition(PlannedExperiment):
     def split_block(self) -> str:
         """Return what the fold tables depend on."""
         block = self.block
-        values = {name: getattr(block, name) for name in ("data", "view", "protocol", "labels")}
+        values = {name: getattr(block, name) for name in ("data", "protocol", "labels")}
+        values["view"] = self.view.written
         if block.protocol == "kfold":
             values["folds"] = block.folds
         if block.protocol == "kfold" or block.labels == "permuted":
@@ -162,6 +165,16 @@ class PlannedRecognition(PlannedExperiment):
             yield from notes(fold)
         for reason, count in self.catalog.selection(self.name).left_out.items():
             yield f"{count} clips left out, {reason}"
+        if self.view.name not in shipped_views():
+            yield from self._unheard_words()
+
+    def _unheard_words(self) -> Iterator[str]:
+        """Yield the emotions that a class of the user's own view names, and no row has: misspelt, perhaps."""
+        rows = [row for name in self.block.data for row in self.catalog.reading(name).samples]
+        heard = {row.emotion_norm for row in rows}
+        named = {word for dataset in {row.dataset for row in rows} for word in self.view.words(dataset)}
+        for word in sorted(named - heard):
+            yield f"view {self.view.name}: no row has the emotion {word!r}; {nearest(word, heard - {''})}"
 
     def fit_block(self, task: Task = RECOGNITION) -> str:
         """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""

@@ -53,9 +53,10 @@ def _experiment(catalog: Catalog, name: str) -> ExperimentInputs:
         "train": block.train.model_dump(mode="json", exclude_none=True),
         "folds": block.folds if block.protocol == "kfold" else None,
     }
+    plan, selection = PlannedRecognition(catalog, name), catalog.selection(name)
     return ExperimentInputs(
         metrics=catalog.config.results / "experiments" / name / "metrics.json",
-        predictions=PlannedRecognition(catalog, name).files("predictions.csv"),
+        predictions=plan.files("predictions.csv"),
         model=block.model,
         preset=catalog.config.settled[name].preset,
         view=block.view,
@@ -63,6 +64,8 @@ def _experiment(catalog: Catalog, name: str) -> ExperimentInputs:
         data=block.data,
         labels=block.labels,
         settings=as_text(settings),
+        scheme=tuple(plan.view.told(row.dataset for row in selection.rows)),
+        left_out=selection.left_out,
     )
 
 

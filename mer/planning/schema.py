@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mer.datasets.labels import VIEWS
 from mer.datasets.registry import READERS, reader
+from mer.datasets.views import Takes, ViewBlock, shipped_views
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
 from mer.planning.blocks import DatasetBlock, DiagnoseBlock, ExperimentBlock, ReportBlock, Top
@@ -103,7 +103,11 @@ def _sections() -> Iterator[str]:
     yield from _table("`datasets.<name>`", DatasetBlock)
     yield from _table("`datasets.<name>.simulate`", SimulateParams)
     for name in READERS:
-        yield from _table(f"`datasets.<name>.options`, reader `{name}`", reader(name).options)
+        options = reader(name).options
+        yield from _table(f"`datasets.<name>.options`, reader `{name}`", options)
+        for key, field in options.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from _table(f"`datasets.<name>.options.{key}`, reader `{name}`", field.annotation)
     for stage, methods in METHODS.items():
         for name in methods:
             title = "`frames`" if stage == "frames" else f"`{stage}.<variant>`, method `{name}`"
@@ -119,9 +123,11 @@ def _sections() -> Iterator[str]:
         cells = (", ".join(names) for names in (card.presets, _inputs(card), card.settings))
         yield f"| `{name}` | {' | '.join(cells)} |"
     yield "\n| view | classes, in the order of every table |\n|---|---|"
-    for name, view in VIEWS.items():
+    for name, view in shipped_views().items():
         yield f"| `{name}` | {', '.join(view.classes)} |"
     yield ""
+    yield from _table("`views.<name>`", ViewBlock)
+    yield from _table("`views.<name>.classes.<class>`", Takes)
     yield from _table("`spotting.<name>`", SpottingBlock)
     yield from _table("`spotting.<name>.train`", SpotRecipe)
     yield from _table("`spotting.<name>.weights`, `experiments.<name>.train.weights`", WeightFiles)

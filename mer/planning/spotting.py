@@ -9,7 +9,6 @@ from typing import Any
 
 from mer.core.errors import DatasetError
 from mer.core.sample import Sample
-from mer.datasets.labels import classes_for
 from mer.models import memory
 from mer.planning import keys
 from mer.planning.catalog import Catalog
@@ -45,7 +44,7 @@ class PlannedSpotting(PlannedExperiment):
         rows: list[Video] = []
         for dataset in self.block.data:
             whole = [row for rows_ in self.catalog.recordings(dataset).values() for row in rows_]
-            rows += videos(dataset, whole, self.catalog.reading(dataset).samples, self.block.view)
+            rows += videos(dataset, whole, self.catalog.reading(dataset).samples, self.view)
         return sorted(rows, key=lambda row: row.key)
 
     @cached_property
@@ -58,7 +57,7 @@ class PlannedSpotting(PlannedExperiment):
         """The classes that spotted intervals are given; empty when they are not named."""
         if self.block.recognise == "none":
             return ()
-        return tuple(classes_for(self.block.view, {row.dataset for row in self.videos}))
+        return self.view.classes_of(row.dataset for row in self.videos)
 
     @property
     def naming(self) -> str:
@@ -114,7 +113,7 @@ class PlannedSpotting(PlannedExperiment):
 
     def split_block(self) -> str:
         """Return what the fold tables depend on."""
-        return keys.as_text({"view": self.block.view, "data": self.block.data})
+        return keys.as_text({"view": self.view.written, "data": self.block.data})
 
     def fit_block(self, task: Task = SPOTTING) -> str:
         """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""

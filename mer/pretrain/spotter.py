@@ -17,9 +17,9 @@ from typing import Any
 
 from mer.core.atomic import write_json
 from mer.core.sample import Sample, by_subject, media_row
-from mer.datasets.labels import classes_for
 from mer.datasets.recordings import recordings
 from mer.datasets.registry import reader
+from mer.datasets.views import view_of
 from mer.simulate.params import SimulateParams
 from mer.simulate.registry import layout
 from mer.spotting.evaluate import prediction_rows, read_lines, truth_rows
@@ -35,7 +35,7 @@ from mer.training.separation import FoldJob
 Log = Callable[[str], None]
 
 FPS = 30.0
-VIEW = "emotion_3"
+VIEW = view_of("emotion_3")
 KINDS = ("micro",)
 FOLD = "spotter"
 _SMALL = {"width": 320, "height": 240, "talk": 0.25, "turn": 0.2, "blink": 0.4}
@@ -117,7 +117,7 @@ def fit(people: Sequence[Person], held_out: Sequence[str], out: Path, seed: int,
 
 def experiment(seed: int, recipe: SpotRecipe) -> SpottingExperiment:
     """Return what is trained."""
-    return SpottingExperiment("mean", "fixed", recipe, tuple(classes_for(VIEW, {"casme_sq"})), seed=seed)
+    return SpottingExperiment("mean", "fixed", recipe, VIEW.classes_of({"casme_sq"}), seed=seed)
 
 
 def containers(people: Sequence[Person]) -> dict[str, dict[str, Path]]:
@@ -138,7 +138,7 @@ def score_held_out(model: Path, people: Sequence[Person], seed: int, recipe: Spo
     return {
         "recordings": len(every),
         "quiet_recordings": sum(not video.events for video in every),
-        **score(truth, spotted, classes_for(VIEW, {"casme_sq"})),
+        **score(truth, spotted, VIEW.classes_of({"casme_sq"})),
     }
 
 

@@ -30,7 +30,8 @@ class ExperimentInputs:
     """One experiment.
 
     `metrics` is `metrics.json` of `mer.training.score`; `predictions` are the CSV files of all folds and seeds;
-    `settings` are its inputs, overrides and number of folds as canonical text.
+    `settings` are its inputs, overrides and number of folds as canonical text. `scheme` has a row of database, class
+    and what it takes for each class of the view; `left_out` counts the clips that take no part by reason.
     """
 
     metrics: Path
@@ -42,6 +43,8 @@ class ExperimentInputs:
     data: Sequence[str]
     labels: str = "true"
     settings: str = ""
+    scheme: Sequence[tuple[str, str, str]] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def recipe(self) -> str:

@@ -28,6 +28,8 @@ LAYOUTS: dict[str, str] = {
     "meview": "mer.simulate.layouts.meview",
     "rld": "mer.simulate.layouts.rld",
     "fourdme": "mer.simulate.layouts.fourdme",
+    "table": "mer.simulate.layouts.table",
+    "table_images": "mer.simulate.layouts.table",
 }
 
 

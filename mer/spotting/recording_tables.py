@@ -16,8 +16,8 @@ import numpy as np
 from mer.core.csvfile import read_csv, write_csv
 from mer.core.errors import ModelError
 from mer.core.sample import Sample, subject_key
-from mer.datasets.labels import class_of
 from mer.datasets.recordings import by_recording
+from mer.datasets.views import View
 
 
 @dataclass(frozen=True, order=True)
@@ -56,14 +56,14 @@ HEAD = ("sample_id", "dataset", "subject", "group", "source")
 COLUMNS = (*HEAD, *(field.name for field in dataclasses.fields(Event)))
 
 
-def videos(name: str, recordings: Iterable[Sample], samples: Iterable[Sample], view: str) -> list[Video]:
+def videos(name: str, recordings: Iterable[Sample], samples: Iterable[Sample], view: View) -> list[Video]:
     """Join the recordings of a configured dataset with their expressions.
 
     Args:
         name: of the dataset in the configuration.
         recordings: `mer.datasets.recordings.recordings` of it.
         samples: all its rows.
-        view: label view of the classes.
+        view: the class scheme.
     """
     samples_of = by_recording(samples)
     rows = []
@@ -74,11 +74,11 @@ def videos(name: str, recordings: Iterable[Sample], samples: Iterable[Sample], v
     return rows
 
 
-def _event(sample: Sample, view: str) -> Event:
+def _event(sample: Sample, view: View) -> Event:
     assert sample.onset is not None and sample.offset is not None
     # Halfway where nobody knows: a macro-expression is annotated by its ends only.
     apex = sample.apex if sample.apex is not None else (sample.onset + sample.offset) // 2
-    return Event(sample.onset, apex, sample.offset, sample.expression_type, class_of(sample, view) or "")
+    return Event(sample.onset, apex, sample.offset, sample.expression_type, view.class_of(sample) or "")
 
 
 def write_videos(path: str | Path, rows: Iterable[Video]) -> None:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from mer.core.errors import ConfigError, DatasetError
 from mer.core.sample import Sample, subject_key
 from mer.core.seeds import derive_seed
-from mer.datasets.labels import class_of, view_of
+from mer.datasets.views import View
 from mer.models.grouping import deal_groups
 from mer.training.fold_tables import Row, permute_labels, sorted_rows
 from mer.training.separation import TableRow
@@ -58,37 +58,37 @@ def notes(fold: Fold[Row]) -> tuple[str, ...]:
     return tuple(f"fold {fold.name}: no training clip of class {label}" for label in lacking)
 
 
-def select(indexes: Mapping[str, Iterable[Sample]], view: str, classes: Sequence[str]) -> Selection:
+def select(indexes: Mapping[str, Iterable[Sample]], view: View, classes: Sequence[str]) -> Selection:
     """Pick the usable clips: status ok, and a class of `view` among `classes`.
 
     Args:
         indexes: rows of each configured dataset, by its name in the configuration.
-        view: a name in `mer.datasets.labels.VIEWS`.
+        view: the class scheme.
         classes: the fixed class set, in the order of the scores; at least two different names.
 
     Returns:
         rows sorted by (dataset, sample_id); `left_out` counts the others by reason.
 
     Raises:
-        ConfigError: unknown view, or fewer than two different classes.
+        ConfigError: fewer than two different classes.
         DatasetError: no usable clip, a class without any clip, or a subject that cannot be told apart.
     """
-    view_of(view)
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise ConfigError("classes", f"{', '.join(map(str, classes)) or 'none'}", "at least two different classes")
     rows, left_out = [], Counter[str]()
     for name, samples in indexes.items():
         for sample in samples:
-            value = class_of(sample, view)
+            value = view.class_of(sample)
             if sample.status != "ok":
                 left_out[f"{name}: {sample.status}"] += 1
             elif value is None:
-                left_out[f"{name}: no class in {view}"] += 1
+                word = f" ({sample.emotion_norm or 'no emotion'})" if any(view.words(sample.dataset)) else ""
+                left_out[f"{name}: no class in {view.name}{word}"] += 1
             elif value not in classes:
                 left_out[f"{name}: class {value} not in the experiment"] += 1
             else:
                 rows.append(_row(sample, name, value))
-    _check(rows, view, classes)
+    _check(rows, view.name, classes)
     return Selection(tuple(sorted_rows(rows, "experiment")), tuple(classes), dict(sorted(left_out.items())))
 
 

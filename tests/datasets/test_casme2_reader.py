@@ -10,7 +10,7 @@ from mer.core.errors import DatasetError
 from mer.core.sample import dumps_index
 from mer.datasets import casme2
 from mer.datasets.casme2 import READER, Options
-from mer.datasets.labels import class_of
+from mer.datasets.views import view_of
 
 read, samples_from = READER.read, READER.samples_from
 
@@ -230,8 +230,9 @@ def test_the_protocol_view_follows_the_labels_of_2014():
     names += [("01", "EP01", "repression"), ("01", "EP02", "others"), ("02", "EP01", "happiness")]
     rows = [cells(*row(s, n, 10, 20, 30, emotion=e)) for s, n, e in names]
     samples = samples_from(rows, {}, Options(), "r").samples
-    assert [class_of(s, "megc2019") for s in samples] == [None] * 5 + ["surprise", None, "negative", None, "positive"]
-    assert [class_of(s, "emotion_3") for s in samples] == [
+    composite = [view_of("megc2019").class_of(s) for s in samples]
+    assert composite == [None] * 5 + ["surprise", None, "negative", None, "positive"]
+    assert [view_of("emotion_3").class_of(s) for s in samples] == [
         *(
             "negative",
             "negative",

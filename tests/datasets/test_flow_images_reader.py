@@ -4,7 +4,7 @@ import pytest
 
 from mer.core.errors import DatasetError
 from mer.datasets.flow_images import READER, Options
-from mer.datasets.labels import class_of
+from mer.datasets.views import view_of
 
 read, samples_from = READER.read, READER.samples_from
 
@@ -29,7 +29,12 @@ def test_rows_keep_their_database(root, rules):
     assert [s.dataset for s in reading.samples] == ["smic_hs", "casme2", "samm", "samm"]
     assert [s.group for s in reading.samples] == ["smic:s07", "casme2:sub31", "samm:006", "samm:007"]
     assert [s.emotion_3 for s in reading.samples] == ["positive", "negative", "surprise", "negative"]
-    assert [class_of(s, "megc2019") for s in reading.samples] == ["positive", "negative", "surprise", "negative"]
+    assert [view_of("megc2019").class_of(s) for s in reading.samples] == [
+        "positive",
+        "negative",
+        "surprise",
+        "negative",
+    ]
     assert smic.media_path == "datasets/STSNet_whole_norm_u_v_os/s07_s07_po_09 .png"
     assert samm.media_path.endswith("/006_006_9_2 .png") and other.media_path.endswith("/007_007_9_1.png")
     assert (casme2.media_kind, casme2.status, casme2.fps, smic.fps) == ("flow_image", "ok", 200.0, 100.0)

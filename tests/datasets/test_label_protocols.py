@@ -8,8 +8,9 @@ from mer.core.sample import Sample
 from mer.datasets import casme2, samm
 from mer.datasets.alternatives import resolve
 from mer.datasets.au import parse_aus
-from mer.datasets.labels import CD6ME_AUS, CD6ME_DATASETS, au_targets, class_of, family_of
+from mer.datasets.labels import CD6ME_AUS, CD6ME_DATASETS, au_targets, family_of
 from mer.datasets.recordings import has_recordings
+from mer.datasets.views import view_of
 
 
 def row(dataset="casme2", cell="", kind="micro", sample_id="sub01/EP01", **kwargs):
@@ -71,7 +72,7 @@ def test_releases_with_the_same_people_are_held_out_together():
 
 def test_each_cd6me_unit_is_a_view_of_its_own():
     sample = row(cell="4+L12")
-    assert class_of(sample, "cd6me_au4") == "present"
-    assert class_of(sample, "cd6me_au12") == "present"
-    assert class_of(sample, "cd6me_au1") == "absent"
-    assert class_of(row(dataset="smic_hs"), "cd6me_au1") is None
+    assert view_of("cd6me_au4").class_of(sample) == "present"
+    assert view_of("cd6me_au12").class_of(sample) == "present"
+    assert view_of("cd6me_au1").class_of(sample) == "absent"
+    assert view_of("cd6me_au1").class_of(row(dataset="smic_hs")) is None

@@ -4,7 +4,8 @@ import pytest
 
 from mer.core.errors import ConfigError
 from mer.core.sample import Sample
-from mer.datasets.labels import VIEWS, class_of, classes_for, normalise_emotion, objective_class, with_classes
+from mer.datasets.labels import normalise_emotion, objective_class
+from mer.datasets.views import view_of, with_classes
 
 
 def sample(dataset, emotion, objective=None):
@@ -41,37 +42,40 @@ def test_words_are_folded(raw, norm):
 )
 def test_schemes(dataset, emotion, classes):
     row = sample(dataset, emotion)
-    assert tuple(class_of(row, v) for v in ("megc2019", "emotion_3", "emotion_4", "emotion_5", "emotion_7")) == classes
+    assert (
+        tuple(view_of(v).class_of(row) for v in ("megc2019", "emotion_3", "emotion_4", "emotion_5", "emotion_7"))
+        == classes
+    )
     filled = with_classes(row)
     assert (filled.emotion_3, filled.emotion_4, filled.emotion_5, filled.emotion_7) == classes[1:]
 
 
 def test_testimony_is_deceptive_or_truthful():
-    assert classes_for("deception", ["rld"]) == ("deceptive", "truthful")
-    assert [class_of(sample("rld", word), "deception") for word in ("deceptive", "truthful", "")] == [
+    assert view_of("deception").classes_of(["rld"]) == ("deceptive", "truthful")
+    assert [view_of("deception").class_of(sample("rld", word)) for word in ("deceptive", "truthful", "")] == [
         "deceptive",
         "truthful",
         None,
     ]
-    assert class_of(sample("casme2", "fear"), "deception") is None
+    assert view_of("deception").class_of(sample("casme2", "fear")) is None
     with pytest.raises(ConfigError, match="deception is not defined for casme2"):
-        classes_for("deception", ["casme2", "rld"])
+        view_of("deception").classes_of(["casme2", "rld"])
 
 
 def test_objective_classes():
     assert [objective_class(t) for t in ("I", "vii", " 3 ", "8", "", "x")] == [1, 7, 3, None, None, None]
-    assert class_of(sample("casme2", "fear", 7), "objective") == "7"
-    assert class_of(sample("casme2", "fear", 7), "megc2018") is None
-    assert class_of(sample("samm", "fear", 5), "megc2018") == "5"
-    assert class_of(sample("mmew", "fear", 5), "megc2018") is None
+    assert view_of("objective").class_of(sample("casme2", "fear", 7)) == "7"
+    assert view_of("megc2018").class_of(sample("casme2", "fear", 7)) is None
+    assert view_of("megc2018").class_of(sample("samm", "fear", 5)) == "5"
+    assert view_of("megc2018").class_of(sample("mmew", "fear", 5)) is None
 
 
 def test_class_order_is_fixed_and_per_database():
-    assert VIEWS["megc2019"].classes == ("negative", "positive", "surprise")
-    assert classes_for("emotion_5", ["samm"]) == ("anger", "contempt", "happiness", "others", "surprise")
-    assert classes_for("emotion_5", ["casme2", "samm"]) == VIEWS["emotion_5"].classes
-    assert classes_for("emotion_3", ["anything"]) == VIEWS["emotion_3"].classes
+    assert view_of("megc2019").classes == ("negative", "positive", "surprise")
+    assert view_of("emotion_5").classes_of(["samm"]) == ("anger", "contempt", "happiness", "others", "surprise")
+    assert view_of("emotion_5").classes_of(["casme2", "samm"]) == view_of("emotion_5").classes
+    assert view_of("emotion_3").classes_of(["anything"]) == view_of("emotion_3").classes
     with pytest.raises(ConfigError, match="emotion_5 is not defined for mmew"):
-        classes_for("emotion_5", ["casme2", "mmew"])
+        view_of("emotion_5").classes_of(["casme2", "mmew"])
     with pytest.raises(ConfigError, match="did you mean 'megc2019'"):
-        class_of(sample("casme2", "fear"), "megc19")
+        view_of("megc19").class_of(sample("casme2", "fear"))

@@ -7,7 +7,7 @@ import xlwt
 
 from mer.core.errors import DatasetError
 from mer.datasets import casme, fourdme, meview, rld, smic_e
-from mer.datasets.labels import class_of
+from mer.datasets.views import view_of
 
 
 def test_smic_e_several_expressions_in_a_clip(tmp_path, workbook, frames, rules):
@@ -109,7 +109,7 @@ def test_fourdme_codes_held_units_and_several_emotions(tmp_path, workbook, frame
     first, second = fourdme.READER.read(tmp_path, fourdme.Options()).samples
     assert (first.sample_id, first.status, first.au_numbers, len(first.aus)) == ("S13/S13_001", "ok", (5,), 2)
     assert (second.status, second.emotion_norm) == ("ok", "surprise+positive")
-    assert [class_of(s, "emotion_3") for s in (first, second)] == ["negative", None]
+    assert [view_of("emotion_3").class_of(s) for s in (first, second)] == ["negative", None]
 
 
 def test_a_subject_in_two_cases_is_one_person():

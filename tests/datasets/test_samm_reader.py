@@ -3,8 +3,8 @@
 import pytest
 
 from mer.core.errors import DatasetError
-from mer.datasets.labels import class_of
 from mer.datasets.samm import READER, Options
+from mer.datasets.views import view_of
 
 read, samples_from = READER.read, READER.samples_from
 
@@ -47,7 +47,7 @@ def test_a_release_with_its_quirks(tmp_path, workbook, frames, rules):
     assert (second.subject, second.emotion_raw, second.emotion_norm, second.n_files) == ("011", "Other ", "others", 31)
     assert (third.apex, third.apex_source, third.aus[1].ref) == (105, "midpoint", True)
     assert fourth.status == "excluded" and "Subject '011' but Filename '012_1_1'" in fourth.reason
-    assert [class_of(s, "megc2019") for s in reading.samples[:3]] == ["positive", None, "negative"]
+    assert [view_of("megc2019").class_of(s) for s in reading.samples[:3]] == ["positive", None, "negative"]
     assert rules(reading) == {
         ("V03", ""),
         ("V04", ""),

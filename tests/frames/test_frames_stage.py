@@ -193,3 +193,35 @@ def test_no_path_leaves_the_root(tmp_path: Path, name: str) -> None:
 def test_wrong_parameters_are_refused(keys: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         listing.Params(**keys)
+
+
+def test_a_pattern_takes_the_images_of_one_clip_and_its_star_is_the_number(tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    for clip in ("c1", "c2"):
+        for number in range(5, 9):
+            image = np.full((30, 40, 3), number, np.uint8)
+            assert cv2.imwrite(str(tmp_path / "all" / f"{clip}_{number:03d}_left1.png"), image)
+
+    def look(clip: Clip) -> None:
+        assert clip.read("files").tolist() == [f"all/c2_{n:03d}_left1.png" for n in (6, 7, 8)]
+        assert numbers_of(clip) == [6, 7, 8] and clip.attributes["media_path"] == "all/C2_*_left1.png"
+        assert [int(image[0, 0, 0]) for image in open_frames(clip, tmp_path)] == [6, 7, 8]
+
+    run(tmp_path, {"media_path": "all/C2_*_left1.png", "onset": 6, "offset": 8}, look)
+    with pytest.raises(ClipError, match="no frames"):
+        run(tmp_path, {"media_path": "all/c3_*_left1.png"}, look)
+
+
+@pytest.mark.parametrize(
+    ("row", "events"),
+    [
+        ({}, [0, 2, 4]),
+        ({"apex": 11}, [0, 3, 4]),
+        ({"onset": 9, "offset": 11}, [0, None, 2]),
+        ({"onset": 9}, [0, None, None]),
+    ],
+)
+def test_a_clip_without_events_is_taken_whole_on_request(tmp_path: Path, row: Any, events: list[int | None]) -> None:
+    write_folder(tmp_path, range(8, 13))
+    told = run(tmp_path, row, lambda clip: dict(clip.attributes), no_event="whole")
+    assert [told.get(name) for name in ("onset", "apex", "offset")] == events

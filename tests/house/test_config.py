@@ -10,6 +10,7 @@ import yaml
 from mer.core.errors import ConfigError
 from mer.planning import schema
 from mer.planning.catalog import Catalog
+from mer.planning.experiments import all_planned
 from mer.planning.read_config import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,3 +154,34 @@ def test_a_licensed_root_needs_a_signed_licence(tmp_path):
         parse(changed(datasets__simulated=block))
     parse(changed(datasets__simulated={**block, "licence_accepted": True}))
     parse(changed(datasets__simulated={"reader": "videos", "root": str(tmp_path)}))
+
+
+OWN = {"smiles": {"classes": {"smile": ["happiness"], "rest": ["disgust", "repression", "wonder"]}}}
+
+
+def test_classes_of_ones_own():
+    name = next(iter(DEFAULT["experiments"]))
+    raw = changed(views=OWN, **{f"experiments__{name}__view": "smiles"})
+    plan = all_planned(Catalog(parse(raw)))["experiments"][name]
+    assert {row.label for fold in plan.folds for row in fold.test} == {"smile", "rest"}
+    notes = list(plan.split_notes())
+    assert any("no class in smiles (surprise)" in note for note in notes)
+    assert any("no row has the emotion 'wonder'" in note for note in notes)
+    wider = copy.deepcopy(raw)
+    wider["views"]["smiles"]["classes"]["rest"].append("fear")
+    changed_plan = all_planned(Catalog(parse(wider)))["experiments"][name]
+    assert changed_plan.split_block() != plan.split_block()
+
+
+@pytest.mark.parametrize(
+    ("views", "message"),
+    [
+        ({"megc2019": OWN["smiles"]}, "views.megc2019: the name of a view that comes with mer"),
+        ({"smiles": {"classes": {"smile": ["happiness"], "rest": ["Happy"]}}}, "'happiness' belongs to smile"),
+        ({"smiles": {"classes": {"a": ["x"], "b": {"emotion": ["y"]}}}}, "did you mean 'emotions'"),
+        ({"smi les": OWN["smiles"]}, "bad name"),
+    ],
+)
+def test_wrong_classes_of_ones_own(views, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(changed(views=views))

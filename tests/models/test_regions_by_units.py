@@ -8,6 +8,7 @@ import pytest
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ConfigError, ModelError
 from mer.core.sample import ActionUnit, Sample
+from mer.datasets.views import view_of
 from mer.models import dual_branch_msmh as msmh
 from mer.models import dual_branch_regions as regions
 from mer.stages.rois.regions import TABLES
@@ -57,7 +58,7 @@ def rows():
         for person in ("a", "b")
         for i, cell in enumerate(cells)
     ]
-    return select({"mine": samples}, "emotion_3", CLASSES).rows
+    return select({"mine": samples}, view_of("emotion_3"), CLASSES).rows
 
 
 def test_training_tables_name_units_and_test_tables_hide_them(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from mer.core.container import ContainerWriter
 from mer.core.sample import Sample, subject_key
+from mer.datasets.views import view_of
 from mer.training.fold_tables import write_table
 from mer.training.folds import Selection, loso, select
 from mer.training.separation import FoldJob
@@ -92,7 +93,7 @@ def build(root, subjects=6, clips=9, labels=None, **options):
         own = [row for row in samples if row.subject == name]
         seed = int(name[3:])
         write_subject(root / "mine" / f"{subject_key(own[0])}.h5", own, np.random.default_rng(seed), **options)
-    return World(root, samples, select({"mine": samples}, "emotion_3", CLASSES))
+    return World(root, samples, select({"mine": samples}, view_of("emotion_3"), CLASSES))
 
 
 @pytest.fixture(scope="module")

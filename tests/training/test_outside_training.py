@@ -10,6 +10,7 @@ from conftest import CLASSES, sample
 from mer.core.container import ContainerWriter
 from mer.core.errors import ConfigError, ModelError
 from mer.core.sample import subject_key
+from mer.datasets.views import view_of
 from mer.models.mean_softnet import MODEL
 from mer.models.state import State
 from mer.planning.outside import recognition_weights, trunks
@@ -38,7 +39,7 @@ class Small:
     def __init__(self, root):
         self.root, rng = root, np.random.default_rng(0)
         rows = [sample(name, f"c{k}", CLASSES[k % 3]) for name in PEOPLE for k in range(6)]
-        self.folds = loso(select({"casme2": rows}, "emotion_3", CLASSES).rows)
+        self.folds = loso(select({"casme2": rows}, view_of("emotion_3"), CLASSES).rows)
         for name in PEOPLE:
             own = [row for row in rows if row.subject == name]
             with ContainerWriter(root / f"casme2/{subject_key(own[0])}.h5", "flow", "apex", {"method": "tvl1"}) as out:

@@ -23,6 +23,11 @@ class FramesParams(Params):
     max_missing: float = Field(
         0.1, ge=0, lt=1, description="fraction of the frames from onset to offset that may be absent."
     )
+    no_event: Literal["unknown", "whole"] = Field(
+        "unknown",
+        description="a clip of which no onset and offset are annotated: 'whole' takes its first frame for the onset, "
+        "its last for the offset and, without an apex, the middle one for that.",
+    )
 
 
 @dataclass(frozen=True)

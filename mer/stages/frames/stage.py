@@ -10,6 +10,7 @@ import numpy as np
 
 from mer.core.container import ClipWriter
 from mer.core.errors import ClipError, MediaError
+from mer.core.filenames import split_pattern
 from mer.core.images import image_size, list_images
 from mer.core.media import inside
 from mer.core.source import Source
@@ -23,7 +24,8 @@ def process(source: Source, out: ClipWriter, method: FramesMethod[Any], params: 
 
     Attributes besides those of every product: `media_kind`, `media_path`, `width`, `height` (of the first
     frame), `missing` (how many frames of the annotated interval are absent), and for videos `lost` and
-    `lost_reason`. `onset`, `apex` and `offset` are left out when their own frame is absent.
+    `lost_reason`. `onset`, `apex` and `offset` are left out when their own frame is absent; of a clip without any,
+    `no_event: whole` takes the first, the middle and the last.
 
     Raises:
         ClipError, MediaError: the medium is missing, damaged or too incomplete.
@@ -41,16 +43,17 @@ def _folder(
 ) -> None:
     files = list_images(path)
     numbers, missing = method.select(np.array(list(files), np.int64), row["onset"], row["offset"], params, str(path))
+    folder = Path(split_pattern(str(path))[0])
     for number in numbers:
-        if (path / files[int(number)]).stat().st_size == 0:
-            raise ClipError(path / files[int(number)], "empty file", "an image file", "copy the file again")
-    width, height = image_size(path / files[int(numbers[0])])
-    fps = row.get("fps")
-    out.write("files", np.array([f"{row['media_path']}/{files[int(n)]}" for n in numbers], dtype=object))
+        if (folder / files[int(number)]).stat().st_size == 0:
+            raise ClipError(folder / files[int(number)], "empty file", "an image file", "copy the file again")
+    width, height = image_size(folder / files[int(numbers[0])])
+    fps, relative = row.get("fps"), split_pattern(str(row["media_path"]))[0]
+    out.write("files", np.array([f"{relative}/{files[int(n)]}" for n in numbers], dtype=object))
     out.write("numbers", numbers)
     out.write("seconds", (numbers - numbers[0]) / fps if fps else np.full(len(numbers), np.nan))
     out.attributes({"width": width, "height": height, "fps": fps})
-    _annotate(row, out, numbers, missing)
+    _annotate(row, out, numbers, missing, params)
 
 
 def _video(
@@ -67,7 +70,7 @@ def _video(
     out.write("seconds", seconds[np.isin(present, numbers)])
     out.attributes({"width": info.width, "height": info.height, "fps": _rate(row, info)})
     out.attributes({"lost": outcome.lost, "lost_reason": outcome.reason or None})
-    _annotate(row, out, numbers, missing)
+    _annotate(row, out, numbers, missing, params)
 
 
 def timestamps(path: Path) -> tuple[np.ndarray, np.ndarray, Outcome]:
@@ -83,9 +86,15 @@ def _rate(row: Mapping[str, Any], info: VideoInfo) -> float | None:
     return row.get("fps") or info.fps or None
 
 
-def _annotate(row: Mapping[str, Any], out: ClipWriter, numbers: np.ndarray, missing: list[int]) -> None:
+def _annotate(
+    row: Mapping[str, Any], out: ClipWriter, numbers: np.ndarray, missing: list[int], params: FramesParams
+) -> None:
     out.attributes({"media_kind": row["media_kind"], "media_path": str(row["media_path"]), "missing": len(missing)})
-    out.attributes({name: index_of(numbers, row[name]) for name in ("onset", "apex", "offset")})
+    events = {name: index_of(numbers, row[name]) for name in ("onset", "apex", "offset")}
+    if params.no_event == "whole" and row["onset"] is None and row["offset"] is None:
+        apex = events["apex"] if row["apex"] is not None else (len(numbers) - 1) // 2
+        events = {"onset": 0, "apex": apex, "offset": len(numbers) - 1}
+    out.attributes(events)
 
 
 def index_of(numbers: np.ndarray, number: int | None) -> int | None:

@@ -66,6 +66,7 @@ def check(
     everything: Annotated[bool, typer.Option("--all", help="List every problem, not the first of each rule.")] = False,
     licence_accepted: Annotated[bool, typer.Option("--licence-accepted", help="You signed the owner's form.")] = False,
     errata: Annotated[bool, typer.Option(help="Apply the published corrections.")] = True,
+    part: Annotated[bool, typer.Option("--part", help="It is a part of the release, on purpose.")] = False,
     decode: Annotated[int, typer.Option(help="Images to decode per clip.", min=0)] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print one object instead of tables.")] = False,
 ) -> None:
@@ -85,6 +86,7 @@ def check(
         errata=errata,
         decode=decode,
         everything=everything,
+        part=part,
         configured=given,
     )
     typer.echo(text, nl=False)

@@ -17,16 +17,18 @@ from mer.checking.check_report import CheckReport, corrections
 from mer.checking.media import Looked, look, plan
 from mer.checking.report_text import render
 from mer.core.errors import ConfigError, MerError
-from mer.core.filenames import split_pattern
+from mer.core.filenames import is_image, split_pattern
 from mer.core.params import Params
 from mer.core.progress import bar
 from mer.core.registry import nearest
 from mer.core.sample import Sample
 from mer.datasets.contract import AnyReader, Database
 from mer.datasets.expected import counted, release_for
-from mer.datasets.files import folded, image_folders
+from mer.datasets.files import folded, walk
+from mer.datasets.listed import listed_once
 from mer.datasets.reading import Problem, Reading
 from mer.datasets.registry import reader_of
+from mer.datasets.usable import stops
 
 
 def check(
@@ -40,6 +42,8 @@ def check(
     errata: bool = True,
     decode: int = 3,
     name: str = "",
+    part: bool = False,
+    listing: Callable[[int], None] | None = None,
 ) -> CheckReport:
     """Look at a download and say whether it can be used; nothing is written, nothing raised for what is there.
 
@@ -53,6 +57,8 @@ def check(
         errata: whether known faults are corrected.
         decode: images to decode per row; the header of every image is read.
         name: the dataset's name in the configuration, for V20; `dataset` when empty.
+        part: what the configuration says: the copy is a part of its release, on purpose.
+        listing: called with the number of folders listed, before the media are looked at.
 
     Raises:
         ConfigError: unknown dataset, or a key or value that its reader does not have.
@@ -62,11 +68,12 @@ def check(
     card = reader.database(chosen)
     empty = CheckReport(dataset, str(root), view=getattr(chosen, "view", ""), strict=strict)
     try:
-        reading = reader.read(Path(root), chosen, errata)
-        media = plan(Path(root).resolve(), reading.samples, decode, card)
-        looked = look(Path(root).resolve(), media, progress)
-        licence = _licence(reader, name or dataset, licence_accepted)
-        return _report(empty, card, reading, looked, licence, errata)
+        with listed_once(listing):
+            reading = reader.read(Path(root), chosen, errata)
+            media = plan(Path(root).resolve(), reading.samples, decode, card)
+            looked = look(Path(root).resolve(), media, progress)
+            licence = _licence(reader, name or dataset, licence_accepted)
+            return _report(empty, card, reading, looked, licence, errata, part)
     except MerError as error:
         return dataclasses.replace(empty, fatal=error.line())
     except OSError as error:
@@ -94,7 +101,13 @@ def reader_options(reader: AnyReader, options: Mapping[str, Any] | Params | None
 
 
 def _report(
-    empty: CheckReport, card: Database, reading: Reading, looked: Looked, licence: list[Problem], errata: bool
+    empty: CheckReport,
+    card: Database,
+    reading: Reading,
+    looked: Looked,
+    licence: list[Problem],
+    errata: bool,
+    part: bool,
 ) -> CheckReport:
     counts = tuple(counted(reading, card.releases))
     spare = unrecognised(Path(empty.root).resolve(), reading.samples, reading.leftovers, card)
@@ -122,7 +135,7 @@ def _report(
         decoded=looked.decoded,
         sizes=dict(looked.sizes.most_common()),
     )
-    return dataclasses.replace(report, stops=_stops(report))
+    return dataclasses.replace(report, stops=(*stops(reading, card, part, counts), *_more_stops(report, reading)))
 
 
 def _of_release(reading: Reading, card: Database) -> list[Problem]:
@@ -157,17 +170,15 @@ def _licence(reader: AnyReader, name: str, accepted: bool | None) -> list[Proble
     return [Problem("V20", severity, name, None, request)] if request else []
 
 
-def _stops(report: CheckReport) -> tuple[str, ...]:
-    """Return why the download cannot be used: no row, or counts that are known for sure and differ."""
-    reasons = []
-    wrong = [count for count in report.counts if count.status == "verified" and not count.ok]
-    if wrong:
-        shown = ", ".join(f"{c.what} {c.found} instead of {c.expected}" for c in wrong[:3])
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        reasons.append(f"not the release (V04): {shown}{more}")
-    reasons += [f"{p.file}: {p.message} (V20)" for p in report.problems if p.rule == "V20" and p.severity == "error"]
-    if not report.rows.get("ok"):
-        reasons.append("no row has its frames")
+def _more_stops(report: CheckReport, reading: Reading) -> tuple[str, ...]:
+    """Return why the download cannot be used besides what a reading tells: licence, pictures, strictness."""
+    reasons = [f"{p.file}: {p.message} (V20)" for p in report.problems if p.rule == "V20" and p.severity == "error"]
+    damaged = {p.sample_id for p in report.problems if p.rule == "V15" and p.severity == "error"}
+    # A medium is looked at once, under the name of its first row.
+    lost = {sample.media_path for sample in reading.samples if sample.sample_id in damaged}
+    usable = [sample.media_path for sample in reading.samples if sample.status == "ok"]
+    if usable and lost.issuperset(usable):
+        reasons.append("no row has images that can be read (V15)")
     if report.strict and report.problems:
         reasons.append(f"strict: {len(report.problems)} problems")
     return tuple(reasons)
@@ -198,9 +209,11 @@ def unrecognised(root: Path, samples: Iterable[Sample], known: Iterable[str], ca
     told = used | set(known)
     beside = {name for tree in card.trees for name in tree.beside}
     return sorted(
-        str(folder)
-        for folder, _ in image_folders(root, root / shared)
-        if str(folder) not in told and not any(folded(part) in beside for part in folder.parts)
+        name
+        for folder, _, names in walk(root, root / shared, skip=beside)
+        if (name := folder.relative_to(root).as_posix()) not in told
+        and not any(folded(part) in beside for part in name.split("/"))
+        and any(map(is_image, names))
     )
 
 
@@ -215,6 +228,7 @@ def run_check(
     errata: bool = True,
     decode: int = 3,
     everything: bool = False,
+    part: bool = False,
     configured: Mapping[str, Any] | None = None,
 ) -> tuple[str, int]:
     """Return the text to print and the exit status: 0 usable, 1 usable with exclusions, 2 unusable.
@@ -233,7 +247,9 @@ def run_check(
     """
     given = {**(configured or {}), **_pairs(options, dataset), **({"view": view} if view else {})}
     with bar(f"looking at {dataset}") as progress:
-        told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode}
+        told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode, "part": part}
+        if progress is not None:
+            told["listing"] = lambda folders: progress(folders, None)
         report = check(root, dataset, given, strict, progress, **told)
     if as_json:
         return json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", report.exit_code

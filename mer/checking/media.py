@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,8 @@ from mer.datasets.files import entries
 from mer.datasets.reading import Problem
 
 THREADS = 8
+#: Images that are decoded at most, whatever the number of rows; a sample, spread evenly.
+MOST_DECODED = 400
 #: Share of an interval that may lie behind the end of a video.
 MAY_MISS = 0.1
 #: Views whose images may differ in size inside a clip: face crops.
@@ -82,7 +84,24 @@ def plan(root: Path, samples: Iterable[Sample], decode: int = 3, card: Database 
     for sample in samples:
         if sample.status == "ok" and sample.media_path:
             groups.setdefault(sample.media_path, []).append(sample)
-    return [_media(root, path, rows, decode, card) for path, rows in groups.items()]
+    return _sampled([_media(root, path, rows, decode, card) for path, rows in groups.items()])
+
+
+def _sampled(media: Sequence[Media]) -> list[Media]:
+    """Return the media with at most `MOST_DECODED` images to decode: of every clip first one, then more."""
+    wanted = sorted((turn, place) for place, medium in enumerate(media) for turn in range(len(medium.decoded)))
+    if len(wanted) <= MOST_DECODED:
+        return list(media)
+    first = sum(turn == 0 for turn, _ in wanted)
+    if first > MOST_DECODED:
+        wanted = [wanted[round(step)] for step in np.linspace(0, first - 1, MOST_DECODED)]
+    number = Counter(place for _, place in wanted[:MOST_DECODED])
+    return [replace(medium, decoded=_spread(medium.decoded, number[place])) for place, medium in enumerate(media)]
+
+
+def _spread(names: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """Return `number` of the names, the middle ones of as many equal parts."""
+    return tuple(names[len(names) * (2 * part + 1) // (2 * number)] for part in range(number))
 
 
 def _media(root: Path, path: str, rows: Sequence[Sample], decode: int, card: Database | None) -> Media:
@@ -132,9 +151,11 @@ def look_at(root: Path, medium: Media) -> Looked:
         return _look_at_video(root, medium)
     sizes: dict[str, tuple[int, int]] = {}
     broken: dict[str, str] = {}
+    if medium.files:
+        inside(root, medium.files[0])  # all lie in one folder
     for name in medium.files:
         try:
-            sizes[name] = image_size(inside(root, name))
+            sizes[name] = image_size(f"{root}/{name}")
         except MediaError as error:
             broken[name] = error.found
     channels: int | None = None
@@ -143,7 +164,7 @@ def look_at(root: Path, medium: Media) -> Looked:
         if name in broken:
             continue
         try:
-            channels = max(channels or 1, channels_of(read_image(inside(root, name))))
+            channels = max(channels or 1, channels_of(read_image(inside(root, name))[::4, ::4]))
             decoded += 1
         except MediaError as error:
             broken[name] = error.found

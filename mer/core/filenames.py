@@ -9,6 +9,10 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".m4v")
 #: A longer run of digits does not fit into 64 bits and is no frame number.
 _MOST_DIGITS = 18
+#: The end of most names: digits and an extension.
+_PLAIN = re.compile(r"(?<![0-9.])([0-9]{1,18})\.(?:jpg|png|bmp|jpeg)$", re.ASCII)
+#: What browsers and file managers add to the name of a second copy: `img46 (1)`, `img46 - Copy (2)`, `img46 copy`.
+_COPY_MARK = re.compile(r"[\s_-]*(?:(?:copy|copie|kopie|copia)(?:\s*\(?[0-9]{1,3}\)?)?|\([0-9]{1,3}\))$", re.IGNORECASE)
 
 
 def suffix_of(name: str) -> str:
@@ -19,7 +23,8 @@ def suffix_of(name: str) -> str:
 
 def is_image(name: str) -> bool:
     """Tell by the extension whether a file is an image."""
-    return suffix_of(name) in IMAGES
+    # Most names need no more than this, and there are millions of them.
+    return name.endswith(IMAGES) or suffix_of(name) in IMAGES
 
 
 def is_video(name: str) -> bool:
@@ -36,9 +41,21 @@ def stem_of(name: str) -> str:
 
 
 def file_number(name: str) -> int | None:
-    """Return the integer that the last run of digits in the stem spells, None without one (specs/datasets.md §0.2)."""
-    runs = re.findall(r"[0-9]+", stem_of(name))
+    """Return the integer that the last run of digits in the stem spells, None without one (specs/datasets.md §0.2).
+
+    The mark of a copy does not count where a number stands before it: `img46 (1)` is frame 46, as `img46` is.
+    """
+    # No mark of a copy that ends in a figure is without these two letters.
+    if (plain := _PLAIN.search(name)) and "op" not in name and "OP" not in name:
+        return int(plain[1])
+    runs = re.findall(r"[0-9]+", _without_copy_mark(stem_of(name)))
     return int(runs[-1]) if runs and len(runs[-1]) <= _MOST_DIGITS else None
+
+
+def _without_copy_mark(stem: str) -> str:
+    while (mark := _COPY_MARK.search(stem)) and re.search(r"[0-9]", stem[: mark.start()]):
+        stem = stem[: mark.start()]
+    return stem
 
 
 def split_pattern(path: str) -> tuple[str, str]:

@@ -19,7 +19,8 @@ from mer.core.filenames import IMAGES, number_in, split_pattern
 
 MAX_PIXELS = 100_000_000
 
-_HEAD_BYTES = 1 << 18
+#: Holds the size of an image unless a thumbnail stands before it.
+_HEAD_BYTES = 1 << 14
 _SOF = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 
 

@@ -12,8 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def bar(label: str, stream: TextIO | None = None) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield `(done, total) -> None` that draws a bar on `stream` (standard error), None where that is no terminal."""
+def bar(label: str, stream: TextIO | None = None) -> Iterator[Callable[[int, int | None], None] | None]:
+    """Yield `(done, total) -> None` that draws a bar on `stream` (standard error), None where that is no terminal.
+
+    A total of None is one that is not known yet.
+    """
     console = Console(file=stream or sys.stderr)
     if not console.is_terminal:
         yield None

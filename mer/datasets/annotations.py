@@ -14,11 +14,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mer.core.sample import Sample
+from mer.datasets import copies
 from mer.datasets.alternatives import Alternatives, resolve
 from mer.datasets.au import parse_aus
-from mer.datasets.contract import Database
+from mer.datasets.contract import Database, MediaTree
 from mer.datasets.errata import Errata, corrected
-from mer.datasets.frames_on_disk import with_media
+from mer.datasets.frames_on_disk import Known, with_media
 from mer.datasets.intervals import ApexRules, Note, read_interval, too_long
 from mer.datasets.labels import normalise_emotion, objective_class
 from mer.datasets.reading import Listing, Reading
@@ -82,7 +83,8 @@ class RowRules:
     `apex` says how its apex column is treated. `longest` is the duration in seconds above which a micro-expression is
     noted; `may_miss` the share of an interval's frames that may be missing on disk before the clip cannot be used.
     `blank_emotion`: an empty cell is no fault; `more_emotions` are allowed besides those of the card. `parse` reads an
-    action-unit cell; `alternatives` says which branches of an `or` in it stay.
+    action-unit cell; `alternatives` says which branches of an `or` in it stay. `renumbered` says that the images have
+    other numbers than the released ones (`mer.datasets.copies.Numbering`).
     """
 
     apex: ApexRules = field(default_factory=ApexRules)
@@ -92,6 +94,7 @@ class RowRules:
     more_emotions: frozenset[str] = frozenset()
     parse: Callable[[str], tuple] = parse_aus
     alternatives: Alternatives = "all"
+    renumbered: int | None = None
 
 
 def left_out(kind: str, types: str, noun: str = "expressions") -> str:
@@ -137,17 +140,25 @@ def assemble(
     reading = Reading(database.name, release)
     annotations = _one_spelling(annotations, reading)
     folded = {_fold(key): (key, files) for key, files in listing.items()}
+    tree, known = database.tree_of(view) or MediaTree(view=view), Known(folded)
+    asked = {_fold(annotation.media or (annotation.subject, annotation.clip)) for annotation in annotations}
+    firsts = known.firsts(asked) if rules.renumbered is not None else ()
+    numbering = copies.Numbering.of(rules.renumbered, tree, firsts)
     used: set[tuple[str, str]] = set()
     for annotation in annotations:
         notes: list[str] = []
         note = _noter(reading, annotation, notes)
-        sample, fixed = _labelled(database, rules, annotation, errata or Errata(), note)
+        sample, fixed = _labelled(database, rules, annotation, errata or Errata(), numbering, note)
         key = _fold(annotation.media or (annotation.subject, annotation.clip))
         used.add(key)
         if annotation.no_media:
             sample = _without_media(sample, *annotation.no_media, note)
         else:
-            sample = with_media(sample, folded.get(key), folded, rules.may_miss, note)
+            sample = with_media(sample, folded.get(key), folded, rules.may_miss, note, known)
+        short = copies.shorter_than_released(sample, tree)
+        if short:
+            note("V10", "error", short)
+            sample = sample.excluded(short)
         notes += annotation.notes
         erratum_key = annotation.errata_key or annotation.key
         units, choice = resolve(sample.aus, database.name, erratum_key, rules.alternatives)
@@ -161,6 +172,10 @@ def assemble(
     reading.rows = {sample.sample_id: one.row for sample, one in pairs if one.row is not None}
     spare = {original: paths for key, (original, paths) in folded.items() if key not in used}
     _unannotated(reading, spare, database.unlabelled)
+    fault = copies.fault_of(reading.samples, tree, numbering)
+    if fault:
+        reading.faults.append(fault)
+        reading.note("V10", "error", fault)
     return reading
 
 
@@ -205,6 +220,7 @@ def _labelled(
     rules: RowRules,
     annotation: Annotation,
     errata: Errata,
+    numbering: copies.Numbering,
     note: Note,
 ) -> tuple[Sample, tuple[str, ...]]:
     """Return the row without media, and the names of the corrections applied to it."""
@@ -222,7 +238,7 @@ def _labelled(
     if pieces:
         read = ", ".join(str(unit.number) for unit in units) or "nothing"
         note("V17", "warning", f"AU {values['aus']!r}: read {read}, not understood: {'; '.join(pieces)}")
-    base = annotation.index_base
+    base = annotation.index_base + numbering.base(interval.onset)
     sample = Sample(
         dataset=database.name,
         subject=annotation.subject,

@@ -15,17 +15,21 @@ from mer.core.params import Params
 from mer.datasets import owners
 from mer.datasets.casme2 import annotation_of, subject_of
 from mer.datasets.contract import COLOUR, Database, Licence, MediaTree
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey
 from mer.datasets.table_reader import TableReader
 
 
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    folder: str = Field("", description="folder of the clips below the root; the root itself when empty")
+    folder: str = Field(
+        "",
+        description="folder of the clips below the root; `CASME`, or the root itself, when empty",
+    )
     table: str = Field("", description="annotation table below the root; found by its usual names when empty")
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -39,6 +43,7 @@ _TREE = MediaTree(
     folders=("CASME", "Cropped"),
     example="folders like sub01/EP01_5/",
     key_of=_clip_key,
+    bare=lambda folder: len(folder.parts) == 2,
     picture=COLOUR,
 )
 _NEGATIVE = {"sadness", "disgust", "contempt", "fear", "repression", "tense", "anger"}

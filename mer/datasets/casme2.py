@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import Field
 
@@ -19,8 +20,9 @@ from mer.datasets import owners
 from mer.datasets.annotations import Annotation
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
 from mer.datasets.files import find_media, scan_clips
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TreeKey
-from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, SideTable, TableReader
+from mer.datasets.labels import objective_class
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TreeKey
+from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, OBJECTIVE, Given, SideTable, TableReader
 from mer.datasets.tables import Row
 
 
@@ -33,6 +35,7 @@ class Options(Params):
     )
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -55,14 +58,22 @@ def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
 
 def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:
     classes = {_clip(row): row["objective"] for row in given.beside["objective"]}
-    return [annotation_of(row, objective=classes.get(_clip(row), "")) for row in rows]
+    return [annotation_of(row, **_objective(row, classes.get(_clip(row), ""))) for row in rows]
+
+
+def _objective(row: Row, beside: str) -> dict[str, Any]:
+    """Return the objective class of the workbook beside the table or, without one, of the table's own column."""
+    own = row["objective"]
+    differ = beside.strip() and own.strip() and objective_class(beside) != objective_class(own)
+    notes = (f"objective class {beside!r} in the workbook beside the table, {own!r} in the table",) if differ else ()
+    return {"objective": beside or own, "notes": notes}
 
 
 def _clip(row: Row) -> tuple[str | None, str]:
     return subject_of(row["subject"]), row["filename"].strip().casefold()
 
 
-def annotation_of(row: Row, **cells: str) -> Annotation:
+def annotation_of(row: Row, **cells: Any) -> Annotation:
     """Return the annotation of a row whose Subject is a number, which need not be the case, and Filename a clip."""
     subject, clip = subject_of(row["subject"]), row["filename"].strip()
     flaws = [("V13", f"Subject {row['subject']!r} is not a subject number")] if subject is None else []
@@ -77,7 +88,7 @@ DATABASE = Database(
     fps=200.0,
     emotions=frozenset({"disgust", "fear", "happiness", "others", "repression", "sadness", "surprise"}),
     trees=(
-        MediaTree(view="raw", folders=("CASME2-RAW", "CASME2_RAW"), picture=VGA, recordings=True),
+        MediaTree(view="raw", folders=("CASME2-RAW", "CASME2_RAW"), picture=VGA, recordings=True, first=1),
         MediaTree(view="selected", folders=_SELECTED, picture=VGA),
         MediaTree(view="cropped", folders=_CROPPED, picture=COLOUR),
     ),
@@ -86,14 +97,15 @@ DATABASE = Database(
 _OBJECTIVE = {
     "subject": ("subject",),
     "filename": ("filename",),
-    "objective": ("objectiveclass", "objectiveclasses"),
+    "objective": OBJECTIVE,
 }
 READER = TableReader(
     name="casme2",
     options=Options,
     licence=Licence(owners.CASME, "casme.psych.ac.cn/casme/e2", "Yan et al., PLoS ONE 9(1):e86041, 2014"),
     databases=(DATABASE,),
-    columns={**EVENT_COLUMNS, "aus": AUS, "emotion": EMOTION},
+    columns={**EVENT_COLUMNS, "aus": AUS, "emotion": EMOTION, "objective": OBJECTIVE},
+    optional=("objective",),
     side_tables={"objective": SideTable(_OBJECTIVE, names=("CASME2-ObjectiveClasses.xlsx",))},
     annotate=_annotations,
     scan_media=_scan,

@@ -19,8 +19,8 @@ from mer.core.params import Params
 from mer.datasets import owners
 from mer.datasets.annotations import Annotation, RowRules, left_out, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey
-from mer.datasets.table_reader import EVENT_COLUMNS, Given, TableReader, each, rules_with_apex
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey
+from mer.datasets.table_reader import EVENT_COLUMNS, Given, TableReader, rules_with_apex
 from mer.datasets.tables import Row
 
 
@@ -38,6 +38,7 @@ class Options(Params):
     may_miss: float = Field(0.5, ge=0, le=1, description="share of an interval's frames that may be missing on disk")
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -69,12 +70,18 @@ def _rules(options: Options, annotations: Sequence[Annotation]) -> RowRules:
     return replace(rules_with_apex(options), longest=2.0, may_miss=options.may_miss, blank_emotion=blank)
 
 
-def _annotation(row: Row, given: Given[Options]) -> Annotation:
+def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:
+    # The table of micro-expressions alone has no column of types; in the other, a blank cell is a fault.
+    typed = any(row["type"].strip() for row in rows)
+    return [_annotation(row, "" if typed else "micro", given) for row in rows]
+
+
+def _annotation(row: Row, untyped: str, given: Given[Options]) -> Annotation:
     subject, letter = subject_of(row["subject"]), row["filename"].strip().casefold()
     flaws = []
     if subject is None or not re.fullmatch(r"[a-z]", letter):
         flaws.append(("V13", f"Subject {row['subject']!r}, Filename {row['filename']!r}: not like spNO.1 and a letter"))
-    kind = row["type"].strip().casefold() or "micro"
+    kind = row["type"].strip().casefold() or untyped
     kind = next((name for name in ("micro", "macro") if name in kind), kind)
     if kind not in ("micro", "macro"):
         flaws.append(("V05", f"type {row['type']!r} is neither macro- nor micro-expression"))
@@ -109,6 +116,7 @@ _RAW = MediaTree(
     folders=("part_A_split", "part_A"),
     example="folders like spNO.1/a/color/",
     key_of=_video_key,
+    bare=lambda folder: len(folder.parts) == 3,
     picture=_PICTURE,
     recordings=True,
     beside=("depth",),
@@ -119,6 +127,7 @@ _CLIPS = MediaTree(
     folders=("Part_A_ME_clip",),
     example="folders like frame/spNO.1_a_355/",
     key_of=_clip_key,
+    bare=lambda folder: [part.casefold() for part in folder.parts[:-1]] in ([], ["frame"]),
     picture=_PICTURE,
     beside=("depth",),
 )
@@ -148,7 +157,7 @@ READER = TableReader(
         "type": ("expressiontype",),
     },
     optional=("aus", "objective", "emotion", "type"),
-    sheets=("label", "AU+Emotion"),
+    sheets=("label", "AU+Emotion", "Sheet1"),
     rules=_rules,
-    annotate=each(_annotation),
+    annotate=_annotations,
 )

@@ -32,7 +32,8 @@ class Options(Params):
     """Keys of this database in the configuration."""
 
     folder: str = Field(
-        "", description="folder of the subjects' images below the root; `part_C` or the root when empty"
+        "",
+        description="folder of the subjects' images below the root; `part_C`, or the root itself, when empty",
     )
     table: TableKey = ""
     index: Literal["position", "number"] = Field(
@@ -47,19 +48,19 @@ class Options(Params):
 
 def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
     """Return (`sub04`, `c`) -> colour image paths relative to `root`; two folders of one subject are refused."""
-    base = media_base(root, DATABASE.name, options.folder, _TREE.folders)
-    inner = len(base.relative_to(root).parts)
-
-    def key_of(folder: PurePosixPath) -> tuple[str, str] | None:
-        parts = folder.parts[inner:]
-        if any(part.strip().casefold() == "depth" for part in parts):
-            return None
-        subject = next((name for part in reversed(parts) if (name := subject_of(part))), None)
-        return (subject, "c") if subject else None
-
-    listing = scan_clips(root, base, key_of)
+    base = media_base(root, DATABASE.name, options.folder, _TREE)
+    above = base.relative_to(root)
+    listing = scan_clips(root, base, lambda folder: _key_of(folder.relative_to(above)), _TREE.beside)
     require_clips(root, DATABASE.name, listing, _TREE.example)
     return listing
+
+
+def _key_of(folder: PurePosixPath) -> tuple[str, str] | None:
+    """Return (`sub04`, `c`) of a folder relative to the top folder."""
+    if any(part.strip().casefold() == "depth" for part in folder.parts):
+        return None
+    subject = next((name for part in reversed(folder.parts) if (name := subject_of(part))), None)
+    return (subject, "c") if subject else None
 
 
 def subject_of(text: str) -> str | None:
@@ -121,7 +122,9 @@ def _file_number(cell: str, numbers: Sequence[int], first: int) -> int | None:
 _TREE = MediaTree(
     view="raw",
     folders=("part_C", "partC", "Part_C_split"),
-    example="folders like spNO.4/color/",
+    example="folders like part_C/spNO.4/color/",
+    key_of=_key_of,
+    bare=lambda folder: subject_of(folder.parts[0]) is not None,
     picture=Picture((1280, 720), 3),
     recordings=True,
     beside=("depth",),

@@ -20,7 +20,7 @@ from mer.datasets.annotations import Annotation, left_out, safe_id
 from mer.datasets.contract import COLOUR, VGA, Database, Licence, MediaTree
 from mer.datasets.files import find_media, require_clips, scan_clips
 from mer.datasets.intervals import frame_number
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey, TreeKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TablesKey, TreeKey
 from mer.datasets.reading import Reading
 from mer.datasets.table_reader import Given, TableReader, each
 from mer.datasets.tables import Row
@@ -54,6 +54,7 @@ class Options(Params):
     table: TablesKey = ""
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -64,12 +65,18 @@ def table_rows(path: Path, options: Options) -> tuple[list[Row], list[str]]:
         DatasetError: no sheet has rows of nine cells that begin with a participant number (V03).
     """
     book = spreadsheets.read(path)
-    for name in sorted(book.sheets, key=lambda name: name.strip().casefold() != SHEET.casefold()):
-        rows = tables.rows_below(book.sheets[name], 0, COLUMNS)
-        if any(frame_number(row["participant"]) and frame_number(row["onset"]) is not None for row in rows[:3]):
-            return rows, book.notes
+    grids = {name: tables.rows_below(grid, 0, COLUMNS) for name, grid in book.sheets.items()}
+    fitting = [name for name, rows in grids.items() if any(map(_begins_table, rows[:3]))]
+    name, notes = tables.chosen_sheet(path, book, fitting, (SHEET,))
+    if name:
+        return grids[name], [*book.notes, *notes]
     lacking, remedy = "none begins with rows of the coding table", "name the right file in `table` (V03)"
     raise tables.no_table(path, book, lacking, f"sheet {SHEET!r}", remedy)
+
+
+def _begins_table(row: Row) -> bool:
+    numbers = [frame_number(row[name]) for name in ("participant", "onset", "offset")]
+    return bool(numbers[0]) and None not in numbers
 
 
 def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
@@ -151,7 +158,7 @@ def _mark_spares(reading: Reading) -> None:
             reading.samples[place] = dataclasses.replace(sample, view="selected", notes=notes)
 
 
-_RAW = MediaTree(view="raw", folders=("rawpic",), picture=VGA, recordings=True)
+_RAW = MediaTree(view="raw", folders=("rawpic",), picture=VGA, recordings=True, first=1)
 _SELECTED = MediaTree(view="selected", folders=("selectedpic",), picture=VGA)
 _CROPPED = MediaTree(view="cropped", folders=("cropped",), picture=COLOUR)
 DATABASE = Database(

@@ -100,6 +100,11 @@ class MediaTree:
         picture: documented form of its images; V16 names any other.
         recordings: its media are the whole recordings that the expressions lie in, so that they can be spotted there.
         beside: folders in it that no reader uses, in lower case without marks; `mer check` does not list them.
+        bare: tells whether a clip's folder, relative to the dataset root, lies there as it does below the top folder,
+            so that the root may be the top folder itself; None: it may not.
+        first: number of the first image of every folder; None where clips begin at their onset, or it varies.
+        renumbered: how its reader is told that the images have other numbers, `{}` for the number to be said.
+        lengths: fewest and most images of a clip, where no table says how long each is.
     """
 
     view: str
@@ -110,6 +115,10 @@ class MediaTree:
     picture: Picture = field(default_factory=Picture)
     recordings: bool = False
     beside: tuple[str, ...] = ()
+    bare: Callable[[PurePosixPath], bool] | None = None
+    first: int | None = None
+    renumbered: str = "renumbered: {}"
+    lengths: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,15 +41,20 @@ def release_for(releases: Sequence[Release], file: str) -> Release | None:
 def measure(samples: Iterable[Sample]) -> Counter[str]:
     """Return every count that a `Release` may name, over all rows whatever their status.
 
-    A row counts once under a name. Objective classes are those of the view `objective`.
+    A row counts once under a name. Objective classes are those of the view `objective`. Lengths are in frames, from
+    onset to offset: of all rows, of those of one type, and of those of one view of the media (`raw longest clip`).
     """
     counts: Counter[str] = Counter()
     people: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
     # Units are counted by themselves below: as views, each would read the same cell again.
     views = {name: view for name, view in shipped_views().items() if not name.startswith("cd6me_au")}
+    lengths: dict[str, list[int]] = defaultdict(list)
     for sample in samples:
         kind = sample.expression_type
+        if sample.onset is not None and sample.offset is not None:
+            for scope in ("", f"{kind} ", f"{sample.view} "):
+                lengths[scope].append(sample.offset - sample.onset + 1)
         for scope in ("", f"{kind} ", f"{sample.dataset} "):
             counts[f"{scope}rows"] += 1
             people[f"{scope}subjects"].add(sample.group)
@@ -69,7 +74,15 @@ def measure(samples: Iterable[Sample]) -> Counter[str]:
             counts[f"cd6me au {unit}"] += present
     for name, members in (*people.items(), *videos.items()):
         counts[name] = len(members)
+    for scope, some in lengths.items():
+        counts |= {f"{scope}shortest clip": min(some), f"{scope}longest clip": max(some)}
+        counts[f"{scope}mean clip in tenths"] = round(10 * sum(some) / len(some))
     return counts
+
+
+def is_length(what: str) -> bool:
+    """Tell whether a count is the length of a clip and no number of rows."""
+    return what.endswith(("shortest clip", "longest clip", "mean clip in tenths"))
 
 
 def counted(reading: Reading, releases: Sequence[Release]) -> list[Count]:
@@ -90,7 +103,9 @@ def counted(reading: Reading, releases: Sequence[Release]) -> list[Count]:
     if any(what.startswith("emotion ") for what in expected):
         surplus = sorted(what for what in measured if what.startswith("emotion ") and what not in expected)
         expected |= {what: (0, release.status) for what in surplus if what != "emotion "}
-    return [Count(what, measured[what], n, status) for what, (n, status) in expected.items()]
+    # Lengths that are known of one view of the media say nothing of another.
+    told = {what: known for what, known in expected.items() if what in measured or not is_length(what)}
+    return [Count(what, measured[what], n, status) for what, (n, status) in told.items()]
 
 
 def note_differences(reading: Reading, releases: Sequence[Release]) -> None:

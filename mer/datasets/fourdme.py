@@ -18,7 +18,7 @@ from mer.core.params import Params
 from mer.datasets.annotations import Annotation, RowRules
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.labels import normalise_emotion
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TableKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TableKey
 from mer.datasets.table_reader import EVENT_COLUMNS, Given, TableReader, each, rules_with_apex
 from mer.datasets.tables import Row
 
@@ -30,6 +30,7 @@ class Options(Params):
     table: TableKey = ""
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import PurePosixPath
 
@@ -15,12 +15,57 @@ from mer.datasets.files import numbered
 from mer.datasets.intervals import Note
 
 
+class Known:
+    """Frame numbers of the folders that were asked for, read off their file names once each.
+
+    Args:
+        folded: every clip on disk.
+    """
+
+    def __init__(self, folded: Mapping[tuple[str, str], tuple]) -> None:
+        self._folded = folded
+        self._numbers: dict[str, dict[int, str] | ClipError] = {}
+
+    def numbers(self, files: Sequence[str], where: str) -> dict[int, str]:
+        """Return the file of each number in ascending order; `files` are all of one folder.
+
+        Raises:
+            ClipError: two files spell the same number.
+        """
+        if files[0] not in self._numbers:
+            try:
+                self._numbers[files[0]] = numbered(files, where)
+            except ClipError as error:
+                self._numbers[files[0]] = error
+        known = self._numbers[files[0]]
+        if isinstance(known, ClipError):
+            raise ClipError(where, known.found, known.expected, known.remedy)
+        return known
+
+    def firsts(self, keys: Iterable[tuple[str, str]]) -> list[int]:
+        """Return the number of the first image of each of these folders that has one."""
+        found = []
+        for key in keys:
+            files = _files(self._folded.get(key, ((), ()))[1])
+            try:
+                found += list(self.numbers(files, "/".join(key)))[:1] if files and not is_video(files[0]) else []
+            except ClipError:
+                continue
+        return found
+
+
+def _files(paths: Sequence[str]) -> Sequence[str]:
+    """Return the files of a clip; an empty folder is listed as its own path alone."""
+    return () if paths and paths[0].endswith("/") else paths
+
+
 def with_media(
     sample: Sample,
     clip: tuple[tuple[str, str], Sequence[str]] | None,
     folded: Mapping[tuple[str, str], tuple],
     may_miss: float,
     note: Note,
+    known: Known | None = None,
 ) -> Sample:
     """Return the row with its media: path, first and last file, and what is missing of its interval.
 
@@ -30,8 +75,9 @@ def with_media(
         folded: every clip on disk, for the nearest names.
         may_miss: share of the interval's frames that may be absent.
         note: called with every problem.
+        known: numbers that were read off before, kept from row to row.
     """
-    files = [path for path in clip[1] if not path.endswith("/")] if clip else []
+    files = _files(clip[1]) if clip else ()
     if not files:
         near = _near(sample, folded)
         return _missing(sample, f"no frames found{near}", "V09", note)
@@ -42,7 +88,7 @@ def with_media(
             return sample.excluded(reason)
         return dataclasses.replace(sample, media_path=files[0], media_kind="video", n_files=1)
     try:
-        numbers = numbered(files, sample.sample_id)
+        numbers = (known or Known(folded)).numbers(files, sample.sample_id)
     except ClipError as error:
         note("V10", "error", error.line())
         return sample.excluded(error.line())
@@ -51,8 +97,8 @@ def with_media(
     sample = dataclasses.replace(
         sample,
         media_path=PurePosixPath(files[0]).parent.as_posix(),
-        first_file=min(numbers),
-        last_file=max(numbers),
+        first_file=next(iter(numbers)),
+        last_file=next(reversed(numbers)),
         n_files=len(numbers),
     )
     return _gaps(sample, numbers, may_miss, note)
@@ -77,7 +123,10 @@ def _gaps(sample: Sample, numbers: Mapping[int, str], may_miss: float, note: Not
     if sample.onset is None or sample.offset is None or sample.offset < sample.onset:
         return sample
     total = sample.offset - sample.onset + 1
-    absent = total - sum(sample.onset <= n <= sample.offset for n in numbers)
+    if total <= len(numbers):
+        absent = sum(n not in numbers for n in range(sample.onset, sample.offset + 1))
+    else:
+        absent = total - sum(sample.onset <= n <= sample.offset for n in numbers)
     if not absent:
         return sample
     some = ", ".join(str(n) for n in islice((n for n in range(sample.onset, sample.offset + 1) if n not in numbers), 5))

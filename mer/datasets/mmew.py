@@ -19,7 +19,7 @@ from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.errata import Errata, Erratum, errata_of
 from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TablesKey
 from mer.datasets.reading import Listing, Reading
 from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, TableReader, each
 from mer.datasets.tables import Row
@@ -34,6 +34,7 @@ class Options(Params):
     table: TablesKey = ""
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -49,6 +50,13 @@ def clip_parts(text: str) -> tuple[str, str, int] | None:
 def _clip_key(folder: PurePosixPath) -> tuple[str, str] | None:
     parts = clip_parts(folder.name)
     return parts[:2] if parts else None
+
+
+def _below_emotion(folder: PurePosixPath) -> bool:
+    """Tell whether a clip lies in `happiness/S03-01-002` or `S03/happiness/S03-01-002`."""
+    *above, emotion = [normalise_emotion(part) for part in folder.parts[-3:-1]] or [""]
+    known = emotion in CODES.values() or emotion == "repression"
+    return known and len(folder.parts) == len(above) + 2 and all(re.fullmatch("s[0-9]+", part) for part in above)
 
 
 def _annotation(row: Row, given: Given[Options]) -> Annotation:
@@ -68,7 +76,9 @@ def _fitting(listing: Listing, database: str, view: str) -> Errata:
     """Return the corrections whose frames the folder on disk really holds."""
     known, fitting = errata_of(database), list[Erratum]()
     for (_, clip), paths in listing.items():
-        last, errata = max(file_numbers(paths), default=0), known.get(clip, ())
+        # The table counts from 1; so does the place of an image in its folder, whatever it was renumbered to.
+        numbers, errata = file_numbers(paths), known.get(clip, ())
+        last = max(numbers) - min(numbers) + 1 if numbers else 0
         if all(last >= (frame_number(erratum.new) or 0) for erratum in errata):
             fitting += errata
     return Errata(fitting)
@@ -86,7 +96,9 @@ _TREE = MediaTree(
     folders=("Micro_Expression",),
     example="folders like Micro_Expression/happiness/S03-01-002/",
     key_of=_clip_key,
+    bare=_below_emotion,
     picture=Picture((231, 231), 3),
+    first=1,
 )
 DATABASE = Database(
     name="mmew",

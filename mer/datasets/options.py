@@ -20,6 +20,13 @@ CameraKey = Annotated[Literal["hs", "vis", "nir"], Field(description="camera: hi
 ApexMissingKey = Annotated[ApexPolicy, Field(description="what to do where no usable apex is annotated")]
 ApexAtOnsetKey = Annotated[ApexPolicy, Field(description="what to do where the apex equals the onset")]
 NoApexKey = Annotated[ApexPolicy, Field(description="what stands for the apex, which is not annotated")]
+RenumberedKey = Annotated[
+    int | None,
+    Field(
+        description="where images have other numbers than the released ones: that of the first image of every clip or, "
+        "where clips begin at different numbers, what was added to all"
+    ),
+]
 AlternativesKey = Annotated[
     Alternatives,
     Field(description="which branches of an `or` in an AU cell to keep; `resolved` as in CD6ME, else the first"),

@@ -44,7 +44,8 @@ class Reading:
     `release` is the annotation file's name and digest ("name sha256:…"), or what the caller gave. `leftovers` are
     the folders (relative to the root) that no row asks for; `left_out` the places in `samples` of rows that an option
     of the reader excludes. `unannotated` are the clips that no row asks for, each subject, clip and first file: in a
-    release of long recordings, those without an expression. `rows` are the table rows of the samples by their ids.
+    release of long recordings, those without an expression. `faults` say why the copy as a whole cannot be used
+    (`mer.datasets.copies`). `rows` are the table rows of the samples by their ids.
     """
 
     dataset: str
@@ -54,6 +55,7 @@ class Reading:
     leftovers: list[str] = field(default_factory=list)
     left_out: set[int] = field(default_factory=set)
     unannotated: list[tuple[str, str, str]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
 
     def note(self, rule: str, severity: str, message: str, row: int | None = None, sample_id: str = "") -> None:

@@ -19,7 +19,7 @@ from mer.datasets.annotations import Annotation, RowRules, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.errata import errata_of
 from mer.datasets.intervals import ApexPolicy, ApexRules, frame_number
-from mer.datasets.options import AlternativesKey, TablesKey
+from mer.datasets.options import AlternativesKey, RenumberedKey, TablesKey
 from mer.datasets.table_reader import AUS, EMOTION, EVENT_COLUMNS, Given, TableReader, each
 from mer.datasets.tables import Row
 
@@ -27,10 +27,14 @@ from mer.datasets.tables import Row
 class Options(Params):
     """Keys of this database in the configuration."""
 
-    folder: str = Field("", description="folder of the clips below the root; `SAMM` or the root itself when empty")
+    folder: str = Field(
+        "",
+        description="folder of the clips below the root; `SAMM`, or the root itself, when empty",
+    )
     table: TablesKey = ""
     apex_missing: ApexPolicy = Field("midpoint", description="what to do where the apex is missing or out of range")
     apex_at_end: ApexPolicy = Field("midpoint", description="what to do where the apex equals the onset or the offset")
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -70,7 +74,8 @@ def _offset(row: Row, names: Sequence[str], clip: str) -> tuple[str, tuple[str, 
         return row["offset"], ()
     if any(e.field == "offset" and e.of(row["offset"]) for e in errata_of(DATABASE.name).get(clip, ())):
         return row["offset"], ()
-    if max(file_numbers(names), default=None) == offset:
+    numbers = file_numbers(names)
+    if numbers and (max(numbers) == offset or max(numbers) - min(numbers) == offset - onset):
         return row["offset"], ()
     fixed = onset + duration - 1
     return str(fixed), (f"{clip} offset {offset}->{fixed} (onset + Duration - 1)",)
@@ -86,6 +91,7 @@ DATABASE = Database(
             folders=("SAMM",),
             example="folders like SAMM/006/006_1_2/",
             key_of=_clip_key,
+            bare=lambda folder: len(folder.parts) == 2 and subject_of(folder.parts[0]) is not None,
             picture=Picture((960, 650), 1),
         ),
     ),

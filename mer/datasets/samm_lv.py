@@ -21,7 +21,7 @@ from mer.datasets import owners, samm
 from mer.datasets.annotations import Annotation, RowRules, left_out, safe_id
 from mer.datasets.contract import Database, Licence, MediaTree, Picture
 from mer.datasets.intervals import frame_number
-from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, TablesKey
+from mer.datasets.options import AlternativesKey, ApexAtOnsetKey, ApexMissingKey, RenumberedKey, TablesKey
 from mer.datasets.table_reader import AUS, EVENT_COLUMNS, Given, SideTable, TableReader, rules_with_apex
 from mer.datasets.tables import Row
 
@@ -37,6 +37,7 @@ class Options(Params):
     )
     apex_missing: ApexMissingKey = "midpoint"
     apex_at_onset: ApexAtOnsetKey = "midpoint"
+    renumbered: RenumberedKey = None
     alternatives: AlternativesKey = "all"
 
 
@@ -101,8 +102,10 @@ _TREE = MediaTree(
     folders=("SAMM_longvideos", "SAMM_LongVideos"),
     example="folders like SAMM_longvideos/006_1/",
     key_of=_video_key,
+    bare=lambda folder: len(folder.parts) == 1,
     picture=Picture(None, 1),
     recordings=True,
+    first=1,
 )
 DATABASE = Database(
     name="samm_lv",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -27,6 +28,8 @@ from mer.datasets.tables import Row
 
 FPS = {"hs": 100.0, "vis": 25.0, "nir": 25.0}
 EMOTIONS = {"ne": "negative", "po": "positive", "sur": "surprise"}
+#: Fewest and most images of a clip, where they are known.
+LENGTHS = {"hs": (11, 58)}
 #: Documented form of each camera's images; what the near-infrared one's colour is, nobody says.
 PICTURES = {"hs": VGA, "vis": VGA, "nir": Picture((640, 480))}
 
@@ -52,7 +55,7 @@ def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
     """Return (`s03`, `s03_po_09`) -> image paths relative to `root`; an empty clip folder gives its path alone."""
     database, tree = READER.database(options), READER.tree(options)
     top = find_media(root, database.name, tree.folders, "set `view`")
-    base = files.find_folder(top, (options.modality,)) or top
+    base = _camera_folder(root, top, options.modality)
     listing: dict[tuple[str, str], list[str]] = {}
     for folder, _, names in files.walk(root, base):
         clip = clip_name(folder.name)
@@ -64,6 +67,34 @@ def _scan(root: Path, options: Options) -> dict[tuple[str, str], list[str]]:
         listing[clip[:2]] = [f"{path}/{name}" for name in names if is_image(name)] or [f"{path}/"]
     require_clips(root, database.name, listing, tree.example)
     return listing
+
+
+def _camera_folder(root: Path, top: Path, camera: str) -> Path:
+    """Return the folder of one camera: `HS`, `SMIC_HS` and the like, three levels down at most.
+
+    Raises:
+        DatasetError: there is none, or several (V01); clips of another camera are never taken for it.
+    """
+    cameras = [
+        (folder / name, seen)
+        for folder, below, _ in files.walk(root, top, 2)
+        for name in below
+        if (seen := _camera_of(name))
+    ]
+    mine = [folder for folder, seen in cameras if seen == camera]
+    found = files.only_one(root, [folder for folder in mine if len(folder.parts) == len(mine[0].parts)])
+    if found:
+        return found
+    others = sorted({seen for _, seen in cameras})
+    fault = f"no folder of the camera {camera.upper()}; found: {files.listing_text(root, top=top)}"
+    remedy = f"set `modality` to {' or '.join(others)}, or" if others else "name the folder after its camera or"
+    raise DatasetError(f"smic_{camera}: {top}", fault, f"{camera.upper()}/", f"{remedy} correct the root (V01)")
+
+
+def _camera_of(name: str) -> str | None:
+    """Return the camera that a folder is named after (`SMIC_HS` gives `hs`), None where it names none or several."""
+    seen = set(re.split(r"[^a-z0-9]+", name.casefold())) & FPS.keys()
+    return seen.pop() if len(seen) == 1 else None
 
 
 def _annotations(rows: Sequence[Row], given: Given[Options]) -> list[Annotation]:
@@ -90,9 +121,17 @@ def _annotation(subject: str, clip: str, emotion: str, paths: Sequence[str]) -> 
 def _database(camera: str) -> Database:
     example = f"folders like {camera.upper()}/s1/micro/negative/s1_ne_01/"
     raw = MediaTree(
-        view="raw", folders=("SMIC_all_raw",), example=example, picture=PICTURES[camera], beside=("nonmicro",)
+        view="raw",
+        folders=("SMIC_all_raw",),
+        example=example,
+        picture=PICTURES[camera],
+        beside=("nonmicro",),
+        lengths=LENGTHS.get(camera),
     )
     cropped = MediaTree(view="cropped", folders=("SMIC_all_cropped",), example=example, beside=("nonmicro",))
+    if raw.lengths:
+        # Some clips of this tree lack one or two images.
+        cropped = replace(cropped, lengths=(raw.lengths[0] - 2, raw.lengths[1]))
     return Database(
         name=f"smic_{camera}",
         family="smic",

@@ -20,6 +20,7 @@ from mer.datasets.contract import Database, Licence, MediaTree
 from mer.datasets.intervals import frame_number
 from mer.datasets.labels import normalise_emotion
 from mer.datasets.options import CameraKey, NoApexKey, TablesKey
+from mer.datasets.reading import Reading
 from mer.datasets.smic import EMOTIONS, FPS, PICTURES, clip_name
 from mer.datasets.table_reader import Given, TableReader, rules_without_apex
 from mer.datasets.tables import Row
@@ -34,6 +35,7 @@ _TEXTS = {
     "onset3": ("onset3f", "onset3"),
     "offset3": ("offset3f", "offset3"),
     "first": ("firstf", "first"),
+    "last": ("lastf", "last"),
     "emotion": ("emotion",),
 }
 #: The NIR and VIS tables append the camera to a header text.
@@ -100,7 +102,11 @@ def _expressions(row: Row, given: Given[Options]) -> list[Annotation]:
     notes: tuple[str, ...] = ()
     if clip and column and not emotion.startswith(column[:2]):
         notes = (f"the emotion column says {row['emotion']!r}; the name is followed",)
-    base = _base(row, given.listing.get((subject, name), ()))
+    paths = given.listing.get((subject, name), ())
+    base = _base(row, paths)
+    if frame_number(row["first"]) is None:
+        notes += (f"FirstF is {row['first']!r}: onset and offset are taken as numbers of files",)
+    notes += _cut(row, paths)
     annotations = []
     for turn, number in enumerate(("", "2", "3"), start=1):
         if turn > 1 and frame_number(row[f"onset{number}"]) in (None, 0):
@@ -121,6 +127,24 @@ def _expressions(row: Row, given: Given[Options]) -> list[Annotation]:
         )
         annotations.append(expression)
     return annotations
+
+
+_FEWER = "V10: images"
+
+
+def _cut(row: Row, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a note where the images are fewer than FirstF to LastF: if the first ones lack, all frames are off."""
+    first, last, numbers = frame_number(row["first"]), frame_number(row["last"]), file_numbers(names)
+    if first is None or last is None or not numbers or max(numbers) - min(numbers) >= last - first:
+        return ()
+    return (f"{_FEWER} {min(numbers)} to {max(numbers)} are fewer than FirstF {first} to LastF {last}",)
+
+
+def _note_cut(reading: Reading, options: Options) -> None:
+    for sample in reading.samples:
+        for note in sample.notes:
+            if note.startswith(_FEWER):
+                reading.note("V10", "warning", note.removeprefix("V10: "), None, sample.sample_id)
 
 
 def _base(row: Row, names: Sequence[str]) -> int:
@@ -158,9 +182,10 @@ READER = TableReader(
     licence=Licence(owners.SMIC, "oulu.fi/cmvs/node/41319", "Li et al., IEEE TAFFC 9(4), 2018"),
     databases=tuple(map(_database, FPS)),
     columns=COLUMNS,
-    optional=("onset2", "offset2", "onset3", "offset3", "first", "emotion"),
+    optional=("onset2", "offset2", "onset3", "offset3", "first", "last", "emotion"),
     telling=("filename", "onset", "offset"),
     rules=rules_without_apex,
     annotate=_annotations,
     read_table=table_rows,
+    finish=_note_cut,
 )

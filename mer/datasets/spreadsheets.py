@@ -7,6 +7,8 @@ entity can expand or fetch.
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import csv
 import datetime
 import io
@@ -23,15 +25,18 @@ from mer.core.errors import DatasetError
 MAX_BYTES = 100 * 10**6
 MAX_UNPACKED = 200 * 10**6
 MAX_ROWS, MAX_COLUMNS, MAX_CELLS = 100_000, 2_000, 5_000_000
+#: Of a sheet of a spreadsheet program.
+LAST_ROW = 1_048_576
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 @dataclass
 class Book:
-    """Sheet name -> rows of text cells (rows may differ in length), with notes on odd cells."""
+    """Sheet name -> rows of text cells (rows may differ in length), hidden sheets last, with notes on odd cells."""
 
     sheets: dict[str, list[list[str]]]
     notes: list[str] = field(default_factory=list)
+    hidden: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Book:
@@ -85,6 +90,7 @@ def _refused(path: Path, fault: str, expected: str) -> DatasetError:
 
 def _kind(path: Path, data: bytes) -> Callable[[Path, bytes], Book]:
     if data.startswith(b"PK"):
+        _refuse_foreign_archive(path, data)
         return _read_xlsx
     if data.startswith(_OLE):
         if "EncryptedPackage".encode("utf-16-le") in data:
@@ -92,32 +98,50 @@ def _kind(path: Path, data: bytes) -> Callable[[Path, bytes], Book]:
         return _read_xls
     if path.suffix.casefold() in (".csv", ".tsv", ".txt"):
         return _read_csv
+    if data[:512].lstrip().lower().startswith((b"<!doctype html", b"<html", b"<table")):
+        fault, remedy = "is a web page", "log in and download the table again, or save it as .xlsx"
+        raise DatasetError(path, fault, "an .xlsx, .xls or .csv table", remedy)
     raise _refused(path, "is not a spreadsheet (neither a zip archive nor a BIFF file)", "an .xlsx, .xls or .csv table")
+
+
+def _refuse_foreign_archive(path: Path, data: bytes) -> None:
+    """Raise `DatasetError` for a zip archive that is no workbook: another program's, or the whole download."""
+    if b"opendocument.spreadsheet" in data[:200]:
+        raise DatasetError(path, "is an OpenDocument table", "an .xlsx, .xls or .csv table", "save it as .xlsx")
+    with contextlib.suppress(zipfile.BadZipFile):
+        names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+        if "[Content_Types].xml" not in names and not any(name.startswith("xl/") for name in names):
+            listed = ", ".join(names[:3])
+            remedy = "unpack it, or save the table as .xlsx"
+            raise DatasetError(path, f"is an archive of {listed}, not a workbook", "an .xlsx table", remedy)
 
 
 class _Grid:
     """Collects one sheet and holds the limits."""
 
     def __init__(self, path: Path, budget: list[int]) -> None:
-        self.path, self.budget, self.rows = path, budget, list[list[str]]()
+        self.path, self.budget, self.rows, self.blank = path, budget, list[list[str]](), 0
 
     def add(self, cells: Iterable[str]) -> None:
         row = list(cells)
         while row and not row[-1].strip():
             row.pop()
-        self.budget[0] -= len(row) + 1
-        if len(self.rows) >= MAX_ROWS or len(row) > MAX_COLUMNS or self.budget[0] < 0:
+        if not row:
+            # A format alone makes a row: one styled cell at the very bottom stands for a million blank ones.
+            self.blank += 1
+            if self.blank > LAST_ROW:
+                raise _refused(self.path, f"has a row beyond {LAST_ROW}", "an annotation table")
+            return
+        blank, self.blank = self.blank, 0
+        self.budget[0] -= len(row) + 1 + blank
+        if len(self.rows) + blank >= MAX_ROWS or len(row) > MAX_COLUMNS or self.budget[0] < 0:
             raise _refused(
                 self.path,
                 f"has more than {MAX_ROWS} rows, {MAX_COLUMNS} columns or {MAX_CELLS} cells",
                 "an annotation table",
             )
+        self.rows += [[] for _ in range(blank)]
         self.rows.append(row)
-
-    def trimmed(self) -> list[list[str]]:
-        while self.rows and not self.rows[-1]:
-            self.rows.pop()
-        return self.rows
 
 
 def _check_archive(path: Path, data: bytes) -> None:
@@ -150,7 +174,9 @@ def _read_xlsx(path: Path, data: bytes) -> Book:
     _check_archive(path, data)
     import openpyxl
 
-    book, formulas, dates = _xlsx_sheets(path, openpyxl.load_workbook(io.BytesIO(data), read_only=True))
+    workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True)
+    hidden = tuple(sheet.title for sheet in workbook.worksheets if sheet.sheet_state != "visible")
+    book, formulas, dates = _xlsx_sheets(path, workbook)
     notes = []
     if formulas:
         cached = _xlsx_sheets(path, openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True))[0]
@@ -159,7 +185,12 @@ def _read_xlsx(path: Path, data: bytes) -> Book:
         notes.append(f"{len(formulas)} cells are formulas, their stored values are read")
         if lost:
             notes.append(f"{len(lost)} formulas have no stored value and are read as blank: {_places(lost)}")
-    return Book(book, notes + _date_notes(dates))
+    return _book(book, notes + _date_notes(dates), hidden)
+
+
+def _book(sheets: dict[str, list[list[str]]], notes: list[str], hidden: tuple[str, ...]) -> Book:
+    ordered = sorted(sheets, key=lambda name: name in hidden)
+    return Book({name: sheets[name] for name in ordered}, notes, hidden)
 
 
 _Place = tuple[str, int, int]
@@ -176,12 +207,14 @@ def _xlsx_sheets(path: Path, book: Any) -> tuple[dict[str, list[list[str]]], lis
         grid = _Grid(path, budget)
         for number, cells in enumerate(sheet.iter_rows(), start=1):
             for column, cell in enumerate(cells, start=1):
+                if cell.value is None:
+                    continue
                 if cell.data_type == "f":
                     formulas.append((sheet.title, number, column))
                 elif isinstance(cell.value, (datetime.date, datetime.time)):
                     dates.append((sheet.title, number, column))
             grid.add(cell_text(cell.value) for cell in cells)
-        sheets[sheet.title] = grid.trimmed()
+        sheets[sheet.title] = grid.rows
     return sheets, formulas, dates
 
 
@@ -222,8 +255,8 @@ def _read_xls(path: Path, data: bytes) -> Book:
                 if kind == xlrd.XL_CELL_DATE:
                     dates.append((sheet.name, number + 1, column))
             grid.add(_xls_text(cell, book.datemode) for cell in sheet.row(number))
-        sheets[sheet.name] = grid.trimmed()
-    return Book(sheets, _date_notes(dates))
+        sheets[sheet.name] = grid.rows
+    return _book(sheets, _date_notes(dates), tuple(sheet.name for sheet in book.sheets() if sheet.visibility))
 
 
 def _xls_text(cell: Any, datemode: int) -> str:
@@ -242,17 +275,30 @@ def _xls_text(cell: Any, datemode: int) -> str:
 
 
 def _read_csv(path: Path, data: bytes) -> Book:
-    try:
-        text = data.decode("utf-8-sig")
-        notes: list[str] = []
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-        notes = ["is not UTF-8; read as Latin-1"]
-    if "\0" in text:
-        raise _refused(path, "holds NUL characters", "a text table")
+    text, notes = _decoded(path, data)
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
     grid = _Grid(path, [MAX_CELLS])
     for cells in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
         grid.add(cells)
-    return Book({path.stem: grid.trimmed()}, notes)
+    return Book({path.stem: grid.rows}, notes)
+
+
+def _decoded(path: Path, data: bytes) -> tuple[str, list[str]]:
+    """Return a text table's characters, and a note where it is not UTF-8."""
+    try:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            # What a spreadsheet program saves as "Unicode text".
+            text, notes = data.decode("utf-16"), list[str]()
+        else:
+            text, notes = data.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        if error.encoding.startswith("utf-16"):
+            raise _refused(path, "is UTF-16, and damaged", "a text table") from error
+        text, notes = data.decode("latin-1"), ["is not UTF-8; read as Latin-1"]
+    if "\0" not in text:
+        return text, notes
+    if max(data[::2].count(0), data[1::2].count(0)) > len(data) // 4:
+        fault, remedy = "looks like UTF-16 without a byte order mark", "save it as CSV UTF-8"
+        raise DatasetError(path, fault, "a text table in UTF-8", remedy)
+    raise _refused(path, "holds NUL characters", "a text table")

@@ -254,7 +254,13 @@ def _note_spare(reading: Reading, spare: Sequence[Medium], used: Mapping[str, Me
         reading.note("V14", "warning", f"{len(paths)} videos or folders of images are in no row: {some}")
 
 
+#: How this reader is told that a table counts otherwise than the names of its images.
+_COUNTING = "counting: from_onset"
 DATABASE = Database(
-    name="table", trees=(MediaTree(view=CLIPS, option=CLIPS), MediaTree(view=RECORDINGS, recordings=True))
+    name="table",
+    trees=(
+        MediaTree(view=CLIPS, option=CLIPS, renumbered=_COUNTING),
+        MediaTree(view=RECORDINGS, recordings=True, renumbered=_COUNTING),
+    ),
 )
 READER = _Table(name="table", options=Options, licence=None, databases=(DATABASE,))

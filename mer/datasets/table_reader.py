@@ -7,7 +7,7 @@ and lets `mer.datasets.annotations.assemble` turn the annotations into canonical
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic
 
@@ -19,6 +19,7 @@ from mer.datasets.errata import Errata, errata_of
 from mer.datasets.expected import note_differences
 from mer.datasets.files import find_table, media_base, require_clips, scan_clips, scan_videos
 from mer.datasets.intervals import ApexRules
+from mer.datasets.listed import listed_once
 from mer.datasets.reading import Listing, Reading
 
 Columns = Mapping[str, tuple[str, ...]]
@@ -27,6 +28,11 @@ Columns = Mapping[str, tuple[str, ...]]
 EVENT_COLUMNS: Columns = {name: (name,) for name in ("subject", "filename", "onset", "apex", "offset")}
 AUS = ("actionunits", "actionunit", "aus")
 EMOTION = ("estimatedemotion", "emotion")
+OBJECTIVE = ("objectiveclasses", "objectiveclass")
+#: Our columns that say who is seen.
+_PEOPLE = ("subject", "participant")
+#: Header texts that mean the same in every table: whoever has such a column must hear when it is not read.
+WELL_KNOWN = frozenset({*EVENT_COLUMNS, *AUS, *EMOTION, *OBJECTIVE, "expressiontype", "fps"})
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,10 @@ class TableReader(Reader[OptionsT]):
 
     def read(self, root: Path, options: OptionsT, errata: bool = True) -> Reading:
         """See `Reader.read`."""
+        with listed_once():
+            return self._read(root, options, errata)
+
+    def _read(self, root: Path, options: OptionsT, errata: bool) -> Reading:
         database = self.database(options)
         root = files.checked_root(root, database.name)
         rows, notes, release = self._table(root, options)
@@ -149,7 +159,8 @@ class TableReader(Reader[OptionsT]):
         path = find_table(root, database.name, getattr(options, "table", ""), database.tables)
         if self.read_table:
             return *self.read_table(path, options), tables.release_of(path)
-        table = tables.read_table(path, self.header, self.sheets)
+        wanted = [texts for name, texts in self.columns.items() if name not in self.optional]
+        table = tables.read_table(path, self.header, self.sheets, wanted)
         return table.rows, table.notes, tables.release_of(path)
 
     def scan(self, root: Path, options: OptionsT) -> dict[tuple[str, str], list[str]]:
@@ -163,8 +174,8 @@ class TableReader(Reader[OptionsT]):
         if self.scan_media:
             return self.scan_media(root, options)
         database, tree = self.database(options), self.tree(options)
-        base = media_base(root, database.name, getattr(options, "folder", ""), tree.folders)
-        listing = scan_clips(root, base, tree.key_of) if tree.key_of else scan_videos(root, base)
+        base = media_base(root, database.name, getattr(options, "folder", ""), tree)
+        listing = scan_clips(root, base, tree.key_of, tree.beside) if tree.key_of else scan_videos(root, base)
         require_clips(root, database.name, listing, tree.example)
         return listing
 
@@ -182,11 +193,20 @@ class TableReader(Reader[OptionsT]):
         corrections = self.corrections(listing, database.name, view) if errata else Errata()
         given = Given(listing, options, errata, corrections, self._aligned_beside(beside, options))
         rows = tables.aligned(table, self.columns, release.split(" sha256:")[0] or database.name, self.optional)
+        unread = tables.unread(table, self.columns, WELL_KNOWN)
         rows, stray = tables.split_text_rows(rows, self.telling)
         annotations = self.annotate(rows, given)
-        rules = self.rules(options, annotations)
+        rules = replace(self.rules(options, annotations), renumbered=getattr(options, "renumbered", None))
         reading = assemble(database, self.tree(options).view, rules, annotations, listing, release, corrections)
         reading.ignored(stray)
+        blank = [str(row.number) for row in rows for name in _PEOPLE if not row.get(name, "?").strip()]
+        if blank:
+            listed = ", ".join(blank[:8]) + (", …" if len(blank) > 8 else "")
+            cause = "a merged cell has its text in its first row alone: split it"
+            reading.note("V03", "warning", f"rows {listed} name no person; {cause}", int(blank[0]))
+        if unread:
+            listed = ", ".join(map(repr, unread))
+            reading.note("V03", "warning", f"columns {listed} are not read: this table is not known to have them")
         if self.finish:
             self.finish(reading, options)
         return reading

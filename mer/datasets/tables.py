@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,28 +47,76 @@ def release_of(path: Path) -> str:
     return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def read_table(path: Path, header: str = "subject", sheets: Sequence[str] = ()) -> Table:
+def read_table(
+    path: Path, header: str = "subject", sheets: Sequence[str] = (), wanted: Iterable[Sequence[str]] = ()
+) -> Table:
     """Return the first sheet that has a cell equal to `header` within its first 30 rows.
 
     Args:
         path: an .xlsx, .xls or .csv file.
         header: normalised text of a header cell (`column_key`).
-        sheets: sheet names to look at first; all others follow in file order.
+        sheets: released names of the sheet, best first; others follow in file order, hidden ones last.
+        wanted: normalised header texts of which each needs one: a sheet without them gives way to one with them.
 
     Raises:
-        DatasetError: the file is unreadable, or has no such header (V03).
+        DatasetError: the file is unreadable, has no such header, or several sheets of other names that have it (V03).
     """
     book = spreadsheets.read(path)
-    preferred = {name.casefold(): rank for rank, name in enumerate(sheets)}
-    names = sorted(book.sheets, key=lambda name: preferred.get(name.casefold().strip(), len(preferred)))
-    for name in names:
-        grid = book.sheets[name]
-        at = _header_row(grid, header)
-        if at is not None:
-            named = [cell.strip() for cell in grid[at] if cell.strip()]
-            columns = list(dict.fromkeys(named))
-            return Table(name, columns, rows_below(grid, at + 1, grid[at]), [*book.notes, *_repeated(columns, named)])
-    raise no_table(path, book, f"no header cell {header!r} in the first {HEADER_ROWS} rows", "the owner's table", "V03")
+    wanted, starts = list(wanted), {name: _header_row(grid, header) for name, grid in book.sheets.items()}
+    found = {name: at for name, at in starts.items() if at is not None}
+    whole = {name: at for name, at in found.items() if _has_all(book.sheets[name][at], wanted)}
+    name, notes = chosen_sheet(path, book, list(whole or found), sheets)
+    if not name:
+        lacking = f"no header cell {header!r} in the first {HEADER_ROWS} rows"
+        raise no_table(path, book, lacking, "the owner's table", "V03")
+    grid, at = book.sheets[name], found[name]
+    named = [cell.strip() for cell in grid[at] if cell.strip()]
+    columns = list(dict.fromkeys(named))
+    rows = rows_below(grid, at + 1, grid[at])
+    return Table(name, columns, rows, [*book.notes, *notes, *_repeated(columns, named)])
+
+
+def _has_all(header: Sequence[str], wanted: Iterable[Sequence[str]]) -> bool:
+    keys = {column_key(cell) for cell in header}
+    return all(keys.intersection(texts) for texts in wanted)
+
+
+def chosen_sheet(
+    path: Path, book: spreadsheets.Book, fitting: Sequence[str], sheets: Sequence[str]
+) -> tuple[str, list[str]]:
+    """Return the sheet to read, '' where none fits, and notes on how it was chosen.
+
+    Args:
+        path: the file.
+        book: its sheets.
+        fitting: names of the sheets that begin like the table, in file order.
+        sheets: released names of the sheet, best first.
+
+    Raises:
+        DatasetError: it has none of the released names, and several that are not hidden fit (V03).
+    """
+    rank = {name.casefold(): place for place, name in enumerate(sheets)}
+    released = [name for name in fitting if name.strip().casefold() in rank]
+    if released:
+        best = min(released, key=lambda name: rank[name.strip().casefold()])
+        return best, _hidden(book, best)
+    named = path.stem not in book.sheets or len(book.sheets) > 1
+    wanted = " or ".join(repr(name) for name in sheets)
+    shown = [name for name in fitting if name not in book.hidden]
+    if sheets and len(shown) > 1:
+        listed = ", ".join(map(repr, shown))
+        fault = f"has sheets {listed}, which all look like the table"
+        raise DatasetError(path, fault, f"a sheet {wanted}", "rename the right one (V03)")
+    if not fitting:
+        return "", []
+    notes = [f"no sheet {wanted}: {fitting[0]!r} is read"] * bool(sheets and named)
+    others = ", ".join(map(repr, shown[1:]))
+    notes += [f"sheets {others} look like the table too; {fitting[0]!r} is read"] * bool(others)
+    return fitting[0], notes + _hidden(book, fitting[0])
+
+
+def _hidden(book: spreadsheets.Book, name: str) -> list[str]:
+    return [f"the sheet {name!r}, which is read, is hidden"] * (name in book.hidden)
 
 
 def no_table(path: Path, book: spreadsheets.Book, lacking: str, expected: str, remedy: str) -> DatasetError:
@@ -148,3 +196,14 @@ def aligned(
         cells = {ours: str(row.get(name, "")) if name else "" for ours, name in source.items()}
         rows.append(Row(cells, row_number(row, index)))
     return rows
+
+
+def unread(
+    table: Iterable[Mapping[str, str]], wanted: Mapping[str, Sequence[str]], telling: Collection[str]
+) -> list[str]:
+    """Return the headers of columns with content whose text is one of `telling` but which `aligned` does not use."""
+    table = list(table)
+    present = {column_key(name): name for row in reversed(table) for name in reversed(list(row))}
+    used = {next((text for text in texts if text in present), "") for texts in wanted.values()}
+    spare = [name for key, name in present.items() if key in telling and key not in used]
+    return sorted(name for name in spare if any(str(row.get(name, "")).strip() for row in table))

@@ -23,6 +23,9 @@ class DatasetBlock(Params):
     simulate: SimulateParams | None = Field(None, description="Simulate the database instead of reading a root.")
     options: dict[str, Any] = Field(default_factory=dict, description="Keys of the reader, e.g. view, apex policy.")
     licence_accepted: bool = Field(False, description="You signed the owner's licence; needed for a licensed `root`.")
+    part: bool = Field(
+        False, description="The copy is a part of its release, on purpose: its counts may be lower than the known ones."
+    )
     errata: bool = Field(True, description="Apply the published corrections where the old value matches.")
     products: list[str] = Field(
         default_factory=list, description="Products to make besides what the experiments need, as `stage/variant`."

@@ -15,6 +15,7 @@ from mer.core.sample import Sample, by_subject, media_row, read_index
 from mer.datasets.reading import Reading
 from mer.datasets.recordings import NOTHING, recordings
 from mer.datasets.registry import reader
+from mer.datasets.usable import require_usable
 from mer.planning.blocks import DatasetBlock
 from mer.planning.config import Config, Variant
 from mer.simulate.contract import Layout
@@ -24,9 +25,17 @@ from mer.training.recipe import count_class_weights
 
 
 def read_dataset(block: DatasetBlock, root: Path) -> Reading:
-    """Read a database from its folder with the reader and options of its block."""
+    """Read a database from its folder with the reader and options of its block.
+
+    Raises:
+        DatasetError: it cannot be read, or, unless it is simulated, not be used as it is (`mer.datasets.usable`).
+    """
     chosen = reader(block.reader)
-    return chosen.read(root, chosen.options.model_validate(block.options), block.errata)
+    options = chosen.options.model_validate(block.options)
+    reading = chosen.read(root, options, block.errata)
+    if block.simulate is None:
+        require_usable(reading, chosen.database(options), root, block.part)
+    return reading
 
 
 def layout_of(block: DatasetBlock) -> Layout:

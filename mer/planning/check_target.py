@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.errors import ConfigError
+from mer.core.plugins import plug_in
 from mer.core.registry import nearest
 from mer.core.validation import validate
 from mer.planning.blocks import DatasetBlock
@@ -32,7 +33,9 @@ def check_target(
             raise ConfigError("mer check", lacking, "ROOT --dataset READER, or --config FILE --dataset NAME")
         return root, dataset, {}, None
     where = " + ".join(map(str, configs))
-    blocks = read_files(configs).get("datasets") or {}
+    raw = read_files(configs)
+    plug_in(raw.get("plugins") or [], f"{where}: plugins")
+    blocks = raw.get("datasets") or {}
     if not dataset and len(blocks) == 1:
         (dataset,) = blocks
     if dataset not in blocks:

@@ -112,6 +112,7 @@ def test_the_bar_shows_on_a_terminal_only():
 
     terminal, file = Terminal(), io.StringIO()
     with progress.bar("looking", terminal) as step:
+        step(5, None)
         step(3, 12)
     assert "looking" in terminal.getvalue()
     with progress.bar("looking", file) as step:

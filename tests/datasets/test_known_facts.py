@@ -46,6 +46,13 @@ def units(given):
     return {f"cd6me au {unit}": number for unit, number in zip(CD6ME_AUS, given, strict=True)}
 
 
+def lengths(given, *known, prefix=""):
+    """Return the lengths of clips that hold whatever is corrected."""
+    names = {"min": "shortest clip", "max": "longest clip"}
+    counts = {prefix + names[end]: given[end] for end in known if end in names}
+    return counts | ({f"{prefix}mean clip in tenths": round(10 * given["mean"])} if "mean" in known else {})
+
+
 def casme2(page):
     shared, views = page["casme2"]["releases"], page["casme2"]["views"]
     common = view("megc2019", views["megc2019_3class"])
@@ -56,7 +63,13 @@ def casme2(page):
     yield (
         "casme2",
         "CASME2-coding-20190701",
-        sizes(new) | emotions(new["emotion"]) | common | five[2019] | whole | second,
+        sizes(new)
+        | emotions(new["emotion"])
+        | common
+        | five[2019]
+        | whole
+        | second
+        | lengths(new["length_frames"], "min", "max"),
     )
     yield "casme2", "CASME2-coding-20140508", sizes(old) | emotions(old["emotion"]) | common | five[2014] | second
 
@@ -89,6 +102,7 @@ def casme_sq(page):
     for kind in ("macro", "micro"):
         counts |= {f"{kind} videos": given[f"long_videos_with_{kind}"]} | emotions(given["emotion"][kind], f"{kind} ")
     counts |= {f"micro subject {subject}": rows for subject, rows in given["micro_per_subject"].items()}
+    counts |= lengths(given["micro_length_frames"], "min", "max", prefix="micro ")
     yield "casme_sq", "", counts | view("micro emotion_3", given["views"]["micro_3class"])
 
 
@@ -118,6 +132,7 @@ def smic(page):
             counts |= people({number: sum(split)}, "s{:02d}")
             for word, rows in zip(("negative", "positive", "surprise"), split, strict=True):
                 counts |= people({number: rows}, "s{:02d}", f"{word} subject ")
+        counts |= lengths(given["length_frames"], "min", "max", "mean", prefix="raw ") if camera == "hs" else {}
         yield f"smic_{camera}", "", counts
         given = page[f"smic_e_{camera}"]
         yield f"smic_e_{camera}", "", {"videos": given["long_clips"], "subjects": given["subjects"]}
@@ -140,6 +155,7 @@ def others(page):
     counts = sizes(given) | emotions(given["emotion"]) | people(given["samples_per_subject"], "S{:02d}")
     counts |= view("emotion_3", page["mmew"]["views"]["three_class"])
     counts |= view("emotion_7", page["mmew"]["views"]["seven_class"])
+    counts |= lengths(given["length_frames"], "min")
     yield "mmew", "MMEW_Micro_Exp", counts | units(page["cd6me"]["au_counts"]["mmew"])
     given = page["meview"]
     yield (

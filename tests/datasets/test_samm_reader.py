@@ -107,7 +107,7 @@ def test_no_clip_folder(tmp_path, workbook):
     workbook(tmp_path / "SAMM_Micro_FACS_Codes_v2.xlsx", {"s": [HEADER, row("006", "006_1_2", 1, 2, 3)]})
     with pytest.raises(
         DatasetError,
-        match=r"no clip folder; found: SAMM_Micro_FACS_Codes_v2.xlsx; expected folders like SAMM/006/006_1_2/",
+        match=r"no folder SAMM/; found: SAMM_Micro_FACS_Codes_v2.xlsx; expected folders like SAMM/006/006_1_2/",
     ):
         read(tmp_path, Options())
     with pytest.raises(DatasetError, match="SAMM: no such folder"):

@@ -16,7 +16,7 @@ def test_clips_from_folders(tmp_path, frames, rules):
         [n for n in range(100, 150) if n not in (120, 121)],
         "image{:06d}.bmp",
     )
-    frames(hs / "s3" / "micro" / "surprise" / "s3_ne_02", range(5), "image{}.bmp")
+    frames(hs / "s3" / "micro" / "surprise" / "s3_ne_02", range(11), "image{}.bmp")
     frames(hs / "s3" / "non_micro" / "s3_ne_07", range(5), "image{}.bmp")
     (hs / "s18" / "micro" / "surprise" / "s18_sur_03").mkdir(parents=True)
     frames(

@@ -56,7 +56,7 @@ def frames_of(database, clip):
 
 def run(database, log=lambda line: None):
     """Index, frames and align; return the index rows and both products."""
-    reading = read_dataset(DatasetBlock(reader="casme2", root=database), database)
+    reading = read_dataset(DatasetBlock(reader="casme2", root=database, part=True), database)
     usable = [row for row in reading.samples if row.status == "ok"]
     rows = [media_row(row) for rows in by_subject(usable).values() for row in rows]
     listed, aligned = database / "out" / "frames.h5", database / "out" / "align.h5"

@@ -14,6 +14,7 @@ import yaml
 from mer.core.atomic import write_text
 from mer.core.errors import ConfigError
 from mer.core.sample import Sample
+from mer.datasets.usable import stops
 from mer.datasets.views import view_of
 from mer.planning.catalog import expressions
 from mer.planning.guess_reader import ReaderGuess, guess_reader
@@ -131,6 +132,8 @@ def _text(guess: ReaderGuess, name: str, root: Path, scheme: Scheme | str, accep
         yield _line(
             4, "licence_accepted", Guess(accepted, f"your statement that the owner's agreement is signed; {told}")
         )
+    if _is_part(guess):
+        yield "    part: true # fewer rows or clips than the release has; `mer check` tells which"
     yield from _options(guess)
     chain, product = _chain(guess.reading.samples)
     if not isinstance(scheme, Scheme):
@@ -140,6 +143,15 @@ def _text(guess: ReaderGuess, name: str, root: Path, scheme: Scheme | str, accep
     if isinstance(scheme, Scheme):
         yield ""
         yield from _experiments(name, scheme, product, guess.reading.samples)
+
+
+def _is_part(guess: ReaderGuess) -> bool:
+    """Tell whether the copy can be used once it is said to be a part of a known release."""
+    options = {key: one.value for key, one in guess.options.items()}
+    columns = {key: one.value for key, one in guess.columns.items()}
+    chosen = guess.reader.options.model_validate({**options, **({"columns": columns} if columns else {})})
+    card = guess.reader.database(chosen)
+    return bool(stops(guess.reading, card)) and not stops(guess.reading, card, part=True)
 
 
 def _options(guess: ReaderGuess) -> Iterator[str]:

@@ -49,7 +49,7 @@ def test_every_layout_leads_to_its_reader_and_to_a_configuration(name, tmp_path)
     ((key, block),) = written["datasets"].items()
     chosen = layout(name)
     assert block["reader"] == chosen.reader and block["root"] == str(root.resolve())
-    for option, value in chosen.cameras[name].options.items() if name not in ("smic_vis", "smic_nir") else ():
+    for option, value in chosen.cameras[name].options.items():
         assert block["options"][option] == value
     reading = reader(block["reader"]).read(
         root, reader(block["reader"]).options.model_validate(block.get("options", {}))
@@ -59,6 +59,12 @@ def test_every_layout_leads_to_its_reader_and_to_a_configuration(name, tmp_path)
     config = parse(read_files([tmp_path / "config.yaml"]))
     assert list(config.datasets) == [key]
     assert set(config.experiments) == ({"svm_flow", "ststnet"} if "experiments" in written else set())
+    # A few simulated people under a release's name are a part of it, unless some count is higher than the owner's.
+    if name in ("smic_hs", "meview"):
+        with pytest.raises(DatasetError, match="not the release"):
+            Catalog(config).reading(key)
+    else:
+        assert Catalog(config).reading(key).samples
     if chosen.reader == "table":
         assert {name: len(Catalog(config).folds(name)) for name in config.experiments} == {"svm_flow": 3, "ststnet": 3}
 

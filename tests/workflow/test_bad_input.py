@@ -10,11 +10,11 @@ import openpyxl
 import pytest
 from skimage.data import astronaut
 
-from mer.planning.catalog import read_dataset
-from mer.planning.blocks import DatasetBlock
 from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError, DatasetError
 from mer.core.sample import by_subject, media_row
+from mer.planning.blocks import DatasetBlock
+from mer.planning.catalog import read_dataset
 from mer.stages.exclusions import exclusions
 from mer.stages.run import StageSpec, run_subject
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 
 from mer.planning.catalog import Catalog
-from mer.planning.read_config import parse
 from mer.planning.planned import one_by_one
+from mer.planning.read_config import parse
 from mer.planning.recognition import PlannedRecognition
 from mer.training.task import ORACLE_EPOCHS, RECOGNITION
 

@@ -1,5 +1,7 @@
 """Who asks for a GPU: only where there is one, and only what gains by it."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -11,7 +13,6 @@ from mer.planning.gpus import TOLD, asks_for_gpu
 from mer.planning.planned import trying
 from mer.planning.read_config import parse
 from mer.training.task import ORACLE_EPOCHS, RECOGNITION
-from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,5 +86,7 @@ def test_every_attempt_asks_for_more():
 
 def test_a_misspelt_choice_is_one_line():
     config = {**yaml.safe_load((ROOT / "config.yaml").read_text()), "gpu": "yes"}
-    with pytest.raises(ConfigError, match=r"gpu: bad value 'yes'; expected input should be 'auto', 'always' or 'never'"):
+    with pytest.raises(
+        ConfigError, match=r"gpu: bad value 'yes'; expected input should be 'auto', 'always' or 'never'"
+    ):
         parse(config)

@@ -1,4 +1,4 @@
-"""A model and a flow method of one's own, outside of the checkout: to a scored report, and again only what changed."""
+"""One's own model, flow method, clips and classes, outside of the checkout: to a report, then only what changed."""
 
 import json
 import os
@@ -20,20 +20,21 @@ CONFIG = {
     "bootstrap": 100,
     "datasets": {
         "faces": {
-            "reader": "casme2",
+            "reader": "table",
             "simulate": {
-                "layout": "casme2", "subjects": 3, "clips": 3, "width": 240, "height": 180, "fps": 100,
-                "shortest": 0.06, "longest": 0.08, "quirks": False,
+                "layout": "table", "subjects": 5, "clips": 6, "width": 240, "height": 180, "shortest": 0.2,
+                "longest": 0.24, "quirks": False,
             },
         }
     },
+    "views": {"smiles": {"classes": {"smile": ["happiness"], "rest": ["disgust", "anger", "sadness"]}}},
     "align": {"face": {"method": "dlib", "size": 64, "upsample": 1}},
     "flow": {"mine": {"from": "align/face", "method": "my_flow"}},
     "experiments": {
         "mine": {
-            "model": "my_cnn", "data": ["faces"], "inputs": {"motion": "flow/mine"}, "train": {"epochs": 3},
+            "model": "my_cnn", "data": ["faces"], "view": "smiles", "inputs": {"motion": "flow/mine"},
             # Folds beside each other, in processes that have to know the model.
-            "folds_per_job": 3,
+            "train": {"epochs": 3}, "folds_per_job": 5,
         }
     },
     "report": {"clips": 1},
@@ -80,9 +81,10 @@ def edit(path, before, after):
 def test_they_run_to_a_scored_report(finished):
     results = finished / "results"
     metrics = json.loads((results / "experiments" / "mine" / "metrics.json").read_text())
-    assert (metrics["n_clips"], metrics["n_subjects"]) == (9, 3)
+    assert (metrics["n_clips"], metrics["n_subjects"], metrics["classes"]) == (20, 5, ["smile", "rest"])
     assert 0 <= metrics["summary"]["pooled"]["uf1"]["mean"] <= 1
-    assert "my_cnn" in (results / "report" / "index.html").read_text()
+    page = (results / "report" / "index.html").read_text()
+    assert "my_cnn" in page and "10 clips in none" in page and "no class in smiles (surprise)" in page
     meta = read_metadata(next((results / "experiments" / "mine").rglob("model.safetensors")))
     assert meta["model"] == "my_cnn" and meta["origin"]["plugins"]["files"] == ["my_cnn.py", "my_flow.py"]
     assert str(finished) not in json.dumps(meta), "a checkpoint is the same wherever it was made"
@@ -110,7 +112,7 @@ def test_editing_the_method_runs_it_and_what_follows(finished):
 
 
 def test_new_clips_are_named_once_the_plugins_are(finished):
-    clips = finished / "results" / "faces" / "simulate" / "CASME2_RAW_selected" / "CASME2_RAW_selected" / "sub01"
+    clips = finished / "results" / "faces" / "simulate" / "recordings"
     code = "import sys; sys.argv[0] = 'mer'; from mer.cli import main; main()"
     given = ["predict", "results/experiments/mine", "--clips", str(clips)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

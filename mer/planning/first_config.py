@@ -84,8 +84,8 @@ def choose_scheme(samples: Sequence[Sample]) -> Scheme | str:
     if len(kept) < 2:
         return "no two emotions that at least two people show"
     rare = sorted(set(words) - set(kept))
-    shown = ", ".join(rare[:8]) + (", …" if len(rare) > 8 else "")
-    why = "each word of the table that two people show" + (f"; rarer ones are left out: {shown}" if rare else "")
+    told = f"; rarer ones are left out: {', '.join(rare[:8])}{', …' if len(rare) > 8 else ''}" if rare else ""
+    why = "each word of the table that two people show" + told
     return Scheme(OWN, why, tuple(kept))
 
 

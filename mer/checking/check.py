@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from mer.checking.check_report import CheckReport, corrections
@@ -20,8 +21,8 @@ from mer.core.errors import ConfigError, MerError
 from mer.core.filenames import is_image, split_pattern
 from mer.core.params import Params
 from mer.core.progress import bar
-from mer.core.registry import nearest
 from mer.core.sample import Sample
+from mer.core.validation import first_fault
 from mer.datasets.contract import AnyReader, Database
 from mer.datasets.expected import counted, release_for
 from mer.datasets.files import folded, walk
@@ -88,16 +89,12 @@ def reader_options(reader: AnyReader, options: Mapping[str, Any] | Params | None
     """
     if isinstance(options, Params):
         return options
-    fields = reader.options.model_fields
     try:
         return reader.options.model_validate({**preset, **(options or {})})
     except ValidationError as error:
-        fault = error.errors()[0]
-        key = str(fault["loc"][0])
-        if key not in fields:
-            raise ConfigError(f"option {key}", "unknown to this database", remedy=nearest(key, fields)) from None
-        expected = fault["msg"][0].lower() + fault["msg"][1:]
-        raise ConfigError(f"option {key}", f"bad value {fault['input']!r}", expected) from None
+        key, found, expected, remedy = first_fault(reader.options, error)
+        found = "unknown to this database" if found == "unknown key" else found
+        raise ConfigError(f"option {key}", found, expected, remedy) from None
 
 
 def _report(
@@ -256,6 +253,14 @@ def run_check(
     return render(report, shutil.get_terminal_size((110, 24)).columns, everything), report.exit_code
 
 
+def _mapping(key: str, text: str) -> object:
+    """Return the value of an option that is written as in the configuration: `columns={clip: File}`."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"option {key}", f"not YAML: {text!r}", "a mapping such as {clip: File}") from None
+
+
 def _pairs(options: Sequence[str], dataset: str) -> dict[str, object]:
     """Return `key=value` texts as a mapping; a list option takes its values separated by commas."""
     fields = reader_of(dataset)[0].options.model_fields
@@ -265,5 +270,8 @@ def _pairs(options: Sequence[str], dataset: str) -> dict[str, object]:
         if not equals:
             raise ConfigError(f"option {text!r}", "no '='", "key=value, e.g. apex_missing=exclude")
         listed = "tuple" in str(getattr(fields.get(key.strip()), "annotation", ""))
+        if value.strip().startswith("{"):
+            pairs[key.strip()] = _mapping(key.strip(), value)
+            continue
         pairs[key.strip()] = [part for part in value.split(",") if part] if listed else value.strip()
     return pairs

@@ -225,5 +225,5 @@ def _outside(medium: Media, info: VideoInfo) -> Iterator[Problem]:
         lacking = offset - max(info.n_frames, onset) + 1
         if lacking > 0:
             severity = "error" if lacking > MAY_MISS * (offset - onset + 1) else "warning"
-            message = f"onset {onset}, offset {offset}: the last frame is {info.n_frames - 1}, counted from 0"
+            message = f"onset {onset}, offset {offset}, counted from 0: the video has {info.n_frames} frames"
             yield Problem("V10", severity, medium.files[0], None, message, sample_id)

@@ -20,18 +20,28 @@ def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join([*([path] if path else []), *(str(part) for part in fault["loc"])])
-        if fault["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"{where}: {key}", "unknown key", remedy=nearest(fault["loc"][-1], _keys(model, fault["loc"]))
-            ) from None
-        if fault["type"] == "missing":
-            raise ConfigError(f"{where}: {key}", "missing", "this key", "add it") from None
-        told = repr(fault["input"])
-        found = "" if isinstance(fault["input"], Mapping) or len(told) > LONGEST else f" {told}"
-        expected = fault["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{where}: {key}", f"bad value{found}", expected[0].lower() + expected[1:]) from None
+        key, *told = first_fault(model, error)
+        raise ConfigError(f"{where}: {'.'.join(filter(None, (path, key)))}", *told) from None
+
+
+def first_fault(model: type[BaseModel], error: ValidationError) -> tuple[str, str, str, str]:
+    """Return the key of the first fault, what was found there, what was expected, and the remedy.
+
+    What was expected is '' where a check of ours says both at once.
+    """
+    fault = error.errors()[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return key, "unknown key", "", nearest(fault["loc"][-1], _keys(model, fault["loc"]))
+    if fault["type"] == "missing":
+        return key, "missing", "this key", "add it"
+    told = repr(fault["input"])
+    found = "bad value" if isinstance(fault["input"], Mapping) or len(told) > LONGEST else f"bad value {told}"
+    if fault["type"] == "value_error":
+        return key, f"{found}: {fault['msg'].removeprefix('Value error, ')}", "", ""
+    if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return key, found, "a mapping, key: value", ""
+    return key, found, fault["msg"][0].lower() + fault["msg"][1:], ""
 
 
 def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

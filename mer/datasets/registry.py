@@ -52,7 +52,8 @@ def reader_of(dataset: str) -> tuple[AnyReader, Mapping[str, str]]:
         one, card = databases()[dataset]
         return one, card.chosen_by
     remedy = nearest(dataset, {*READERS, *databases()})
-    raise ConfigError("dataset", f"unknown {dataset!r}", "a known database", remedy)
+    expected = "a reader or database of docs/datasets.md, or --config and a name in it"
+    raise ConfigError("dataset", f"unknown {dataset!r}", expected, remedy)
 
 
 def databases() -> Mapping[str, tuple[AnyReader, Database]]:

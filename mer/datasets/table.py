@@ -9,6 +9,7 @@ out of the root are never taken silently.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ class _Table(Reader[Options]):
         where = release.split(" sha256:")[0] or self.name
         given = list(dict.fromkeys(name for row in table for name in row))
         headers = table_columns.resolve(given, options.columns, where)
-        _check_template(options.media, [*Columns.model_fields, *given], where)
+        _check_template(options.media, given, where)
         shelf = Shelf(listing, options.folder)
         own = table_rows.collect(table, headers, shelf, options)
         _require_rates(own, where)
@@ -126,10 +127,11 @@ def scan(root: Path, folder: str) -> dict[tuple[str, str], list[str]]:
     return listing
 
 
-def _check_template(template: str, known: Sequence[str], where: str) -> None:
-    unknown = fill(template, dict.fromkeys(known, ""))[1]
+def _check_template(template: str, given: Sequence[str], where: str) -> None:
+    unknown = fill(template, dict.fromkeys([*Columns.model_fields, *given], ""))[1]
     if unknown:
-        raise DatasetError(where, f"`media` names {unknown!r}", "a column", f"{nearest(unknown, known)} (V03)")
+        expected = "a header of the table, or our name of a column"
+        raise DatasetError(where, f"`media` names {unknown!r}", expected, f"{nearest(unknown, given)} (V03)")
 
 
 def _require_rates(own: Own, where: str) -> None:
@@ -210,10 +212,21 @@ def _note_emotions(reading: Reading, own: Own) -> None:
             "V05", "warning", f"{header} has words that no shipped class scheme takes: {shown}{more}; {remedy}"
         )
     found = {normalise_emotion(clip.row["emotion"]) for clip in own.clips} - {""}
+    counts = Counter(s.emotion_norm for s in reading.samples if s.emotion_norm)
+    for word, usual in _misspelt(counts):
+        reading.note("V05", "warning", f"{header}: {word!r} ({counts[word]}) is much like {usual!r} ({counts[usual]})")
     for word in own.options.emotions:
         if normalise_emotion(word) not in found:
             near = nearest(normalise_emotion(word), found)
             reading.note("V05", "warning", f"`emotions` maps {word!r}, which no cell of {header} says; {near}")
+
+
+def _misspelt(counts: Mapping[str, int]) -> Iterable[tuple[str, str]]:
+    """Yield words that are like one that is there at least three times as often, with that word."""
+    for word, count in counts.items():
+        near = difflib.get_close_matches(word, [other for other in counts if counts[other] >= 3 * count], 1, 0.8)
+        if near:
+            yield word, near[0]
 
 
 def _note_rates(reading: Reading) -> None:

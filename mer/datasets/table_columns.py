@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from mer.core.errors import DatasetError
@@ -58,7 +59,7 @@ def resolve(headers: Sequence[str], columns: Columns, where: str) -> dict[str, s
         same = by_key.get(header_key(wanted), [])
         if not same:
             fault = f"no column {wanted!r}, which `columns.{ours}` names"
-            raise DatasetError(where, fault, f"one of {_quoted(given)}", f"{nearest(wanted, given)} (V03)")
+            raise DatasetError(where, fault, "a header of the table", f"{nearest(wanted, given)} (V03)")
         if len(same) > 1:
             remedy = "rename one of them in the table (V03)"
             raise DatasetError(where, f"column {wanted!r} ({ours}) is there {len(same)} times", "once", remedy)
@@ -103,7 +104,7 @@ def read_sheet(path: Path, sheet: str, columns: Columns) -> Sheet:
     if not names:
         raise DatasetError(path, f"no sheet {sheet!r}", f"one of {_quoted(list(book.sheets))}", "correct `sheet` (V03)")
     fits: dict[str, tuple[int, dict[str, str]]] = {}
-    faults: list[DatasetError] = []
+    faults: list[tuple[tuple[int, int], DatasetError]] = []
     for name in names:
         where = path.name if len(book.sheets) == 1 else f"{path.name}, sheet {name!r}"
         at, found = _header(book.sheets[name], columns, where, faults)
@@ -111,7 +112,7 @@ def read_sheet(path: Path, sheet: str, columns: Columns) -> Sheet:
             fits[name] = at, found
     if not fits:
         empty = DatasetError(path.name, "holds no row with text", "a header and a row for each clip", "(V03)")
-        raise max(faults, key=_likeliness) if faults else empty
+        raise max(faults, key=itemgetter(0))[1] if faults else empty
     if len(fits) > 1:
         fault = f"sheets {_quoted(list(fits))} all have the columns"
         raise DatasetError(path.name, fault, "one table", "name one in `sheet` (V03)")
@@ -126,22 +127,26 @@ def read_sheet(path: Path, sheet: str, columns: Columns) -> Sheet:
 
 
 def _header(
-    grid: Sequence[Sequence[str]], columns: Columns, where: str, faults: list[DatasetError]
+    grid: Sequence[Sequence[str]], columns: Columns, where: str, faults: list[tuple[tuple[int, int], DatasetError]]
 ) -> tuple[int | None, dict[str, str]]:
-    """Return the index of the first row that has the columns; of the others, the fault of the likeliest."""
-    told: list[DatasetError] = []
+    """Return the index of the first row that has the columns; without one add what the likeliest header lacks."""
+    told: list[tuple[tuple[int, int], DatasetError]] = []
     for index, cells in enumerate(grid[: tables.HEADER_ROWS]):
         if not any(cell.strip() for cell in cells):
             continue
         try:
             return index, resolve(cells, columns, where)
         except DatasetError as fault:
-            told.append(fault)
+            told.append((_likeliness(cells, columns), fault))
     if told:
-        faults.append(max(told, key=_likeliness))
+        faults.append(max(told, key=itemgetter(0)))
     return None, {}
 
 
-def _likeliness(fault: DatasetError) -> tuple[bool, int]:
-    # A row that has most of the columns is the header; of two alike the first is.
-    return "is there" in fault.found, -fault.found.count("no column")
+def _likeliness(cells: Sequence[str], columns: Columns) -> tuple[int, int]:
+    """Return how likely a row is the header: by the columns that it has, then by not being one cell, as a title is."""
+    given = {header_key(cell) for cell in cells if cell.strip()}
+    plain = {tables.column_key(cell) for cell in cells if cell.strip()}
+    named = {ours: header_key(wanted) for ours, wanted in columns.model_dump().items() if wanted}
+    usual = sum(not plain.isdisjoint(texts) for ours, texts in ORDINARY.items() if ours not in named)
+    return sum(key in given for key in named.values()) + usual, min(len(given), 2)

@@ -76,6 +76,9 @@ def _spelt_out(classes: Any) -> Any:
         classes = {str(name): [name] for name in classes}
     if not isinstance(classes, Mapping):
         return classes
+    for name, takes in classes.items():
+        if isinstance(takes, str):
+            raise ValueError(f"class {name!r} takes the single word {takes!r}; expected a list: [{takes}]")
     return {str(name): {"emotions": takes} if isinstance(takes, list) else takes for name, takes in classes.items()}
 
 

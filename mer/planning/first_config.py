@@ -19,6 +19,7 @@ from mer.datasets.views import view_of
 from mer.planning.catalog import expressions
 from mer.planning.guess_reader import ReaderGuess, guess_reader
 from mer.planning.guess_table import Guess
+from mer.planning.header_words import unaccented
 
 #: Class schemes to try, the first that fits is taken.
 SCHEMES = ("emotion_3", "deception")
@@ -82,8 +83,9 @@ def choose_scheme(samples: Sequence[Sample]) -> Scheme | str:
     kept = sorted(word for word, shown in words.items() if len(shown) >= LEAST_PEOPLE)
     if len(kept) < 2:
         return "no two emotions that at least two people show"
-    rare = len(words) - len(kept)
-    why = "each word of the table that two people show" + (f"; {rare} rarer words are left out" if rare else "")
+    rare = sorted(set(words) - set(kept))
+    told = f"; rarer ones are left out: {', '.join(rare[:8])}{', …' if len(rare) > 8 else ''}" if rare else ""
+    why = "each word of the table that two people show" + told
     return Scheme(OWN, why, tuple(kept))
 
 
@@ -104,7 +106,7 @@ def _name(guess: ReaderGuess, root: Path) -> str:
             if len({s.dataset for s in guess.reading.samples}) == 1
             else guess.reader.name
         )
-    plain = re.sub(r"[^A-Za-z0-9_]+", "_", root.resolve().name).strip("_")
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", unaccented(root.resolve().name)).strip("_")
     return plain if plain and plain[0].isalnum() else "mine"
 
 
@@ -165,6 +167,8 @@ def _options(guess: ReaderGuess) -> Iterator[str]:
         yield "      columns: # what the table's headers mean"
         for key, one in guess.columns.items():
             yield _line(8, key, one)
+        if guess.unread:
+            yield f"      # columns that nothing reads: {', '.join(map(repr, guess.unread))}"
     yield from (f"      # {text}" for text in guess.unsure)
 
 
@@ -203,7 +207,7 @@ def _experiments(name: str, scheme: Scheme, product: str, samples: Sequence[Samp
     if product == "flow/published":
         yield "    preset: minmax_image # the published images were stretched one by one"
     yield f"    data: [{name}]"
-    yield f"    view: {scheme.view} # {scheme.why}"
+    yield f"    view: {scheme.view}" + ("" if scheme.classes else f" # {scheme.why}")
     yield f"    protocol: loso # each of {people} people is held out once"
     yield f"    inputs: {{motion: {product}}}"
     yield "  ststnet: # a small network, as published"

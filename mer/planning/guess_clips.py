@@ -14,7 +14,7 @@ from mer.datasets.table_media import Medium, Shelf, fill
 from mer.datasets.table_options import header_key
 from mer.datasets.table_rows import person_key
 from mer.datasets.views import view_of
-from mer.planning.header_words import WORDS
+from mer.planning.header_words import WORDS, unaccented
 
 #: Rows that are looked at; enough to tell a column, and quick with a large folder.
 MOST_ROWS = 300
@@ -82,7 +82,7 @@ def words_of(header: str) -> set[str]:
 def says(header: str, ours: str) -> bool:
     """Tell whether a header says by its words that it is one of our columns."""
     words = WORDS.get(ours, frozenset())
-    if tables.column_key(header) in ORDINARY.get(ours, ()) or words_of(header) & words:
+    if tables.column_key(header) in ORDINARY.get(ours, ()) or (words_of(header) | words_of(unaccented(header))) & words:
         return True
     return any(word in header for word in words if not word.isascii() and len(word) > 1)
 

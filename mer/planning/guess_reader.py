@@ -30,6 +30,7 @@ class ReaderGuess:
         reading: what it finds.
         why: why this reader.
         unsure: what a user should look at.
+        unread: headers of the table that nothing reads.
     """
 
     reader: AnyReader
@@ -38,6 +39,7 @@ class ReaderGuess:
     why: str
     columns: dict[str, Guess] = field(default_factory=dict)
     unsure: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
     @property
     def usable(self) -> int:
@@ -130,7 +132,7 @@ def _table(root: Path, guess: TableGuess) -> ReaderGuess:
     reading = one.read(root, one.options.model_validate(guess.plain()))
     usable = sum(sample.status == "ok" for sample in reading.samples)
     why = f"a table that is no known database's; {usable} of {len(reading.samples)} rows have their frames"
-    return ReaderGuess(one, guess.options, reading, why, guess.columns, guess.unsure)
+    return ReaderGuess(one, guess.options, reading, why, guess.columns, guess.unsure, guess.unread)
 
 
 def _videos(root: Path) -> ReaderGuess:

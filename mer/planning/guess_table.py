@@ -49,11 +49,12 @@ class Guess:
 
 @dataclass
 class TableGuess:
-    """The keys of the reader `table` for one table, each with its reason, and what could not be told."""
+    """The keys of the reader `table` for one table, each with its reason; what is not sure; headers without use."""
 
     options: dict[str, Guess] = field(default_factory=dict)
     columns: dict[str, Guess] = field(default_factory=dict)
     unsure: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Return the options as the configuration holds them."""
@@ -82,10 +83,15 @@ def guess_table(root: Path, paths: Sequence[Path], listing: Listing) -> TableGue
     best = max(matches, key=lambda match: match.score)
     guess = TableGuess()
     _where(guess, root, best, len(grids), len(shelf))
+    rivals = {match.grid.path.name: None for match in matches if match.grid.path != best.grid.path}
+    if rivals:
+        guess.unsure.append(f"which table is the right one: {', '.join(rivals)} names clips too")
     _who(guess, best)
     _when(guess, best)
     _rest(guess, best)
     _rates(guess, root, best)
+    taken = {one.value for one in guess.columns.values()}
+    guess.unread = [header for header, cells in best.grid.cells.items() if header not in taken and any(cells)]
     return guess
 
 
@@ -255,7 +261,11 @@ def _count(guess: TableGuess, best: Match, lengths: Mapping[str, int]) -> None:
     if images and all(span[0] in (n := medium.numbers) and span[1] in n for span, medium in images):
         return
     ends = [(span, lengths[medium.path]) for span, medium in spans if medium.path in lengths]
-    behind = any(last > length for (_, last), length in ends)
+    beyond = [last > length for (_, last), length in ends]
+    behind = any(beyond)
+    if 0 < 5 * sum(beyond) < len(beyond):
+        guess.unsure.append(f"{sum(beyond)} of {len(beyond)} intervals end behind their clips, see `mer check`")
+        behind, ends = False, [end for end, far in zip(ends, beyond, strict=True) if not far]
     if behind and all(abs(last - first + 1 - length) <= 2 for (first, last), length in ends):
         why = "every clip is as long as its interval, whose numbers lie behind it: cut from a recording at the onset"
         guess.options["counting"] = Guess("from_onset", why)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.params import Params
+from mer.core.sample import Sample
 from mer.datasets.views import shipped_views
 from mer.models import memory
 from mer.models.contract import Model
@@ -164,17 +165,19 @@ class PlannedRecognition(PlannedExperiment):
             yield from notes(fold)
         for reason, count in self.catalog.selection(self.name).left_out.items():
             yield f"{count} clips left out, {reason}"
-        if self.view.name not in shipped_views():
-            yield from self._unheard_words()
+        rows = ", ".join(sorted(filter(None, {row.emotion_norm for row in self._rows()}))) or "none"
+        for word in self.unheard_words():
+            yield f"view {self.view.name}: no row has the emotion {word!r}; the rows have {rows}"
 
-    def _unheard_words(self) -> Iterator[str]:
-        """Yield the emotions that a class of the user's own view names, and no row has: misspelt, perhaps."""
-        rows = [row for name in self.block.data for row in self.catalog.reading(name).samples]
-        heard = {row.emotion_norm for row in rows}
-        named = {word for dataset in {row.dataset for row in rows} for word in self.view.words(dataset)}
-        known = ", ".join(sorted(filter(None, heard))) or "none"
-        for word in sorted(named - heard):
-            yield f"view {self.view.name}: no row has the emotion {word!r}; the rows have {known}"
+    def unheard_words(self) -> list[str]:
+        """Return the emotions that a class of the user's own view names, and no row has: misspelt, perhaps."""
+        if self.view.name in shipped_views():
+            return []
+        named = {word for dataset in {row.dataset for row in self._rows()} for word in self.view.words(dataset)}
+        return sorted(named - {row.emotion_norm for row in self._rows()})
+
+    def _rows(self) -> list[Sample]:
+        return [row for name in self.block.data for row in self.catalog.reading(name).samples]
 
     def fit_block(self, task: Task = RECOGNITION) -> str:
         """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""

@@ -67,6 +67,7 @@ def experiment_inputs(catalog: Catalog, name: str) -> ExperimentInputs:
         settings=as_text(settings),
         scheme=tuple(plan.view.told(row.dataset for row in selection.rows)),
         left_out=selection.left_out,
+        unheard=plan.unheard_words(),
     )
 
 

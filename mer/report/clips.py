@@ -88,7 +88,8 @@ def annotation(sample: Sample) -> str:
         parts.append(f"{sample.emotion_3} of three classes")
     if sample.aus:
         parts.append("AU " + " + ".join(str(number) for number in sample.au_numbers))
-    parts.append(", ".join(events) + " (file numbers)" if events else "no annotated frames")
+    counted = "frames of the video, from 0" if sample.media_kind == "video" else "file numbers"
+    parts.append(f"{', '.join(events)} ({counted})" if events else "no annotated frames")
     if sample.fps is not None:
         parts.append(f"{sample.fps:g} frames per second")
     return " · ".join(parts)

@@ -44,11 +44,19 @@ class Dataset:
 
     @property
     def class_rows(self) -> list[list[object]]:
-        """Emotion as annotated, its class in the three-class view, clips and subjects."""
+        """Emotion as annotated, its class in the three-class view where any has one, clips and subjects."""
         people: dict[tuple[str, str], list[str]] = {}
         for sample in self.usable:
             people.setdefault((_class(sample), sample.emotion_3 or "–"), []).append(sample.group)
-        return [[name, view, len(groups), len(set(groups))] for (name, view), groups in sorted(people.items())]
+        return [
+            [name, *([view] if self.has_view else []), len(groups), len(set(groups))]
+            for (name, view), groups in sorted(people.items())
+        ]
+
+    @property
+    def has_view(self) -> bool:
+        """Whether any usable row has a class in the three-class view."""
+        return any(sample.emotion_3 for sample in self.usable)
 
     @property
     def subject_rows(self) -> list[list[object]]:

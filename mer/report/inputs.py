@@ -31,7 +31,8 @@ class ExperimentInputs:
 
     `metrics` is `metrics.json` of `mer.training.score`; `predictions` are the CSV files of all folds and seeds;
     `settings` are its inputs, overrides and number of folds as canonical text. `scheme` has a row of database, class
-    and what it takes for each class of the view; `left_out` counts the clips that take no part by reason.
+    and what it takes for each class of the view; `left_out` counts the clips that take no part by reason; `unheard`
+    are the emotions that a view of the user's own names and no row has.
     """
 
     metrics: Path
@@ -45,6 +46,7 @@ class ExperimentInputs:
     settings: str = ""
     scheme: Sequence[tuple[str, str, str]] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    unheard: Sequence[str] = ()
 
     @property
     def recipe(self) -> str:

@@ -73,7 +73,8 @@ def sorted_rows(rows: Iterable[R], where: object) -> list[R]:
     for first, second in itertools.pairwise(ordered):
         if first.key == second.key:
             found = f"clip {second.key[1]} of {second.key[0]} occurs twice"
-            raise ModelError(where, found, "every clip once", "list a dataset once per experiment")
+            remedy = "list a dataset once per experiment, or set `database` where two tables of your own are read"
+            raise ModelError(where, found, "every clip once", remedy)
     return ordered
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mer.checking.check import check, run_check
+from mer.core.errors import ConfigError
 from mer.core.filenames import number_in, split_pattern
 
 
@@ -42,12 +43,31 @@ def test_clips_inside_their_video_are_usable(own):
 def test_an_interval_behind_the_end_of_its_video_names_the_row(own):
     status, lines = told(own("a,S1,0,9,anger", "a,S1,15,24,fear"))
     assert status == 1 and lines == [
-        "[V10 error] a.mp4 (S1/a_15): onset 15, offset 24: the last frame is 19, counted from 0 (row 3 of clips.csv)"
+        "[V10 error] a.mp4 (S1/a_15): onset 15, offset 24, counted from 0: the video has 20 frames (row 3 of clips.csv)"
     ]
     status, lines = told(own("a,S1,1,20,anger"))
-    assert status == 0 and lines[0].startswith("[V10 warning] a.mp4 (S1/a): onset 1, offset 20: the last frame is 19")
+    assert status == 0 and lines[0].startswith(
+        "[V10 warning] a.mp4 (S1/a): onset 1, offset 20, counted from 0: the video"
+    )
     assert told(own("a,S1,1,20,anger"), counting="from_1") == (0, [])
     assert told(own("a,S1,0.4,0.76,anger"), counting="seconds", fps=25) == (0, [])
+
+
+def test_columns_are_named_on_the_command_line(own):
+    root = own("a,S1,0,9,anger")
+    (root / "clips.csv").write_text("Datei;VP\na;S1\n", encoding="utf-8")
+    text, status = run_check(root, "table", options=["columns={clip: Datei, subject: VP}"])
+    assert status == 0 and "usable: 1 of 1 rows" in text
+    with pytest.raises(ConfigError, match=r"option columns\.clp: unknown to this database; did you mean 'clip'\?"):
+        run_check(root, "table", options=["columns={clp: Datei}"])
+    with pytest.raises(
+        ConfigError, match=r"option columns: bad value: clip and subject are both the column 'VP'; name"
+    ):
+        run_check(root, "table", options=["columns={clip: VP, subject: VP}"])
+    with pytest.raises(ConfigError, match=r"option columns: bad value 'Datei'; expected a mapping, key: value"):
+        run_check(root, "table", options=["columns=Datei"])
+    with pytest.raises(ConfigError, match=r"option columns: not YAML"):
+        run_check(root, "table", options=["columns={clip: [}"])
 
 
 def test_a_video_that_is_none_and_a_name_that_is_none(own):

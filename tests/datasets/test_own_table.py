@@ -174,6 +174,13 @@ def test_words_of_ones_own_are_kept_and_counted(own):
     ]
 
 
+def test_rare_words_that_are_like_usual_ones_are_told(own):
+    words = ["smirk", "Smirk", "smirk", "smrik", "joy", "toy"]
+    reading = own("Clip,Subject,Emotion\n" + "".join(f"{'abc'[i % 3]},{i % 3},{w}\n" for i, w in enumerate(words)))
+    told = [line for line in lines(reading) if "much like" in line]
+    assert told == ["[V05 warning] clips.csv: column 'Emotion': 'smrik' (1) is much like 'smirk' (3)"]
+
+
 HEAD = "Clip,Subject,Start,Peak,End,FPS\n"
 NAMES = {"onset": "Start", "apex": "Peak", "offset": "End"}
 
@@ -226,6 +233,9 @@ def test_rows_that_say_the_same_or_contradict(own):
         ("Clip,Who\na,1\n", {}, "clips.csv: no column is known to be the subject; present: 'Clip', 'Who'; expected"),
         ("Clip,Subject\na,1\n", {"columns": {"onset": "Clipp"}}, "no column 'Clipp', which `columns.onset` names; .*"
          r"did you mean 'Clip'\?"),
+        ("Our study\n\nDatei,VP\na,1\n", {"columns": {"clip": "Datei", "subject": "VPN"}},
+         r"no column 'VPN', which `columns.subject` names; expected a header of the table; did you mean 'VP'\?"),
+        ("Our study\n\nDatei,VP\na,1\n", {}, "no column is known to be the clip; present: 'Datei', 'VP'; expected"),
         ("Clip,Subject,X,x \na,1,2,3\n", {"columns": {"onset": "X"}}, r"column 'X' \(onset\) is there 2 times"),
         ("Clip,Subject\n", {}, "row 1 is the header, and no row is below it; expected a row for each clip"),
         ("Clip,Subject\na,1\n", {"sheet": "Data"}, "no sheet 'Data'; expected one of 'clips'; correct `sheet`"),
@@ -244,7 +254,7 @@ def test_a_table_that_cannot_be_read_stops_at_once(own, text, options, message):
 def test_a_column_that_is_mapped_twice_is_refused():
     with pytest.raises(Exception, match="onset and offset are both the column 'frame '; name it once") as caught:
         validate(Options, {"columns": {"onset": "Frame", "offset": "frame "}}, "config.yaml", "datasets.own.options")
-    assert str(caught.value).startswith("config.yaml: datasets.own.options.columns: bad value")
+    assert str(caught.value).startswith("config.yaml: datasets.own.options.columns: bad value: onset and")
     with pytest.raises(Exception, match=r"options.columns.onsett: unknown key; did you mean 'onset'\?"):
         validate(Options, {"columns": {"onsett": "Frame"}}, "config.yaml", "datasets.own.options")
 

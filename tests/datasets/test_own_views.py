@@ -156,6 +156,7 @@ def test_classes_keep_their_order_and_their_databases():
         ({"classes": ["fear", "fear"]}, "a class stands twice"),
         ({"classes": {"a": ["fear"], "b": ["Fear "]}}, "'fear' belongs to a and to b"),
         ({"classes": {"a": ["fear"], "b": []}}, "takes nothing"),
+        ({"classes": {"a": ["fear"], "b": "joy"}}, r"class 'b' takes the single word 'joy'; expected a list: \[joy\]"),
         ({"classes": {"a": ["fear"], "b": {"emotion": ["joy"]}}}, "Extra inputs"),
         ({"classes": ["a", "b"], "datasets": {"samm": {"c": ["x"]}}}, "datasets.samm has a class 'c'"),
         ({"classes": ["a", "b"], "only": ["samm"], "datasets": {"mmew": ["a", "b"]}}, "'mmew' is not among"),

@@ -123,7 +123,10 @@ def test_too_many_missing_files_exclude_the_clip(tmp_path: Path) -> None:
         ({"media_path": "s01/absent"}, "absent: cannot be listed"),
         ({"media_path": "../s01/a"}, "leaves the dataset's folder"),
         ({"media_kind": "video", "media_path": "s01/a/none.mp4"}, "none.mp4: file not found"),
-        ({"onset": 100, "offset": 110}, "11 of the 11 frames 100-110 are absent"),
+        (
+            {"onset": 100, "offset": 110},
+            "11 of the 11 frames 100-110 are absent.*its last frame is 10: correct the annot",
+        ),
     ],
 )
 def test_a_bad_row_excludes_the_clip(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:

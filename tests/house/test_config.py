@@ -166,7 +166,7 @@ def test_classes_of_ones_own():
     assert {row.label for fold in plan.folds for row in fold.test} == {"smile", "rest"}
     notes = list(plan.split_notes())
     assert any("no class in smiles (surprise)" in note for note in notes)
-    assert any("no row has the emotion 'wonder'" in note for note in notes)
+    assert any("no row has the emotion 'wonder'" in note for note in notes) and plan.unheard_words() == ["wonder"]
     wider = copy.deepcopy(raw)
     wider["views"]["smiles"]["classes"]["rest"].append("fear")
     changed_plan = all_planned(Catalog(parse(wider)))["experiments"][name]

@@ -166,6 +166,40 @@ def test_words_of_ones_own_become_classes(tmp_path, videos):
     assert len(catalog.folds("svm_flow")) == 4 and len(catalog.selection("svm_flow").rows) == 12
 
 
+def test_rarer_words_are_named(tmp_path, videos):
+    cells = rows(words=("smirk", "joy", "blank look"))
+    cells[0][6] = "smrik"
+    save(videos / "t.xlsx", ODD, cells)
+    lines, _ = init(videos, tmp_path / "own.yaml")
+    assert any("rarer ones are left out: smrik" in line for line in lines)
+
+
+def test_accents_hide_no_header_and_unread_columns_are_named(tmp_path, videos):
+    header = ("Nr", "Vídeo", "Sujeto", "INICIO", "Ápex", "Fin", "Emoción", "AU", "fps", "Observaciones")
+    save(videos / "t.xlsx", header, rows())
+    init(videos.rename(tmp_path / "Vídeos año 1"), tmp_path / "own.yaml")
+    text = (tmp_path / "own.yaml").read_text(encoding="utf-8")
+    assert "apex: Ápex # by its header" in text and "  Videos_ano_1:" in text
+    assert "# columns that nothing reads: 'Nr', 'Observaciones'" in text
+
+
+def test_of_two_tables_the_other_is_named(tmp_path, videos):
+    for name in ("coded.xlsx", "coded_final.xlsx"):
+        save(videos / name, ODD, rows())
+    lines, written = init(videos, tmp_path / "own.yaml")
+    assert next(iter(written["datasets"].values()))["options"]["table"] == "coded.xlsx"
+    assert "  not sure: which table is the right one: coded_final.xlsx names clips too" in lines
+
+
+def test_one_interval_behind_its_clip_leaves_the_counting_told(tmp_path, images):
+    root = images(tmp_path / "data", 101)
+    cells = [[f"s{k}/c", f"s{k}", 3 * n, 30] for k in (1, 2, 3) for n in (1, 2)]
+    save(root / "t.xlsx", ("Folder", "Subject", "Start", "End"), [*cells, ["s3/c", "s3", 3, 400]])
+    guess = guess_reader(root)
+    assert guess.options["counting"].value == "from_1"
+    assert "1 of 7 intervals end behind their clips, see `mer check`" in guess.unsure
+
+
 def test_classes_need_two_people_and_two_words():
     assert choose_scheme([]) == "0 person with frames: nobody to hold out"
 

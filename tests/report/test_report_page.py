@@ -15,6 +15,7 @@ from report_world import HOSTILE
 from mer.core.errors import DatasetError, ModelError
 from mer.metrics.recognition import source_scores
 from mer.report.build import build_report
+from mer.report.data import load_dataset
 from mer.report.details import Details
 from mer.report.inputs import ReportInputs
 from mer.report.scores import load_experiment
@@ -167,7 +168,20 @@ def test_every_section_states_its_facts(seen: Reader) -> None:
 def test_the_licence_note_is_for_licensed_faces_only(page: Path) -> None:
     clips = page.read_text(encoding="utf-8").split('<section id="clips">')[1].split('<section id="time">')[0]
     alpha, beta = clips.split("<h3>beta</h3>")
-    assert "licensed database" in beta and "licensed database" not in alpha
+    assert "These pictures show people" in beta and "These pictures show people" not in alpha
+
+
+def test_words_that_no_clip_has_are_told_where_they_are_seen(inputs: ReportInputs, tmp_path: Path) -> None:
+    first = next(iter(inputs.experiments))
+    told = {first: replace(inputs.experiments[first], unheard=("wonder",))}
+    assert "<p>No clip has wonder: misspelt, perhaps.</p>" in build(replace(inputs, experiments=told), tmp_path)
+
+
+def test_the_three_classes_are_shown_where_a_clip_has_one(inputs: ReportInputs) -> None:
+    alpha = load_dataset("alpha", inputs.datasets["alpha"])
+    own = replace(alpha, samples=[replace(row, emotion_norm="smirk", emotion_3=None) for row in alpha.samples])
+    assert [len(row) for row in alpha.class_rows[:1]] == [4] and alpha.has_view
+    assert [row[0] for row in own.class_rows] == ["smirk"] and len(own.class_rows[0]) == 3 and not own.has_view
 
 
 def test_missing_parts_are_named(inputs: ReportInputs, tmp_path: Path) -> None:

@@ -23,8 +23,16 @@ for name in (
 # Jobs are given the configuration without the files that it stood in.
 read_config.place_plugins(config, [Path(file).parent for file in workflow.configfiles])
 
+# What messages name: the files that the configuration came from.
+settings = workflow.config_settings
+named = (
+    settings.configfiles if settings.replace_workflow_config else workflow.configfiles
+)
+
 try:
-    CONFIG = read_config.parse(config)
+    CONFIG = read_config.parse(
+        config, where=" + ".join(map(str, named)) or "the configuration"
+    )
     CATALOG = Catalog(CONFIG)
     for name in CONFIG.datasets:
         CATALOG.subjects(name)

@@ -41,7 +41,9 @@ def select(
     length = last - first + 1
     if len(missing) > params.max_missing * length:
         found = f"{len(missing)} of the {length} frames {first}-{last} are absent (the first: {missing[0]})"
-        raise ClipError(where, found, f"at most {params.max_missing:.0%}", "complete the folder or raise max_missing")
+        behind = missing[0] > present[-1]
+        remedy = f"its last frame is {int(present[-1])}: correct the annotation" if behind else "complete the folder"
+        raise ClipError(where, found, f"at most {params.max_missing:.0%}", f"{remedy} or raise max_missing")
     if params.span == "all":
         return present, missing
     chosen = present[(present >= first - params.margin) & (present <= last + params.margin)]

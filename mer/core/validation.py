@@ -20,7 +20,9 @@ def validate(model: type[M], values: Mapping[str, Any], where: str, path: str) -
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        fault = error.errors()[0]
+        faults = error.errors()
+        # A key that is missing may be the one that is misspelt.
+        fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
         key = ".".join([*([path] if path else []), *(str(part) for part in fault["loc"])])
         if fault["type"] == "extra_forbidden":
             raise ConfigError(

@@ -76,6 +76,9 @@ def _spelt_out(classes: Any) -> Any:
         classes = {str(name): [name] for name in classes}
     if not isinstance(classes, Mapping):
         return classes
+    word = next((takes for takes in classes.values() if isinstance(takes, str)), None)
+    if word is not None:
+        raise ValueError(f"a list of emotions, such as [{word}], or a mapping")
     return {str(name): {"emotions": takes} if isinstance(takes, list) else takes for name, takes in classes.items()}
 
 

@@ -24,7 +24,7 @@ from mer.core.registry import PARTS, last_line
 from mer.core.source import Source
 from mer.datasets.contract import AnyReader
 from mer.datasets.registry import reader
-from mer.datasets.views import view_block
+from mer.datasets.views import shipped_views, view_block
 from mer.models.contract import Model
 from mer.models.state import by_name
 from mer.provenance import code_digest
@@ -202,6 +202,8 @@ def _read_back(layout: Layout, name: str) -> Iterator[str]:
 def _of_views(given: Mapping[str, Any]) -> Iterator[str]:
     assert given, "VIEWS is empty; expected a name and its classes"
     assert set(given) <= set(views()), "VIEWS: not all registered"
+    taken = ", ".join(sorted(set(given) & set(shipped_views())))
+    assert not taken, f"VIEWS: {taken} has the name of a view that ships; choose another"
     for name, block in given.items():
         written = view_block(block, f"VIEWS: {name}")
         yield f"{name}: {', '.join(f'{one} ({takes.told})' for one, takes in written.classes.items())}"

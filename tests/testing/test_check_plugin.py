@@ -280,6 +280,19 @@ def test_a_build_without_return_is_named(filmed, tmp_path):
     assert not kept and "build returns NoneType; expected a torch.nn.Module" in lines[-1], lines
 
 
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        ("{'emotion_3': {'classes': ['a', 'b']}}", "emotion_3 has the name of a view that ships"),
+        ("{'mine': {'clases': ['a', 'b']}}", "clases: unknown key; did you mean 'classes'"),
+        ("{'mine': {'classes': {'a': 'happiness', 'b': ['fear']}}}", r"expected a list of emotions, .* \[happiness\]"),
+    ],
+)
+def test_views_that_cannot_be_are_named(tmp_path, views, said):
+    kept, lines = checked(tmp_path, f"invented_views{len(said)}", f"VIEWS = {views}\n")
+    assert not kept and re.search(said, lines[-1]), lines
+
+
 def test_presets_that_are_no_settings_are_named(tmp_path):
     kept, lines = checked(tmp_path, "invented_presets", NETWORK, ('"small": Settings()', '"small": 3'))
     assert not kept and "presets hold 3; expected settings by name" in lines[-1], lines

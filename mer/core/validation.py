@@ -29,7 +29,9 @@ def first_fault(model: type[BaseModel], error: ValidationError) -> tuple[str, st
 
     What was expected is '' where a check of ours says both at once.
     """
-    fault = error.errors()[0]
+    faults = error.errors()
+    # A key that is missing may be the one that is misspelt.
+    fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         return key, "unknown key", "", nearest(fault["loc"][-1], _keys(model, fault["loc"]))

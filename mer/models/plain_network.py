@@ -99,7 +99,16 @@ def network(
     def setup(module: nn.Module, inputs: Inputs, feed: Feed, preset: Settings) -> TrainingSetup:
         return _setup(name, module, inputs, feed, preset, augment)
 
-    learner = Learner(name, kind, build, _prepare, _recall, setup)
+    def built(preset: Settings, n_classes: int) -> nn.Module:
+        from torch import nn
+
+        module = build(preset, n_classes)
+        if not isinstance(module, nn.Module):
+            found, expected = f"build returns {type(module).__name__}", "a torch.nn.Module"
+            raise ModelError(name, found, expected, "does it end in `return`?")
+        return module
+
+    learner = Learner(name, kind, built, _prepare, _recall, setup)
     if features is flow_features:
         card = {"noise": lambda preset, draw: draw(3, preset.size, preset.size), **card}
     return Model(
@@ -111,16 +120,20 @@ def network(
         features=features,
         fit=learner.fit,
         predict=learner.predict,
-        build=build,
+        build=built,
         **{"shared": True, **card},
     )
 
 
 def presets_of(presets: Mapping[str, Params] | Params | None, default: Params) -> dict[str, Any]:
-    """Return presets by name: those given, one of them as `default`, or the default."""
-    if isinstance(presets, Mapping):
-        return dict(presets)
-    return {"default": default if presets is None else presets}
+    """Return presets by name: those given, one of them as `default`, or the default; raises `TypeError`."""
+    named = dict(presets) if isinstance(presets, Mapping) else {"default": default if presets is None else presets}
+    strange = next((preset for preset in named.values() if not isinstance(preset, type(default))), None)
+    if strange is not None or not named:
+        found = f"presets hold {strange!r}" if named else "presets are empty"
+        told = f"{found}; expected settings by name, each of a class derived from {type(default).__module__}.Settings"
+        raise TypeError(f'{told}, such as {{"small": Preset()}}')
+    return named
 
 
 def _prepare(features: Features, fold: FoldData, preset: Settings) -> Inputs:

@@ -26,7 +26,8 @@ def model(name: str, where: str) -> Model:
         ConfigError: no model has this name; the message names the nearest one.
     """
     if name not in MODELS:
-        raise ConfigError(where, f"unknown model {name!r}", "a registered model", nearest(name, MODELS))
+        remedy = f"{nearest(name, MODELS)}; a file of your own is named under `plugins`"
+        raise ConfigError(where, f"unknown model {name!r}", "a registered model", remedy)
     card: Model = MODELS.load(name, where)
     module = MODELS.plugged(name)
     return guarded(card, name, module) if module else card

@@ -115,8 +115,9 @@ class RunClip:
             ContainerError: no product of this name, not made yet, or the clip was excluded from it.
         """
         if product not in self.paths:
-            remedy = nearest(product, self.paths)
-            raise ContainerError(self.dataset, f"no product {product!r}", "a product of the configuration", remedy)
+            found, expected = f"no product {product!r} is made of it", "a product of the dataset"
+            remedy = f"{nearest(product, self.paths)}, or add it to `products` of the dataset"
+            raise ContainerError(self.dataset, found, expected, remedy)
         path = self.paths[product]
         if not path.exists():
             raise self.missing(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mer.core.errors import ContainerError
 from mer.core.images import write_image
 from mer.notebook.clip import RunClip
 
@@ -47,13 +48,15 @@ def draw(clip: RunClip, only: str | Sequence[str] = (), width: int = 1800) -> Pi
 
     Raises:
         MerError: no product of the clip was made yet.
-        ContainerError: no product matches, or the clip was excluded from all of them.
+        ContainerError: what is given is no clip, no product matches, or the clip was excluded from all of them.
 
     >>> mer.draw(run.clip("sub01/EP02_01f"), only="flow/apex", width=700)
     <picture of ... pixels>
     """
     from mer.report.show_clip import show_clip
 
+    if not isinstance(clip, RunClip):
+        raise ContainerError("mer.draw", f"is given {type(clip).__name__}", "a clip of a run", "such as run.clip(name)")
     if not any(path.exists() for path in clip.paths.values()):
         raise clip.missing(list(clip.paths.values())[-1])
     patterns = [only] if isinstance(only, str) else only

@@ -146,7 +146,9 @@ class Results:
     def _only_view(self) -> str:
         views = {block.view for block in self.config.experiments.values()}
         if len(views) != 1:
-            raise ConfigError("view", "not named", "a class scheme, such as megc2019 or emotion_3", "name it: view=…")
+            raise ConfigError(
+                "view", "not named", "a class scheme, such as megc2019 or emotion_3", "name one by `view`"
+            )
         return views.pop()
 
     def _experiment(self, name: str) -> Any:

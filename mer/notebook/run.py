@@ -297,4 +297,5 @@ class Run(Results):
         for path in [inputs.metrics, *inputs.predictions]:
             if not Path(path).exists():
                 raise self._missing(inputs.metrics)
+        self.folds(name)  # Refuses predictions on other clips or classes than those of the configuration.
         return load_experiment(name, inputs)

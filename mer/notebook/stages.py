@@ -7,6 +7,7 @@ to the last bit.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -44,6 +45,10 @@ class Aligned(NamedTuple):
     quality: np.ndarray
     detected: np.ndarray
 
+    def __repr__(self) -> str:
+        side = self.frames.shape[1]
+        return f"<{len(self.frames)} aligned frames of {side} x {side} pixels: {', '.join(self._fields)}>"
+
 
 class Regions(NamedTuple):
     """Regions of a face.
@@ -57,6 +62,9 @@ class Regions(NamedTuple):
     names: tuple[str, ...]
     boxes: np.ndarray
     patches: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<{len(self.names)} regions, patches {self.patches.shape}: {', '.join(self._fields)}>"
 
 
 def align(frames: Iterable[np.ndarray], method: str = "dlib", **keys: Any) -> Aligned:
@@ -80,7 +88,10 @@ def align(frames: Iterable[np.ndarray], method: str = "dlib", **keys: Any) -> Al
     from mer.stages.align.write import write_crops
 
     chosen, params = _method("align", method, keys)
-    given = [_checked(frame, (3, 2), "frame (H, W, 3) uint8") for frame in frames]
+    if isinstance(frames, str | os.PathLike):
+        remedy = "read its frames first (docs/notebook.md), or use `mer analyze`"
+        raise ContainerError("mer.align", f"is given the path {str(frames)!r}", "arrays of frames", remedy)
+    given = [_checked(frame, (3,), "frames (T, H, W, 3) uint8, one of them (H, W, 3)") for frame in frames]
     out = Kept()
     write_crops(lambda start: iter(given[start:]), out, chosen, params, NAME, len(given))
     return Aligned(**{name: out.arrays[name] for name in Aligned._fields})
@@ -104,7 +115,7 @@ def interpolate(
         frames: (T, S, S, 3) uint8 RGB crops.
         count: of the frames to make, at least 2.
         method: of the stage `interpolate`.
-        onset, apex, offset: indices of frames, where they are known.
+        onset, apex, offset: indices of `frames`, from 0, where they are known; also where `numbers` are given.
         schedule: which instants are shown (docs/configuration.md). When None: `onset_apex_offset` where all three
             events are given, `uniform` with onset and offset, `onset_apex` with onset and apex, else `all`.
         numbers: (T,) file numbers, increasing, of a clip that misses frames.

@@ -108,7 +108,8 @@ class Top(Params):
     rois: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
     spot: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Variants of the stage by name.")
     views: dict[str, ViewBlock] = Field(
-        default_factory=dict, description="Class schemes of your own by name, beside those that come with mer."
+        default_factory=dict,
+        description="Class schemes of your own by name, beside those that come with mer (examples: docs/scores.md).",
     )
     experiments: dict[str, ExperimentBlock] = Field(default_factory=dict, description="Experiments by name.")
     spotting: dict[str, SpottingBlock] = Field(

@@ -83,7 +83,8 @@ def check_parameters(method: Method[Any]) -> None:
     config, fields = method.Params.model_config, method.Params.model_fields
     assert config.get("extra") == "forbid" and config.get("frozen"), "derive Params from mer.core.params.Params"
     bare = [name for name, field in fields.items() if not field.description]
-    assert not bare, f"keys without a description: {', '.join(bare)}"
+    example = f"write {bare[0]}: ... = Field(default, description='...')" if bare else ""
+    assert not bare, f"keys without a description: {', '.join(bare)}; {example}"
     if not any(field.is_required() for field in fields.values()):
         stored = method.Params().model_dump(mode="json")
         assert method.Params.model_validate(stored) == method.Params(), "the defaults do not survive JSON"
@@ -198,7 +199,9 @@ def _check_functions(stage: str, method: Any, params: Any, clip: Clip) -> None:
     first, second = grey(frames[0]), grey(frames[len(frames) // 2])
     if stage == "flow" and not method.from_index:
         flow = _unchanged(method.estimate, first, second, params)
-        assert flow.shape == (2, *first.shape) and flow.dtype == np.float32, "flow is (2, H, W) float32"
+        assert flow.shape == (2, *first.shape) and flow.dtype == np.float32, (
+            f"flow {flow.shape} {flow.dtype}; expected (2, H, W) float32, here {(2, *first.shape)}"
+        )
         assert not np.any(method.estimate(first, first.copy(), params)), "identical images have no flow"
         if method.estimate_many is not None:
             many = _unchanged(method.estimate_many, first[None], np.stack([second, first]), params)

@@ -64,15 +64,21 @@ def model_checks(
     settings: Mapping[str, Any] | None = None,
     units: Sequence[Units] | None = None,
     unusable: Sequence[Clips] = (),
+    times: int = 1,
 ) -> Iterator[str]:
-    """Yield what is kept, one check after the other; arguments and errors as `check_model`."""
+    """Yield what is kept, one check after the other; arguments and errors as `check_model`.
+
+    Args:
+        times: how often each clip is trained on, its features a little different each time.
+    """
     _check_card(model)
     yield "card: presets come back from JSON, settings are keys of `train`, libraries are installed"
     chosen = _changed(model, preset or model.default, settings or {})
     coded = list(units) if units is not None else [None] * len(clips)
     features = _check_features(model, chosen, clips, coded, unusable)
     yield f"features: {_shapes(features)}, finite, the same whatever clips came before"
-    classes, people = np.array(labels, np.int64), np.array([str(group) for group in groups])
+    features, coded = _varied(features, times), coded * times
+    classes, people = np.array([*labels] * times, np.int64), np.array([str(group) for group in groups] * times)
     untouched = {name: array.copy() for name, array in _arrays(features).items()}
 
     def fit(of: np.ndarray, seed: int, log: Callable[[str], None]) -> State:
@@ -85,7 +91,20 @@ def model_checks(
     same = all(np.array_equal(array, untouched[name]) for name, array in _arrays(features).items())
     _require(same, "fit: changes the features that it is given; work on a copy")
     yield "fit: equal arguments give equal arrays, another seed others; refuses one class; leaves features alone"
-    yield from _predict_checks(model, state, features, len(clips), int(max(labels)) + 2)
+    yield from _predict_checks(model, state, features, len(classes), int(max(labels)) + 2)
+
+
+def _varied(features: Features, times: int) -> Features:
+    """Return the features of every clip so many times; floating-point ones each times 1 with a deviation of 0.05."""
+    if times == 1:
+        return features
+    draw = np.random.default_rng(0)
+    made = {}
+    for name, array in _arrays(features).items():
+        whole = np.concatenate([array] * times)
+        noise = draw.normal(1, 0.05, whole.shape) if whole.dtype.kind == "f" else 1
+        made[name] = (whole * noise).astype(array.dtype)
+    return made if isinstance(features, dict) else made[""]
 
 
 def _shapes(features: Features) -> str:

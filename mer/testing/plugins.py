@@ -24,7 +24,7 @@ from mer.core.registry import PARTS, last_line
 from mer.core.source import Source
 from mer.datasets.contract import AnyReader
 from mer.datasets.registry import reader
-from mer.datasets.views import view_block
+from mer.datasets.views import shipped_views, view_block
 from mer.models.contract import Model
 from mer.models.state import by_name
 from mer.provenance import code_digest
@@ -41,6 +41,8 @@ from mer.testing.simulated_clips import Simulated, chain_for, filmed_source, sim
 HEAVY = ("torch", "cv2", "sklearn", "dlib", "skimage", "matplotlib", "av", "tensorflow")
 #: What the text of a check begins with that is worth knowing, and breaks no contract.
 NOTE = "note: "
+#: How often an estimator is given each clip: PCA, neighbours and the like ask for more clips than are filmed.
+VARIED = 12
 Say = Callable[[str], None]
 #: The steps to each input of a model.
 Chains = Mapping[str, Sequence[StageSpec]]
@@ -130,9 +132,11 @@ def _of_model(card: Model, chains: Chains | None) -> Iterator[str]:
     steps = {name: (chains or {}).get(name) or chain_for(name, arrays) for name, arrays in inputs.items()}
     fields = type(preset).model_fields
     budget = {name: value for name, value in (("epochs", 2), ("batch_size", 4)) if name in fields}
+    times = VARIED if "scikit-learn" in card.libraries else 1
     with simulated(steps) as given:
-        yield f"clips: {len(given.clips)} simulated ones, of {len(set(given.groups))} persons, in every input"
-        yield from model_checks(card, given.clips, given.labels, given.groups, settings=budget)
+        told = f", each varied {times} times" if times > 1 else ""
+        yield f"clips: {len(given.clips)} simulated ones, of {len(set(given.groups))} persons, in every input{told}"
+        yield from model_checks(card, given.clips, given.labels, given.groups, settings=budget, times=times)
         if card.build is not None and not card.units and card.default not in card.start:
             yield _on_a_gpu(card, given, budget)
 
@@ -198,6 +202,8 @@ def _read_back(layout: Layout, name: str) -> Iterator[str]:
 def _of_views(given: Mapping[str, Any]) -> Iterator[str]:
     assert given, "VIEWS is empty; expected a name and its classes"
     assert set(given) <= set(views()), "VIEWS: not all registered"
+    taken = ", ".join(sorted(set(given) & set(shipped_views())))
+    assert not taken, f"VIEWS: {taken} has the name of a view that ships; choose another"
     for name, block in given.items():
         written = view_block(block, f"VIEWS: {name}")
         yield f"{name}: {', '.join(f'{one} ({takes.told})' for one, takes in written.classes.items())}"

@@ -75,10 +75,11 @@ def select(indexes: Mapping[str, Iterable[Sample]], view: View, classes: Sequenc
     """
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise ConfigError("classes", f"{', '.join(map(str, classes)) or 'none'}", "at least two different classes")
-    rows, left_out = [], Counter[str]()
+    rows, left_out, heard = [], Counter[str](), set[str]()
     for name, samples in indexes.items():
         for sample in samples:
             value = view.class_of(sample)
+            heard |= {sample.emotion_norm or ""} if any(view.words(sample.dataset)) else set()
             if sample.status != "ok":
                 left_out[f"{name}: {sample.status}"] += 1
             elif value is None:
@@ -88,7 +89,7 @@ def select(indexes: Mapping[str, Iterable[Sample]], view: View, classes: Sequenc
                 left_out[f"{name}: class {value} not in the experiment"] += 1
             else:
                 rows.append(_row(sample, name, value))
-    _check(rows, view.name, classes)
+    _check(rows, view.name, classes, sorted(filter(None, heard)))
     return Selection(tuple(sorted_rows(rows, "experiment")), tuple(classes), dict(sorted(left_out.items())))
 
 
@@ -102,12 +103,14 @@ def _row(sample: Sample, name: str, label: str) -> Row:
     return Row(sample.sample_id, sample.dataset, sample.subject, sample.group, label, source, units)
 
 
-def _check(rows: Sequence[Row], view: str, classes: Sequence[str]) -> None:
+def _check(rows: Sequence[Row], view: str, classes: Sequence[str], heard: Sequence[str]) -> None:
     counts = Counter(row.label for row in rows)
     empty = [name for name in classes if not counts[name]]
     if not rows or empty:
         found = f"no usable clip of class {', '.join(empty)}" if rows else "no usable clip"
-        raise DatasetError(f"experiment, {view}", found, "clips of every class", "change the classes or the datasets")
+        remedy = "change the classes or the datasets"
+        remedy += f"; the rows have the emotions {', '.join(heard)}" if heard else ""
+        raise DatasetError(f"view {view}", found, "clips of every class", remedy)
 
 
 def _groups(rows: Sequence[TableRow], parts: int, where: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import yaml
 
 import mer
 from mer import provenance
-from mer.core.errors import ConfigError, DatasetError, MerError, ModelError
+from mer.core.errors import ConfigError, ContainerError, DatasetError, MerError, ModelError
 from mer.models.registry import MODELS
 from mer.planning import recorded
 from mer.stages.registry import METHODS
@@ -150,3 +150,9 @@ def test_every_unknown_name_is_told_the_nearest(run):
     ):
         with pytest.raises(MerError, match=rf"did you mean '{near}'"):
             ask()
+
+
+def test_a_product_that_is_not_made_of_a_database_says_where_to_ask_for_it(run):
+    clip = run.clip("sub01/EP02_01f")
+    with pytest.raises(ContainerError, match=r"no product 'rois/none' is made of it; .* add it to `products`"):
+        clip["rois/none"]

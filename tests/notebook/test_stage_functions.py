@@ -88,6 +88,10 @@ def test_arrays_given_are_left_alone_and_equal_images_have_no_flow():
         (lambda: mer.rois(STILL[0], np.zeros((5, 2))), ContainerError, r"landmarks: shape \(5, 2\)"),
         (lambda: mer.strain(np.zeros((3, 8, 8))), ContainerError, r"expected \(..., 2, H, W\) float"),
         (lambda: mer.align([]), ClipError, "^clip: "),
+        (lambda: mer.align(STILL[..., 0]), ContainerError, r"shape \(32, 32\), uint8; expected frames \(T, H, W, 3\)"),
+        (lambda: mer.align(STILL[0]), ContainerError, r"shape \(32, 3\), uint8; expected frames \(T, H, W, 3\)"),
+        (lambda: mer.align("clip.mp4"), ContainerError, "given the path 'clip.mp4'; expected arrays of frames; read"),
+        (lambda: mer.draw("sub01/EP02_01f"), ContainerError, "mer.draw: is given str; expected a clip of a run"),
     ],
 )
 def test_bad_input_is_one_line(call, error, message):

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from mer.core.container import Container
-from mer.core.errors import ClipError, ConfigError
+from mer.core.errors import ClipError, ConfigError, ContainerError
 from mer.motion.strain import strain
 from mer.stages import run as stage_run
 from mer.stages.flow import black_anandan, dis, micro, published, stage, tvl1
@@ -227,6 +227,12 @@ def test_flow_that_is_not_finite_excludes_the_clip(run, aligned, product, movie,
         run(stage, FlowMethod(dis.Params, broken), aligned())
         == "s_c: flow of frames 0 and 5 is not finite; try another preset"
     )
+
+
+@pytest.mark.parametrize("made", [None, np.zeros((5, 5, 2), np.float32)])
+def test_flow_of_another_shape_stops_the_job(run, aligned, made):
+    with pytest.raises(ContainerError, match=r"gives flow of shape .*expected \(2, H, W\), here \(2, .*check-plugin"):
+        run(stage, FlowMethod(dis.Params, lambda first, second, params: made), aligned())
 
 
 @pytest.fixture

@@ -211,13 +211,16 @@ def test_what_is_not_kept_fails_by_name(filmed, tmp_path, name):
 
 METHODS_NOT_KEPT = {
     "nan": ([("return np.stack", "return np.nan * np.stack")], "not finite"),
-    "shape": ([("first - second])", "first])[..., :9]")], r"raises|shape|flow is \(2, H, W\)"),
+    "shape": (
+        [("first - second])", "first])[..., :9]")],
+        r"the method gives flow of shape \(2, \d+, 9\); expected \(2, H, W\), here \(2, ",
+    ),
     "rest": ([("second - first, first - second", "0 * first + 1, second - first")], "identical images have no flow"),
     "input": ([("    return", "    first += 1\n    return")], "changes the arrays that it is given"),
     "random": ([("second - first, first", "(second - first) * np.random.rand(), first")], "methods are deterministic"),
     "keys": (
         [("FlowMethod(FlowParams", "FlowMethod(P"), ("METHOD =", "class P(FlowParams):\n    x: int = 0\n\n\nMETHOD =")],
-        "keys without a description: x",
+        r"keys without a description: x; write x: \.\.\. = Field\(default, description=",
     ),
 }
 
@@ -237,6 +240,65 @@ def test_the_examples_of_the_page_are_plugins(filmed, tmp_path):
     for number, block in enumerate(blocks):
         kept, lines = checked(tmp_path, f"invented_page{number}", block)
         assert kept and not [line for line in lines if line.startswith("note")], lines
+
+
+ESTIMATOR = """
+from mer.models.plain_estimator import Settings, estimator
+
+
+def build(preset):
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import SVC
+
+    return make_pipeline(PCA(20, whiten=True), SVC())
+
+
+MODEL = estimator(build, Settings(c_grid=(0.1, 1)), parameter="svc__C")
+"""
+NETWORK = """
+from mer.models.plain_network import Settings, network
+
+
+def build(preset, n_classes):
+    from torch import nn
+
+    nn.Sequential(nn.Flatten(), nn.Linear(3 * 28 * 28, n_classes))
+
+
+MODEL = network(build, {"small": Settings()})
+"""
+
+
+def test_an_estimator_that_asks_for_more_clips_than_are_filmed_is_kept(filmed, tmp_path):
+    kept, lines = checked(tmp_path, "invented_pca", ESTIMATOR)
+    assert kept and "each varied 12 times" in lines[1], lines
+
+
+def test_a_build_without_return_is_named(filmed, tmp_path):
+    kept, lines = checked(tmp_path, "invented_no_return", NETWORK)
+    assert not kept and "build returns NoneType; expected a torch.nn.Module" in lines[-1], lines
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        ("{'emotion_3': {'classes': ['a', 'b']}}", "emotion_3 has the name of a view that ships"),
+        ("{'mine': {'clases': ['a', 'b']}}", "clases: unknown key; did you mean 'classes'"),
+        (
+            "{'mine': {'classes': {'a': 'happiness', 'b': ['fear']}}}",
+            r"the single word 'happiness'; expected a list: \[happiness\]",
+        ),
+    ],
+)
+def test_views_that_cannot_be_are_named(tmp_path, views, said):
+    kept, lines = checked(tmp_path, f"invented_views{len(said)}", f"VIEWS = {views}\n")
+    assert not kept and re.search(said, lines[-1]), lines
+
+
+def test_presets_that_are_no_settings_are_named(tmp_path):
+    kept, lines = checked(tmp_path, "invented_presets", NETWORK, ('"small": Settings()', '"small": 3'))
+    assert not kept and "presets hold 3; expected settings by name" in lines[-1], lines
 
 
 def test_a_file_that_cannot_be_loaded_fails_at_once(tmp_path):

@@ -119,7 +119,7 @@ def test_objective_class_is_a_view():
             "emotion_3",
             CLASSES,
             DatasetError,
-            "no usable clip of class positive, surprise",
+            "view emotion_3: no usable clip of class positive, surprise",
         ),
         ([sample("1", "a", "negative")], "emotion_3", ("negative",), ConfigError, "at least two different classes"),
         ([sample("", "a", "negative", group="samm:")], "emotion_3", CLASSES, DatasetError, "no subject"),
@@ -128,6 +128,11 @@ def test_objective_class_is_a_view():
 def test_bad_selections(samples, view, classes, error, message):
     with pytest.raises(error, match=message):
         select({"mine": samples}, view_of(view), classes)
+
+
+def test_a_class_that_nobody_has_is_told_with_the_emotions_of_the_rows():
+    with pytest.raises(DatasetError, match=r"view emotion_5: no usable clip; .*; the rows have the emotions negative"):
+        select({"mine": [sample("1", "a", "negative")]}, view_of("emotion_5"), ("happiness", "fear"))
 
 
 def test_bad_protocols():

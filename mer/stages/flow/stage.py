@@ -85,6 +85,7 @@ def clip_fields(
         where: the clip's name in messages.
 
     Raises:
+        ContainerError: the estimate is not of the images' shape.
         ClipError: the estimate is not finite, or the nose that it is to be centred on is unknown.
     """
     jobs = [(k, int(first), int(second)) for k in range(len(views)) for first, second in pairs]
@@ -95,6 +96,10 @@ def clip_fields(
         needed = dict.fromkeys((view, index) for view, first, second in chosen for index in (first, second))
         greys = {key: greys[key] if key in greys else grey(views[key[0]][key[1]], params.size) for key in needed}
         for (view, first, second), field in zip(chosen, _estimates(greys, chosen, method, params), strict=True):
+            wanted = (2, *greys[view, first].shape)
+            if np.shape(field) != wanted:
+                found = f"the method gives flow of shape {np.shape(field)}"
+                raise ContainerError(where, found, f"(2, H, W), here {wanted}", "see `mer check-plugin`")
             if not np.isfinite(field).all():
                 factor = f" of factor {view}" if len(views) > 1 else ""
                 found = f"flow of frames {first} and {second}{factor} is not finite"

@@ -156,10 +156,11 @@ def test_tables_of_another_configuration_are_refused(lacking):
     run, _ = lacking
     table = run.results / "experiments" / "ststnet" / "folds" / "casme2-sub01" / "test.csv"
     table.write_text(table.read_text().replace(",surprise,", ",negative,"))
-    with pytest.raises(
-        ModelError, match=r"test.csv: other clips or labels than this configuration gives; .* run `snake"
-    ):
-        run.folds("ststnet")
+    for ask in (run.folds, run.predictions, run.scores):
+        with pytest.raises(
+            ModelError, match=r"test.csv: other clips or labels than this configuration gives; .* run `snake"
+        ):
+            ask("ststnet")
 
 
 def test_a_data_set_is_read_one_by_one_by_spawned_workers(run):

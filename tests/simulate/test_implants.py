@@ -163,3 +163,22 @@ def test_units_of_ones_choice(face):
     drawn = draw_implants(face, FPS, 2, units=[(12,), (1, 2)])
     assert {tuple(unit.number for unit in each.units) for each in drawn} <= {(12,), (1, 2)}
     assert replace(drawn[0], kind="macro").levels(drawn[0].apex) == drawn[0].levels(drawn[0].apex)
+
+
+def test_nothing_beyond_the_outline_of_a_turned_face_moves(renderer):
+    # Turned away: the far half of the face is a third narrower than an affine map of the rest face says.
+    landmarks = renderer.head.landmarks.copy()
+    middle = landmarks[27, 0]
+    far = landmarks[:, 0] > middle
+    landmarks[far, 0] = middle + 0.65 * (landmarks[far, 0] - middle)
+    face = Face(np.repeat(landmarks[None], 30, axis=0))
+    given = one(face, (14,), 0.06)
+    jaw = landmarks[:17]
+    outside = jaw + 3 * np.array([np.sign(jaw[:, 0] - middle), np.zeros(17)]).T
+    inside = landmarks[[48, 54]]
+    assert not face.displacement(given, given.apex, outside[[0, 1, 2, 3, 13, 14, 15, 16]]).any()
+    assert (np.hypot(*face.displacement(given, given.apex, inside).T) > 0.5).all()
+    frame = to_bytes(rendered(renderer))
+    moved = face.implanted(frame, given.apex, [given])
+    beyond = int(np.ceil(landmarks[:, 0].max())) + 2
+    assert np.array_equal(moved[:, beyond:], frame[:, beyond:]) and not np.array_equal(moved, frame)

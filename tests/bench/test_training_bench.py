@@ -61,7 +61,7 @@ def test_the_command_prints_ratios(monkeypatch):
         wall = 10.0 if "threads" in options else 2.0
         return {"wall": wall, "cpu": 2 * wall, "mib": 100.0, "accuracy": 0.5}
 
-    monkeypatch.setattr(training, "ProcessPoolExecutor", lambda *arguments: Here(measured))
+    monkeypatch.setattr(training, "processes", lambda count: Here(measured))
     result = CliRunner().invoke(app, ["bench", "training", "--folds", "2", "--json"])
     rows = json.loads(result.stdout)
     assert [row["wall_ratio"] for row in rows] == [1, 1, 5] and rows[2]["cpu_ratio"] == 5

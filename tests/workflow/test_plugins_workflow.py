@@ -22,7 +22,7 @@ CONFIG = {
         "faces": {
             "reader": "table",
             "simulate": {
-                "layout": "table", "subjects": 5, "clips": 6, "width": 240, "height": 180, "shortest": 0.2,
+                "layout": "table", "subjects": 3, "clips": 3, "width": 240, "height": 180, "shortest": 0.2,
                 "longest": 0.24, "quirks": False,
             },
         }
@@ -34,7 +34,7 @@ CONFIG = {
         "mine": {
             "model": "my_cnn", "data": ["faces"], "view": "smiles", "inputs": {"motion": "flow/mine"},
             # Folds beside each other, in processes that have to know the model.
-            "train": {"epochs": 3}, "folds_per_job": 5,
+            "train": {"epochs": 3}, "folds_per_job": 3,
         }
     },
     "report": {"clips": 1},
@@ -81,10 +81,10 @@ def edit(path, before, after):
 def test_they_run_to_a_scored_report(finished):
     results = finished / "results"
     metrics = json.loads((results / "experiments" / "mine" / "metrics.json").read_text())
-    assert (metrics["n_clips"], metrics["n_subjects"], metrics["classes"]) == (20, 5, ["smile", "rest"])
+    assert (metrics["n_clips"], metrics["n_subjects"], metrics["classes"]) == (6, 3, ["smile", "rest"])
     assert 0 <= metrics["summary"]["pooled"]["uf1"]["mean"] <= 1
     page = (results / "report" / "index.html").read_text()
-    assert "my_cnn" in page and "10 clips in none" in page and "no class in smiles (surprise)" in page
+    assert "my_cnn" in page and "3 clips in none" in page and "no class in smiles (surprise)" in page
     meta = read_metadata(next((results / "experiments" / "mine").rglob("model.safetensors")))
     assert meta["model"] == "my_cnn" and meta["origin"]["plugins"]["files"] == ["my_cnn.py", "my_flow.py"]
     assert str(finished) not in json.dumps(meta), "a checkpoint is the same wherever it was made"

@@ -152,10 +152,7 @@ def simulate(
 
     values = {"layout": layout, "subjects": subjects, "clips": clips, "seed": seed}
     params = validate(SimulateParams, values, "mer simulate", "")
-    writer = registry.layout(layout, "mer simulate --layout")
-    writer.write_tables(params, out)
-    for subject in writer.subjects(params):
-        writer.write_subject(params, subject, out, out / "truth" / f"{subject}.h5")
+    for subject, _ in registry.layout(layout, "mer simulate --layout").write(params, out):
         typer.echo(f"{subject}: written below {out}")
 
 

@@ -7,7 +7,6 @@ their own there: without labels nobody knows, so the rate of the control is an u
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -130,8 +129,8 @@ def run_spotting_bench(
 
 
 def _score_video(video: Path, seed: int, ensemble: Ensemble, log: Log) -> Scored:
-    folder = Path(tempfile.mkdtemp(prefix="mer-implants-"))
-    try:
+    with tempfile.TemporaryDirectory(prefix="mer-implants-") as name:
+        folder = Path(name)
         film = implant_film(video, folder, Recipe(seed, AMPLITUDES), log)
         options = Options(folder, keep_crops=False)
         spotted, control = (
@@ -139,8 +138,6 @@ def _score_video(video: Path, seed: int, ensemble: Ensemble, log: Log) -> Scored
             for path in (film.film, film.control)
         )
         return score_film(film, spotted, control)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def row(name: str, films: Sequence[Scored]) -> SpottingRow:

@@ -73,9 +73,8 @@ def follow(footage: Footage) -> Face:
         ClipError: the face is too small, or seen for too short.
     """
     params = dlib68.Params()
-    pictures = (picture for picture, _ in filled(footage.frames(0, len(footage))))
     try:
-        found = dlib68.METHOD.align(pictures, params, footage.path.name)
+        found = dlib68.METHOD.align(_pictures(footage), params, footage.path.name)
     except ClipError as error:
         seen = error.found.partition("; expected")[0]
         raise MediaError(footage.path, seen, "a face from the front", "name another video") from None

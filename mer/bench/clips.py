@@ -43,13 +43,7 @@ def write_clips(root: Path, count: int, seed: int, **options: float) -> Folder:
     """Write at least `count` clips of different people below `root`; `options` are keys of the simulator."""
     clips = min(count, 3)
     params = SimulateParams(subjects=-(-count // clips), clips=clips, seed=seed, quirks=False, blink=0, **options)
-    chosen = layout(params.layout)
-    chosen.write_tables(params, root)
-    truths = []
-    for subject in chosen.subjects(params):
-        truths.append(root / "truth" / f"{subject}.h5")
-        chosen.write_subject(params, subject, root, truths[-1])
-    return Folder(root, tuple(truths), params)
+    return Folder(root, tuple(truth for _, truth in layout(params.layout).write(params, root)), params)
 
 
 def truths(folder: Folder, count: int) -> Iterator[ClipTruth]:

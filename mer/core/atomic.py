@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,15 +36,42 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with _told_of_the_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`; when the block succeeds it is renamed, and takes the place of what was there.
+
+    Raises:
+        StorageError: as `atomic_path`.
+    """
+    partial, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("partial", "old"))
+    try:
+        with _told_of_the_disk(path):
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                os.replace(path, old)
+            os.replace(partial, path)
+    finally:
+        for folder in (partial, old):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _told_of_the_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno in DISK_ERRORS:
             raise storage_error(path, error) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -250,13 +250,13 @@ def shipped_views() -> Mapping[str, View]:
     return views_of(yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
-def view_of(name: str, views: Mapping[str, View] | None = None) -> View:
-    """Return a view by name, of those that come with mer where no others are given.
+def view_of(name: str) -> View:
+    """Return a view that comes with mer.
 
     Raises:
-        ConfigError: there is none; the message names the nearest one.
+        ConfigError: there is none of this name; the message names the nearest one.
     """
-    known = shipped_views() if views is None else views
+    known = shipped_views()
     if name not in known:
         raise ConfigError("view", f"unknown class scheme {name!r}", "a named class scheme", nearest(name, known))
     return known[name]

@@ -15,10 +15,7 @@ whole or absent.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mer import __version__
-from mer.core.atomic import DISK_ERRORS, storage_error, write_json
+from mer.core.atomic import atomic_folder, write_json
 from mer.core.container import Clip, Container
 from mer.core.csvfile import write_csv
 from mer.core.errors import ConfigError, ContainerError, StorageError
@@ -102,7 +99,7 @@ def export(
         rows, classes = sorted((row for name in names for row in run.rows(name)), key=lambda row: row.key), ()
     source = run.find(product, rows)
     wanted = Wanted(product, format, array, fps)
-    with new_folder(output) as folder:
+    with atomic_folder(output) as folder:
         if format == "flow-images":
             files = flow_image_files.write(folder, source, classes)
         else:
@@ -205,22 +202,3 @@ def _require_free(path: Path, force: bool) -> None:
     if not (path / RECORD).is_file():
         found = "is no earlier export, so it is not replaced"
         raise StorageError(path, found, f"a folder with {RECORD}", "remove it yourself, or name another one")
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder that gets its name, and takes the place of what had it, when the block succeeds."""
-    partial, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("partial", "old"))
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if path.exists():
-            os.replace(path, old)
-        os.replace(partial, path)
-    except OSError as error:
-        if error.errno in DISK_ERRORS:
-            raise storage_error(path, error) from error
-        raise
-    finally:
-        for folder in (partial, old):
-            shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,7 @@ frame is rendered. `mer.testing.layouts.check_layout` holds a layout to what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -162,6 +162,18 @@ class Layout:
             remedy = nearest(subject, self.subjects(params))
             raise DatasetError("simulate", f"no subject {subject!r}", f"one of {params.subjects}", remedy)
         film(params, self.tree, self.cameras[params.layout].sensor, recordings, Path(root), Path(truth_path))
+
+    def write(self, params: SimulateParams, root: Path) -> Iterator[tuple[str, Path]]:
+        """Write a whole database under `root`, its truth below `root/truth`; errors as the two before.
+
+        Yields:
+            each subject, with the container of its truth, once its files are written.
+        """
+        self.write_tables(params, root)
+        for subject in self.subjects(params):
+            truth = root / "truth" / f"{subject}.h5"
+            self.write_subject(params, subject, root, truth)
+            yield subject, truth
 
     def _read_tables(self, params: SimulateParams, recordings: Sequence[Recording]) -> dict[str, list[dict[str, str]]]:
         return {table.argument: table.as_read() for table in self.tables(params, recordings)}

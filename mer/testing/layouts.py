@@ -12,27 +12,25 @@ from mer.core.container import Container
 from mer.simulate.contract import Layout
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import Recording
+from mer.testing.run_checks import at_once
 
 FORMATS = (".jpg", ".bmp", ".png", ".mp4")
 TINY = {"subjects": 1, "clips": 1, "width": 160, "height": 120, "fps": 25.0, "shortest": 0.3, "longest": 0.42}
 
 
-def check_layout(layout: Layout, pictures: bool = True) -> None:
+def layout_checks(layout: Layout, pictures: bool = True) -> Iterator[str]:
     """Hold a layout, ours or anyone's, to `mer.simulate.contract.Layout` under each of its names.
 
     Args:
         layout: what a layout file ends in; it need not be registered.
         pictures: also render one person, which takes some seconds.
 
+    Yields:
+        what is kept, one check after the other.
+
     Raises:
         AssertionError: the layout breaks the contract; the message says where and how.
     """
-    for _ in layout_checks(layout, pictures):
-        pass
-
-
-def layout_checks(layout: Layout, pictures: bool = True) -> Iterator[str]:
-    """Yield what is kept, one check after the other; arguments and errors as `check_layout`."""
     assert layout.cameras, "cameras: empty; expected a name and its camera"
     for name, camera in layout.cameras.items():
         unknown = set(camera.defaults) - set(SimulateParams.model_fields)
@@ -46,6 +44,9 @@ def layout_checks(layout: Layout, pictures: bool = True) -> Iterator[str]:
         if pictures:
             check_written(layout, name)
             yield f"{name}: one person is rendered, with the truth of every expression"
+
+
+check_layout = at_once(layout_checks)
 
 
 def small(layout: Layout, name: str, **changes: object) -> SimulateParams:

@@ -25,6 +25,7 @@ from mer.core.levels import as_uint8
 from mer.core.source import Source
 from mer.stages.contract import Array, Method, Stage
 from mer.stages.registry import load_stage
+from mer.testing.run_checks import at_once
 
 CLIP = "checked/clip"
 SIDE, COUNT = 64, 8
@@ -32,9 +33,9 @@ SIDE, COUNT = 64, 8
 FIGURES = re.compile(r"(\d+)")
 
 
-def check_method(
+def method_checks(
     stage: str, method: Method[Any], keys: Mapping[str, Any] | None = None, source: Source | None = None
-) -> None:
+) -> Iterator[str]:
     """Hold a method to what `mer.stages.contract` and `method.py` of its stage ask of it.
 
     Args:
@@ -44,19 +45,14 @@ def check_method(
         source: a clip for it; a small made-up one when None. A method of `align`, or one that reads the index other
             than `frames`, needs one: a clip with a face in it, or the owner's file.
 
+    Yields:
+        what is kept, one check after the other.
+
     Raises:
         AssertionError: undocumented or loose parameters, a product that lacks a declared array or has it in another
-        shape
-            or type, two runs that differ, an input that was changed, or bad input that is not refused by a `MerError`.
+            shape or type, two runs that differ, an input that was changed, or bad input that is not refused by a
+            `MerError`.
     """
-    for _ in method_checks(stage, method, keys, source):
-        pass
-
-
-def method_checks(
-    stage: str, method: Method[Any], keys: Mapping[str, Any] | None = None, source: Source | None = None
-) -> Iterator[str]:
-    """Yield what is kept, one check after the other; arguments and errors as `check_method`."""
     declared = load_stage(stage)
     check_parameters(method)
     yield "keys: each described, defaults that come back from JSON"
@@ -76,6 +72,9 @@ def method_checks(
             yield "functions: results as the stage's contract says; what they are given stays as it was"
         _check_refusal(declared, method, params, given, Path(name) / "bad.h5")
         yield "refusal: a clip without its arrays ends in one line"
+
+
+check_method = at_once(method_checks)
 
 
 def check_parameters(method: Method[Any]) -> None:

@@ -15,43 +15,13 @@ from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.models.contract import Model, Units
 from mer.models.state import Features, State, by_name, subset
+from mer.testing.run_checks import at_once
 from mer.training.checkpoint import FIELDS, load_checkpoint, save_checkpoint
 from mer.training.gather import features_for
 from mer.training.recipe import Recipe
 
 Clips = Mapping[str, Clip]
 ALONE = "score clips one at a time, and take nothing (a mean, a rank) over the clips of a call"
-
-
-def check_model(
-    model: Model,
-    clips: Sequence[Clips],
-    labels: Sequence[int],
-    groups: Sequence[str],
-    *,
-    preset: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    units: Sequence[Units] | None = None,
-    unusable: Sequence[Clips] = (),
-) -> None:
-    """Check the card, and one preset on clips: shapes, determinism, independence of clips, refusals, save and load.
-
-    Args:
-        model: the card.
-        clips: at least four, each in all of the model's inputs.
-        labels: class of each, 0-based, of at least two classes; the check trains for one class more than there are.
-        groups: person of each, at least two.
-        preset: the one that is trained; the first when None.
-        settings: changes to it, such as a small budget.
-        units: annotated action units of each clip; none coded when None.
-        unusable: clips that `features` must refuse.
-
-    Raises:
-        AssertionError: what is not kept, in one line.
-    """
-    given = {"preset": preset, "settings": settings, "units": units, "unusable": unusable}
-    for _ in model_checks(model, clips, labels, groups, **given):  # type: ignore[arg-type]
-        pass
 
 
 def model_checks(
@@ -66,10 +36,24 @@ def model_checks(
     unusable: Sequence[Clips] = (),
     times: int = 1,
 ) -> Iterator[str]:
-    """Yield what is kept, one check after the other; arguments and errors as `check_model`.
+    """Check the card, and one preset on clips: shapes, determinism, independence of clips, refusals, save and load.
 
     Args:
+        model: the card.
+        clips: at least four, each in all of the model's inputs.
+        labels: class of each, 0-based, of at least two classes; the check trains for one class more than there are.
+        groups: person of each, at least two.
+        preset: the one that is trained; the first when None.
+        settings: changes to it, such as a small budget.
+        units: annotated action units of each clip; none coded when None.
+        unusable: clips that `features` must refuse.
         times: how often each clip is trained on, its features a little different each time.
+
+    Yields:
+        what is kept, one check after the other.
+
+    Raises:
+        AssertionError: what is not kept, in one line.
     """
     _check_card(model)
     yield "card: presets come back from JSON, settings are keys of `train`, libraries are installed"
@@ -92,6 +76,9 @@ def model_checks(
     _require(same, "fit: changes the features that it is given; work on a copy")
     yield "fit: equal arguments give equal arrays, another seed others; refuses one class; leaves features alone"
     yield from _predict_checks(model, state, features, len(classes), int(max(labels)) + 2)
+
+
+check_model = at_once(model_checks)
 
 
 def _varied(features: Features, times: int) -> Features:

@@ -7,6 +7,7 @@ clip, one of `align` on a simulated one; a layout is written and read back. What
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -188,9 +189,7 @@ def _read_back(layout: Layout, name: str) -> Iterator[str]:
     planned = chosen.samples_from(given.table, given.listing, options, "simulated", True, **given.extra)
     with TemporaryDirectory(prefix="mer-check-") as folder:
         root = Path(folder)
-        layout.write_tables(params, root)
-        for subject in layout.subjects(params):
-            layout.write_subject(params, subject, root, root / "truth" / f"{subject}.h5")
+        deque(layout.write(params, root), maxlen=0)
         read = {row.sample_id: row.status for row in chosen.read(root, options).samples}
     wanted = {row.sample_id: row.status for row in planned.samples}
     differs = sorted(read.items() ^ wanted.items())

@@ -23,6 +23,7 @@ from mer.datasets.labels import normalise_emotion
 from mer.datasets.reading import Listing, Reading
 from mer.datasets.table_reader import TableReader
 from mer.datasets.tables import column_key
+from mer.testing.run_checks import at_once
 
 #: What cells of strangers hold: numbers in every dress, names, labels, and things that no table should have.
 CELLS = (
@@ -39,7 +40,9 @@ LISTING: Listing = {
 }
 
 
-def check_reader(reader: AnyReader, options: Params | None = None, listing: Listing = LISTING, draws: int = 50) -> None:
+def reader_checks(
+    reader: AnyReader, options: Params | None = None, listing: Listing = LISTING, draws: int = 50
+) -> Iterator[str]:
     """Check everything that can be told without the database: card, options, refusals, and the rows of odd tables.
 
     Args:
@@ -48,17 +51,12 @@ def check_reader(reader: AnyReader, options: Params | None = None, listing: List
         listing: files that the odd tables may ask for.
         draws: number of odd tables, drawn with a fixed seed.
 
+    Yields:
+        what is kept, one check after the other.
+
     Raises:
         AssertionError: the reader breaks the contract.
     """
-    for _ in reader_checks(reader, options, listing, draws):
-        pass
-
-
-def reader_checks(
-    reader: AnyReader, options: Params | None = None, listing: Listing = LISTING, draws: int = 50
-) -> Iterator[str]:
-    """Yield what is kept, one check after the other; arguments and errors as `check_reader`."""
     check_card(reader)
     yield "card: name, databases, views and counts"
     check_options(reader)
@@ -73,6 +71,9 @@ def reader_checks(
             rows = [{text: draw.choice(CELLS) for text in header_texts(reader)} for _ in range(draw.randrange(5))]
             check_rows(reader, rows, options, listing)
         yield f"rows: {draws} tables of odd cells give canonical rows, or exclude them with a reason"
+
+
+check_reader = at_once(reader_checks)
 
 
 def check_card(reader: AnyReader) -> None:

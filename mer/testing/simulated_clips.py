@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -92,9 +93,7 @@ def filmed_source(folder: Path) -> tuple[dict[str, Any], Path]:
 def _filmed(params: SimulateParams, work: Path) -> list[Sample]:
     """Render the database below `work`, and return its usable rows."""
     writer, chosen = layout(params.layout), reader(layout(params.layout).reader)
-    writer.write_tables(params, work)
-    for subject in writer.subjects(params):
-        writer.write_subject(params, subject, work, work / "truth" / f"{subject}.h5")
+    deque(writer.write(params, work), maxlen=0)
     return [row for row in chosen.read(work, chosen.options()).samples if row.status == "ok"]
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: The stage of a product -> the array that is meant where none is named. u, v and strain are one array, as in the
 #: flow images that small models see (specs/peers.md §2.1).
 USUAL = {"align": "frames", "interpolate": "frames", "magnify": "frames", "flow": "flow_strain", "rois": "patches"}
+#: What a clip is told by among all databases: the levels of the index of every table here.
+KEYS = ["dataset", "sample_id"]
 #: Arrays of images, and the number of axes of one of them.
 IMAGES = {"frames": 3, "flow": 3, "flow_strain": 3, "strain": 2}
 
@@ -177,7 +179,7 @@ def keys_index(keys: Iterable[tuple[str, str]]) -> pd.MultiIndex:
     import pandas as pd
 
     pairs = list(keys)
-    return pd.MultiIndex.from_arrays([[key[part] for key in pairs] for part in (0, 1)], names=["dataset", "sample_id"])
+    return pd.MultiIndex.from_arrays([[key[part] for key in pairs] for part in (0, 1)], names=KEYS)
 
 
 def told(excluded: Mapping[tuple[str, str], str], product: str, count: int) -> str:

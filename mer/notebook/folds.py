@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.notebook.arrays import KEYS
 from mer.training.fold_tables import Row
 from mer.training.folds import Fold
-
-NAMES = ["dataset", "sample_id"]
 
 
 class RunFolds:
@@ -112,7 +111,7 @@ class RunFolds:
 
 def _index(value: Any) -> Any:
     index = getattr(value, "index", None)
-    return index if list(getattr(index, "names", ())) == NAMES else None
+    return index if list(getattr(index, "names", ())) == KEYS else None
 
 
 def _length(value: Any) -> int | None:

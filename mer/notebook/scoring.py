@@ -10,7 +10,7 @@ import numpy as np
 from mer.core.errors import ModelError
 from mer.metrics import bootstrap, chance
 from mer.metrics.recognition import STATISTICS
-from mer.notebook.arrays import keys_index
+from mer.notebook.arrays import KEYS, keys_index
 from mer.training.predictions import Predictions
 from mer.training.predictions import compare as compare_predictions
 
@@ -91,7 +91,7 @@ def predictions(y: Any, p: Any, groups: Any) -> pd.DataFrame:
         ModelError: `y` does not say which clips they are, or as `score`.
     """
     index = getattr(y, "index", None)
-    if list(getattr(index, "names", ())) != ["dataset", "sample_id"]:
+    if list(getattr(index, "names", ())) != KEYS:
         raise ModelError("y", "does not say which clip a row is", "y as run.arrays gives it")
     names = _classes(y, None)
     _same_clips({"y": y, "p": p, "groups": groups})
@@ -160,7 +160,7 @@ def as_predictions(table: Any, where: str) -> Predictions:
         ModelError: a column is missing, or not every seed has every clip once.
     """
     missing = [name for name in COLUMNS if name not in getattr(table, "columns", ())]
-    if missing or list(table.index.names) != ["dataset", "sample_id"]:
+    if missing or list(table.index.names) != KEYS:
         found = f"{', '.join(missing) or 'dataset and sample_id'} missing"
         raise ModelError(where, found, "predictions as run.predictions or mer.predictions give them")
     whole = table.sort_index(kind="stable")

@@ -6,6 +6,7 @@ whether the face returns, what moves besides, whether it is quiet before and aft
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +29,17 @@ ZONE_PLACES = [in_zone(zone) for zone in ZONES]
 
 @dataclass(frozen=True)
 class Moment:
-    """A peak: index of the moment, of the step (half its duration) and of the template, and features (F,) float32."""
+    """A peak: index of the moment, of the step (half its duration) and of the template, and what is known of it."""
 
     at: int
     step: int
     template: int
-    features: np.ndarray
+    told: Mapping[str, float]
+
+    @property
+    def features(self) -> np.ndarray:
+        """What is known, (F,) float32."""
+        return np.array(list(self.told.values()), np.float32)
 
 
 def moments(seen: Evidence, motion: RegionMotion, signals: FaceSignals) -> list[Moment]:
@@ -46,7 +52,7 @@ def moments(seen: Evidence, motion: RegionMotion, signals: FaceSignals) -> list[
     for at in (peaks - 1).tolist():
         step, template = np.unravel_index(int(seen.scores[:, at].argmax()), seen.scores[:, at].shape)
         told = features(seen, motion, signals, best, at, int(step), int(template))
-        found.append(Moment(at, int(step), int(template), np.array(list(told.values()), np.float32)))
+        found.append(Moment(at, int(step), int(template), told))
     return found
 
 

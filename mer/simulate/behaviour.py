@@ -34,7 +34,8 @@ class Tracks:
         jaw: (T,) how far the mouth is open, distances between the eyes.
         lower: unit of `mer.simulate.mouth.LOWER_UNITS` -> (T,) its intensity.
         light: (T, 2) relative brightness, and how much brighter the right of the picture is than the left.
-        away: (T,) how far the person is out of the picture, 0 to 1.
+        away: (T,) how far the person is out of the picture, 0 to 1 on either side.
+        hand: (T, 3) x and y of a hand from the mouth (distances between the eyes) and its angle; NaN where none is.
     """
 
     head: np.ndarray
@@ -45,6 +46,7 @@ class Tracks:
     lower: dict[int, np.ndarray]
     light: np.ndarray
     away: np.ndarray
+    hand: np.ndarray
 
 
 def draw_tracks(seed: int, frames: int, fps: float, habits: Habits, events: Sequence[Event]) -> Tracks:
@@ -58,6 +60,7 @@ def draw_tracks(seed: int, frames: int, fps: float, habits: Habits, events: Sequ
         lower={number: np.zeros(frames) for number in (18, 20, 24, 26, 30, 80)},
         light=np.column_stack([np.ones(frames), np.zeros(frames)]),
         away=np.zeros(frames),
+        hand=np.full((frames, 3), np.nan),
     )
     for event in events:
         span = np.arange(event.first, min(event.last + 1, frames))
@@ -230,14 +233,9 @@ def _away(tracks: Tracks, span: np.ndarray, fps: float, rng: np.random.Generator
 
 
 def _zoom(tracks: Tracks, span: np.ndarray, fps: float, rng: np.random.Generator) -> None:
-    factor = rng.uniform(0.85, 1.25)
-    tracks.camera[span[0] :, 3] *= factor ** smooth_step(
-        (np.arange(span[0], len(tracks.camera)) - span[0]) / (span[-1] - span[0])
-    )
-    if not 0.7 < tracks.camera[-1, 3] < 1.5:
-        tracks.camera[span[0] :, 3] /= factor ** (
-            2 * smooth_step((np.arange(span[0], len(tracks.camera)) - span[0]) / (span[-1] - span[0]))
-        )
+    factor = rng.uniform(0.85, 1.25) / tracks.camera[-1, 3]
+    later = np.arange(span[0], len(tracks.camera))
+    tracks.camera[later, 3] *= factor ** smooth_step((later - span[0]) / (span[-1] - span[0]))
 
 
 def _light(tracks: Tracks, span: np.ndarray, fps: float, rng: np.random.Generator) -> None:
@@ -246,12 +244,26 @@ def _light(tracks: Tracks, span: np.ndarray, fps: float, rng: np.random.Generato
     tracks.light[span, 1] += share * rng.uniform(-0.35, 0.35)
 
 
+def _hand(tracks: Tracks, span: np.ndarray, fps: float, rng: np.random.Generator) -> None:
+    """A hand comes from below, rests on cheek, mouth, nose or brow, rubs a little, and goes."""
+    share = _there_and_back(span, *rng.uniform(0.18, 0.35, 2))[:, None]
+    side = rng.choice([-1, 1])
+    rest = np.array([side * rng.uniform(0.1, 1.0), rng.uniform(-0.9, 0.9)])
+    start = np.array([side * rng.uniform(1.2, 2.5), 6.0])
+    seconds = (span - span[0]) / fps
+    rub = 0.05 * np.column_stack([np.sin(2 * np.pi * f * seconds + p) for f, p in rng.uniform([1, 0], [3, 6], (2, 2))])
+    tracks.hand[span, :2] = start + share * (rest - start) + rub
+    tracks.hand[span, 2] = -side * (rng.uniform(0.0, 0.5) + 0.3 * (1 - share[:, 0]))
+
+
 def _cut(tracks: Tracks, span: np.ndarray, fps: float, rng: np.random.Generator) -> None:
     """Another shot: another place and size of the face, another side of it, another light."""
     after = slice(span[0], None)
     tracks.head[after, 0] += np.radians(rng.uniform(-8, 8))
-    tracks.camera[after, :2] += rng.uniform(0.25, 0.6, 2) * rng.choice([-1, 1], 2)
-    tracks.camera[after, 3] *= rng.uniform(0.8, 1.25)
+    here = tracks.camera[span[0], :2]
+    side = np.where(np.abs(here) > 0.2, -np.sign(here), rng.choice([-1, 1], 2))
+    tracks.camera[after, :2] += rng.uniform(0.3, 0.6, 2) * side
+    tracks.camera[after, 3] *= rng.uniform(0.85, 1.2) / tracks.camera[-1, 3]
     tracks.light[after, 0] *= rng.uniform(0.85, 1.15)
 
 
@@ -274,6 +286,7 @@ _LAYERS = {
     "chewing": _chewing,
     "swallow": _swallow,
     "away": _away,
+    "hand": _hand,
     "zoom": _zoom,
     "light": _light,
 }

@@ -137,6 +137,7 @@ def draw_events(seed: int, frames: int, fps: float, habits: Habits) -> list[Even
     for kind in sorted(rates, key=lambda kind: kind not in HIDING):
         events += _spread(seed, kind, rates[kind], frames, fps, events)
     events += _cuts(seed, habits.cut, frames, fps)
+    events += _key_frames(habits.key_frames, frames, fps)
     events += _speech(seed, habits.talk, frames, fps, events)
     for kind in EXPRESSIONS:
         events += _expressions(seed, kind, habits, frames, fps, events)
@@ -181,6 +182,11 @@ def _cuts(seed: int, rate: float, frames: int, fps: float) -> list[Event]:
             break
         found.append(Event("cut", round(at), round(at), round(at), int(rng.integers(2**31))))
     return found
+
+
+def _key_frames(seconds: float, frames: int, fps: float) -> list[Event]:
+    step = max(2, round(seconds * fps))
+    return [Event("key_frame", n, n, n, 0) for n in range(step, frames, step)] if seconds > 0 else []
 
 
 def _speech(seed: int, share: float, frames: int, fps: float, taken: Sequence[Event]) -> list[Event]:

@@ -21,6 +21,7 @@ from mer.simulate import timeline
 from mer.simulate.behaviour import draw_tracks, levels
 from mer.simulate.camera import GAMMA, MID_GREY, READ_SHARE, flicker_gain
 from mer.simulate.content import SHOWN, draw_play
+from mer.simulate.encoding import encoded
 from mer.simulate.face_motion import BESIDE, Skin
 from mer.simulate.habits import EXPRESSIONS, Event, Habits, draw_events
 from mer.simulate.scene import STILL, Look, Scene
@@ -79,12 +80,14 @@ class LifelikeRecording:
         self.events = [self._with_units(event) for event in self.events]
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-        """Yield frames (H, W, 3) uint8 RGB."""
-        for number in range(start, self.count if stop is None else stop):
-            yield self.frame(number)
+        """Yield frames (H, W, 3) uint8 RGB, encoded and decoded where `habits.key_frames` asks for it."""
+        drawn = (self.frame(number) for number in range(start, self.count if stop is None else stop))
+        if self.habits.key_frames <= 0:
+            return drawn
+        return encoded(drawn, self.fps, max(2, round(self.habits.key_frames * self.fps)))
 
     def frame(self, number: int) -> np.ndarray:
-        """Return one frame (H, W, 3) uint8 RGB as the camera sees it."""
+        """Return one frame (H, W, 3) uint8 RGB as the camera sees it, not encoded."""
         return self._expose(self.clean(number), number)
 
     def clean(self, number: int) -> np.ndarray:
@@ -95,7 +98,9 @@ class LifelikeRecording:
         """Return the person in a frame."""
         gaze = self.tracks.gaze[number] * self.eyes
         closure = float(self.tracks.closure[number])
-        return Look(self.pose(number), self.skin(number), closure, (float(gaze[0]), float(gaze[1])))
+        x, y, angle = (float(v) for v in self.tracks.hand[number])
+        hand = (x * self.eyes, y * self.eyes, angle) if np.isfinite(x) else None
+        return Look(self.pose(number), self.skin(number), closure, (float(gaze[0]), float(gaze[1])), hand)
 
     def pose(self, number: int) -> Pose:
         """Return where head, body and camera are in a frame."""

@@ -8,7 +8,7 @@ differs at half-transparent edges only and saves a third of the time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -18,12 +18,13 @@ from mer.core.seeds import derive_seed
 from mer.simulate.action_units import inter_ocular
 from mer.simulate.camera import GAMMA
 from mer.simulate.face_motion import FaceMotion, Skin
+from mer.simulate.hands import Hand
 from mer.simulate.head import OVERSAMPLING, PHOTO_SCALE, Head, backdrop, build_head, frame_scale, garment
 from mer.simulate.identity import CENTRE, NECK_MIDDLE, draw_identity, neck_half_width, shape_landmarks
 from mer.simulate.irises import Irises
 from mer.simulate.lids import Lids
 from mer.simulate.photograph import neutral_photograph
-from mer.simulate.sampling import LANCZOS, LINEAR, sample
+from mer.simulate.sampling import CUBIC, LANCZOS, LINEAR, sample
 from mer.simulate.solid import Pose, Solid
 
 COLLAR = 0.22  # below the chin, distances between the eyes
@@ -36,13 +37,14 @@ LOWER_LIP = np.isin(np.arange(68), [*range(17), *range(55, 60), 65, 66, 67])
 class Look:
     """A person in one frame: pose and skin, how far the lids are closed (0-1), and where the irises are.
 
-    `gaze` is (x, y) in material pixels.
+    `gaze` is (x, y) in material pixels; `hand` is (x, y, angle) of a hand, pixels from the mouth and radians.
     """
 
     pose: Pose
     skin: Skin
     closure: float = 0.0
     gaze: tuple[float, float] = (0.0, 0.0)
+    hand: tuple[float, float, float] | None = None
 
 
 class Scene:
@@ -62,9 +64,13 @@ class Scene:
         width, height = size
         anchor = (width * (0.5 + rng.uniform(-0.06, 0.06)), height * 0.40 + 0.75 * eyes + rng.uniform(-0.1, 0.1) * eyes)
         self.solid = Solid(self.head.landmarks, self.head.extent, anchor)
+        low, high = self.head.landmarks.min(0), self.head.landmarks.max(0)
+        reach = 0.35 * self.motion.eyes
+        self._face = (float(low[0]), float(low[1] - reach), float(high[0]), float(high[1] + reach))
         self.lids = Lids(self.head.landmarks)
         self._texture, self._closed = grey_levels(self.head.texture), grey_levels(self.head.closed)
         self._irises = Irises(self._texture, self.head.landmarks, self.head.margin)
+        self._seed = seed
         identity = self.head.identity
         self._light = (1.3 * identity.light_side, -0.5, 1.0)
         wall = np.concatenate([backdrop(identity, width, height), np.ones((height, width, 1), np.float32)], axis=-1)
@@ -81,6 +87,9 @@ class Scene:
         if window[0].stop > window[0].start and window[1].stop > window[1].start:
             self._draw_head(out[window], look, window)
         self._dress(out, look.pose)
+        if look.hand is not None:
+            at = self.solid.anchor + np.array(look.hand[:2]) + [0.0, 0.3 * self.eyes]
+            self._hand.draw(out, apply(camera, at[None])[0], look.hand[2], float(np.sqrt(np.linalg.det(camera[:, :2]))))
         return np.asarray(out)
 
     def landmarks(self, look: Look) -> np.ndarray:
@@ -109,6 +118,14 @@ class Scene:
                 shows[window][rows, columns] &= cover <= 0
         return material, shows
 
+    @cached_property
+    def _hand(self) -> Hand:
+        cheeks = (
+            (self.head.landmarks[[2, 14]] * 0.65 + self.head.landmarks[30] * 0.35) + self.head.margin
+        ) * OVERSAMPLING
+        x, y = np.rint(cheeks).astype(int).T
+        return Hand(self._seed, self.eyes, 1.08 * self._texture[y, x, :3].max(axis=0))
+
     def _window(self, pose: Pose, box: tuple[float, float, float, float]) -> tuple[slice, slice]:
         """Return the (rows, columns) of the frame that hold a material box."""
         left, top, right, bottom = box
@@ -119,7 +136,7 @@ class Scene:
         return slice(low[1], high[1]), slice(low[0], high[0])
 
     def _seen(self, pose: Pose, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the point (h, w, 2) float32 of the unturned picture at every pixel of a window, and its shading."""
+        """Return the point (h, w, 2) float32 of the unturned picture at every pixel of a window, and its shading in grey levels."""
         step = max(3, round(self.eyes / NODES))
         height, width = (side.stop - side.start for side in window)
         rows, columns = height // step + 4, width // step + 4
@@ -127,7 +144,7 @@ class Scene:
             window[1].start + (np.arange(columns) - 1.0) * step, window[0].start + (np.arange(rows) - 1.0) * step
         )
         nodes = self.solid.inverse(pose, np.column_stack([x.ravel(), y.ravel()])).reshape(rows, columns, 2)
-        shade = self.solid.shading(pose, nodes, self._light)
+        shade = np.power(np.clip(self.solid.shading(pose, nodes, self._light), 0.2, 3), 1 / GAMMA)
         down, across = _spline(rows, step), _spline(columns, step)
         middle = nodes[rows // 2, columns // 2]
         seen = np.stack([down @ (nodes[..., k] - middle[k]) @ across.T + middle[k] for k in range(2)], axis=-1)
@@ -163,14 +180,17 @@ class Scene:
     def _draw_head(self, out: np.ndarray, look: Look, window: tuple[slice, slice]) -> None:
         seen, shade = self._seen(look.pose, window)
         material, between = self._skin_map(seen, look.skin)
-        layer = _read(self._texture, material, self.head.margin)
+        # Hair and neck need no finer kernel than the eye does.
+        layer = _read(self._texture, material, self.head.margin, CUBIC)
+        face = _inside(seen, self._face)
+        layer[face] = _read(self._texture, material[face], self.head.margin)
         if between is not None:
             rows, columns, cover, colour = between
             mouth = layer[rows, columns]
             mouth[..., :3] += cover[..., None] * (colour - mouth[..., :3])
         if look.closure > 0 or any(look.gaze):
             self._eyes(layer, material, look)
-        layer[..., :3] *= np.power(np.clip(shade, 0.2, 3), np.float32(1 / GAMMA))[..., None]
+        layer[..., :3] *= shade[..., None]
         out *= 1 - layer[..., 3:]
         out += layer[..., :3]
 
@@ -216,7 +236,9 @@ class Scene:
             return
         matrix[1, 2] -= top
         size = (self.size[0], self.size[1] - top)
-        layer = cv2.warpAffine(self._front, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        # The clothes go on beyond their picture: shoulders to the sides, nothing above.
+        border = cv2.BORDER_REPLICATE
+        layer = cv2.warpAffine(self._front, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
         part = out[top:]
         part *= 1 - layer[..., 3:]
         part += layer[..., :3]
@@ -245,8 +267,8 @@ def grey_levels(texture: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate([developed * alpha, alpha], axis=-1), dtype=np.float32)
 
 
-def _read(texture: np.ndarray, material: np.ndarray, margin: float) -> np.ndarray:
-    return sample(texture, (material + np.float32(margin)) * np.float32(OVERSAMPLING), LANCZOS)
+def _read(texture: np.ndarray, material: np.ndarray, margin: float, kernel: int = LANCZOS) -> np.ndarray:
+    return sample(texture, (material + np.float32(margin)) * np.float32(OVERSAMPLING), kernel)
 
 
 def _inside(points: np.ndarray, box: tuple[float, float, float, float]) -> tuple[slice, slice]:

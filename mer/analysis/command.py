@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mer.analysis.ensemble import Ensemble, open_ensemble
-from mer.analysis.expressions import spot_expressions
 from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.page import page_of
-from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan, spot_part
+from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan
 from mer.analysis.results import PAGE, Result, claim, discard, own_folder, write_results
+from mer.analysis.spotters import Spotters, open_spotters, spot, write_features
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
 from mer.core.process import processes
@@ -39,6 +38,7 @@ class Options:
         fps: frames per second of folders of images.
         fps_limit: largest frame rate that is analysed.
         jobs: processes that work on parts at the same time.
+        alarms_per_minute: false alarms that are accepted, of the models that come with mer; theirs when None.
         keep_crops: leave the face crops and features in `parts/`, so that a re-run is quick.
     """
 
@@ -48,6 +48,7 @@ class Options:
     fps_limit: float | None = None
     jobs: int = 1
     keep_crops: bool = True
+    alarms_per_minute: float | None = None
 
     def command(self, video: Path) -> str:
         """Return what one would type to analyse a video so."""
@@ -56,6 +57,7 @@ class Options:
             "--experiment": self.experiment,
             "--fps": self.fps,
             "--fps-limit": self.fps_limit,
+            "--alarms-per-minute": self.alarms_per_minute,
         }
         words = ["mer", "analyze", str(video)]
         words += [str(word) for key, value in told.items() if value is not None for word in (key, value)]
@@ -103,7 +105,7 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
     Raises:
         ModelError: the models cannot be used.
     """
-    ensemble = open_ensemble(options.experiment)
+    ensemble = open_spotters(options.experiment, options.alarms_per_minute)
     analysed: list[dict[str, Any]] = []
     for video in videos:
         folder = own_folder(video, options.output)
@@ -120,7 +122,7 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
     return analysed, not any("error" in one for one in analysed)
 
 
-def analyze(footage: Footage, folder: Path, ensemble: Ensemble, options: Options) -> dict[str, Any]:
+def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options) -> dict[str, Any]:
     """Analyse one video and write `analysis.json`, `intervals.csv`, `scores.csv` and `page.html` into `folder`.
 
     What is finished in `folder/parts` is used again when it was made from the same video with equal parameters.
@@ -142,7 +144,7 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, options: Options
     clock.lap()
     video = AlignedVideo(footage, parts, parts_folder)
     track = gather_track(video)
-    spotted = spot_expressions(video, ensemble, track)
+    spotted = spot(video, ensemble, track)
     clock.lap("score and name")
     moved = [with_motion(one, video) for one in spotted.expressions]
     command = options.command(footage.path)
@@ -156,7 +158,7 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, options: Options
     return {**written, "folder": str(folder), "cpu_seconds": rounded}
 
 
-def _reach(ensemble: Ensemble, fps: float) -> int:
+def _reach(ensemble: Spotters, fps: float) -> int:
     """Return the longest pair distance in frames, and one frame more."""
     keys = [ensemble.keys_of(name, fps)[1] for name in ensemble.features]
     return 1 + max(int(key.get("distance_frames") or max(1, round(key["distance"] * fps))) for key in keys)
@@ -198,6 +200,6 @@ def work_on(work: Work, step: Callable[[], None] | None = None) -> dict[str, flo
     align_part(work.footage, work.part, *work.align, work.folder, step or (lambda: None))
     clock.lap("align")
     for name, (method, keys) in work.features.items():
-        spot_part(work.part, name, method, keys, work.folder)
+        write_features(work.part, name, method, keys, work.footage.fps, work.folder)
     clock.lap("spotting features")
     return clock.seconds

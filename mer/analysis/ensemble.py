@@ -1,4 +1,4 @@
-"""The spotting models that analyse a video: the one that comes with `mer`, or those of an experiment of the user's.
+"""The spotting models of an experiment of the user's, as `mer analyze` uses them.
 
 An experiment has one model per held-out person. All of one seed take part: their scores, thresholds and class
 probabilities are averaged. Widths are in frames at the frame rate of training; here they are taken to that of the
@@ -21,9 +21,6 @@ from mer.core.errors import ContainerError, ModelError
 from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_ref
 from mer.spotting.predict import Spotter
 from mer.spotting.recording_tables import read_videos
-from mer.weights.locate import locate
-
-BUNDLED = "spotter_small"
 
 
 @dataclass(frozen=True)
@@ -126,15 +123,12 @@ def _shape(spotter: Spotter) -> tuple[Any, ...]:
     return sorted(spotter.kinds), spotter.classes, spotter.protocol, parameters
 
 
-def open_ensemble(experiment: Path | None) -> Ensemble:
-    """Return the models of an experiment's folder, `results/spotting/<name>`, or those that come with `mer`.
+def open_ensemble(experiment: Path) -> Ensemble:
+    """Return the models of an experiment's folder, `results/spotting/<name>`, or of one checkpoint.
 
     Raises:
         ModelError: no such folder, no model in it, or nobody can tell how faces were aligned for it.
     """
-    if experiment is None:
-        path = locate(BUNDLED)
-        return Ensemble([path], f"{BUNDLED}, which comes with mer", _recorded(path))
     if experiment.is_file():
         return Ensemble([experiment], experiment.name, _recorded(experiment))
     if not experiment.is_dir():

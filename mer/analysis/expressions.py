@@ -15,6 +15,7 @@ from mer.spotting.naming_head import Pairs
 from mer.spotting.recordings import blocks
 
 WEAK = 0.5  # quality below which an interval is called doubtful
+DECIDED = 0.5  # probability of a class below which none is named
 NEAR_CUT = 2  # frames by which the landmarks' filter carries a cut to either side
 SEVERAL = "several faces in the picture: the largest and most central one is followed"
 
@@ -49,8 +50,9 @@ class Expression:
 
     @property
     def emotion(self) -> str:
-        """The most probable class, '' when it was not named."""
-        return max(self.scores, key=lambda name: self.scores[name]) if self.scores else ""
+        """The class that is more probable than all others together, '' where there is none."""
+        best = max(self.scores, key=lambda name: self.scores[name], default="")
+        return best if best and self.scores[best] >= DECIDED else ""
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,12 @@ def spot_expressions(video: AlignedVideo, ensemble: Ensemble, track: Track) -> S
         for (first, last), peak, height in zip(
             decoded.intervals.tolist(), decoded.peaks.tolist(), decoded.heights.tolist(), strict=True
         ):
-            reason = _unseen(track, first, last, peak)
+            reason = unseen(track, first, last, peak)
             if reason:
                 left_out.append(LeftOut(kind, first, last, reason))
                 continue
             quality = float(track.quality[first : last + 1].min())
-            warnings = _warnings(video, track, first, last, quality) + _cut_off(first, last, length, distance)
+            warnings = warnings_of(video, track, first, last, quality) + cut_off(first, last, length, distance)
             spotted.append(Expression(kind, first, peak, last, height, quality, warnings))
     kept = strongest(spotted)
     weaker = [one for one in spotted if one not in kept]
@@ -146,7 +148,7 @@ def spot_expressions(video: AlignedVideo, ensemble: Ensemble, track: Track) -> S
     return Spotted(curves, named, sorted(left_out, key=lambda one: (one.onset, one.offset, one.kind)))
 
 
-def _unseen(track: Track, first: int, last: int, peak: int) -> str:
+def unseen(track: Track, first: int, last: int, peak: int) -> str:
     """Return why nothing can be said of an interval, '' where something can."""
     if track.blind[peak]:
         return "no face at its peak"
@@ -166,7 +168,7 @@ def strongest(expressions: Sequence[Expression]) -> list[Expression]:
     return kept
 
 
-def _warnings(video: AlignedVideo, track: Track, first: int, last: int, quality: float) -> tuple[str, ...]:
+def warnings_of(video: AlignedVideo, track: Track, first: int, last: int, quality: float) -> tuple[str, ...]:
     inside = slice(first, last + 1)
     warnings = []
     if track.blind[inside].any():
@@ -182,7 +184,7 @@ def _warnings(video: AlignedVideo, track: Track, first: int, last: int, quality:
     return tuple(warnings)
 
 
-def _cut_off(first: int, last: int, length: int, distance: int) -> tuple[str, ...]:
+def cut_off(first: int, last: int, length: int, distance: int) -> tuple[str, ...]:
     """Return a warning for an interval that begins or ends with the first or last frame pair of a video."""
     early, late = first <= distance // 2, last >= length - 1 - (distance - distance // 2)
     return (f"cut off by the {'beginning' if early else 'end'} of the video",) if early or late else ()

@@ -38,7 +38,7 @@ from mer.pretrain.implanted_motion import (
 from mer.simulate.habits import Habits
 from mer.simulate.lifelike import lifelike
 from mer.spotting.boosted import from_sklearn
-from mer.spotting.faces import FORMAT, UNDECIDED, sigmoid
+from mer.spotting.faces import FORMAT, UNDECIDED, alarm_table, sigmoid
 from mer.spotting.unit_templates import movements
 from mer.training.checkpoint import save_checkpoint
 
@@ -55,7 +55,6 @@ TREES: Mapping[str, Any] = {
     "l2_regularization": 5.0,
 }
 AS_FILMED = 5.0  # weight of a moment of a recording without implants
-ALARM_STEPS = 400
 
 
 @dataclass(frozen=True)
@@ -232,18 +231,11 @@ def calibration(people: Sequence[HeldOut]) -> np.ndarray:
     return np.array([model.intercept_[0], model.coef_[0, 0]])
 
 
-def alarm_table(people: Sequence[HeldOut], line: np.ndarray) -> np.ndarray:
-    """Return probabilities, descending, and how many moments a minute of footage without implants reach each (N, 2).
-
-    Every person's minutes count by the person's weight.
-    """
+def alarms_of(people: Sequence[HeldOut], line: np.ndarray) -> np.ndarray:
+    """Return `mer.spotting.faces.alarm_table` of the people as filmed; every minute counts by the person's weight."""
     probability = np.concatenate([sigmoid(line[0] + line[1] * one.plain) for one in people])
     weight = np.concatenate([np.full(len(one.plain), one.person.weight) for one in people])
-    minutes = sum(one.person.weight * one.person.minutes for one in people)
-    order = np.argsort(-probability)
-    rate = np.cumsum(weight[order]) / minutes
-    table = np.column_stack([probability[order], rate])[:ALARM_STEPS]
-    return np.concatenate([[[1.0, 0.0]], table])
+    return alarm_table(probability, weight, sum(one.person.weight * one.person.minutes for one in people))
 
 
 def scores(people: Sequence[HeldOut], line: np.ndarray, threshold: float) -> dict[str, Any]:
@@ -278,7 +270,7 @@ def run(
     model = from_sklearn(fit_trees(people, recipe.seed))
     told = [judged(person_of(filmed(film, work, log), recipe, recipe.film_weight), model) for film in tell]
     line = calibration(outside)
-    alarms = alarm_table([*outside, *told], line)
+    alarms = alarms_of([*outside, *told], line)
     threshold = float(alarms[alarms[:, 1] <= 1.0][-1, 0])
     report = {
         "threshold": threshold,

@@ -34,6 +34,7 @@ SOUND = 0.5  # quality below which a picture says nothing of the face at rest
 REACH = 0.7  # seconds to either side of an apex in which a movement begins and ends
 AT_REST = 0.2  # share of a movement's height at which it begins and ends
 CERTAIN = 0.98  # no moment is surer than this: nobody has seen it happen often enough
+ALARM_STEPS = 400
 UNDECIDED = 0.5  # probability of the likeliest class below which none is named
 
 
@@ -62,6 +63,19 @@ class Found:
         """The likeliest class, '' where none is likelier than all others together."""
         best = max(self.classes, key=lambda name: self.classes[name], default="")
         return best if best and self.classes[best] >= UNDECIDED else ""
+
+
+def alarm_table(probabilities: np.ndarray, weights: np.ndarray, minutes: float) -> np.ndarray:
+    """Return (N, 2): 1 and 0, then probabilities, descending, and how many moments a minute were as probable.
+
+    Args:
+        probabilities: (M,) of moments in footage without expressions.
+        weights: (M,) how much each counts.
+        minutes: of the footage, by the same weights.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    rate = np.cumsum(weights[order]) / minutes
+    return np.concatenate([[[1.0, 0.0]], np.column_stack([probabilities[order], rate])[:ALARM_STEPS]])
 
 
 @dataclass(frozen=True)
@@ -102,10 +116,11 @@ class FaceSpotter:
     def threshold(self, alarms_per_minute: float) -> float:
         """Return the least probability of a candidate for as many false alarms in a minute of ordinary footage.
 
-        `alarms` (N, 2) holds probabilities, descending, and how many moments a minute were as probable.
+        `alarms` (N, 2) holds probabilities, descending from 1, and how many moments a minute were as probable.
         """
-        below = self.alarms[self.alarms[:, 1] <= alarms_per_minute]
-        return float(below[-1, 0]) if len(below) else float(self.alarms[0, 0])
+        allowed = int((self.alarms[:, 1] <= alarms_per_minute).sum())
+        # Halfway between the last moment that is allowed and the first that is one too many.
+        return float(self.alarms[allowed - 1 : allowed + 1, 0].mean())
 
     def judge(self, motion: RegionMotion) -> Judged:
         """Return every moment of a recording with its probability."""

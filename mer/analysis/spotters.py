@@ -1,0 +1,55 @@
+"""What spots in a video: the models that come with `mer`, or those of a user's experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+from mer.analysis.ensemble import Ensemble, open_ensemble
+from mer.analysis.expressions import Spotted, spot_expressions
+from mer.analysis.face_expressions import spot_faces
+from mer.analysis.face_models import ALARMS_PER_MINUTE, BUNDLED, FaceModels
+from mer.analysis.parts import AlignedVideo, Part, Track, spot_part
+from mer.analysis.region_parts import REGIONS, write_regions
+from mer.core.errors import ConfigError
+from mer.weights.locate import locate
+
+Spotters: TypeAlias = FaceModels | Ensemble
+
+
+def open_spotters(experiment: Path | None = None, alarms_per_minute: float | None = None) -> Spotters:
+    """Return what spots.
+
+    Args:
+        experiment: `results/spotting/<name>` or one checkpoint of such an experiment; None for what comes with `mer`.
+        alarms_per_minute: false alarms that are accepted, of the models that come with `mer`; 1 when None.
+
+    Raises:
+        ModelError: the models cannot be used.
+        ConfigError: a rate of false alarms is given for models that know none.
+    """
+    if experiment is None:
+        return FaceModels(locate(BUNDLED), ALARMS_PER_MINUTE if alarms_per_minute is None else alarms_per_minute)
+    if alarms_per_minute is not None:
+        found = "--alarms-per-minute with --experiment"
+        raise ConfigError(found, "its models have thresholds of their own", "one of both")
+    return open_ensemble(experiment)
+
+
+def spot(video: AlignedVideo, spotters: Spotters, track: Track) -> Spotted:
+    """Spot and name in a whole video.
+
+    Raises:
+        MediaError: nothing of it can be judged.
+    """
+    if isinstance(spotters, FaceModels):
+        return spot_faces(video, spotters, track)
+    return spot_expressions(video, spotters, track)
+
+
+def write_features(part: Part, name: str, method: str, keys: dict[str, float], fps: float, folder: Path) -> None:
+    """Write what a spotter looks at in an aligned part, unless it is there already."""
+    if method == REGIONS:
+        write_regions(part, fps, folder)
+    else:
+        spot_part(part, name, method, keys, folder)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mer import __version__
 from mer.analysis.ensemble import Ensemble
 from mer.analysis.expressions import Curve, Expression, LeftOut
@@ -19,6 +17,7 @@ from mer.analysis.footage import Footage
 from mer.analysis.parts import AlignedVideo, Track
 from mer.core.atomic import write_text
 from mer.core.csvfile import write_csv
+from mer.core.runs import runs
 from mer.datasets.annotations import safe_id
 from mer.report.product_pictures import EVENTS
 
@@ -83,12 +82,6 @@ def discard(folder: Path) -> None:
     """Remove what an earlier run said of a video that can no longer be analysed; finished parts stay."""
     for name in (PAGE, *TABLES):
         (folder / name).unlink(missing_ok=True)
-
-
-def runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Return first and last index of every run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def as_object(result: Result) -> dict[str, Any]:

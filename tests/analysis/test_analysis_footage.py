@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from mer.analysis.face_motion import gain_for
 from mer.analysis.footage import _grid, open_footage
 from mer.analysis.parts import plan
-from mer.analysis.results import runs
 from mer.analysis.shot_cuts import CutDetector, filled
 from mer.analysis.timeline import clock
 from mer.analysis.video_seeking import frames_at, list_frames, reduced
 from mer.core.errors import MediaError
+from mer.core.runs import runs
 
 
 def numbered(count, width=96, height=64):

@@ -23,7 +23,7 @@ LEAST_SCALE = 0.5  # pixels: a fainter flow is noise and not drawn in full colou
 
 @dataclass(frozen=True)
 class Card:
-    """One candidate in words, pictures and bars; `before` and `after` are the apex as filmed and with motion enlarged."""
+    """One candidate in words, pictures and bars; `before` and `after` are the apex as filmed and enlarged."""
 
     title: str
     words: str

@@ -105,8 +105,8 @@ def has_elan() -> bool:
 def elan_text(result: Result, folder: Path) -> str:
     """Return an ELAN annotation document (EAF) of a result.
 
-    Tiers: `candidates micro`, `candidates macro` (all that was spotted, with its score and its words), and after a review
-    `reviewed` (what stands, with notes). A tier holds no two annotations at one time: what overlaps an earlier one goes
+    Tiers: `candidates micro`, `candidates macro` (all that was spotted, in words), and after a review `reviewed`
+    (what stands, with notes). A tier holds no two annotations at one time: what overlaps an earlier one goes
     to a tier of the same name with a number.
     """
     from pympi.Elan import Eaf, to_eaf

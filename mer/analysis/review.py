@@ -1,8 +1,8 @@
 """What a person said of the candidates of a film: the file that the page saves, read back and laid on new results.
 
-The file is JSON: `film` (digest of the content), `coder`, `changed`, and `intervals`, each with `spotted` (type, onset and
-offset of the candidate that it judges, or null for an interval of the person's own), `verdict` (`accepted`, `rejected` or
-''), `type`, `emotion`, `onset`, `apex`, `offset` (frame numbers as the results have them) and `note`.
+The file is JSON: `film` (digest of the content), `coder`, `changed`, and `intervals`, each with `spotted` (type, onset
+and offset of the candidate that it judges, or null for an interval of the person's own), `verdict` (`accepted`,
+`rejected` or ''), `type`, `emotion`, `onset`, `apex`, `offset` (frame numbers as the results have them) and `note`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class ReviewError(DatasetError):
 
 @dataclass(frozen=True)
 class Judged:
-    """One interval of a review; frames are numbers of files, or indices in the video; `spotted` is None for an own one."""
+    """One interval of a review, in frame numbers of the results; `spotted` is None for one of the person's own."""
 
     spotted: tuple[str, int, int] | None
     verdict: str
@@ -144,7 +144,7 @@ def lay_on(review: Review, expressions: Sequence[Expression], numbers: Sequence[
         shares = [_overlap(one.spotted, span) if judged[k] is None else 0.0 for k, span in enumerate(spans)]
         best = max(range(len(shares)), key=shares.__getitem__, default=-1)
         if best >= 0 and shares[best] >= OVERLAP:
-            judged[best] = one
+            judged[best] = replace(one, spotted=spans[best])
         else:
             lost += bool(one.verdict or one.note)
     own = tuple(one for one in review.intervals if one.spotted is None)

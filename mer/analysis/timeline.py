@@ -34,8 +34,9 @@ def lanes(result: Result, signals: FaceSignals, regions: RegionCurves) -> list[d
     eyes = {"marks": [[a / fps, (b + 1) / fps] for a, b in signals.blinks], "low": 0.0}
     out.append({"kind": "signal", "name": "eyes open", "unit": "lids over width; bars are blinks",
                 "high": _ceiling(signals.eyes, OPEN_EYE), **eyes, **_even(signals.eyes, fps)})  # fmt: skip
+    lips = _even(signals.mouth_opening, fps)
     out.append({"kind": "signal", "name": "mouth open", "unit": "inner lips", "low": 0.0,
-                "high": _ceiling(signals.mouth_opening, WIDEST_MOUTH), **_even(signals.mouth_opening, fps)})  # fmt: skip
+                "high": _ceiling(signals.mouth_opening, WIDEST_MOUTH), **lips})  # fmt: skip
     fastest = _ceiling(np.stack([signals.speed, signals.turning]), FASTEST)
     for name, values in (("head moves", signals.speed), ("head turns", signals.turning)):
         unit = "eye distances per second"

@@ -1,7 +1,7 @@
 """A candidate in words: which parts of the face moved where, whether they came back, and what else the face did.
 
-Everything is measured: the motion from onset to apex and from onset to offset around landmarks, the lids, the inner lips
-and the head. Left and right are those of the picture.
+Everything is measured: the motion from onset to apex and from onset to offset around landmarks, the lids, the inner
+lips and the head. Left and right are those of the picture.
 """
 
 from __future__ import annotations

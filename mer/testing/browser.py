@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,7 +23,16 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--mute-audio", "--no-first-run",
          "--disable-dev-shm-usage", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required",
          "--remote-debugging-pipe")  # fmt: skip
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds
+# Run by a process of its own: code between fork and exec is not safe in a process with threads. One of the two ends may
+# have the other's number, so both are moved out of the way first.
+PLACING = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+os.dup2(ends[0], 3)
+os.dup2(ends[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def browser_path() -> str | None:
@@ -177,11 +187,9 @@ def browsing(downloads: Path | None = None) -> Iterator[Browser]:
 
 def _start(command: list[str], reading: int, writing: int) -> subprocess.Popen[bytes]:
     """Start a browser with two ends of pipes as its descriptors 3 and 4."""
-    # A shell places the descriptors: code between fork and exec is not safe in a process with threads.
-    placing = f'exec 3<&{reading} 4>&{writing}; exec "$@"'
     try:
         return subprocess.Popen(
-            ["sh", "-c", placing, "sh", *command],
+            [sys.executable, "-S", "-c", PLACING, str(reading), str(writing), *command],
             pass_fds=(reading, writing),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

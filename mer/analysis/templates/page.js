@@ -54,9 +54,10 @@ const render = () => {
     }
     const own = card.querySelector(".own-title");
     if (own) own.textContent = `${titleOf(k)} · ${item.type}`;
-    const from = frameOf(item.onset), to = frameOf(item.offset);
-    card.querySelector(".limits").textContent =
-      `${clock(from / fps)} to ${clock((to + 1) / fps)}, apex ${clock(frameOf(item.apex) / fps)}, frames ${item.onset} to ${item.offset}`;
+    const from = frameOf(item.onset), to = frameOf(item.offset), first = data.candidates[k];
+    const moved = !first || ["onset", "apex", "offset"].some((name) => first[name] !== item[name]);
+    card.querySelector(".limits").textContent = moved
+      ? `Yours: ${clock(from / fps)} to ${clock((to + 1) / fps)}, apex ${clock(frameOf(item.apex) / fps)}, frames ${item.onset} to ${item.offset}` : "";
   }
   items.forEach((item, k) => {
     const cell = document.querySelector(`[data-verdict-of="${k}"]`);

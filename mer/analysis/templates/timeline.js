@@ -1,6 +1,6 @@
 // The timeline: scores, regions, eyes, mouth and head on one axis of time, drawn at the width that there is.
 const canvas = byId("timeline");
-const HEIGHTS = { score: 60, region: 24, signal: 26 };
+const HEIGHTS = { score: 76, region: 28, signal: 30 };
 const STRIP = 16, GAP = 6, AXIS = 20, LEFT = 2, RIGHT = 2;
 const TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800];
 const LONGEST_VIEW = 60;

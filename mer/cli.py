@@ -263,14 +263,16 @@ def analyze(
     fps_limit: Annotated[float | None, typer.Option(help="Thin faster videos to this rate.", min=10, max=2000)] = None,
     jobs: Annotated[int, typer.Option(help="Processes; each needs about 0.7 GB.", min=1, max=64)] = 1,
     discard_crops: Annotated[
-        bool, typer.Option("--discard-crops", help="Keep no face crops: nothing of the face but the page's pictures.")
+        bool, typer.Option("--discard-crops", help="Keep no face crops, no film: of the face only the page's pictures.")
     ] = False,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Put no copy of the film into the page.")] = False,
+    reviewed: Annotated[Path | None, typer.Option(help="A review that the page of the video saved.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as objects.")] = False,
 ) -> None:
     """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video."""
     from mer.analysis.command import Options, run_analyze
 
-    options = Options(out, experiment, fps, fps_limit, jobs, not discard_crops)
+    options = Options(out, experiment, fps, fps_limit, jobs, not discard_crops, not no_video, reviewed)
     found, complete = run_analyze(videos, options, lambda line: typer.echo(line, err=True))
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))

@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mer.analysis.exports import write_exports
 from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.page import page_of
 from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan
+from mer.analysis.player import write_copy
+from mer.analysis.recording_signals import recording_signals, region_curves
 from mer.analysis.results import PAGE, Result, claim, discard, own_folder, write_results
+from mer.analysis.review import Laid, ReviewError, lay_on, read_review
 from mer.analysis.spotters import Spotters, open_spotters, spot, write_features
 from mer.core.atomic import write_text
 from mer.core.errors import MerError
@@ -40,6 +44,8 @@ class Options:
         jobs: processes that work on parts at the same time.
         alarms_per_minute: false alarms that are accepted, of the models that come with mer; theirs when None.
         keep_crops: leave the face crops and features in `parts/`, so that a re-run is quick.
+        film: put a small copy of the film into the page; never without `keep_crops`.
+        reviewed: a review that the page of the video saved.
     """
 
     output: Path
@@ -49,6 +55,8 @@ class Options:
     jobs: int = 1
     keep_crops: bool = True
     alarms_per_minute: float | None = None
+    film: bool = True
+    reviewed: Path | None = None
 
     def command(self, video: Path) -> str:
         """Return what one would type to analyse a video so."""
@@ -58,10 +66,12 @@ class Options:
             "--fps": self.fps,
             "--fps-limit": self.fps_limit,
             "--alarms-per-minute": self.alarms_per_minute,
+            "--reviewed": self.reviewed,
         }
         words = ["mer", "analyze", str(video)]
         words += [str(word) for key, value in told.items() if value is not None for word in (key, value)]
-        return shlex.join(words + ([] if self.keep_crops else ["--discard-crops"]))
+        flags = {"--discard-crops": not self.keep_crops, "--no-video": not self.film}
+        return shlex.join([*words, *(flag for flag, given in flags.items() if given)])
 
 
 @dataclass(frozen=True)
@@ -116,21 +126,24 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
             spotted = counted(len(analysed[-1]["intervals"]), "candidate")
             log(f"{video}: {spotted}, {folder / PAGE} (CPU-seconds: {seconds})")
         except MerError as error:
-            discard(folder)
+            if not isinstance(error, ReviewError):
+                discard(folder)
             analysed.append({"video": str(video), "error": error.line()})
             log(f"mer: {error.line()}")
     return analysed, not any("error" in one for one in analysed)
 
 
 def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options) -> dict[str, Any]:
-    """Analyse one video and write `analysis.json`, `intervals.csv`, `scores.csv` and `page.html` into `folder`.
+    """Analyse one video and write its tables and its page (`mer.analysis.results.WRITTEN`) into `folder`.
 
     What is finished in `folder/parts` is used again when it was made from the same video with equal parameters.
 
     Raises:
         MediaError: no face in any frame, or too few frames.
         StorageError: the disk is full.
+        ReviewError: the review is not one of this video.
     """
+    review = read_review(options.reviewed, footage) if options.reviewed is not None else None
     clock, parts_folder, jobs = Clock(), folder / "parts", options.jobs
     claim(folder, footage.path)
     overlap = ensemble.longest(footage.fps) + _reach(ensemble, footage.fps)
@@ -146,11 +159,17 @@ def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options
     track = gather_track(video)
     spotted = spot(video, ensemble, track)
     clock.lap("score and name")
-    moved = [with_motion(one, video) for one in spotted.expressions]
+    signals = recording_signals(video, track)
+    moved = [with_motion(one, video, signals) for one in spotted.expressions]
+    laid = lay_on(review, moved, footage.numbers.tolist()) if review is not None else Laid()
     command = options.command(footage.path)
-    result = Result(video, ensemble, track, spotted.curves, moved, spotted.left_out, command, options.keep_crops)
+    result = Result(video, ensemble, track, spotted.curves, moved, spotted.left_out, command, options.keep_crops, laid)
     written = write_results(result, folder)
-    write_text(folder / PAGE, page_of(result))
+    write_exports(result, folder)
+    clock.lap("motion, words and tables")
+    film = write_copy(footage, folder) if options.film and options.keep_crops else None
+    clock.lap("copy of the film")
+    write_text(folder / PAGE, page_of(result, signals, region_curves(video, track), film))
     if not options.keep_crops:
         shutil.rmtree(parts_folder)
     clock.lap("pictures and page")

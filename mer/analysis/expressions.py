@@ -35,7 +35,7 @@ class Expression:
     """One interval, in frames of the grid; `scores` are class probabilities, empty when it was not named.
 
     `motion` is the mean length of the motion between onset and apex in each facial region, in shares of the distance
-    between the eyes.
+    between the eyes; `words` say what moved, whether it came back, and what else the face did.
     """
 
     kind: str
@@ -47,6 +47,7 @@ class Expression:
     warnings: tuple[str, ...] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
     motion: Mapping[str, float] = field(default_factory=dict)
+    words: str = ""
 
     @property
     def emotion(self) -> str:

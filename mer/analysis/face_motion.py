@@ -1,4 +1,4 @@
-"""What moved in an interval: the motion of every facial region from onset to apex, and the apex with it enlarged."""
+"""What moved in an interval: by facial region, in words, and in pictures with the motion enlarged."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mer.analysis import words
 from mer.analysis.expressions import Expression
+from mer.analysis.face_signals import FaceSignals
 from mer.analysis.parts import AlignedVideo, Part
 from mer.core.container import Clip
-from mer.core.geometry import eye_centres
+from mer.core.geometry import eye_centres, scale_of
 from mer.motion.estimator import EstimatorParams, estimate
 from mer.motion.grey import grey
 from mer.motion.headmotion import centre
@@ -22,6 +24,7 @@ FARTHEST = 0.2  # distances between the eyes: a picture in which a region moves 
 LEAST_GAIN = 1.5  # a smaller one shows nothing that the apex does not
 TABLE = "facs"
 CHOICE = EstimatorParams()
+RETURN = EstimatorParams(flow="dis")  # whether a face comes back is a coarser question
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,29 @@ def region_names() -> dict[str, tuple[int, ...]]:
     return {name: region.aus for name, region in TABLES[TABLE].items()}
 
 
-def with_motion(expression: Expression, video: AlignedVideo) -> Expression:
-    """Return the expression with the motion of its regions; it stays empty where the apex is the first frame."""
+def with_motion(expression: Expression, video: AlignedVideo, signals: FaceSignals) -> Expression:
+    """Return the expression with the motion of its regions, and in words.
+
+    Args:
+        expression: as spotted; both stay empty where its apex is its first frame.
+        video: in which it was.
+        signals: of the whole video.
+    """
     part = video.part_at(expression.onset)
     with video.clip(part) as clip:
         if clip is None or expression.apex <= expression.onset:
             return expression
-        onset, apex, _ = places(expression, part)
-        flow, boxes = _flow(clip, onset, apex), _boxes(clip, onset)
-        left, right = eye_centres(clip.lazy("landmarks")[onset])
-    return replace(expression, motion=activity(flow, boxes, float(np.linalg.norm(right - left))))
+        onset, apex, offset = places(expression, part)
+        flow, boxes, landmarks = _flow(clip, onset, apex), _boxes(clip, onset), clip.lazy("landmarks")[onset]
+        scale = float(scale_of(clip.lazy("transform")[onset]))
+        back = _flow(clip, onset, offset, RETURN)
+    left, right = eye_centres(landmarks)
+    eyes = float(np.linalg.norm(right - left))
+    before, after = words.moved_places(flow, landmarks), words.moved_places(back, landmarks)
+    lasts = (expression.offset - expression.onset + 1) / video.footage.fps
+    rest = words.beside(signals, expression.onset, expression.offset)
+    said = words.sentence(words.what_moved(before, eyes / scale), lasts, words.came_back(before, after), rest)
+    return replace(expression, motion=activity(flow, boxes, eyes), words=said)
 
 
 def places(expression: Expression, part: Part) -> list[int]:
@@ -96,11 +112,11 @@ def gain_for(motion: float) -> float:
     return gain if gain >= LEAST_GAIN else 0.0
 
 
-def _flow(clip: Clip, onset: int, apex: int) -> np.ndarray:
+def _flow(clip: Clip, onset: int, apex: int, choice: EstimatorParams = CHOICE) -> np.ndarray:
     first, second = (grey(clip.lazy("frames")[place]) for place in (onset, apex))
     if np.array_equal(first, second):
         return np.zeros((2, *first.shape), np.float32)
-    return centre(estimate(first, second, CHOICE), "similarity")
+    return centre(estimate(first, second, choice), "similarity")
 
 
 def _boxes(clip: Clip, place: int) -> np.ndarray:

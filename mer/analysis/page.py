@@ -1,65 +1,74 @@
-"""The page of one video: what was spotted when, what it looks like, and how far to trust it."""
+"""The page of one video: the film, what was spotted when, what it looks like, and what a person says of it.
+
+The page is one file without network: its scripts are in it, and a policy in its head lets nothing else run.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from importlib.resources import files
+from typing import Any
 
 from mer import __version__
+from mer.analysis.cards import cards_of, percent
+from mer.analysis.exports import has_elan
 from mer.analysis.expressions import Expression, LeftOut
-from mer.analysis.face_motion import MotionPictures, motion_pictures, region_names
-from mer.analysis.results import TABLES, Result
-from mer.analysis.timeline import clock, timeline
-from mer.motion.colour import flow_to_rgb
-from mer.report import drawing
-from mer.report.charts import Chart, bar_chart
+from mer.analysis.face_signals import FaceSignals
+from mer.analysis.player import Copy
+from mer.analysis.recording_signals import RegionCurves
+from mer.analysis.results import ELAN, INTERVALS, MEGC, OBJECTS, SCORES, Result
+from mer.analysis.review import FORMAT, film_digest
+from mer.analysis.timeline import clock, lanes, numbers_of, shaded
 from mer.report.html import render
-from mer.report.product_pictures import EVENTS, Embedded, Panel, embedded
+from mer.report.product_pictures import EVENTS
 from mer.report.wording import counted
 
-SHOWN = 60
-LEGEND = 96
-LEAST_SCALE = 0.5  # pixels: a fainter flow is noise and not drawn in full colour
+PACKAGE = "mer.analysis"
+SCRIPTS = ("film.js", "timeline.js", "review.js", "page.js")
+KEYS = (
+    ("Space", "play, pause"),
+    ("← →", "a frame back, on"),
+    ("Shift + ← →", "a second back, on"),
+    ("n, p", "next, previous interval"),
+    ("l", "loop around the interval"),
+    ("s", "slower, in turn"),
+    ("a, r", "accept, reject"),
+    ("e, t", "change its class, write a note"),
+    ("[, ]", "begin, end an interval of your own here"),
+    ("u", "undo"),
+)
 
 
-@dataclass(frozen=True)
-class Card:
-    """One interval in pictures and bars."""
-
-    title: str
-    facts: str
-    warnings: Sequence[str]
-    panels: Sequence[Embedded]
-    motion: Chart | None
-    classes: Chart | None
-    note: str = ""
-
-
-def page_of(result: Result) -> str:
-    """Return the page of a video as HTML text."""
+def page_of(result: Result, signals: FaceSignals, regions: RegionCurves, film: Copy | None) -> str:
+    """Return the page of a video as HTML text; `film` is the copy that its player shows."""
     models = result.ensemble
-    shown = result.expressions[:SHOWN]
-    pictures = [motion_pictures(expression, result.video) for expression in shown]
-    scale = _scale([one for one in pictures if one is not None])
-    cards = [_card(result, k, one, scale) for k, one in enumerate(pictures)]
+    templates = files(PACKAGE) / "templates"
+    script = "\n".join((templates / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return render(
         "analysis.html",
-        "mer.analysis",
+        PACKAGE,
         title=title(result),
         model=models.name,
         trained_on=models.training.text,
         remarks=_remarks(result),
-        timelines=[timeline(result, curve) for curve in result.curves],
+        film=film,
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        data=_data(result, signals, regions),
+        lane_names=[lane["name"] for lane in lanes(result, signals, regions)],
+        keys=KEYS,
+        calibrated=result.calibrated,
         intervals=[_row(result, number, one) for number, one in enumerate(result.expressions, 1)],
-        cards=cards,
+        cards=cards_of(result),
+        classes=models.classes,
         measured=any(one.motion for one in result.expressions),
         facts=_facts(result),
         gaps=[[clock(result.when(a)), clock(result.when(b)), reason] for a, b, reason in result.gaps()],
         failures=[reason for _, _, reason in result.track.failures],
         left_out=[_left_out(result, one) for one in result.left_out],
-        tables=TABLES,
+        tables=(OBJECTS, INTERVALS, SCORES, MEGC, *((ELAN,) if has_elan() else ())),
         keeps_crops=result.keeps_crops,
     )
 
@@ -73,6 +82,38 @@ def title(result: Result) -> str:
     return f"{result.footage.path.name}: {what}{doubt} spotted in {clock(result.footage.duration, 0.1)}"
 
 
+def _data(result: Result, signals: FaceSignals, regions: RegionCurves) -> dict[str, Any]:
+    """Return what the page's scripts need: times in seconds, frames as numbers."""
+    film = film_digest(result.footage)
+    return {
+        "mer": __version__,
+        "format": FORMAT,
+        "film": film,
+        "video": result.footage.path.name,
+        "fps": result.footage.fps,
+        "frames": len(result.footage),
+        "numbers": numbers_of(result),
+        "kinds": list(result.ensemble.kinds),
+        "classes": list(result.ensemble.classes),
+        "lanes": lanes(result, signals, regions),
+        "shaded": shaded(result),
+        "cuts": [cut / result.footage.fps for cut in result.track.cuts],
+        "candidates": [_candidate(result, one) for one in result.expressions],
+        "review": result.reviewed.as_object(film) if result.reviewed.changed else None,
+    }
+
+
+def _candidate(result: Result, one: Expression) -> dict[str, Any]:
+    return {
+        "type": one.kind,
+        "emotion": one.emotion,
+        "doubtful": bool(one.warnings),
+        "height": round(one.confidence, 4),
+        "frames": [one.onset, one.apex, one.offset],
+        **{name: result.number(getattr(one, name)) for name in EVENTS},
+    }
+
+
 def _remarks(result: Result) -> list[str]:
     remarks = list(result.footage.remarks)
     hidden = sum(last - first + 1 for first, last, _ in result.gaps())
@@ -83,77 +124,28 @@ def _remarks(result: Result) -> list[str]:
         remarks.append(f"{counted(len(result.track.cuts), 'cut')}: nothing is spotted across one")
     if max(result.track.faces.values(), default=0) > 1:
         remarks.append("several faces were seen: the largest and most central one is followed")
+    said = result.reviewed
+    if said.changed:
+        by = f" by {said.coder}" if said.coder else ""
+        done = sum(one is not None and bool(one.verdict) for one in said.judged)
+        remarks.append(
+            f"reviewed{by}: {done} of {counted(len(said.judged), 'candidate')} judged, {len(said.own)} added"
+        )
+    if said.lost:
+        remarks.append(f"{counted(said.lost, 'verdict')} of the review fit no candidate of this run and were left out")
     return remarks
 
 
-def _row(result: Result, number: int, one: Expression) -> list[object]:
-    frames = [getattr(one, name) for name in EVENTS]
-    times = " · ".join(f"{result.when(frame):.2f}" for frame in frames)
-    numbers = " · ".join(str(result.number(frame)) for frame in frames)
-    name = f"{one.emotion} {one.scores[one.emotion]:.2f}" if one.scores else "–"
-    warnings = "; ".join(one.warnings)
-    return [number, one.kind, times, numbers, name, f"{one.confidence:.2f}", f"{one.quality:.2f}", warnings]
+def _row(result: Result, number: int, one: Expression) -> Sequence[object]:
+    times = " · ".join(f"{result.when(getattr(one, name)):.2f}" for name in EVENTS)
+    name = f"{one.emotion}, {percent(one.scores[one.emotion])}" if one.scores else "–"
+    sure = percent(one.confidence) if result.calibrated else f"{one.confidence:.2f}"
+    return number, one.kind, times, name, sure, f"{one.quality:.2f}", "; ".join(one.warnings)
 
 
 def _left_out(result: Result, one: LeftOut) -> list[object]:
     frames = f"{result.number(one.onset)} to {result.number(one.offset)}"
     return [one.kind, clock(result.when(one.onset)), clock(result.when(one.offset)), frames, one.reason]
-
-
-def _scale(pictures: Sequence[MotionPictures]) -> float:
-    lengths = [float(np.quantile(np.hypot(*one.flow), 0.995)) for one in pictures]
-    return drawing.nice_ceiling(max([LEAST_SCALE, *lengths]))
-
-
-def _card(result: Result, place: int, pictures: MotionPictures | None, scale: float) -> Card:
-    one = result.expressions[place]
-    lasts = (one.offset - one.onset + 1) / result.footage.fps
-    # To the end of the last frame, so that the times add up.
-    first, last = result.when(one.onset), result.when(one.onset) + lasts
-    facts = (
-        f"{clock(first)} to {clock(last)}, {lasts:.2f} s, frames {result.number(one.onset)} to "
-        f"{result.number(one.offset)}, score {one.confidence:.2f}, quality {one.quality:.2f}"
-    )
-    return Card(
-        title=f"{place + 1} · {one.kind}" + (f", looks like {one.emotion}" if one.emotion else ""),
-        facts=facts,
-        warnings=one.warnings,
-        panels=_panels(result, one, pictures, scale) if pictures is not None else [],
-        motion=_bars(_motion_rows(one), 2.0) if one.motion else None,
-        note="" if pictures is None or pictures.gain or not one.motion else "The motion is too large to be enlarged.",
-        classes=_bars([(name, value, f"{value:.2f}") for name, value in one.scores.items()], 1.0)
-        if one.scores
-        else None,
-    )
-
-
-def _panels(result: Result, one: Expression, pictures: MotionPictures, scale: float) -> list[Embedded]:
-    crops = [drawing.enlarge(frame, 2) for frame in pictures.frames]
-    events = zip(EVENTS, crops, strict=True)
-    panels = [Panel(crop, f"{name}, {result.when(getattr(one, name)):.2f} s") for name, crop in events]
-    if not one.motion:
-        return [embedded(panel) for panel in panels]
-    boxes = drawing.scale_boxes(pictures.boxes, (pictures.flow.shape[2], pictures.flow.shape[1]), crops[0].shape[1::-1])
-    flow = drawing.enlarge(flow_to_rgb(pictures.flow, scale), 2)
-    if pictures.gain:
-        panels.append(Panel(drawing.enlarge(pictures.magnified, 2), f"apex, motion × {pictures.gain:.2g}"))
-    panels.append(Panel(drawing.draw_boxes(crops[1], boxes, list(region_names()), 1), "regions"))
-    panels.append(Panel(drawing.draw_boxes(flow, boxes, (), 1), "motion onset → apex", photo=False))
-    label = f"direction; radius {scale:g} px of the crop"
-    wheel = Panel(drawing.flow_legend(LEGEND), label, photo=False, legend=True)
-    return [*(embedded(panel, exact=False) for panel in panels), embedded(wheel, "colours of motion", exact=False)]
-
-
-def _motion_rows(one: Expression) -> list[tuple[str, float, str]]:
-    units = region_names()
-    names = {region: f"{region} (AU {', '.join(map(str, units[region]))})" for region in one.motion}
-    return [(names[region], 100 * value, f"{100 * value:.2f}") for region, value in one.motion.items()]
-
-
-def _bars(rows: Sequence[tuple[str, float, str]], least: float) -> Chart:
-    """Return bars of (label, value, printed value) on a scale from 0 to at least `least`."""
-    words = ", ".join(f"{label} {printed}" for label, _, printed in rows)
-    return bar_chart(rows, words, max(least, *(value for _, value, _ in rows)), 30.0, "bars")
 
 
 def _facts(result: Result) -> dict[str, str]:

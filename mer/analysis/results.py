@@ -1,20 +1,20 @@
-"""What was spotted in a video, as JSON and CSV."""
+"""What was spotted in a video, and where it is written: as JSON, and the score as CSV."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mer import __version__
 from mer.analysis.ensemble import Ensemble
 from mer.analysis.expressions import Curve, Expression, LeftOut
-from mer.analysis.face_motion import region_names
 from mer.analysis.footage import Footage
 from mer.analysis.parts import AlignedVideo, Track
+from mer.analysis.review import Laid
 from mer.core.atomic import write_text
 from mer.core.csvfile import write_csv
 from mer.core.runs import runs
@@ -22,16 +22,23 @@ from mer.datasets.annotations import safe_id
 from mer.report.product_pictures import EVENTS
 
 PAGE = "page.html"
-TABLES = ("analysis.json", "intervals.csv", "scores.csv")
+OBJECTS, INTERVALS, SCORES = "analysis.json", "intervals.csv", "scores.csv"
+MEGC, ELAN, COPY = "megc.csv", "intervals.eaf", "film.mp4"
+WRITTEN = (PAGE, OBJECTS, INTERVALS, SCORES, MEGC, ELAN, COPY)
 #: Holds the path of the video whose results a folder has.
 SOURCE = "video.txt"
-COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "confidence", "onset_s", "apex_s",
-           "offset_s", "quality", "warnings")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Result:
-    """Everything that is known of one video; `command` is what was asked for, as it would be typed."""
+    """Everything that is known of one video.
+
+    Args:
+        command: what was asked for, as it would be typed.
+        keeps_crops: the face crops stay on the disk.
+        reviewed: what a person said of the candidates.
+        calibrated: confidences are probabilities.
+    """
 
     video: AlignedVideo
     ensemble: Ensemble
@@ -41,6 +48,8 @@ class Result:
     left_out: Sequence[LeftOut] = ()
     command: str = ""
     keeps_crops: bool = True
+    reviewed: Laid = field(default_factory=Laid)
+    calibrated: bool = False
 
     @property
     def footage(self) -> Footage:
@@ -80,7 +89,7 @@ def claim(folder: Path, video: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Remove what an earlier run said of a video that can no longer be analysed; finished parts stay."""
-    for name in (PAGE, *TABLES):
+    for name in WRITTEN:
         (folder / name).unlink(missing_ok=True)
 
 
@@ -114,7 +123,8 @@ def as_object(result: Result) -> dict[str, Any]:
         ],
         "cuts": [{"frame": result.number(cut), "seconds": round(result.when(cut), 4)} for cut in result.track.cuts],
         "failures": [reason for _, _, reason in result.track.failures],
-        "intervals": [_interval(result, expression) for expression in result.expressions],
+        "intervals": [_interval(result, k) for k in range(len(result.expressions))],
+        "own_intervals": [asdict(one) for one in result.reviewed.own],
         "left_out": [
             {"type": one.kind, "onset": result.number(one.onset), "offset": result.number(one.offset),
              "onset_s": round(result.when(one.onset), 4), "offset_s": round(result.when(one.offset), 4),
@@ -124,7 +134,9 @@ def as_object(result: Result) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _interval(result: Result, expression: Expression) -> dict[str, Any]:
+def _interval(result: Result, place: int) -> dict[str, Any]:
+    expression = result.expressions[place]
+    judged = result.reviewed.judged[place] if result.reviewed.judged else None
     events = {name: getattr(expression, name) for name in EVENTS}
     return {
         "type": expression.kind,
@@ -135,31 +147,18 @@ def _interval(result: Result, expression: Expression) -> dict[str, Any]:
         "scores": {name: round(value, 6) for name, value in expression.scores.items()},
         "quality": round(expression.quality, 4),
         "motion": {name: round(value, 6) for name, value in expression.motion.items()},
+        "words": expression.words,
         "warnings": list(expression.warnings),
+        "review": asdict(judged) if judged is not None else None,
     }
 
 
 def write_results(result: Result, folder: Path) -> dict[str, Any]:
-    """Write `analysis.json`, `intervals.csv` and `scores.csv`; return what the first holds."""
+    """Write `analysis.json` and `scores.csv`; return what the first holds."""
     value = as_object(result)
-    objects, intervals, scores = (folder / name for name in TABLES)
-    write_text(objects, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-    _write_intervals(intervals, result, value["intervals"])
-    _write_scores(scores, result)
+    write_text(folder / OBJECTS, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    _write_scores(folder / SCORES, result)
     return value
-
-
-def _write_intervals(path: Path, result: Result, intervals: Sequence[dict[str, Any]]) -> None:
-    """Write one row per interval; the first columns are those of `mer score-spotting`."""
-    classes, regions = result.ensemble.classes, list(region_names())
-    rows = []
-    for one in intervals:
-        head = {**one, "subject": result.footage.name, "video": result.footage.path.name,
-                "emotion": one["emotion"] or "others", "warnings": "; ".join(one["warnings"])}  # fmt: skip
-        scores, motion = ([one[kind].get(name) for name in names] for kind, names in
-                          (("scores", classes), ("motion", regions)))  # fmt: skip
-        rows.append([*(head[name] for name in COLUMNS), *scores, *motion])
-    write_csv(path, [*COLUMNS, *(f"p_{name}" for name in classes), *(f"motion_{name}" for name in regions)], rows)
 
 
 def _write_scores(path: Path, result: Result) -> None:

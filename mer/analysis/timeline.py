@@ -1,89 +1,91 @@
-"""The score along a video: rows of a minute, with thresholds, intervals, and where nothing can be seen."""
+"""What runs along a video, as the page's timeline draws it: scores, motion of regions, eyes, mouth and head."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from mer.analysis.expressions import Curve
+from mer.analysis.face_signals import FaceSignals
+from mer.analysis.recording_signals import RegionCurves
 from mer.analysis.results import Result
-from mer.report.charts import WIDTH, Chart, Scale, score_scale
+from mer.report.charts import thinned
 
-LEFT, TOP, HEIGHT = 30.0, 16.0, 118.0
-BOTTOM = HEIGHT - 26.0
-ROW = 60.0  # seconds
-SHOWN = 4
-TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """The score of one kind along a video; many rows are `folded` below one of the whole."""
-
-    kind: str
-    rows: list[Chart]
-    folded: list[Chart]
+RATE = 25.0  # values per second of a curve that are drawn
+DIGITS = 3
+HIGHEST_MOTION = 0.03  # distances between the eyes: the least full height of a region's curve
+FASTEST = 1.0  # distances between the eyes per second: the least full height of the head's
+WIDEST_MOUTH = 0.15
+OPEN_EYE = 0.35
 
 
-def timeline(result: Result, curve: Curve) -> Timeline:
-    """Return one kind's score along the video: intervals are numbered as in the table."""
-    seconds = result.footage.duration
-    edges = np.arange(0.0, max(seconds - 1e-6, 1e-6), ROW).tolist()
-    spans = [(start, min(start + ROW, seconds)) for start in edges]
-    if len(spans) > 1 and spans[-1][1] - spans[-1][0] < ROW / 4:
-        spans[-2:] = [(spans[-2][0], seconds)]
-    rows = [_row(result, curve, *span) for span in spans]
-    if len(rows) <= SHOWN:
-        return Timeline(curve.kind, rows, [])
-    return Timeline(curve.kind, [_row(result, curve, 0.0, seconds)], rows)
+def lanes(result: Result, signals: FaceSignals, regions: RegionCurves) -> list[dict[str, Any]]:
+    """Return the lanes of the timeline, from the top: each with a name, what it means, a scale and a curve.
 
-
-def _row(result: Result, curve: Curve, start: float, stop: float) -> Chart:
+    A curve is `start` and `step` in seconds and `values`, None where nothing is known, or `seconds` and `values`.
+    """
     fps = result.footage.fps
-    x, y = Scale(start, stop, LEFT, WIDTH - 8), score_scale(curve.score, curve.threshold, 1.06, TOP, BOTTOM)
-    title = f"score of {curve.kind}-expressions from {start:.0f} to {stop:.0f} s"
-    chart = Chart(title, HEIGHT, "chart timeline")
+    out = [_score(result, place) for place in range(len(result.curves))]
+    top = _ceiling(regions.values, HIGHEST_MOTION)
+    for name, values in zip(regions.names, regions.values, strict=True):
+        known = {"seconds": _rounded(regions.seconds, 2), "values": _rounded(values)}
+        out.append({"kind": "region", "name": name, "unit": regions.meaning, "low": 0.0, "high": top, **known})
+    eyes = {"marks": [[a / fps, (b + 1) / fps] for a, b in signals.blinks], "low": 0.0}
+    out.append({"kind": "signal", "name": "eyes open", "unit": "lids over width; bars are blinks",
+                "high": _ceiling(signals.eyes, OPEN_EYE), **eyes, **_even(signals.eyes, fps)})  # fmt: skip
+    lips = _even(signals.mouth_opening, fps)
+    out.append({"kind": "signal", "name": "mouth open", "unit": "inner lips", "low": 0.0,
+                "high": _ceiling(signals.mouth_opening, WIDEST_MOUTH), **lips})  # fmt: skip
+    fastest = _ceiling(np.stack([signals.speed, signals.turning]), FASTEST)
+    for name, values in (("head moves", signals.speed), ("head turns", signals.turning)):
+        unit = "eye distances per second"
+        out.append({"kind": "signal", "name": name, "unit": unit, "low": 0.0, "high": fastest, **_even(values, fps)})
+    return out
 
-    def band(first: int, last: int, kind: str, tip: str) -> bool:
-        shown = (last + 1) / fps > start and first / fps < stop
-        if shown:
-            chart.block(x(first / fps), x((last + 1) / fps), TOP, BOTTOM - TOP, kind, tip, least=1.5)
-        return shown
 
-    for first, last, reason in result.gaps():
-        band(first, last, "gap", f"{reason}: {first / fps:.2f} to {last / fps:.2f} s")
-    for peak in result.left_out:
-        if peak.kind == curve.kind:
-            band(peak.onset, peak.offset, "left-out", f"left out: {peak.reason}")
-    for number, one in enumerate(result.expressions, 1):
-        tip = f"{number}: {one.onset / fps:.2f} to {one.offset / fps:.2f} s"
-        style = "spotted doubtful" if one.warnings else "spotted"
-        if one.kind == curve.kind and band(one.onset, one.offset, style, tip):
-            chart.text(x(one.apex / fps), TOP - 4, str(number), "mid number")
-            chart.dot(x(one.apex / fps), y(one.confidence), 3)
-    for cut in result.track.cuts:
-        if start <= cut / fps <= stop:
-            chart.line(x(cut / fps), TOP, x(cut / fps), BOTTOM, "cut")
-    level = y(curve.threshold)
-    chart.line(LEFT, level, x.stop, level, "level")
-    chart.text(LEFT - 4, level + 4, f"{curve.threshold:.2f}", "tick end")
+def numbers_of(result: Result) -> dict[str, Any] | list[int]:
+    """Return the frame numbers of the grid: `first` and `step` where they are even, else all of them."""
+    numbers = result.footage.numbers.tolist()
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    if numbers == list(range(numbers[0], numbers[0] + step * len(numbers), step or 1)):
+        return {"first": numbers[0], "step": step}
+    return [int(number) for number in numbers]
+
+
+def shaded(result: Result) -> list[dict[str, Any]]:
+    """Return the stretches in which nothing can be said, and the peaks that were left out, in seconds."""
+    fps = result.footage.fps
+    gaps = [{"kind": "gap", "from": a / fps, "to": (b + 1) / fps, "why": why} for a, b, why in result.gaps()]
+    return gaps + [
+        {"kind": "left-out", "lane": one.kind, "from": one.onset / fps, "to": (one.offset + 1) / fps, "why": one.reason}
+        for one in result.left_out
+    ]
+
+
+def _score(result: Result, place: int) -> dict[str, Any]:
+    curve, fps = result.curves[place], result.footage.fps
     seconds = (np.arange(len(curve.score)) + curve.start) / fps
-    inside = (seconds >= start) & (seconds <= stop)
-    if inside.any():
-        chart.curve(x, y, seconds[inside], curve.score[inside])
-    chart.line(LEFT, BOTTOM, x.stop, BOTTOM, "grid")
-    chart.axis(x, _ticks(start, stop), BOTTOM, BOTTOM + 4, below=12)
-    return chart
+    score = np.asarray(curve.score, float)
+    seconds, score = thinned(seconds, score, max(2, round(RATE * len(score) / fps)))
+    low = min(0.0, float(score.min(initial=0.0)))
+    high = 1.08 * max(float(score.max(initial=0.0)), curve.threshold) or 1.0
+    return {"kind": "score", "name": curve.kind, "unit": "score", "low": round(low, 4), "high": round(high, 4),
+            "threshold": curve.threshold, "seconds": _rounded(seconds), "values": _rounded(score, 4)}  # fmt: skip
 
 
-def _ticks(start: float, stop: float) -> list[tuple[float, str]]:
-    """Return round times in a row, at most about a dozen, with their labels."""
-    step = next((tick for tick in TICKS if (stop - start) / tick <= 12), 30.0)
-    while (stop - start) / step > 14:
-        step *= 2
-    places = range(int(np.ceil(start / step - 1e-9)), int(stop / step + 1e-9) + 1)
-    return [(place * step, clock(place * step, step)) for place in places]
+def _even(values: np.ndarray, fps: float) -> dict[str, Any]:
+    step = max(1, int(fps / RATE))
+    return {"start": 0.5 / fps, "step": step / fps, "values": _rounded(values[::step])}
+
+
+def _ceiling(values: np.ndarray, least: float) -> float:
+    known = values[np.isfinite(values)]
+    return round(max(least, float(np.quantile(known, 0.995)) if len(known) else 0.0), 4)
+
+
+def _rounded(values: np.ndarray | Sequence[float], digits: int = DIGITS) -> list[float | None]:
+    return [round(value, digits) if np.isfinite(value) else None for value in np.asarray(values, float).tolist()]
 
 
 def clock(seconds: float, step: float = 0.01) -> str:

@@ -265,12 +265,15 @@ def analyze(
     discard_crops: Annotated[
         bool, typer.Option("--discard-crops", help="Keep no face crops: nothing of the face but the page's pictures.")
     ] = False,
+    face: Annotated[
+        str, typer.Option(help="Whom to follow among several: largest, left, right, or a place from the left, from 1.")
+    ] = "largest",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as objects.")] = False,
 ) -> None:
     """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video."""
     from mer.analysis.command import Options, run_analyze
 
-    options = Options(out, experiment, fps, fps_limit, jobs, not discard_crops)
+    options = Options(out, experiment, fps, fps_limit, jobs, not discard_crops, face)
     found, complete = run_analyze(videos, options, lambda line: typer.echo(line, err=True))
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))

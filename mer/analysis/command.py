@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.page import page_of
 from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan, spot_part
+from mer.analysis.remarks import remarks_of
 from mer.analysis.results import PAGE, Result, claim, discard, own_folder, write_results
 from mer.core.atomic import write_text
-from mer.core.errors import MerError
+from mer.core.errors import ConfigError, MerError
 from mer.core.process import processes
 from mer.core.progress import bar
 from mer.report.wording import counted
+from mer.stages.align.track import FACES
 
 Log = Callable[[str], None]
 Update = Callable[[int, int], None]
@@ -40,6 +43,7 @@ class Options:
         fps_limit: largest frame rate that is analysed.
         jobs: processes that work on parts at the same time.
         keep_crops: leave the face crops and features in `parts/`, so that a re-run is quick.
+        face: who is followed among several, as the align stage's `face` says.
     """
 
     output: Path
@@ -48,6 +52,7 @@ class Options:
     fps_limit: float | None = None
     jobs: int = 1
     keep_crops: bool = True
+    face: str = "largest"
 
     def command(self, video: Path) -> str:
         """Return what one would type to analyse a video so."""
@@ -56,6 +61,7 @@ class Options:
             "--experiment": self.experiment,
             "--fps": self.fps,
             "--fps-limit": self.fps_limit,
+            "--face": None if self.face == "largest" else self.face,
         }
         words = ["mer", "analyze", str(video)]
         words += [str(word) for key, value in told.items() if value is not None for word in (key, value)]
@@ -101,8 +107,11 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
         every video could be analysed.
 
     Raises:
+        ConfigError: no such face can be asked for.
         ModelError: the models cannot be used.
     """
+    if not re.fullmatch(FACES, options.face):
+        raise ConfigError("--face", repr(options.face), "largest, left, right, or 1 to 9, counted from the left")
     ensemble = open_ensemble(options.experiment)
     analysed: list[dict[str, Any]] = []
     for video in videos:
@@ -134,7 +143,7 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, options: Options
     overlap = ensemble.longest(footage.fps) + _reach(ensemble, footage.fps)
     parts = plan(len(footage), footage.fps, overlap)
     features = {name: ensemble.keys_of(name, footage.fps) for name in ensemble.features}
-    align = (ensemble.training.method, dict(ensemble.training.align))
+    align = (ensemble.training.method, {**ensemble.training.align, "face": options.face})
     works = [Work(footage, part, parts_folder, align, features) for part in parts]
     with bar(footage.path.name) as update:
         for seconds in _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update):
@@ -142,6 +151,8 @@ def analyze(footage: Footage, folder: Path, ensemble: Ensemble, options: Options
     clock.lap()
     video = AlignedVideo(footage, parts, parts_folder)
     track = gather_track(video)
+    footage = replace(footage, remarks=(*footage.remarks, *remarks_of(video, track, options.face)))
+    video = replace(video, footage=footage)
     spotted = spot_expressions(video, ensemble, track)
     clock.lap("score and name")
     moved = [with_motion(one, video) for one in spotted.expressions]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -125,8 +123,11 @@ class _Places:
             held, came, first = list(self._held), list(self._came), self._next - len(self._held)
         if not held:
             return None
-        arrays = [np.stack([getattr(one, name) for one in held]) for name in ("crop", "landmarks", "transform")]
-        return Window(first, self.fps, *arrays, np.array([one.quality for one in held], np.float32)), came
+        crops, landmarks, transform = (
+            np.stack([getattr(one, name) for one in held]) for name in ("crop", "landmarks", "transform")
+        )
+        quality = np.array([one.quality for one in held], np.float32)
+        return Window(first, self.fps, crops, landmarks, transform, quality), came
 
 
 def run_session(source: FrameSource, scorer: Scorer, params: Any, board: Board) -> None:
@@ -254,10 +255,5 @@ def _one_thread_each() -> None:
 
 def _keep(board: Board, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{"seconds": f"{k / board.fps:.3f}", "score": f"{board.scores[k]:.4f}"} for k in sorted(board.scores)]
+    rows = [(f"{k / board.fps:.3f}", f"{board.scores[k]:.4f}") for k in sorted(board.scores)]
     write_csv(path, ("seconds", "score"), rows)
-
-
-def peak_memory() -> float:
-    """Return the most memory this process has had, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)

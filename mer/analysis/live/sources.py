@@ -125,11 +125,7 @@ def _opened(number: int) -> Any:
     expected, remedy = "a camera that no other program uses", "mer analyze VIDEO looks at a file"
     if sys.platform == "linux" and not Path(f"/dev/video{number}").exists():
         raise MediaError(f"camera {number}", "there is no such camera", expected, remedy)
-    before = cv2.setLogLevel(0)
-    try:
-        device = cv2.VideoCapture(number)
-    finally:
-        cv2.setLogLevel(before)
+    device = cv2.VideoCapture(number)
     if not device.isOpened():
         raise MediaError(f"camera {number}", "cannot be opened", expected, remedy)
     return device

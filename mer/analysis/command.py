@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mer.analysis.exports import write_exports
+from mer.analysis.face_models import FaceModels
 from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
+from mer.analysis.negatives import films_in, from_negatives
 from mer.analysis.page import page_of
 from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan
 from mer.analysis.player import write_copy
 from mer.analysis.recording_signals import recording_signals, region_curves
+from mer.analysis.remarks import remarks_of
 from mer.analysis.results import PAGE, Result, claim, discard, own_folder, write_results
 from mer.analysis.review import Laid, ReviewError, lay_on, read_review
 from mer.analysis.spotters import Spotters, open_spotters, spot, write_features
 from mer.core.atomic import write_text
-from mer.core.errors import MerError
+from mer.core.errors import ConfigError, MerError
 from mer.core.process import processes
 from mer.core.progress import bar
 from mer.report.wording import counted
+from mer.stages.align.track import FACES
 
 Log = Callable[[str], None]
 Update = Callable[[int, int], None]
@@ -46,6 +51,8 @@ class Options:
         keep_crops: leave the face crops and features in `parts/`, so that a re-run is quick.
         film: put a small copy of the film into the page; never without `keep_crops`.
         reviewed: a review that the page of the video saved.
+        face: who is followed among several, as the align stage's `face` says.
+        negatives: folder of films of ordinary behaviour that decide the threshold instead.
     """
 
     output: Path
@@ -57,6 +64,8 @@ class Options:
     alarms_per_minute: float | None = None
     film: bool = True
     reviewed: Path | None = None
+    face: str = "largest"
+    negatives: Path | None = None
 
     def command(self, video: Path) -> str:
         """Return what one would type to analyse a video so."""
@@ -66,7 +75,9 @@ class Options:
             "--fps": self.fps,
             "--fps-limit": self.fps_limit,
             "--alarms-per-minute": self.alarms_per_minute,
+            "--negatives": self.negatives,
             "--reviewed": self.reviewed,
+            "--face": None if self.face == "largest" else self.face,
         }
         words = ["mer", "analyze", str(video)]
         words += [str(word) for key, value in told.items() if value is not None for word in (key, value)]
@@ -113,9 +124,14 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
         every video could be analysed.
 
     Raises:
+        ConfigError: no such face can be asked for.
         ModelError: the models cannot be used.
     """
+    if not re.fullmatch(FACES, options.face):
+        raise ConfigError("--face", repr(options.face), "largest, left, right, or 1 to 9, counted from the left")
     ensemble = open_spotters(options.experiment, options.alarms_per_minute)
+    if options.negatives is not None:
+        ensemble = with_own_threshold(ensemble, options, log)
     analysed: list[dict[str, Any]] = []
     for video in videos:
         folder = own_folder(video, options.output)
@@ -144,19 +160,11 @@ def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options
         ReviewError: the review is not one of this video.
     """
     review = read_review(options.reviewed, footage) if options.reviewed is not None else None
-    clock, parts_folder, jobs = Clock(), folder / "parts", options.jobs
     claim(folder, footage.path)
-    overlap = ensemble.longest(footage.fps) + _reach(ensemble, footage.fps)
-    parts = plan(len(footage), footage.fps, overlap)
-    features = {name: ensemble.keys_of(name, footage.fps) for name in ensemble.features}
-    align = (ensemble.training.method, dict(ensemble.training.align))
-    works = [Work(footage, part, parts_folder, align, features) for part in parts]
-    with bar(footage.path.name) as update:
-        for seconds in _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update):
-            clock.add(seconds)
-    clock.lap()
-    video = AlignedVideo(footage, parts, parts_folder)
+    video, clock = follow_face(footage, folder / "parts", ensemble, options)
     track = gather_track(video)
+    footage = replace(footage, remarks=(*footage.remarks, *remarks_of(video, track, options.face)))
+    video = replace(video, footage=footage)
     spotted = spot(video, ensemble, track)
     clock.lap("score and name")
     signals = recording_signals(video, track)
@@ -171,10 +179,49 @@ def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options
     clock.lap("copy of the film")
     write_text(folder / PAGE, page_of(result, signals, region_curves(video, track), film))
     if not options.keep_crops:
-        shutil.rmtree(parts_folder)
+        shutil.rmtree(video.folder)
     clock.lap("pictures and page")
     rounded = {step: round(value, 2) for step, value in clock.seconds.items()}
     return {**written, "folder": str(folder), "cpu_seconds": rounded}
+
+
+def with_own_threshold(spotters: Spotters, options: Options, log: Log) -> Spotters:
+    """Return the models that come with mer with the threshold from the films of `options.negatives`.
+
+    Raises:
+        ConfigError: other models, no film, or a face that is seen for too short.
+    """
+    if not isinstance(spotters, FaceModels) or options.negatives is None:
+        found = "--negatives with --experiment"
+        raise ConfigError(found, "its models have thresholds of their own", "one of both")
+
+    def followed(film: Path) -> AlignedVideo:
+        folder = own_folder(film, options.output / "negatives")
+        claim(folder, film)
+        return follow_face(open_footage(film, None, options.fps_limit), folder / "parts", spotters, options)[0]
+
+    return from_negatives(spotters, films_in(options.negatives), followed, log)
+
+
+def follow_face(
+    footage: Footage, folder: Path, ensemble: Spotters, options: Options
+) -> tuple[AlignedVideo, Clock]:
+    """Follow the face of a video and compute what its spotters look at, part by part, below `folder`.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    clock, jobs = Clock(), options.jobs
+    overlap = ensemble.longest(footage.fps) + _reach(ensemble, footage.fps)
+    parts = plan(len(footage), footage.fps, overlap)
+    features = {name: ensemble.keys_of(name, footage.fps) for name in ensemble.features}
+    align = (ensemble.training.method, {**ensemble.training.align, "face": options.face})
+    works = [Work(footage, part, folder, align, features) for part in parts]
+    with bar(footage.path.name) as update:
+        for seconds in _together(works, jobs, update) if jobs > 1 and len(works) > 1 else _in_turn(works, update):
+            clock.add(seconds)
+    clock.lap()
+    return AlignedVideo(footage, parts, folder), clock
 
 
 def _reach(ensemble: Spotters, fps: float) -> int:

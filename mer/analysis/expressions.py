@@ -17,7 +17,7 @@ from mer.spotting.recordings import blocks
 WEAK = 0.5  # quality below which an interval is called doubtful
 DECIDED = 0.5  # probability of a class below which none is named
 NEAR_CUT = 2  # frames by which the landmarks' filter carries a cut to either side
-SEVERAL = "several faces in the picture: the largest and most central one is followed"
+SEVERAL = "several faces in the picture, of which one is followed"
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,10 @@ def _video(path: Path, fps: float | None) -> Footage:
         seconds = np.arange(len(seconds)) / fps
     if listing.info.rotation:
         remarks.append(f"turned by {listing.info.rotation} degrees, as its header asks")
+    if listing.interlaced:
+        remarks.append(
+            "interlaced: the upper field of each picture is used, at half the lines and half the fields a second"
+        )
     if listing.missing:
         remarks.append(f"{listing.missing} frames that its header promises are missing at the end")
     known = {"size": (listing.info.width, listing.info.height), "digest": _digest([path]), "remarks": tuple(remarks)}
@@ -205,21 +209,30 @@ def _holes(seconds: np.ndarray, rate: float, count: int) -> np.ndarray:
 
 def _needed(small: Footage, full: int) -> int:
     """Return the longer side at which the face is large enough; `small` shows it at the usual one."""
+    for place in np.linspace(0, len(small) - 1, SAMPLES).astype(int).tolist():
+        side = _side(small, place)
+        if side:
+            return small.longest if side >= SMALL_FACE else min(full, round(small.longest * SMALL_FACE / side))
+    # A face in a corner of a recorded screen may be too small to be found at the usual size.
+    side = _side(replace(small, longest=full), len(small) // 2)
+    return max(small.longest, min(full, round(full * SMALL_FACE / side))) if side else small.longest
+
+
+def _side(footage: Footage, place: int) -> float:
+    """Return the side of the face in a picture, in its pixels; 0 where none is seen."""
     import cv2
 
     from mer.stages.align.detect import choose, detect
 
-    for place in np.linspace(0, len(small) - 1, SAMPLES).astype(int).tolist():
-        image = next(small.frames(place, place + 1), None)
-        if image is None:
-            continue
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        faces = detect(grey, "hog", 1)
-        if len(faces):
-            box = choose(faces, grey.shape)
-            side = float(box[2] - box[0])
-            return small.longest if side >= SMALL_FACE else min(full, round(small.longest * SMALL_FACE / side))
-    return small.longest
+    image = next(footage.frames(place, place + 1), None)
+    if image is None:
+        return 0.0
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    faces = detect(grey, "hog", 1 if max(grey.shape) <= 2 * LONGEST else 0)
+    if not len(faces):
+        return 0.0
+    box = choose(faces, grey.shape)
+    return float(box[2] - box[0])
 
 
 def _grid(path: Path, seconds: np.ndarray, limit: float | None) -> tuple[float, np.ndarray, list[str]]:

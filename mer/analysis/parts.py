@@ -29,6 +29,7 @@ from mer.stages.run import StageSpec, run_subject, stage_digest
 
 CLIP = "part"
 PART_SECONDS = 15.0
+HEAD_RATE = 50.0  # places of the face a second that follow any head; faster films are interpolated between them
 CACHE_MB = 160
 #: What alignment remarks on a frame, and what is said of an interval with such frames. Bit k of `doubt` is the k-th.
 DOUBTS = {
@@ -81,7 +82,7 @@ def align_part(footage: Footage, part: Part, method: str, given: Mapping[str, An
         step: called once per frame and pass.
     """
     chosen = load_method("align", method, "align")
-    params = chosen.Params.model_validate({**given, "clips": "recordings", "cache_mb": CACHE_MB})
+    params = chosen.Params.model_validate({**given, **sparing(chosen, footage.fps), "cache_mb": CACHE_MB})
     made_of = {
         **{"method": method, **params.model_dump(mode="json")},
         **{"start": part.start, "own": part.joint, "stop": part.stop, "fps": footage.fps, "longest": footage.longest},
@@ -96,6 +97,16 @@ def align_part(footage: Footage, part: Part, method: str, given: Mapping[str, An
     writing = ContainerWriter(out, "align", "analyze", made_of, inputs, code, library_line())
     with writing as writer, writer.clip(CLIP) as clip:
         _align(footage, part, chosen, params, clip, step)
+
+
+def sparing(method: AlignMethod[Any], fps: float) -> dict[str, Any]:
+    """Return the keys that make a method fast enough for a film of `fps`: the crops stay as steady (docs/analyze.md).
+
+    Landmarks of one box are as good as the mean of three for what is drawn and masked here; the crop follows the
+    registration, not them.
+    """
+    known = {"samples": 1, "every": max(1, round(fps / HEAD_RATE))}
+    return {"clips": "recordings", **{key: value for key, value in known.items() if key in method.Params.model_fields}}
 
 
 def _align(footage: Footage, part: Part, method: AlignMethod[Any], params: Any, out: ClipWriter, step: Step) -> None:

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import numpy as np
 
 from mer.core.video import VideoInfo, iterate, opened, pictures, probe, upright
 from mer.stages.frames.stage import timestamps
+
+LOOKS = 3  # pictures that are asked whether they are interlaced
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Listing:
         seconds: (N,) float64 time of every frame from the first one.
         stamps: time stamps of the frames in units of the stream; empty where it has none.
         missing: how many frames the header promises beyond those listed.
+        interlaced: its first pictures say that their two fields were filmed one after the other.
     """
 
     path: Path
@@ -37,6 +41,7 @@ class Listing:
     seconds: np.ndarray
     stamps: tuple[int, ...]
     missing: int
+    interlaced: bool = False
 
 
 def list_frames(path: Path) -> Listing:
@@ -49,9 +54,16 @@ def list_frames(path: Path) -> Listing:
     stamps, base = _stamps(path)
     if stamps:
         seconds = np.array([float((stamp - stamps[0]) * base) for stamp in stamps])
-        return Listing(path, info, seconds, stamps, max(0, (info.n_frames or 0) - len(stamps)))
+        missing = max(0, (info.n_frames or 0) - len(stamps))
+        return Listing(path, info, seconds, stamps, missing, _interlaced(path))
     _, seconds, outcome = timestamps(path)
     return Listing(path, info, seconds - seconds[0], (), outcome.lost)
+
+
+def _interlaced(path: Path) -> bool:
+    with opened(path) as (container, stream):
+        first = islice((frame for frame, _ in pictures(container, stream) if frame is not None), LOOKS)
+        return any(frame.interlaced_frame for frame in first)
 
 
 def _stamps(path: Path) -> tuple[tuple[int, ...], Any]:
@@ -90,18 +102,31 @@ def frames_at(listing: Listing, wanted: np.ndarray, longest: int) -> Iterator[tu
 
 
 def _sought(listing: Listing, wanted: np.ndarray, longest: int) -> Iterator[tuple[int, np.ndarray]]:
+    first = int(wanted[0])
+    begun = False
+    for place, image in _from(listing, first, longest, seek=first > 0):
+        # Some containers (MPEG program streams) are found only behind the place that was sought.
+        if not begun and place > first > 0:
+            break
+        begun = True
+        yield place, image
+    if not begun:
+        yield from _from(listing, first, longest, seek=False)
+
+
+def _from(listing: Listing, first: int, longest: int, seek: bool) -> Iterator[tuple[int, np.ndarray]]:
     with opened(listing.path) as (container, stream):
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 1
-        first = int(wanted[0])
-        if first:
+        if seek:
             container.seek(listing.stamps[first], stream=stream, backward=True)
         for frame, _ in pictures(container, stream):
             if frame is None or frame.pts is None:
                 continue
             place = bisect_left(listing.stamps, frame.pts)
             if first <= place < len(listing.stamps) and listing.stamps[place] == frame.pts:
-                yield place, upright(frame, listing.info, listing.path, longest)
+                image = upright(frame, listing.info, listing.path, longest, listing.interlaced)
+                yield place, reduced(image, longest)
 
 
 def _counted(listing: Listing, longest: int) -> Iterator[tuple[int, np.ndarray]]:

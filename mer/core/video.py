@@ -142,8 +142,10 @@ def opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
         yield container, streams[0]
 
 
-def upright(frame: Any, info: VideoInfo, path: Path, longest: int | None = None) -> np.ndarray:
+def upright(frame: Any, info: VideoInfo, path: Path, longest: int | None = None, field: bool = False) -> np.ndarray:
     """Return a decoded frame as (H, W, 3) uint8 RGB, turned, its longer side reduced to at most `longest` pixels.
+
+    With `field`, the upper field alone is used and nothing is reduced.
 
     Raises:
         MediaError: it is not of the size that `info` has.
@@ -154,11 +156,23 @@ def upright(frame: Any, info: VideoInfo, path: Path, longest: int | None = None)
         raise MediaError(path, found, f"{info.width} x {info.height} throughout", "re-encode the video")
     share = (longest or max(width, height)) / max(width, height)
     less: dict[str, Any] = {}
-    if share < 1:
+    if share < 1 and not field:
         # Even sides: chroma of most videos has half the resolution.
         less = {side: 2 * round(getattr(frame, side) * share / 2) for side in ("width", "height")}
         less["interpolation"] = "AREA"
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24", **less), info.rotation // 90))
+    image = frame.to_ndarray(format="rgb24", **less)
+    return np.ascontiguousarray(np.rot90(one_field(image) if field else image, info.rotation // 90))
+
+
+def one_field(image: np.ndarray) -> np.ndarray:
+    """Return an interlaced picture (H, W, 3) uint8 from its upper field alone, its lines interpolated.
+
+    The lower field was filmed at another time; beside each other they comb whatever moves.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    return cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def pictures(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:

@@ -294,3 +294,25 @@ def test_a_real_video_is_followed_through_its_first_second() -> None:
     result = align(frames(), Params())
     assert result.quality.min() > 0.5
     assert np.abs(eye_centres(result.landmarks) - canonical_eyes(224)).max() < 6
+
+
+@pytest.mark.parametrize("every", [2, 4])
+def test_a_fast_film_is_followed_at_the_rate_of_a_head(face: Face, every: int) -> None:
+    random = np.random.default_rng(1)
+    time = np.arange(62)[:, None] / 200
+    waves = np.sin(2 * np.pi * (time * random.uniform(0.5, 3, 4) + random.uniform(0, 1, 4)))
+    motions = [motion(2 * a, 1 + 0.02 * b, (6 * x, 6 * y)) for a, b, x, y in waves]
+    frames = [face(m, noise=2, seed=i) for i, m in enumerate(motions)]
+    whole, thin = align(frames, Params()), align(frames, Params(every=every))
+    assert len(thin) == len(frames) == len(thin.landmarks) == len(thin.box)
+    assert residual(thin, motions) < 1.1 * residual(whole, motions) + 0.01
+    assert np.abs(thin.landmarks - whole.landmarks).max() < 1.5
+    assert thin.detected.tolist() == [k == 0 for k in range(len(frames))]
+
+
+def test_frames_beside_one_without_a_face_have_none(face: Face) -> None:
+    frames = [face(motion(shift=(0.2 * k, 0))) for k in range(24)]
+    frames[8] = frames[9] = np.zeros_like(frames[0])
+    thin = align(frames, Params(every=4))
+    assert (thin.quality == 0).nonzero()[0].tolist() == list(range(5, 12))
+    assert thin.reasons["no face"] == [8, 9, 10, 11]

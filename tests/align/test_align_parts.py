@@ -17,7 +17,7 @@ from mer.stages.align.finish import recentred
 from mer.stages.align.landmarks import from_box, patch_landmarks, plausible, shape_residual
 from mer.stages.align.patch import EYES, SIDE, patch_of, reduced, sample
 from mer.stages.align.regions import rigid_mask
-from mer.stages.align.register import Match, compare, prepare, register
+from mer.stages.align.register import Match, _median, _quarter, compare, prepare, register
 from mer.stages.align.replay import Replay
 from mer.stages.align.smooth import fill_gaps, local_quadratic, slow_excess
 from mer.stages.align.warp import antialias_sigma, crop, doubled
@@ -368,3 +368,12 @@ def test_a_face_the_detector_cannot_confirm_is_marked_down(face: Face, monkeypat
     fit = tracker.step(picture)
     assert fit.reasons == ("not confirmed",) and not fit.detected
     assert 0.5 < fit.quality < 0.75
+
+
+def test_quantiles_are_those_of_numpy_to_the_bit() -> None:
+    rng = np.random.default_rng(0)
+    for count in range(1, 60):
+        values = rng.random(count)
+        single = (values * 100).astype(np.float32)
+        assert _median(values) == float(np.median(values))
+        assert _quarter(single) == float(np.quantile(single, 0.25))

@@ -91,14 +91,54 @@ def choose(faces: Detection, shape: tuple[int, ...], near: np.ndarray | None = N
     With `near` (a box), the face that overlaps it most, or is closest to it. Otherwise the largest face, its
     side weighted down by up to one half with the distance of its centre from that of the picture.
     """
-    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     if near is not None:
-        distance = np.linalg.norm(centres - (near[:2] + near[2:]) / 2, axis=1) / (near[2] - near[0])
-        return faces.boxes[int(np.argmax([overlap(b, near) - d for b, d in zip(faces.boxes, distance, strict=True)]))]
+        offsets = _away(faces, near)
+        return faces.boxes[int(np.argmax([overlap(b, near) - d for b, d in zip(faces.boxes, offsets, strict=True)]))]
+    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     middle = np.array([shape[1], shape[0]]) / 2
     away = np.linalg.norm((centres - middle) / middle, axis=1) / np.sqrt(2)
     sides = faces.boxes[:, 2] - faces.boxes[:, 0]
     return faces.boxes[int(np.argmax(sides * (1 - 0.5 * np.clip(away, 0, 1))))]
+
+
+def place_of(face: str, count: int) -> int | None:
+    """Return the place from the left, from 0, of the face asked for among `count`; None when there is none such.
+
+    Args:
+        face: `left`, `right`, or a place from the left, from 1.
+        count: of faces.
+    """
+    place = {"left": 0, "right": count - 1}.get(face)
+    if place is None:
+        place = int(face) - 1
+    return place if 0 <= place < count else None
+
+
+def choose_asked(faces: Detection, face: str, least: int, near: np.ndarray | None = None) -> np.ndarray | None:
+    """Return the box (4,) of the face asked for, counted from the left; None when it is not to be seen.
+
+    Faces less than half as large as the largest do not count: they are people behind, or none.
+
+    Args:
+        faces: at least one.
+        face: as in `place_of`.
+        least: how many faces must be seen to count them anew, so that nobody else steps in for one who is hidden.
+        near: box of the face followed so far; one within a side of it is the same.
+    """
+    sides = faces.boxes[:, 2] - faces.boxes[:, 0]
+    if near is not None:
+        offsets = _away(faces, near)
+        if offsets.min() < 1:
+            return faces.boxes[int(np.argmin(offsets))]
+    large = faces.boxes[sides >= 0.5 * sides.max()]
+    place = place_of(face, len(large)) if len(large) >= least else None
+    return None if place is None else large[np.argsort(large[:, 0])][place]
+
+
+def _away(faces: Detection, near: np.ndarray) -> np.ndarray:
+    """Return the distances (N,) of faces from a box, in its sides."""
+    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    return np.linalg.norm(centres - (near[:2] + near[2:]) / 2, axis=1) / (near[2] - near[0])
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:

@@ -30,13 +30,20 @@ class Params(TrackParams):
         "slowly. It stops the drift of a long video whose head turns; within it a crop moves with the rigid face "
         "alone. 0 never recentres",
     )
+    every: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="frames from one in which the face is placed to the next, for films much faster than a head moves; "
+        "in between its place and its landmarks are interpolated",
+    )
 
 
 def measure(frames: Iterable[np.ndarray], params: Params, where: str = "clip") -> Measurement:
     """Find and follow the face; see `AlignMethod`."""
     smoothing = Smoothing(params.refine, params.recentre, params.smooth, params.rigid_smooth)
     matrix = to_crop(params.size, params.eye_row, params.eye_spread)
-    return Measurement(frames, params, smoothing, matrix, where)
+    return Measurement(frames, params, smoothing, matrix, where, params.every)
 
 
 def cut(frames: Iterable[np.ndarray], transform: np.ndarray, params: Params) -> Iterator[np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mer.core.errors import ClipError
 from mer.core.geometry import compose
+from mer.stages.align.between import Between
 from mer.stages.align.finish import Finisher, Part, Smoothing
 from mer.stages.align.flags import Flags, ranges
 from mer.stages.align.track import Fit, Settings, Tracker
@@ -38,23 +39,48 @@ class Measurement:
         smoothing: along time.
         to_crop: (2, 3) working patch -> crop.
         where: the clip's name in messages.
+        every: frames from one in which the face is placed to the next; in between its place is interpolated.
 
     Raises:
         ClipError: on iteration, when there is no frame, or no face in any frame tried.
     """
 
     def __init__(
-        self, frames: Iterable[np.ndarray], settings: Settings, smoothing: Smoothing, to_crop: np.ndarray, where: str
+        self,
+        frames: Iterable[np.ndarray],
+        settings: Settings,
+        smoothing: Smoothing,
+        to_crop: np.ndarray,
+        where: str,
+        every: int = 1,
     ) -> None:
-        self.faces = 0
+        self.faces = self._count = 0
         self.flags = Flags()
         self._frames, self._where, self._to_crop = frames, where, to_crop
         self._tracker, self._finisher = Tracker(settings), Finisher(smoothing)
+        self._every = every
 
     def __iter__(self) -> Iterator[Part]:
+        return map(self.placed, self._placed() if self._every == 1 else self._spread())
+
+    def _spread(self) -> Iterator[Part]:
+        between, out = Between(self._every), 0
+        for part in self._placed():
+            whole = between.feed(part)
+            out += len(whole)
+            yield whole
+        yield between.end(self._count - out)
+
+    def _placed(self) -> Iterator[Part]:
+        """Yield the geometry of the frames in which the face is placed."""
         tried: list[int] = []
         shape: tuple[int, ...] | None = None
+        reasons: tuple[str, ...] = ()
         for index, frame in enumerate(self._frames):
+            self._count = index + 1
+            if index % self._every:
+                self.flags.add(index, reasons)
+                continue
             picture = _grey(frame)
             if shape is not None and picture.shape != shape:
                 self._tracker.resized()
@@ -62,16 +88,17 @@ class Measurement:
             shape = picture.shape
             fit = self._tracker.step(picture)
             self.followed(index, picture, fit)
-            self.flags.add(index, fit.reasons)
+            reasons = fit.reasons
+            self.flags.add(index, reasons)
             self.faces = max(self.faces, fit.faces)
             if fit.tried and not self._finisher.any_face:
                 tried.append(index)
-            yield from map(self.placed, self._finisher.feed(fit))
+            yield from self._finisher.feed(fit)
         if not self._finisher.any_face:
-            found = f"no face in the {len(tried)} frames tried of {self._finisher.count} (indices {ranges(tried)})"
+            found = f"no face in the {len(tried)} frames tried of {self._count} (indices {ranges(tried)})"
             remedy = "check the frames or set detector: cnn"
             raise self.error(found, "a frontal face of at least 40 pixels", remedy)
-        yield from map(self.placed, self._finisher.end())
+        yield from self._finisher.end()
 
     def remarks(self) -> dict[str, int | str]:
         """Return the attributes of the product: `faces`, and the frames of every reason as `flag: <reason>`."""

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from mer.core.geometry import RIGID, apply, compose, eye_centres, invert, scale_of, similarity
 from mer.core.params import Params
-from mer.stages.align.detect import choose, detect
+from mer.stages.align.detect import Detection, choose, choose_asked, detect
 from mer.stages.align.doubts import COVERED, TURNED, asymmetry, covered
 from mer.stages.align.landmarks import eyes_transform, from_box, patch_landmarks, plausible, shape_residual
 from mer.stages.align.patch import BOX, EYE_DISTANCE, EYES, SIDE, patch_of, reduced
@@ -34,6 +34,8 @@ STRAY = 0.25 * EYE_DISTANCE  # patch pixels the eyes may be off before the regis
 SEARCH_EVERY = 8  # frames between full searches while no face is known
 TURN_SEARCHES = 3  # full searches that also try the picture on its side and upside down, before any face is known
 TURN_SCORE = 0.5  # detection score that a face in a turned picture must have
+#: Who may be asked for: the largest face, or one by its place.
+FACES = r"^(largest|left|right|[1-9])$"
 
 
 class Settings(Params):
@@ -48,6 +50,12 @@ class Settings(Params):
     )
     refine: bool = Field(
         True, description="register every frame with a key frame; false trusts the smoothed landmarks alone"
+    )
+    face: str = Field(
+        "largest",
+        pattern=FACES,
+        description="who is followed among several: the largest and most central face, left, right, or a place from "
+        "the left, from 1",
     )
     samples: int = Field(
         3, ge=1, le=9, description="face boxes whose landmarks are averaged; more is steadier and slower"
@@ -94,7 +102,7 @@ class Tracker:
         self._known: list[_Known] = []
         self._key = 0  # the one of them that the last frame fits
         self._shape: np.ndarray | None = None
-        self._turn = self._searches = self._since_detection = self._lost = 0
+        self._turn = self._searches = self._since_detection = self._lost = self._most = 0
 
     def step(self, grey: np.ndarray) -> Fit:
         """Return the fit of the next frame."""
@@ -223,7 +231,7 @@ class Tracker:
         if not faces:
             return Fit(reasons=("no face",))
         if matrix is None:
-            return Fit(reasons=("odd shape",), faces=faces)
+            return Fit(reasons=("odd shape",) if self.settings.face == "largest" else ("no face",), faces=faces)
         self._since_detection = 0
         fit = self._restart(grey, matrix)
         return replace(fit, detected=True, faces=faces)
@@ -246,8 +254,15 @@ class Tracker:
         if self._box is not None:
             corners = apply(turning, self._box.reshape(2, 2))
             near = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-        matrix = from_box(upright, choose(faces, upright.shape, near), settings.samples)
+        box = self._chosen(faces, upright.shape, near)
+        matrix = None if box is None else from_box(upright, box, settings.samples)
         return None if matrix is None else compose(matrix, turning), len(faces)
+
+    def _chosen(self, faces: Detection, shape: tuple[int, ...], near: np.ndarray | None) -> np.ndarray | None:
+        if self.settings.face == "largest":
+            return choose(faces, shape, near)
+        self._most = max(self._most, len(faces))
+        return choose_asked(faces, self.settings.face, min(self._most, 2), near)
 
     def _search_turned(self, grey: np.ndarray) -> tuple[np.ndarray | None, int]:
         """Try the picture on its side and upside down, while no face was ever seen and not for long."""

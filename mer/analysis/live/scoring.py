@@ -1,0 +1,112 @@
+"""The score of the last seconds: of any spotter that takes arrays, or of the ensemble, which keeps what it computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mer.analysis.ensemble import Ensemble
+from mer.motion.grey import grey
+from mer.spotting.naming_head import scaled
+from mer.stages.registry import load_method
+
+CONTEXT = 4.0  # seconds that a spotter without memory is given again at every call
+
+
+@dataclass(frozen=True)
+class Window:
+    """The last T places of the live grid.
+
+    Args:
+        first: place of the first one, counted from the start.
+        fps: places per second.
+        crops: (T, S, S, 3) uint8.
+        landmarks: (T, 68, 2) float32 in pixels of the crop.
+        transform: (T, 2, 3) float64 picture -> crop.
+        quality: (T,) float32 0-1; 0 where no face was seen.
+    """
+
+    first: int
+    fps: float
+    crops: np.ndarray
+    landmarks: np.ndarray
+    transform: np.ndarray
+    quality: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.quality)
+
+
+class Spotter(Protocol):
+    """What spots in arrays: times from the first frame in seconds (P,), and scores (P,) from 0 to 1."""
+
+    def score(
+        self, crops: np.ndarray, landmarks: np.ndarray, transform: np.ndarray, fps: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return seconds and scores of crops (T, S, S, 3) uint8, landmarks (T, 68, 2), transform (T, 2, 3)."""
+
+
+class Scorer(Protocol):
+    """What scores a window; positions that it does not give keep the score that they had."""
+
+    def __call__(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Return places (P,) int64, counted from the start, and their scores (P,) from 0 to 1; 0.5 is the threshold."""
+
+
+class RecentScorer:
+    """Scores the end of a window by a spotter without memory."""
+
+    def __init__(self, spotter: Spotter, context: float = CONTEXT) -> None:
+        self._spotter, self._context = spotter, context
+
+    def __call__(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """See `Scorer`."""
+        skip = max(0, len(window) - round(self._context * window.fps))
+        seconds, score = self._spotter.score(
+            window.crops[skip:], window.landmarks[skip:], window.transform[skip:], window.fps
+        )
+        return window.first + skip + np.round(seconds * window.fps).astype(np.int64), score
+
+
+class EnsembleScorer:
+    """Scores by the models of `mer analyze`; the features of a frame pair are computed once."""
+
+    def __init__(self, ensemble: Ensemble, fps: float) -> None:
+        self._ensemble, self._kind = ensemble, ensemble.kinds[0]
+        name, keys = ensemble.keys_of(ensemble.features_of(self._kind), fps)
+        method = load_method("spot", name, "spot")
+        self._params = method.Params.model_validate(keys)
+        self._picture = method.picture(self._params, "live")
+        self._distance = int(keys.get("distance_frames") or max(1, round(keys["distance"] * fps)))
+        self._threshold = max(ensemble.decoding(self._kind, fps).threshold, 1e-6)
+        self._traces: dict[int, np.ndarray] = {}
+
+    def __call__(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """See `Scorer`."""
+        count = len(window) - self._distance
+        if count < 2 * self._distance:
+            return np.zeros(0, np.int64), np.zeros(0)
+        fresh = [k for k in range(count) if window.first + k not in self._traces]
+        if fresh:
+            features = np.stack([self._features(window, k) for k in fresh]).astype(np.float16).astype(np.float32)
+            traces = self._ensemble.traces(self._kind, features)
+            self._traces |= {window.first + k: traces[:, i] for i, k in enumerate(fresh)}
+        self._traces = {place: one for place, one in self._traces.items() if place >= window.first}
+        whole = np.stack([self._traces[window.first + k] for k in range(count)], axis=1)
+        blind = np.array([(window.quality[k : k + self._distance + 1] <= 0).any() for k in range(count)])
+        if blind.all():
+            return np.zeros(0, np.int64), np.zeros(0)
+        whole[:, blind] = np.median(whole[:, ~blind], axis=1, keepdims=True)
+        score = self._ensemble.curve(self._kind, whole, window.fps)
+        decoded, start = self._ensemble.decode(self._kind, score, len(window), self._distance, window.fps)
+        places = window.first + start + np.arange(len(decoded.smoothed))
+        height = np.clip(0.5 * decoded.smoothed / max(decoded.threshold, self._threshold), 0, 1)
+        return places.astype(np.int64), height
+
+    def _features(self, window: Window, place: int) -> np.ndarray:
+        size = self._params.size
+        pair = [grey(window.crops[k], size) for k in (place, place + self._distance)]
+        points = scaled(window.landmarks[place], size, window.crops.shape[1])
+        return self._picture(pair[0], pair[1], points)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -116,16 +115,25 @@ def bench_systems(
 
 @bench.command("spotting")
 def bench_spotting(
-    videos: Annotated[list[Path], typer.Argument(help="Films of faces.")],
+    videos: Annotated[list[Path], typer.Argument(help="Films of faces, each of one person.")],
     seeds: Annotated[int, typer.Option(help="Draws of implants for each film.", min=1)] = 1,
     experiment: Annotated[Path | None, typer.Option(help="Models as `mer analyze --experiment` takes them.")] = None,
+    against: Annotated[list[Path] | None, typer.Option(help="Others that see the same films; repeatable.")] = None,
+    jobs: Annotated[int, typer.Option(help="Films at the same time, each in a process of its own.", min=1)] = 1,
+    output: Annotated[Path | None, typer.Option(help="Write JSON, CSV and plots into this folder.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep films and pages in this folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Implant expressions into films of faces: how many are found at which amplitude, and what is found besides."""
-    from mer.analysis.implant_bench import render, run_spotting_bench
+    from mer.analysis.bench.spotting import Asked, run_spotting_bench
+    from mer.analysis.bench.tables import render
+    from mer.analysis.bench.written import write_outcome
 
-    rows = run_spotting_bench(videos, range(seeds), experiment, lambda line: typer.echo(line, err=True))
-    typer.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else render(rows))
+    asked = Asked(videos, range(seeds), experiment, tuple(against or ()), jobs, keep)
+    outcome = run_spotting_bench(asked, lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps(outcome.as_object(), indent=1) if as_json else render(outcome))
+    if output is not None:
+        typer.echo(f"wrote {write_outcome(outcome, output)}", err=True)
 
 
 @bench.command("feeding")

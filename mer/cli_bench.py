@@ -136,6 +136,25 @@ def bench_spotting(
         typer.echo(f"wrote {write_outcome(outcome, output)}", err=True)
 
 
+@bench.command("stability")
+def bench_stability(
+    videos: Annotated[list[Path], typer.Argument(help="Films of faces.")],
+    experiment: Annotated[Path | None, typer.Option(help="Models as `mer analyze --experiment` takes them.")] = None,
+    jobs: Annotated[int, typer.Option(help="Files at the same time, each in a process of its own.", min=1)] = 1,
+    output: Annotated[Path | None, typer.Option(help="Also write the rows into this JSON file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write films again (H.264, HEVC, smaller, without a first frame): which candidates stay, and how they change."""
+    from mer.analysis.bench.stability import render, run_stability_bench
+    from mer.core.atomic import write_json
+
+    rows = run_stability_bench(videos, experiment, jobs, lambda line: typer.echo(line, err=True))
+    objects = [row.as_dict() for row in rows]
+    typer.echo(json.dumps(objects, indent=1) if as_json else render(rows))
+    if output is not None:
+        write_json(output, objects)
+
+
 @bench.command("feeding")
 def bench_feeding(
     models: Annotated[str, typer.Option(help="Names, with commas between; all by default.")] = "",

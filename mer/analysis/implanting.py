@@ -74,7 +74,7 @@ def follow(footage: Footage) -> Face:
     """
     params = dlib68.Params()
     try:
-        found = dlib68.METHOD.align(_pictures(footage), params, footage.path.name)
+        found = dlib68.METHOD.align(pictures(footage), params, footage.path.name)
     except ClipError as error:
         seen = error.found.partition("; expected")[0]
         raise MediaError(footage.path, seen, "a face from the front", "name another video") from None
@@ -118,7 +118,7 @@ def open_film(video: Path) -> Footage:
 def write_control(footage: Footage, path: Path, quality: int) -> None:
     """Write what was filmed, encoded as `write_film` does."""
     with VideoFile(path, footage.fps, quality) as out:
-        for image in _pictures(footage):
+        for image in pictures(footage):
             out.add(image)
 
 
@@ -126,12 +126,13 @@ def write_film(footage: Footage, face: Face, recipe: Recipe, path: Path) -> list
     """Write a film with what the recipe implants into its face, and return that."""
     implants = draw_implants(face, footage.fps, recipe.seed, recipe.amplitudes, recipe.macro_share, recipe.units)
     with VideoFile(path, footage.fps, recipe.quality) as out:
-        for image in implant(_pictures(footage), face, implants):
+        for image in implant(pictures(footage), face, implants):
             out.add(image)
     return implants
 
 
-def _pictures(footage: Footage) -> Iterator[np.ndarray]:
+def pictures(footage: Footage) -> Iterator[np.ndarray]:
+    """Yield every frame (H, W, 3) uint8 RGB; the last one before it stands in for one that cannot be decoded."""
     return (picture for picture, _ in filled(footage.frames(0, len(footage))))
 
 

@@ -111,19 +111,27 @@ def watch_film(job: Job, control: Watched) -> Watched:
 
 def watch(job: Job, path: Path, implants: Sequence[Implant]) -> Watched:
     """Analyse one file with every spotter of a job; crops and, unless `kept`, the rest are removed again."""
-    said, footage = [], open_footage(path)
+    footage = open_footage(path)
     folders = [job.folder / f"{path.stem}-{number}" for number in range(len(job.spotters))]
-    for number, (folder, spotter) in enumerate(zip(folders, job.spotters, strict=True)):
-        if number:
-            _share(folders[0] / "parts", folder / "parts")
-        value = analyze(footage, folder, spotter.ensemble, Options(folder, spotter.experiment))
-        said.append(said_of(path, folder, value))
-    known = tracked(parts_of(path, folders[0] / "parts"))
-    for folder in folders:
-        shutil.rmtree(folder / "parts" if job.kept else folder)
-    if not job.kept:
-        path.unlink()
+    try:
+        said = [
+            _asked(path, spotter, folder, folders[0]) for folder, spotter in zip(folders, job.spotters, strict=True)
+        ]
+        known = tracked(parts_of(path, folders[0] / "parts"))
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder / "parts" if job.kept else folder, ignore_errors=True)
+        if not job.kept:
+            path.unlink()
     return Watched(job.name, path, footage.fps, known.seconds, known.landmarks, implants, said)
+
+
+def _asked(path: Path, spotter: Spotter, folder: Path, shared: Path) -> Said:
+    """Return what a spotter says of a film; `shared` is the folder of the first one's analysis."""
+    if folder != shared:
+        _share(shared / "parts", folder / "parts")
+    value = analyze(open_footage(path), folder, spotter.ensemble, Options(folder, spotter.experiment))
+    return said_of(path, folder, value)
 
 
 def _share(source: Path, target: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 from mer.analysis.bench.films import AMPLITUDES, Job, Spotter, Watched, watch_control, watch_film, with_seed
 from mer.analysis.bench.matching import Scored, score_film
 from mer.analysis.bench.summary import Row, as_object, paired, row
+from mer.analysis.bench.workers import workers
 from mer.core.errors import MerError
-from mer.core.process import processes
 from mer.datasets.annotations import safe_id
 
 Log = Callable[[str], None]
@@ -144,7 +144,7 @@ def _watched(jobs: Sequence[Job], asked: Asked, log: Log) -> tuple[list[Watched]
         log(f"{one.name}: {what}, {len(one.said[0].candidates)} candidates in {one.seconds:.0f} s of a face")
         return one
 
-    with _workers(asked.jobs) as each:
+    with workers(asked.jobs) as each:
         shown = list(kept(each(watch_control, [(job,) for job in jobs])))
         seen = [(job, told(control)) for job, control in zip(jobs, shown, strict=True) if control]
         draws = [(with_seed(job, seed), control) for job, control in seen for seed in asked.seeds]
@@ -153,32 +153,6 @@ def _watched(jobs: Sequence[Job], asked: Asked, log: Log) -> tuple[list[Watched]
         raise failed[0]
     controls = [control for _, control in seen if any(film.name == control.name for film in films)]
     return films, controls, [error.line() for error in failed]
-
-
-Each = Callable[[Callable[..., Watched], Sequence[tuple[Any, ...]]], Iterator[Watched | MerError]]
-
-
-@contextmanager
-def _workers(jobs: int) -> Iterator[Each]:
-    """Yield what calls a function with each of several arguments, in processes where there are several jobs."""
-    if jobs == 1:
-        yield lambda work, given: (_tried(work, *one) for one in given)
-        return
-    with processes(jobs) as pool:
-        yield lambda work, given: (done.result() for done in [pool.submit(_tried, work, *one) for one in given])
-
-
-def _tried(work: Callable[..., Watched], *given: Any) -> Watched | MerError:
-    """Return what a function makes of arguments, or why it could not."""
-    import cv2
-    import torch
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    try:
-        return work(*given)
-    except MerError as error:
-        return error
 
 
 @contextmanager

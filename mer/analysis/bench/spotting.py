@@ -81,8 +81,8 @@ class Outcome:
         for spotter, films, controls in zip(self.spotters, self.films, self.controls, strict=True):
             people = list(dict.fromkeys(one.person for one in films))
             for person in people:
-                own = [[one for one in some if one.person == person] for some in (films, controls)]
-                rows.append(row(spotter.name, person, *own, self.amplitudes))
+                own, control = ([one for one in some if one.person == person] for some in (films, controls))
+                rows.append(row(spotter.name, person, own, control, self.amplitudes))
             if len(people) > 1:
                 rows.append(row(spotter.name, ALL, films, controls, self.amplitudes))
         return rows

@@ -259,10 +259,12 @@ def _changes(one: Candidate, other: Candidate) -> tuple[float, float]:
 
 def together(version: str, rows: Sequence[StabilityRow]) -> StabilityRow:
     """Return the sums and largest changes of one version of several videos."""
-    sums = {name: sum(getattr(row, name) for row in rows) for name in
-            ("candidates", "stayed", "vanished", "appeared", "renamed")}  # fmt: skip
-    most = {name: _largest([getattr(row, name) for row in rows]) for name in ("confidence", "probability", "weakest")}
-    return StabilityRow(video="all", version=version, **sums, **most)
+    told: dict[str, Any] = {}
+    for name in ("candidates", "stayed", "vanished", "appeared", "renamed"):
+        told[name] = sum(getattr(row, name) for row in rows)
+    for name in ("confidence", "probability", "weakest"):
+        told[name] = _largest([getattr(row, name) for row in rows])
+    return StabilityRow(video="all", version=version, **told)
 
 
 def _largest(values: Sequence[float]) -> float:

@@ -88,7 +88,8 @@ def stays(video: AlignedVideo, onset: int, apex: int, offset: int) -> float:
             return float("nan")
         frames = [grey(clip.lazy("frames")[place - part.start]) for place in (before, apex, after)]
         landmarks = clip.lazy("landmarks")[before - part.start]
-    boxes = au_boxes.locate(landmarks, *frames[0].shape[::-1], au_boxes.Params(table="facs"))
+    height, width = frames[0].shape
+    boxes = au_boxes.locate(landmarks, width, height, au_boxes.Params(table="facs"))
     left, right = eye_centres(landmarks)
     eyes = float(np.linalg.norm(right - left))
     risen, remains = (

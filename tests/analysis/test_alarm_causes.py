@@ -20,7 +20,7 @@ def still(**changed):
     rest = dict.fromkeys(("x", "y", "roll", "yaw", "pitch", "speed", "turning"), 0.0)
     lines = {name: np.full(COUNT, value) for name, value in {**level, **rest}.items()}
     signals = replace(FaceSignals(fps=FPS, blinks=(), **lines), **changed)
-    return Tracked(np.zeros((COUNT, 68, 2)), signals, (), np.zeros(COUNT, bool))
+    return Tracked(np.zeros((COUNT, 68, 2)), signals, (), np.zeros(COUNT, bool), np.zeros(COUNT, bool))
 
 
 def bump(frame, height, width=4.0, level=0.0):
@@ -36,9 +36,12 @@ def test_what_does_not_come_back():
     assert cause_of(ALARM, still(), causes.STAYS + 0.05) == "macro"
 
 
-def test_a_blink_about_the_apex_only():
-    assert cause_of(ALARM, still(blinks=((144, 148),)), 0.2) == "blink"
-    assert cause_of(ALARM, still(blinks=((100, 106), (170, 178))), 0.2) == "other"
+@pytest.mark.parametrize(
+    ("blinks", "cause"),
+    [(((144, 148),), "blink"), (((130, 138),), "blink"), (((155, 160),), "blink"), (((100, 106), (170, 178)), "other")],
+)
+def test_a_blink_in_the_interval_or_beside_it(blinks, cause):
+    assert cause_of(ALARM, still(blinks=blinks), 0.2) == cause
 
 
 @pytest.mark.parametrize("name", ["speed", "turning"])
@@ -59,13 +62,20 @@ def test_a_mouth_that_goes_up_and_down():
     assert cause_of(ALARM, still(mouth_opening=0.05 + 0.2 * (talking - 0.05)), 0.2) == "other"
 
 
-def test_cuts_and_hidden_faces_come_first():
+def test_cuts_and_missing_faces_come_first():
     known = still(blinks=((144, 148),))
     assert cause_of(ALARM, replace(known, cuts=(153,)), 0.2) == "cut or occlusion"
     assert cause_of(ALARM, replace(known, cuts=(200,)), 0.2) == "blink"
-    hidden = np.zeros(COUNT, bool)
-    hidden[150] = True
-    assert cause_of(ALARM, replace(known, hidden=hidden), 0.2) == "cut or occlusion"
+    blind = np.zeros(COUNT, bool)
+    blind[153] = True
+    assert cause_of(ALARM, replace(known, blind=blind), 0.2) == "cut or occlusion"
+
+
+def test_a_face_followed_poorly_is_hidden_unless_the_head_moves():
+    weak = np.zeros(COUNT, bool)
+    weak[150] = True
+    assert cause_of(ALARM, replace(still(), weak=weak), 0.2) == "cut or occlusion"
+    assert cause_of(ALARM, replace(still(speed=bump(148, 2 * causes.SPEED)), weak=weak), 0.2) == "head"
 
 
 def test_at_the_ends_and_without_a_face():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mer.analysis.face_motion import activity, region_names
+from mer.analysis.face_motion import activity
 from mer.analysis.face_signals import FaceSignals, face_signals
 from mer.analysis.footage import open_footage
 from mer.analysis.implanting import SOUND
@@ -21,6 +21,7 @@ from mer.motion.headmotion import centre
 from mer.stages.rois import au_boxes
 
 MARGIN = 0.07  # seconds outside an interval at which a face is taken to be at rest
+MOVED = 0.01  # on average over a region; an expression whose largest displacement is twice that
 CHOICE = EstimatorParams()
 
 
@@ -32,13 +33,15 @@ class Tracked:
         landmarks: (T, 68, 2) pixels of the film; NaN where the face is followed poorly.
         signals: of eyes, mouth and head.
         cuts: first frames after a cut.
-        hidden: (T,) bool: no face, or one that is followed poorly: something is before it.
+        blind: (T,) bool: no face.
+        weak: (T,) bool: no face, or one that is followed poorly.
     """
 
     landmarks: np.ndarray
     signals: FaceSignals
     cuts: Sequence[int]
-    hidden: np.ndarray
+    blind: np.ndarray
+    weak: np.ndarray
 
     @property
     def seconds(self) -> float:
@@ -70,14 +73,15 @@ def tracked(video: AlignedVideo) -> Tracked:
     filmed = np.full_like(landmarks, np.nan)
     filmed[here] = apply(invert(transform[here]), landmarks[here])
     filmed[track.quality < SOUND] = np.nan
-    return Tracked(filmed, signals, track.cuts, track.blind | (track.quality < SOUND))
+    return Tracked(filmed, signals, track.cuts, track.blind, track.blind | (track.quality < SOUND))
 
 
 def stays(video: AlignedVideo, onset: int, apex: int, offset: int) -> float:
     """Return the share of a movement that is left after it: 0 where the face is as before, about 1 where it stays.
 
-    The mean motion, without that of the head, from `MARGIN` before the interval to as long after it over that from
-    before it to its apex, in the facial region that moves most until the apex. NaN where frames are missing.
+    The largest mean motion of any facial region, without that of the head, from `MARGIN` before the interval to as long
+    after it, over that from before it to its apex. NaN where frames are missing, or where nothing moves by `MOVED`
+    distances between the eyes until the apex.
     """
     part = video.part_at(apex)
     margin = max(1, round(MARGIN * video.footage.fps))
@@ -93,7 +97,7 @@ def stays(video: AlignedVideo, onset: int, apex: int, offset: int) -> float:
     left, right = eye_centres(landmarks)
     eyes = float(np.linalg.norm(right - left))
     risen, remains = (
-        activity(centre(estimate(frames[0], frames[k], CHOICE), "similarity"), boxes, eyes) for k in (1, 2)
+        max(activity(centre(estimate(frames[0], frames[k], CHOICE), "similarity"), boxes, eyes).values())
+        for k in (1, 2)
     )
-    region = max(region_names(), key=lambda name: risen[name])
-    return remains[region] / risen[region] if risen[region] > 0 else float("nan")
+    return remains / risen if risen >= MOVED else float("nan")

@@ -115,7 +115,8 @@ def bench_systems(
 
 @bench.command("spotting")
 def bench_spotting(
-    videos: Annotated[list[Path], typer.Argument(help="Films of faces, each of one person.")],
+    videos: Annotated[list[Path] | None, typer.Argument(help="Films of faces, each of one person.")] = None,
+    simulated: Annotated[int, typer.Option(help="So many simulated people besides.", min=0)] = 0,
     seeds: Annotated[int, typer.Option(help="Draws of implants for each film.", min=1)] = 1,
     experiment: Annotated[Path | None, typer.Option(help="Models as `mer analyze --experiment` takes them.")] = None,
     against: Annotated[list[Path] | None, typer.Option(help="Others that see the same films; repeatable.")] = None,
@@ -129,7 +130,7 @@ def bench_spotting(
     from mer.analysis.bench.tables import render
     from mer.analysis.bench.written import write_outcome
 
-    asked = Asked(videos, range(seeds), experiment, tuple(against or ()), jobs, keep)
+    asked = Asked(tuple(videos or ()), range(seeds), experiment, tuple(against or ()), jobs, keep, simulated)
     outcome = run_spotting_bench(asked, lambda line: typer.echo(line, err=True))
     typer.echo(json.dumps(outcome.as_object(), indent=1) if as_json else render(outcome))
     if output is not None:

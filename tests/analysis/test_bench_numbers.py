@@ -1,11 +1,17 @@
 """What the numbers of the spotting bench are made of: matching, the sweep, groups, people, comparison, reliability."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mer.analysis.bench import summary
+from mer.analysis.bench.films import Spotter, with_truth
 from mer.analysis.bench.matching import Said, score_film, sweep
 from mer.analysis.bench.reliability import BINS, reliability
+from mer.analysis.bench.simulated import Happening
+from mer.analysis.bench.spotting import Outcome
+from mer.analysis.bench.tables import render
 from mer.simulate.expression import UnitPlan
 from mer.simulate.implant import Implant
 
@@ -143,3 +149,33 @@ def test_reliability_of_candidates_and_names():
     assert spotting.cases == 4
     assert spotting.error == pytest.approx(abs((0.8 + 0.7 + 0.6 + 0.55) / 4 - 0.5))
     assert naming.cases == 2 and naming.error == pytest.approx(0.9 - 0.5)
+
+
+def test_rules_against_what_simulated_people_did():
+    happenings = [Happening("blink", 150, 156), Happening("speech", 100, 152), Happening("macro", 300, 400)]
+    alarms = [candidate(150, 160, cause="blink"), candidate(158, 164, cause="head"), candidate(200, 210),
+              candidate(390, 395, cause="macro"), candidate(402, 410, cause="other")]  # fmt: skip
+    told = with_truth(said(*alarms), happenings, 30.0)
+    assert [one["true_causes"] for one in told.candidates] == [["blink", "speech"], ["blink"], [], ["macro"], ["macro"]]
+    one = replace(score_film("f", "p", 60.0, 30.0, [], told, None), simulated=True)
+    counts = summary.agreement([one])
+    assert counts == {("blink + speech", "blink"): 1, ("blink", "head"): 1, ("nothing of these", "other"): 1,
+                      ("macro", "macro"): 1, ("macro", "other"): 1}  # fmt: skip
+    assert str(summary.agreed(counts)) == "3/5"
+    assert summary.agreement([replace(one, simulated=False)]) == {}
+
+
+def test_real_and_simulated_people_are_kept_apart():
+    spotter = Spotter("mine")
+    real = [scored(IMPLANTS, CANDIDATES, person=name) for name in "ab"]
+    told = with_truth(said(*CANDIDATES), [], 30.0)
+    played = [replace(score_film("f", name, 60.0, 30.0, IMPLANTS, told, None), simulated=True) for name in "cd"]
+    outcome = Outcome([spotter], [real + played], [real + played], 1.0, AMPLITUDES)
+    assert [row.film for row in outcome.rows] == ["a", "b", "all", "c", "d", "all simulated"]
+    value = outcome.as_object()
+    assert value["real"]["spotters"]["mine"]["causes"]["blink"]["alarms"] == 2
+    assert value["real"]["spotters"]["mine"]["causes_agree"] == []
+    assert sum(one["alarms"] for one in value["simulated"]["spotters"]["mine"]["causes_agree"]) == 8
+    text = render(outcome)
+    assert "simulated people, mine" in text and "the rules name something that happened: 4/8" in text
+    assert "real people" not in render(Outcome([spotter], [real], [real], 1.0, AMPLITUDES))

@@ -35,12 +35,12 @@ def test_a_film_and_two_spotters(tmp_path):
     assert given >= 1 and first["seconds"] == pytest.approx(64 / 30, abs=0.3)
     # The same models see the same films: nothing may differ.
     assert {**first, "spotter": ""} == {**second, "spotter": ""}
-    assert told["spotters"]["model"] == told["spotters"]["other"]
-    assert sum(told["against"]["other"][name]["0.03"] for name in ("only_first", "only_second")) == 0
+    assert told["real"]["spotters"]["model"] == told["real"]["spotters"]["other"]
+    assert sum(told["real"]["against"]["other"][name]["0.03"] for name in ("only_first", "only_second")) == 0
     with (out / "implants.csv").open(newline="") as handle:
         assert len(list(csv.DictReader(handle))) == 2 * given
     for name in ("amplitude", "sweep", "causes", "reliability-spotting", "reliability-naming"):
-        assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (out / f"real-{name}.png").read_bytes().startswith(b"\x89PNG")
     files = (path for path in keep.rglob("*") if path.is_file())
     kept = {path.relative_to(keep).as_posix() for path in files if path.suffix in (".mp4", ".html", ".h5")}
     folder = "short.mp4"

@@ -19,6 +19,7 @@ import numpy as np
 
 from mer.analysis.bench.causes import cause_of
 from mer.analysis.bench.matching import Candidate, Said
+from mer.analysis.bench.simulated import Happening, true_causes, write_person
 from mer.analysis.bench.tracked import parts_of, stays, tracked
 from mer.analysis.command import Options, analyze
 from mer.analysis.ensemble import Ensemble, open_ensemble
@@ -60,6 +61,7 @@ class Watched:
         landmarks: (T, 68, 2) pixels of the film, NaN where the face is followed poorly.
         implants: in it.
         said: by each spotter, in their order.
+        happenings: what else happens, of a simulated person; None of a real one.
     """
 
     name: str
@@ -69,17 +71,29 @@ class Watched:
     landmarks: np.ndarray
     implants: Sequence[Implant]
     said: Sequence[Said]
+    happenings: Sequence[Happening] | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """A video, a name for tables, a folder for what is made of it, and the spotters; `kept`: leave films and pages."""
+    """The work on one video.
+
+    Args:
+        video: a film of a face; of a simulated person, where it is to be written.
+        name: for tables.
+        folder: for what is made of it.
+        spotters: that see it.
+        kept: leave films and pages in the folder.
+        person: the number of a simulated person.
+        recipe: of the implants.
+    """
 
     video: Path
     name: str
     folder: Path
     spotters: Sequence[Spotter]
     kept: bool = False
+    person: int | None = None
     recipe: Recipe = field(default_factory=lambda: Recipe(amplitudes=AMPLITUDES))
 
 
@@ -89,10 +103,11 @@ def watch_control(job: Job) -> Watched:
     Raises:
         MediaError: it cannot be decoded, or shows no face.
     """
+    happenings = None if job.person is None else write_person(job.person, job.video)
     footage = open_film(job.video)
     path = job.folder / "control.mp4"
     write_control(footage, path, job.recipe.quality)
-    return watch(job, path, [])
+    return watch(job, path, [], happenings)
 
 
 def watch_film(job: Job, control: Watched) -> Watched:
@@ -106,10 +121,10 @@ def watch_film(job: Job, control: Watched) -> Watched:
     implants = write_film(footage, Face(control.landmarks, job.name), job.recipe, path)
     if job.kept:
         write_truth(path.with_name(f"{path.stem}-{TRUTH}"), footage, implants)
-    return watch(job, path, implants)
+    return watch(job, path, implants, control.happenings)
 
 
-def watch(job: Job, path: Path, implants: Sequence[Implant]) -> Watched:
+def watch(job: Job, path: Path, implants: Sequence[Implant], happenings: Sequence[Happening] | None = None) -> Watched:
     """Analyse one file with every spotter of a job; crops and, unless `kept`, the rest are removed again."""
     footage = open_footage(path)
     folders = [job.folder / f"{path.stem}-{number}" for number in range(len(job.spotters))]
@@ -123,7 +138,7 @@ def watch(job: Job, path: Path, implants: Sequence[Implant]) -> Watched:
             shutil.rmtree(folder / "parts" if job.kept else folder, ignore_errors=True)
         if not job.kept:
             path.unlink()
-    return Watched(job.name, path, footage.fps, known.seconds, known.landmarks, implants, said)
+    return Watched(job.name, path, footage.fps, known.seconds, known.landmarks, implants, said, happenings)
 
 
 def _asked(path: Path, spotter: Spotter, folder: Path, shared: Path) -> Said:
@@ -139,6 +154,14 @@ def _share(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for path in source.glob("part*-align.h5"):
         shutil.copyfile(path, target / path.name)
+
+
+def with_truth(said: Said, happenings: Sequence[Happening] | None, fps: float) -> Said:
+    """Return what was said with `true_causes` of every candidate, of a simulated person."""
+    if happenings is None:
+        return said
+    told = [{**one, "true_causes": true_causes(one, happenings, fps)} for one in said.candidates]
+    return replace(said, candidates=told)
 
 
 def said_of(path: Path, folder: Path, value: dict[str, Any]) -> Said:

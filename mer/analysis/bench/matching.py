@@ -54,6 +54,7 @@ class Scored:
         strengths: (N,) best score within each implant, below the threshold too; -inf where there is no peak.
         others: (K,) scores of all peaks that found nothing.
         said: everything.
+        simulated: the person is; alarms have `true_causes`.
     """
 
     film: str
@@ -67,6 +68,7 @@ class Scored:
     strengths: np.ndarray
     others: np.ndarray
     said: Said
+    simulated: bool = False
 
 
 def score_film(

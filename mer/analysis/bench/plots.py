@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +18,28 @@ Told = Mapping[str, Mapping[str, Any]]
 
 
 def draw_plots(outcome: Mapping[str, Any]) -> list[tuple[str, bytes, str]]:
-    """Return name, PNG and caption of every plot of an outcome (`mer.analysis.bench.spotting.Outcome.as_object`)."""
-    spotters: Told = outcome["spotters"]
+    """Return name, PNG and caption of every plot of an outcome (`mer.analysis.bench.spotting.Outcome.as_object`).
+
+    Real and simulated people have plots of their own.
+    """
+    casts = [cast for cast in ("real", "simulated") if cast in outcome]
+    return [plot for cast in casts for plot in _of_cast(outcome[cast]["spotters"], cast)]
+
+
+def _of_cast(spotters: Told, cast: str) -> list[tuple[str, bytes, str]]:
+    people = f"{cast.capitalize()} people. "
     plots: list[tuple[str, Callable[[Axes], None], str]] = [
-        ("amplitude", lambda axes: _amplitude(axes, outcome["rows"], list(spotters)),
+        ("amplitude", lambda axes: _amplitude(axes, spotters),
          "Implants found by their largest displacement; counts beside the points."),
         ("sweep", lambda axes: _sweep(axes, spotters),
          "Implants found against false alarms a minute, as the threshold falls; the mark is the threshold in use."),
-        ("causes", lambda axes: _causes(axes, spotters), "False alarms a minute by cause."),
+        ("causes", lambda axes: _causes(axes, spotters), "False alarms a minute by cause; counts above the bars."),
         ("reliability-spotting", lambda axes: _reliability(axes, spotters, "spotting"),
          "Share of candidates that are implants against their confidence, in bins of equal mass; counts beside."),
         ("reliability-naming", lambda axes: _reliability(axes, spotters, "naming"),
          "Share of hits named right against the probability of the class, in bins of equal mass; counts beside."),
     ]  # fmt: skip
-    return [(name, _drawn(draw), caption) for name, draw, caption in plots]
+    return [(f"{cast}-{name}", _drawn(draw), people + caption) for name, draw, caption in plots]
 
 
 def _drawn(draw: Callable[[Axes], None]) -> bytes:
@@ -48,14 +56,11 @@ def _drawn(draw: Callable[[Axes], None]) -> bytes:
     return buffer.getvalue()
 
 
-def _amplitude(axes: Axes, rows: Sequence[Mapping[str, Any]], spotters: Sequence[str]) -> None:
-    for k, spotter in enumerate(spotters):
-        # The last row of a spotter is that of all its films.
-        last = [one for one in rows if one["spotter"] == spotter][-1]
-        told = {int(name[3:]): str(value) for name, value in last.items() if name.startswith("at_")}
-        points = [(a, *map(int, text.split("/"))) for a, text in told.items()]
+def _amplitude(axes: Axes, spotters: Told) -> None:
+    for k, (name, told) in enumerate(spotters.items()):
+        points = [(100 * float(a), *map(int, text.split("/"))) for a, text in told["found"].items()]
         shown = [(a, part / whole, f"{part}/{whole}") for a, part, whole in points if whole]
-        axes.plot([a for a, _, _ in shown], [y for _, y, _ in shown], marker=_MARKERS[k % 6], label=spotter)
+        axes.plot([a for a, _, _ in shown], [y for _, y, _ in shown], marker=_MARKERS[k % 6], label=name)
         for a, y, text in shown:
             axes.annotate(text, (a, y), (5, 5 + 11 * k), textcoords="offset points", fontsize=8)
     axes.set(xlabel="largest displacement, % of the distance between the eyes", ylabel="found", ylim=(-0.03, 1.08))

@@ -7,19 +7,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mer.analysis.bench.films import AMPLITUDES, Job, Spotter, Watched, watch_control, watch_film, with_seed
+from mer.analysis.bench.films import AMPLITUDES, Job, Spotter, Watched, watch_control, watch_film, with_seed, with_truth
 from mer.analysis.bench.matching import Scored, score_film
 from mer.analysis.bench.summary import Row, as_object, paired, row
 from mer.analysis.bench.workers import workers
-from mer.core.errors import MerError
+from mer.core.errors import ConfigError, MerError
 from mer.datasets.annotations import safe_id
 
 Log = Callable[[str], None]
-ALL = "all"
+ALL, ALL_SIMULATED = "all", "all simulated"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Asked:
         against: others that see the same films; None for none.
         jobs: processes that work on films at the same time.
         keep: a folder for films and pages; None to keep none.
+        simulated: so many simulated people besides.
     """
 
     videos: Sequence[Path]
@@ -41,6 +42,7 @@ class Asked:
     against: Sequence[Path] = ()
     jobs: int = 1
     keep: Path | None = None
+    simulated: int = 0
 
     @property
     def spotters(self) -> list[Spotter]:
@@ -75,8 +77,29 @@ class Outcome:
     failed: Sequence[str] = field(default_factory=list)
 
     @property
+    def casts(self) -> list[Outcome]:
+        """The outcome of real people, and that of simulated ones, where there are any."""
+        made = []
+        for simulated in (False, True):
+            films, controls = (
+                [[one for one in some if one.simulated == simulated] for some in of_all]
+                for of_all in (self.films, self.controls)
+            )
+            if films[0]:
+                made.append(replace(self, films=films, controls=controls))
+        return made
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the people are."""
+        return self.films[0][0].simulated
+
+    @property
     def rows(self) -> list[Row]:
-        """A row for each film of each spotter, and one for all of its films where there are several."""
+        """A row for each person of each spotter; one for all real, and all simulated ones, where there are several."""
+        return [one for cast in self.casts for one in cast._rows()]
+
+    def _rows(self) -> list[Row]:
         rows = []
         for spotter, films, controls in zip(self.spotters, self.films, self.controls, strict=True):
             people = list(dict.fromkeys(one.person for one in films))
@@ -84,19 +107,23 @@ class Outcome:
                 own, control = ([one for one in some if one.person == person] for some in (films, controls))
                 rows.append(row(spotter.name, person, own, control, self.amplitudes))
             if len(people) > 1:
-                rows.append(row(spotter.name, ALL, films, controls, self.amplitudes))
+                name = ALL_SIMULATED if self.simulated else ALL
+                rows.append(row(spotter.name, name, films, controls, self.amplitudes))
         return rows
 
     def as_object(self) -> dict[str, Any]:
         """Return everything for JSON; keys of amplitudes are shares of the distance between the eyes."""
+        told = {("simulated" if cast.simulated else "real"): cast.details() for cast in self.casts}
+        rows = [one.as_dict() for one in self.rows]
+        return {"rows": rows, **told, "failed": list(self.failed), "seconds": round(self.seconds, 1)}
+
+    def details(self) -> dict[str, Any]:
+        """Return what there is besides rows: of each spotter, and of the first against each other."""
         told = zip(self.spotters, self.films, self.controls, strict=True)
         against = [paired(self.films[0], films, self.amplitudes) for films in self.films[1:]]
         return {
-            "rows": [one.as_dict() for one in self.rows],
             "spotters": {one.name: as_object(films, controls, self.amplitudes) for one, films, controls in told},
             "against": {one.name: ratio for one, ratio in zip(self.spotters[1:], against, strict=True)},
-            "failed": list(self.failed),
-            "seconds": round(self.seconds, 1),
         }
 
 
@@ -104,9 +131,12 @@ def run_spotting_bench(asked: Asked, log: Log = lambda line: None) -> Outcome:
     """Implant into every video, spot, and score.
 
     Raises:
+        ConfigError: there is nobody to watch.
         ModelError: the models cannot be used.
         MerError: none of the videos can be used.
     """
+    if not asked.videos and not asked.simulated:
+        raise ConfigError("mer bench spotting", "no film", "films of faces", "name some, or add --simulated 4")
     start = time.perf_counter()
     spotters = asked.spotters
     for spotter in spotters:
@@ -115,17 +145,23 @@ def run_spotting_bench(asked: Asked, log: Log = lambda line: None) -> Outcome:
         names = unlike(asked.videos)
         jobs = [Job(video, name, folder / safe_id(name), spotters, asked.keep is not None)
                 for video, name in zip(asked.videos, names, strict=True)]  # fmt: skip
+        for number in range(asked.simulated):
+            name = f"simulated person {number}"
+            own = folder / safe_id(name)
+            jobs.append(Job(own / "person.mp4", name, own, spotters, asked.keep is not None, person=number))
         films, controls, failed = _watched(jobs, asked, log)
-    scored, alone = [], []
-    for number in range(len(spotters)):
-        alone.append([score_film(c.film.name, c.name, c.seconds, c.fps, [], c.said[number], None) for c in controls])
-        by_name = {one.name: one for one in controls}
-        scored.append([
-            score_film(f.film.name, f.name, by_name[f.name].seconds, f.fps, f.implants, f.said[number],
-                       by_name[f.name].said[number])
-            for f in films
-        ])  # fmt: skip
+    scored = [[_scored(film, controls, number) for film in films] for number in range(len(spotters))]
+    alone = [[_scored(control, [], number) for control in controls] for number in range(len(spotters))]
     return Outcome(spotters, scored, alone, time.perf_counter() - start, failed=failed)
+
+
+def _scored(film: Watched, controls: Sequence[Watched], number: int) -> Scored:
+    """Compare what the spotter of this number said of a film, or of a control when there are no controls."""
+    own = next((one for one in controls if one.name == film.name), None)
+    said = with_truth(film.said[number], film.happenings, film.fps)
+    seconds, control = (own.seconds, own.said[number]) if own else (film.seconds, None)
+    made = score_film(film.film.name, film.name, seconds, film.fps, film.implants, said, control)
+    return replace(made, simulated=film.happenings is not None)
 
 
 def _watched(jobs: Sequence[Job], asked: Asked, log: Log) -> tuple[list[Watched], list[Watched], list[str]]:

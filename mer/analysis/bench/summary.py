@@ -7,7 +7,7 @@ A person is a film: whoever is in it twice must be in one file. Intervals are th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from mer.analysis.bench.causes import CAUSES
 from mer.analysis.bench.matching import Candidate, Scored, sweep
 from mer.analysis.bench.reliability import Reliability, reliability
+from mer.analysis.bench.simulated import NOTHING
 from mer.analysis.implanting import class_of
 from mer.metrics.bootstrap import DEFAULT_DRAWS, draw_weights, estimate
 from mer.metrics.spotting import total
@@ -141,6 +142,20 @@ def by_cause(films: Sequence[Scored]) -> dict[str, tuple[int, float]]:
     return {cause: (counted[cause], counted[cause] / minutes if minutes else 0.0) for cause in CAUSES}
 
 
+def agreement(films: Sequence[Scored]) -> dict[tuple[str, str], int]:
+    """Return how many false alarms of simulated people have each (true causes joined by +, cause by the rules)."""
+    alarms = [alarm for one in films if one.simulated for alarm in one.alarms]
+    return dict(Counter((" + ".join(alarm["true_causes"]) or NOTHING, alarm["cause"]) for alarm in alarms))
+
+
+def agreed(counts: Mapping[tuple[str, str], int]) -> Share:
+    """Return for how many the rules named one of the true causes, or `other` where there was none of them."""
+    right = sum(
+        n for (true, told), n in counts.items() if told in (true.split(" + ") if true != NOTHING else ["other"])
+    )
+    return Share(right, sum(counts.values()))
+
+
 def confusion(films: Sequence[Scored]) -> dict[tuple[str, str], int]:
     """Return how many hits of each (true, named) class there are; `no decision` is a name, too."""
     hits = hits_with_class(pairs_of(films))
@@ -216,14 +231,17 @@ def paired(
 
 def as_object(films: Sequence[Scored], controls: Sequence[Scored], amplitudes: Sequence[float]) -> dict[str, Any]:
     """Return everything but the rows for JSON; keys are words."""
-    at: Callable[[float], str] = lambda amplitude: f"{amplitude:g}"  # noqa: E731
     groups = by_group(films, amplitudes)
     classes = sorted({name for one in films for name in one.said.classes})
     counted = confusion(films)
+    pairs = pairs_of(films)
     return {
-        "groups": {name: {at(a): str(share) for a, share in some.items()} for name, some in groups.items()},
+        "found": {f"{a:g}": str(_found(p for p in pairs if _at(p[0], a))) for a in amplitudes},
+        "groups": {name: {f"{a:g}": str(share) for a, share in some.items()} for name, some in groups.items()},
         "causes": {name: {"alarms": n, "a_minute": rate} for name, (n, rate) in by_cause(films).items()},
         "causes_in_controls": {name: {"alarms": n, "a_minute": rate} for name, (n, rate) in by_cause(controls).items()},
+        "causes_agree": [{"true": true, "rules": told, "alarms": n}
+                         for (true, told), n in sorted(agreement([*films, *controls]).items())],
         "repeated_alarms": sum(one.repeated for one in films),
         "classes": classes,
         "confusion": [{"true": true, "named": named, "hits": n} for (true, named), n in sorted(counted.items())],

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mer.analysis.bench.causes import CAUSES
+from mer.analysis.bench.matching import Scored
 from mer.analysis.bench.spotting import Outcome
 from mer.analysis.bench.summary import (
+    agreed,
+    agreement,
     by_cause,
     by_group,
     confusion,
@@ -23,12 +26,14 @@ from mer.report.wording import counted
 def render(outcome: Outcome) -> str:
     """Return every table of an outcome, with a blank line between two."""
     parts = [_rows(outcome)]
-    several = len(outcome.spotters) > 1
-    for number, spotter in enumerate(outcome.spotters):
-        heading = f"{spotter.name}: " if several else ""
-        parts += [heading + part for part in _details(outcome, number)]
-        if number:
-            parts.append(_against(outcome, number))
+    casts = outcome.casts
+    for cast in casts:
+        people = "" if len(casts) == 1 else "simulated people, " if cast.simulated else "real people, "
+        for number, spotter in enumerate(cast.spotters):
+            heading = people + spotter.name
+            parts += [f"{heading}\n{part}" for part in _details(cast, number)]
+            if number:
+                parts.append(_against(cast, number))
     return "\n\n".join(parts)
 
 
@@ -68,7 +73,19 @@ def _details(outcome: Outcome, number: int) -> list[str]:
         ("false alarms a minute (count)", *CAUSES),
         [(name, *(f"{rate:.2f} ({n})" for n, rate in some.values())) for name, some in counts],
     )
-    return [found, causes, *_confusion(outcome, number), "\n".join(_lines(outcome, number))]
+    agree = _agreement([*films, *controls]) if outcome.simulated else []
+    return [found, causes, *agree, *_confusion(outcome, number), "\n".join(_lines(outcome, number))]
+
+
+def _agreement(films: Sequence[Scored]) -> list[str]:
+    """Return the causes by the rules against the true ones."""
+    counts = agreement(films)
+    true = sorted({one for one, _ in counts})
+    table = _table(
+        ("false alarms: what happened below", *CAUSES),
+        [(one, *(str(counts.get((one, told), 0)) for told in CAUSES)) for one in true],
+    )
+    return [f"{table}\nthe rules name something that happened: {agreed(counts)}"] if counts else []
 
 
 def _confusion(outcome: Outcome, number: int) -> list[str]:

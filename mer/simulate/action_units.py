@@ -15,7 +15,7 @@ forehead centre (`rigid_points`). Every field is multiplied by a window that is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,9 +117,11 @@ class UnitFields:
 
     Args:
         landmarks: (68, 2) neutral landmarks in material pixels.
+        table: the bumps of each unit.
     """
 
-    def __init__(self, landmarks: np.ndarray) -> None:
+    def __init__(self, landmarks: np.ndarray, table: Mapping[int, tuple[Bump, ...]] = ACTION_UNITS) -> None:
+        self.table = table
         self.landmarks = np.asarray(landmarks, dtype=np.float64)
         self.iod = inter_ocular(self.landmarks)
         self.rigid = rigid_points(self.landmarks)
@@ -144,7 +146,7 @@ class UnitFields:
     def _add(self, number: int, side: str, level: float, x: np.ndarray, y: np.ndarray, total: np.ndarray) -> None:
         landmarks = self.landmarks if side == "R" else self.landmarks[MIRROR]
         flip = np.array([1.0 if side == "R" else -1.0, 1.0])
-        for bump in ACTION_UNITS[number]:
+        for bump in self.table[number]:
             centre = landmarks[list(bump.landmarks)].mean(0) + flip * bump.shift * self.iod
             near, weight = _bump(x, y, centre, np.asarray(bump.radii) * self.iod)
             total[near] += weight[:, None] * (level * self.iod * flip * bump.move)

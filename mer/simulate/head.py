@@ -217,15 +217,18 @@ def backdrop(identity: Identity, width: int, height: int) -> np.ndarray:
     return np.clip(wall, 0, 1).astype(np.float32)
 
 
-def garment(identity: Identity, left: float, right: float, chin: float, width: int, height: int) -> np.ndarray:
+def garment(
+    identity: Identity, left: float, right: float, chin: float, width: int, height: int, unit: float | None = None
+) -> np.ndarray:
     """Return the clothes (H, W, 4) float32: linear-light RGB times opacity, opacity.
 
     Args:
         left: x of the neck's left edge in frame pixels.
         right: x of its right edge.
         chin: y of the chin.
+        unit: size of the person relative to one who fills a frame of 640x480; that of the frame when None.
     """
-    unit = min(width / 640, height / 480)
+    unit = frame_scale(width, height) if unit is None else unit
     rng = np.random.default_rng(derive_seed(identity.seed, "garment"))
     x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
     across = np.abs(x - (left + right) / 2) / ((right - left) / 2)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mer.analysis.bench import spotting
+from mer.analysis.bench import simulated, spotting
+from mer.analysis.bench.causes import CAUSES
 from mer.analysis.bench.films import Watched, weaker_peaks
 from mer.analysis.bench.matching import Said
 from mer.analysis.bench.tables import render
-from mer.core.errors import MediaError, ModelError
+from mer.analysis.footage import open_footage
+from mer.core.errors import ConfigError, MediaError, ModelError
 
 
 @pytest.mark.slow
@@ -95,3 +97,18 @@ def test_peaks_below_the_threshold(tmp_path):
     }
     # 5 is the candidate, 9 was left out, 13 is above the threshold and was turned down for something else.
     assert weaker_peaks(tmp_path / "scores.csv", value, 10.0).tolist() == [[1, 0.2]]
+
+
+@pytest.mark.slow
+def test_a_simulated_person_and_what_happens(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulated, "SECONDS", 2.0)
+    happened = simulated.write_person(1, tmp_path / "person.mp4")
+    film = open_footage(tmp_path / "person.mp4")
+    assert film.size == simulated.SIZE and len(film) == 60
+    assert happened and all(0 <= one.first <= one.last < 60 for one in happened)
+    assert {one.cause for one in happened} <= set(CAUSES)
+
+
+def test_nobody_to_watch():
+    with pytest.raises(ConfigError, match="no film"):
+        spotting.run_spotting_bench(spotting.Asked([]))

@@ -177,5 +177,5 @@ def test_real_and_simulated_people_are_kept_apart():
     assert value["real"]["spotters"]["mine"]["causes_agree"] == []
     assert sum(one["alarms"] for one in value["simulated"]["spotters"]["mine"]["causes_agree"]) == 8
     text = render(outcome)
-    assert "simulated people, mine" in text and "the rules name something that happened: 4/8" in text
+    assert "# simulated people, mine" in text and "the rules name something that happened: 4/8" in text
     assert "real people" not in render(Outcome([spotter], [real], [real], 1.0, AMPLITUDES))

@@ -62,7 +62,7 @@ def _amplitude(axes: Axes, spotters: Told) -> None:
         shown = [(a, part / whole, f"{part}/{whole}") for a, part, whole in points if whole]
         axes.plot([a for a, _, _ in shown], [y for _, y, _ in shown], marker=_MARKERS[k % 6], label=name)
         for a, y, text in shown:
-            axes.annotate(text, (a, y), (5, 5 + 11 * k), textcoords="offset points", fontsize=8)
+            axes.annotate(text, (a, y), (5, 6 if k % 2 == 0 else -13), textcoords="offset points", fontsize=8)
     axes.set(xlabel="largest displacement, % of the distance between the eyes", ylabel="found", ylim=(-0.03, 1.08))
 
 

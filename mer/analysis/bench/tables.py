@@ -30,8 +30,7 @@ def render(outcome: Outcome) -> str:
     for cast in casts:
         people = "" if len(casts) == 1 else "simulated people, " if cast.simulated else "real people, "
         for number, spotter in enumerate(cast.spotters):
-            heading = people + spotter.name
-            parts += [f"{heading}\n{part}" for part in _details(cast, number)]
+            parts += [f"# {people}{spotter.name}", *_details(cast, number)]
             if number:
                 parts.append(_against(cast, number))
     return "\n\n".join(parts)

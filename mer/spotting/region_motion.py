@@ -1,0 +1,128 @@
+"""How the regions of a face move over a few tenths of a second, along a recording: what `mer.spotting.faces` spots in.
+
+Dense flow between aligned crops a fixed time apart, without the motion of the head, as means of the regions of
+`mer.motion.facial_regions`. Lengths are shares of the distance between the eyes. Fast recordings are thinned to
+about 30 pictures a second: nothing faster is looked for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mer.core.geometry import eye_centres
+from mer.motion.dis import DISOptions
+from mer.motion.dis import flow as estimate
+from mer.motion.facial_regions import HEAD_TERMS, PLACES, region_means, without_head
+from mer.motion.grey import grey
+
+RATE = 30.0  # pictures per second that are looked at
+STEPS = (0.067, 0.133, 0.2, 0.267)  # seconds between the two pictures of a pair: half of the movements looked for
+SIDE = 128  # pixels of a crop
+#: Down to half of the crop's density: finer levels follow noise, and regions are wider.
+FLOW = DISOptions(preset="medium", finest_scale=1, patch_stride=4, spatial_propagation=False)
+
+
+@dataclass(frozen=True)
+class RegionMotion:
+    """The motion along a recording of T pictures, H steps and R regions.
+
+    Args:
+        rate: pictures per second.
+        steps: (H,) int64, pictures between those of a pair.
+        motion: (H, T, R, 2) float32 from picture t to t + step, right and down, without the head's; NaN where a picture
+            is missing.
+        head: (H, T, 10) float32, the head's own (`mer.motion.facial_regions.without_head`).
+        unexplained: (H, T) float32, the median length of what neither explains.
+        landmarks: (T, 68, 2) float32 pixels of the crops.
+        transform: (T, 2, 3) float64 from pixels of the source to those of the crops.
+        quality: (T,) float32 0-1, of the alignment.
+    """
+
+    rate: float
+    steps: np.ndarray
+    motion: np.ndarray
+    head: np.ndarray
+    unexplained: np.ndarray
+    landmarks: np.ndarray
+    transform: np.ndarray
+    quality: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.quality)
+
+    def part(self, first: int, last: int) -> RegionMotion:
+        """Return pictures `first` to `last` (exclusive); pairs that reach beyond keep what they are."""
+        pairs = {name: getattr(self, name)[:, first:last] for name in ("motion", "head", "unexplained")}
+        single = {name: getattr(self, name)[first:last] for name in ("landmarks", "transform", "quality")}
+        return replace(self, **pairs, **single)
+
+    def blanked(self, blind: np.ndarray, cuts: Iterable[int]) -> RegionMotion:
+        """Return the motion without pairs that have a picture of `blind` (T,) bool or a cut between them.
+
+        A cut is the first picture of a shot.
+        """
+        shot = np.zeros(len(self), int)
+        for cut in cuts:
+            shot[max(0, cut) :] += 1
+        motion = self.motion.copy()
+        for k, step in enumerate(self.steps.tolist()):
+            later = np.minimum(np.arange(len(self)) + step, len(self) - 1)
+            motion[k, blind | blind[later] | (shot != shot[later])] = np.nan
+        return replace(self, motion=motion)
+
+
+def stride_of(fps: float) -> int:
+    """Return how many frames of a recording go to one picture that is looked at."""
+    return max(1, int(fps / RATE + 0.5))
+
+
+def steps_of(rate: float) -> np.ndarray:
+    """Return `STEPS` in pictures at a rate, at least 1."""
+    return np.maximum(1, np.floor(np.array(STEPS) * rate + 0.5).astype(np.int64))
+
+
+def region_motion(
+    crops: Iterable[np.ndarray],
+    landmarks: np.ndarray,
+    transform: np.ndarray,
+    quality: np.ndarray,
+    rate: float,
+) -> RegionMotion:
+    """Return the motion along a recording.
+
+    Args:
+        crops: T aligned crops (S, S, 3) uint8 RGB, read once.
+        landmarks: (T, 68, 2) pixels of the crops.
+        transform: (T, 2, 3) from pixels of the source to those of the crops.
+        quality: (T,) of the alignment.
+        rate: crops per second; see `stride_of`.
+    """
+    steps = steps_of(rate)
+    count = len(quality)
+    motion = np.full((len(steps), count, len(PLACES), 2), np.nan, np.float32)
+    head = np.full((len(steps), count, HEAD_TERMS), np.nan, np.float32)
+    unexplained = np.full((len(steps), count), np.nan, np.float32)
+    for k, t, pair, points in _pairs(crops, landmarks, steps):
+        eyes = float(np.linalg.norm(np.diff(eye_centres(points), axis=0)))
+        rest, numbers, left = without_head(estimate(*pair, FLOW), points)
+        motion[k, t], head[k, t], unexplained[k, t] = region_means(rest, points) / eyes, numbers / eyes, left / eyes
+    values = landmarks.astype(np.float32), transform.astype(np.float64), quality.astype(np.float32)
+    return RegionMotion(rate, steps, motion, head, unexplained, *values)
+
+
+def _pairs(
+    crops: Iterable[np.ndarray], landmarks: np.ndarray, steps: np.ndarray
+) -> Iterator[tuple[int, int, tuple[np.ndarray, np.ndarray], np.ndarray]]:
+    """Yield the number of the step, the first picture, the pair in grey, and the landmarks of its first picture."""
+    held: deque[np.ndarray] = deque(maxlen=int(steps.max()) + 1)
+    for last, crop in enumerate(crops):
+        held.append(grey(crop, SIDE))
+        factor = SIDE / crop.shape[0]
+        for k, step in enumerate(steps.tolist()):
+            if step < len(held):
+                points = (landmarks[last - step].astype(np.float64) + 0.5) * factor - 0.5
+                yield k, last - step, (held[-1 - step], held[-1]), points

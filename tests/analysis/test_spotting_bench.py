@@ -14,6 +14,7 @@ from mer.analysis.bench.causes import CAUSES
 from mer.analysis.bench.films import Watched, weaker_peaks
 from mer.analysis.bench.matching import Said
 from mer.analysis.bench.tables import render
+from mer.analysis.bench.workers import workers
 from mer.analysis.footage import open_footage
 from mer.core.errors import ConfigError, MediaError, ModelError
 
@@ -112,3 +113,11 @@ def test_a_simulated_person_and_what_happens(tmp_path, monkeypatch):
 def test_nobody_to_watch():
     with pytest.raises(ConfigError, match="no film"):
         spotting.run_spotting_bench(spotting.Asked([]))
+
+
+@pytest.mark.slow
+def test_work_in_processes_keeps_its_order_and_its_mistakes(tmp_path):
+    film = world.write_film(tmp_path / "short.mp4", world.film(4, onset=0))
+    with workers(2) as each:
+        found = list(each(open_footage, [(film,), (tmp_path / "none.mp4",), (film,)]))
+    assert [len(one) if not isinstance(one, MediaError) else "error" for one in found] == [4, "error", 4]

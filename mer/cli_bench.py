@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -116,16 +115,45 @@ def bench_systems(
 
 @bench.command("spotting")
 def bench_spotting(
-    videos: Annotated[list[Path], typer.Argument(help="Films of faces.")],
+    videos: Annotated[list[Path] | None, typer.Argument(help="Films of faces, each of one person.")] = None,
+    simulated: Annotated[int, typer.Option(help="So many simulated people besides.", min=0)] = 0,
     seeds: Annotated[int, typer.Option(help="Draws of implants for each film.", min=1)] = 1,
     experiment: Annotated[Path | None, typer.Option(help="Models as `mer analyze --experiment` takes them.")] = None,
+    against: Annotated[list[Path] | None, typer.Option(help="Others that see the same films; repeatable.")] = None,
+    jobs: Annotated[int, typer.Option(help="Films at the same time, each in a process of its own.", min=1)] = 1,
+    output: Annotated[Path | None, typer.Option(help="Write JSON, CSV and plots into this folder.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep films and pages in this folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Implant expressions into films of faces: how many are found at which amplitude, and what is found besides."""
-    from mer.analysis.implant_bench import render, run_spotting_bench
+    from mer.analysis.bench.spotting import Asked, run_spotting_bench
+    from mer.analysis.bench.tables import render
+    from mer.analysis.bench.written import write_outcome
 
-    rows = run_spotting_bench(videos, range(seeds), experiment, lambda line: typer.echo(line, err=True))
-    typer.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else render(rows))
+    asked = Asked(tuple(videos or ()), range(seeds), experiment, tuple(against or ()), jobs, keep, simulated)
+    outcome = run_spotting_bench(asked, lambda line: typer.echo(line, err=True))
+    typer.echo(json.dumps(outcome.as_object(), indent=1) if as_json else render(outcome))
+    if output is not None:
+        typer.echo(f"wrote {write_outcome(outcome, output)}", err=True)
+
+
+@bench.command("stability")
+def bench_stability(
+    videos: Annotated[list[Path], typer.Argument(help="Films of faces.")],
+    experiment: Annotated[Path | None, typer.Option(help="Models as `mer analyze --experiment` takes them.")] = None,
+    jobs: Annotated[int, typer.Option(help="Files at the same time, each in a process of its own.", min=1)] = 1,
+    output: Annotated[Path | None, typer.Option(help="Also write the rows into this JSON file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write films again (H.264, HEVC, smaller, without a first frame): which candidates stay, and how they change."""
+    from mer.analysis.bench.stability import render, run_stability_bench
+    from mer.core.atomic import write_json
+
+    rows = run_stability_bench(videos, experiment, jobs, lambda line: typer.echo(line, err=True))
+    objects = [row.as_dict() for row in rows]
+    typer.echo(json.dumps(objects, indent=1) if as_json else render(rows))
+    if output is not None:
+        write_json(output, objects)
 
 
 @bench.command("feeding")

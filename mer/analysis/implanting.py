@@ -74,7 +74,7 @@ def follow(footage: Footage) -> Face:
     """
     params = dlib68.Params()
     try:
-        found = dlib68.METHOD.align(_pictures(footage), params, footage.path.name)
+        found = dlib68.METHOD.align(pictures(footage), params, footage.path.name)
     except ClipError as error:
         seen = error.found.partition("; expected")[0]
         raise MediaError(footage.path, seen, "a face from the front", "name another video") from None
@@ -99,21 +99,40 @@ def implant_film(
         ClipError: the face is too small, or seen for too short.
         StorageError: the disk is full.
     """
-    footage = open_footage(video, 30.0 if video.is_dir() else None)
+    footage = open_film(video)
     face = follow(footage)
-    implants = draw_implants(face, footage.fps, recipe.seed, recipe.amplitudes, recipe.macro_share, recipe.units)
     film, control = folder / "film.mp4", folder / "control.mp4"
-    for path, inside in ((control, []), (film, implants)):
-        with VideoFile(path, footage.fps, recipe.quality) as out:
-            for image in implant(_pictures(footage), face, inside):
-                out.add(image)
+    write_control(footage, control, recipe.quality)
+    implants = write_film(footage, face, recipe, film)
     write_truth(folder / TRUTH, footage, implants)
     visible = float(face.seen.sum()) / footage.fps
     log(f"{video}: {len(implants)} expressions in {visible:.0f} s of a face of {face.eyes:.0f} pixels between the eyes")
     return ImplantedFilm(film, control, footage.fps, visible, implants)
 
 
-def _pictures(footage: Footage) -> Iterator[np.ndarray]:
+def open_film(video: Path) -> Footage:
+    """Look at a film; a folder of images with numbers is one of 30 frames per second."""
+    return open_footage(video, 30.0 if video.is_dir() else None)
+
+
+def write_control(footage: Footage, path: Path, quality: int) -> None:
+    """Write what was filmed, encoded as `write_film` does."""
+    with VideoFile(path, footage.fps, quality) as out:
+        for image in pictures(footage):
+            out.add(image)
+
+
+def write_film(footage: Footage, face: Face, recipe: Recipe, path: Path) -> list[Implant]:
+    """Write a film with what the recipe implants into its face, and return that."""
+    implants = draw_implants(face, footage.fps, recipe.seed, recipe.amplitudes, recipe.macro_share, recipe.units)
+    with VideoFile(path, footage.fps, recipe.quality) as out:
+        for image in implant(pictures(footage), face, implants):
+            out.add(image)
+    return implants
+
+
+def pictures(footage: Footage) -> Iterator[np.ndarray]:
+    """Yield every frame (H, W, 3) uint8 RGB; the last one before it stands in for one that cannot be decoded."""
     return (picture for picture, _ in filled(footage.frames(0, len(footage))))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import re
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mer.bench.measure import Row
-from mer.core.atomic import atomic_path, write_text
+from mer.core.picture_page import write_picture_page
 
 _MOTION = re.compile(r"moving ([\d.]+)-([\d.]+) px, noise 0\b")
 _NOISE = re.compile(r"moving, noise ([\d.]+),")
@@ -87,20 +85,9 @@ def write_plots(rows: Sequence[Row], folder: Path) -> Path:
     Raises:
         StorageError: the folder is not writable.
     """
-    figures, styles = [], _styles([row.method for row in _flow(rows)])
-    for name, plot in PLOTS.items():
-        data, caption = _draw(plot, plot.lines(rows), styles), html.escape(plot.caption)
-        with atomic_path(folder / f"{name}.png") as temporary:
-            temporary.write_bytes(data)
-        source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-        figures.append(f'<figure><img alt="{caption}" src="{source}"><figcaption>{caption}</figcaption></figure>\n')
-    write_text(
-        folder / "index.html",
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>mer bench stages: flow</title>\n'
-        "<style>body{font:16px sans-serif;max-width:60em;margin:2em auto}img{max-width:100%}</style>\n"
-        f"<h1>Flow against the simulator's truth</h1>\n{''.join(figures)}</html>\n",
-    )
-    return folder / "index.html"
+    styles = _styles([row.method for row in _flow(rows)])
+    pictures = [(name, _draw(plot, plot.lines(rows), styles), plot.caption) for name, plot in PLOTS.items()]
+    return write_picture_page(folder, "mer bench stages: flow", "Flow against the simulator's truth", pictures)
 
 
 def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:

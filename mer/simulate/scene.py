@@ -186,7 +186,8 @@ class Scene:
         # Hair and neck need no finer kernel than the eye does.
         layer = _read(self._texture, material, self.head.margin, CUBIC)
         face = _inside(seen, self._face)
-        layer[face] = _read(self._texture, material[face], self.head.margin)
+        if material[face].size:
+            layer[face] = _read(self._texture, material[face], self.head.margin)
         if between is not None:
             rows, columns, cover, colour = between
             mouth = layer[rows, columns]

@@ -230,6 +230,8 @@ def test_who_is_away_is_not_seen():
     _, shows = recording.scene.material(recording.look(27))
     assert not shows.any()
     assert np.abs(recording.clean(55) - recording.clean(0)).mean() < 1
+    # The face is cut by the edge of the picture at every width.
+    assert all(np.isfinite(frame).all() for frame in recording.frames(5, 27))
 
 
 def test_a_hand_hides_the_face_and_goes():

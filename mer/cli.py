@@ -139,12 +139,27 @@ def simulate(
         Path | None,
         typer.Option(help="Implant expressions into this film of a face instead, truth beside it."),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--lifelike", help="Film people for so many seconds instead: all that real footage has.", min=1),
+    ] = None,
+    habit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of --lifelike: how often something happens a minute, as micro=6; a share of time: talk=0.5."
+        ),
+    ] = None,
 ) -> None:
     """Write a simulated database in the layout of a real one, with its exact truth beside it."""
     if into is not None:
         from mer.analysis.implanting import Recipe, implant_film
 
         implant_film(into, out, Recipe(seed=seed), typer.echo)
+        return
+    if seconds is not None:
+        from mer.analysis.lifelike_film import People, habits_from, write_people
+
+        write_people(out, People(seconds, subjects, seed, habits_from(habit or ())), typer.echo)
         return
     from mer.core.validation import validate
     from mer.simulate import registry

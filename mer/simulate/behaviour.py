@@ -86,7 +86,8 @@ def levels(event: Event, time: np.ndarray) -> np.ndarray:
 def _noise(seed: int, what: str, frames: int, fps: float, band: tuple[float, float], waves: int = 7) -> np.ndarray:
     """Return smooth noise (T,) of unit variance over a long time; amplitude falls with frequency (cycles a second)."""
     rng = np.random.default_rng(derive_seed(seed, "noise", what))
-    frequency = np.exp(rng.uniform(*np.log(band), waves))
+    low, high = np.log(band)
+    frequency = np.exp(rng.uniform(low, high, waves))
     amplitude = rng.uniform(0.5, 1.0, waves) / frequency
     phase = rng.uniform(0, 2 * np.pi, waves)
     seconds = np.arange(frames)[:, None] / fps

@@ -219,7 +219,7 @@ def _expressions(seed: int, kind: str, habits: Habits, frames: int, fps: float, 
     while rate > 0:
         at += rng.exponential(60.0 / rate) * fps
         length = max(3, round(rng.uniform(*LASTS[kind]) * fps))
-        first = round(at)
+        first = _clear_of(rivals, round(at), length, round(APART * fps))
         last, own, emotion = first + length, int(rng.integers(2**31)), choices[int(rng.integers(len(choices)))]
         if last >= frames - 1:
             return found
@@ -228,12 +228,16 @@ def _expressions(seed: int, kind: str, habits: Habits, frames: int, fps: float, 
             rise = min(rng.uniform(*RAMP), 0.45 * length / fps) * fps
         else:
             queue = queue or [float(a) for a in rng.permutation(np.asarray(habits.micro_amplitudes, float))]
-            amplitude, rise = queue[-1], rng.uniform(*RISE) * length
-        if any(event.overlaps(first - APART * fps, last + APART * fps) for event in rivals):
-            continue
-        if kind == "micro":
-            queue.pop()
+            amplitude, rise = queue.pop(), rng.uniform(*RISE) * length
         apex = first + min(max(1, round(rise)), length - 1)
         found.append(Event(kind, first, last, apex, own, emotion, amplitude))
         at = last + APART * fps
     return found
+
+
+def _clear_of(rivals: Sequence[Event], first: int, length: int, apart: int) -> int:
+    """Return the first frame from `first` on from which `length` frames are clear of others by `apart` frames."""
+    for event in sorted(rivals, key=lambda event: event.first):
+        if event.overlaps(first - apart, first + length + apart):
+            first = event.last + apart + 1
+    return first

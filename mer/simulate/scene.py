@@ -136,7 +136,10 @@ class Scene:
         return slice(low[1], high[1]), slice(low[0], high[0])
 
     def _seen(self, pose: Pose, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the point (h, w, 2) float32 of the unturned picture at every pixel of a window, and its shading in grey levels."""
+        """Return the point (h, w, 2) float32 of the unturned picture at every pixel of a window, and its shading.
+
+        The shading (h, w) float32 is a factor on grey levels.
+        """
         step = max(3, round(self.eyes / NODES))
         height, width = (side.stop - side.start for side in window)
         rows, columns = height // step + 4, width // step + 4
@@ -183,7 +186,8 @@ class Scene:
         # Hair and neck need no finer kernel than the eye does.
         layer = _read(self._texture, material, self.head.margin, CUBIC)
         face = _inside(seen, self._face)
-        layer[face] = _read(self._texture, material[face], self.head.margin)
+        if material[face].size:
+            layer[face] = _read(self._texture, material[face], self.head.margin)
         if between is not None:
             rows, columns, cover, colour = between
             mouth = layer[rows, columns]
@@ -210,7 +214,7 @@ class Scene:
         """Return the clothes (h, w, 4) in grey levels, and the frame point of their corner when the body is at rest."""
         identity, head = self.head.identity, self.head
         width, height = self.size
-        spare = round(1.2 * self.eyes)
+        spare = round(3.0 * self.eyes)
         offset = self.solid.anchor - self.solid.pivot
         chin = float(head.landmarks[8, 1] + offset[1])
         scale = PHOTO_SCALE * identity.zoom * frame_scale(*head.backdrop.shape[1::-1])

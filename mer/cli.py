@@ -283,7 +283,8 @@ def analyze(
     no_video: Annotated[bool, typer.Option("--no-video", help="Put no copy of the film into the page.")] = False,
     reviewed: Annotated[Path | None, typer.Option(help="A review that the page of the video saved.")] = None,
     alarms_per_minute: Annotated[
-        float | None, typer.Option(help="False alarms to put up with: fewer find less. 1 unless told.", min=0.05, max=20)
+        float | None,
+        typer.Option(help="False alarms to put up with: fewer find less. 1 unless told.", min=0.05, max=20),
     ] = None,
     negatives: Annotated[
         Path | None, typer.Option(help="A folder of your own films of ordinary behaviour: they decide the threshold.")
@@ -304,7 +305,17 @@ def analyze(
         run_live(videos or [], camera, follow, keep, out, experiment, face, lambda line: typer.echo(line, err=True))
         return
     options = Options(
-        out, experiment, fps, fps_limit, jobs, not discard_crops, alarms_per_minute, not no_video, reviewed, face, negatives
+        out,
+        experiment,
+        fps,
+        fps_limit,
+        jobs,
+        not discard_crops,
+        alarms_per_minute,
+        not no_video,
+        reviewed,
+        face,
+        negatives,
     )
     found, complete = run_analyze(videos, options, lambda line: typer.echo(line, err=True))
     if as_json:

@@ -203,9 +203,7 @@ def with_own_threshold(spotters: Spotters, options: Options, log: Log) -> Spotte
     return from_negatives(spotters, films_in(options.negatives), followed, log)
 
 
-def follow_face(
-    footage: Footage, folder: Path, ensemble: Spotters, options: Options
-) -> tuple[AlignedVideo, Clock]:
+def follow_face(footage: Footage, folder: Path, ensemble: Spotters, options: Options) -> tuple[AlignedVideo, Clock]:
     """Follow the face of a video and compute what its spotters look at, part by part, below `folder`.
 
     Raises:

@@ -133,7 +133,7 @@ def filmed(film: Path, work: Path, log: Log) -> MovingFace:
     path = work / f"{film.stem}.npz"
     if not path.is_file():
         fps = probe(film).fps
-        save_motion(path, motion_of([picture for _, picture in iterate(film)], fps, film.name))
+        save_motion(path, motion_of([picture for _, _, picture in iterate(film)], fps, film.name))
         log(f"{film.name}: followed")
     return MovingFace(path.stem, load_motion(path))
 

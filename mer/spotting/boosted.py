@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mer.models.state import State
-
 from mer.core.errors import ModelError
+from mer.models.state import State
 
 NAMES = ("feature", "threshold", "left", "right", "value", "start")
 

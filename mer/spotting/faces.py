@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mer.analysis.face_signals import FaceSignals, face_signals
+from mer.analysis.face_signals import face_signals
 from mer.core.errors import ModelError
 from mer.models.state import State
 from mer.spotting.boosted import from_state
@@ -145,7 +145,9 @@ class FaceSpotter:
         if not all_moments:
             return []
         if tuple(all_moments[0].told) != self.names:
-            raise ModelError("checkpoint", "was trained on other features", "those of this version", "install mer again")
+            raise ModelError(
+                "checkpoint", "was trained on other features", "those of this version", "install mer again"
+            )
         odds = self.trees(np.stack([one.features for one in all_moments]))
         probability = np.minimum(sigmoid(self.line[0] + self.line[1] * odds), CERTAIN)
         named = self.named(np.stack([naming_features(seen, one) for one in all_moments]))

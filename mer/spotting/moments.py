@@ -106,7 +106,6 @@ def _by_group(seen: Evidence, at: int) -> list[float]:
     return [max((float(s) for s, g in zip(scores, first, strict=True) if g == name), default=0.0) for name in GROUPS]
 
 
-
 def _beside(seen: Evidence, at: int, step: int, template: int) -> dict[str, float]:
     """Tell what the regions of the template and the others do, in hundredths of the eye distance and in deviations."""
     moved = np.linalg.norm(seen.templates[template].moved, axis=1)
@@ -132,9 +131,7 @@ def _course(seen: Evidence, best: np.ndarray, at: int, step: int, template: int)
     score = float(seen.scores[step, at, template])
     own = seen.scores[:, :, template].max(axis=0)
     low, high = extent(own, at, 0.5)
-    peaks = [
-        float(_window(best, at, *span, seen.rate).max(initial=0.0)) for span in ((-NEAR[1], -NEAR[0]), NEAR)
-    ]
+    peaks = [float(_window(best, at, *span, seen.rate).max(initial=0.0)) for span in ((-NEAR[1], -NEAR[0]), NEAR)]
     return {
         "motion within": 100 * core,
         "motion before": 100 * before,

@@ -52,7 +52,7 @@ def spot_faces(video: AlignedVideo, models: FaceModels, track: Track) -> Spotted
         if one.probability < threshold:
             continue
         first, peak, last = (min(place * stride, length - 1) for place in (one.onset, one.apex, one.offset))
-        reason = unseen(track, first, last, peak)
+        reason = unseen(track, first, last, peak) or ("a blink" if one.blink else "")
         if not reason and last - first > LONG * video.footage.fps:
             reason = "lasts longer than a micro-expression"
         if reason:

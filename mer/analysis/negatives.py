@@ -54,7 +54,7 @@ def from_negatives(
         except MerError as error:
             log(f"mer: {error.line()}")
             continue
-        probabilities += [one.probability for one in found]
+        probabilities += [one.probability for one in found if not one.blink]
         minutes += float((~track.blind).sum()) / video.footage.fps / 60
     needed = 1 / models.alarms_per_minute
     if minutes < needed:

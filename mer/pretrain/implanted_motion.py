@@ -18,7 +18,7 @@ from mer.core.seeds import derive_seed
 from mer.datasets.views import view_of
 from mer.simulate.implant import Face, Implant, draw_implants
 from mer.spotting.evidence import evidence
-from mer.spotting.faces import naming_features
+from mer.spotting.faces import is_blink, naming_features
 from mer.spotting.moments import moments
 from mer.spotting.region_motion import SIDE, RegionMotion, region_motion, stride_of
 from mer.spotting.unit_templates import Template, UnitMotion, templates, unit_motions
@@ -90,7 +90,7 @@ class MovingFace:
         implants = [] if seed is None else draw_implants(self.face, self.motion.rate, seed, macro_share=macro_share)
         motion = self.implanted(implants)
         seen = evidence(motion, self.templates)
-        found = moments(seen, motion, self.signals)
+        found = [m for m in moments(seen, motion, self.signals) if not is_blink(m.told, self.templates[m.template])]
         inside = [next((k for k, one in enumerate(implants) if one.onset <= m.at <= one.offset), -1) for m in found]
         return Drawn(
             np.array([one.features for one in found], np.float32).reshape(len(found), -1),

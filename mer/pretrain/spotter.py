@@ -282,6 +282,8 @@ def run(
     state = State({**arrays, "calibration": line, "alarms": alarms, "naming": fit_naming(people)})
     names = next(one.names for person in people for one in person.draws if one.names)
     meta = {
+        **{"model": "faces", "preset": "", "settings": {}, "inputs": {}, "seed": recipe.seed, "fold": "spotter"},
+        **{"held_out": [], "train_groups": sorted(one.name for one in people)},
         "spotter": FORMAT,
         "features": list(names),
         "templates": ["+".join(map(str, units)) + side for units, side in movements()],

@@ -48,6 +48,7 @@ class Found:
         classes: probability of each class, given that it is one.
         template: the action units that it resembles most.
         amplitude: its largest displacement, in distances between the eyes.
+        blink: lids close and open about it, and nothing but the eyes takes part.
     """
 
     onset: int
@@ -57,6 +58,7 @@ class Found:
     classes: Mapping[str, float]
     template: Template
     amplitude: float
+    blink: bool = False
 
     @property
     def emotion(self) -> str:
@@ -166,7 +168,9 @@ class FaceSpotter:
         onset, apex, offset = interval(seen, one)
         named = dict(zip(self.classes, map(float, classes), strict=True))
         amplitude = float(np.exp(one.told["amplitude"]))
-        return Found(onset, apex, offset, probability, named, seen.templates[one.template], amplitude)
+        template = seen.templates[one.template]
+        blink = is_blink(one.told, template)
+        return Found(onset, apex, offset, probability, named, template, amplitude, blink)
 
 
 def windows(count: int, rate: float) -> list[tuple[int, int, tuple[int, int]]]:
@@ -175,6 +179,11 @@ def windows(count: int, rate: float) -> list[tuple[int, int, tuple[int, int]]]:
     edges = np.linspace(0, count, pieces + 1).round().astype(int).tolist()
     shared = round(OVERLAP * rate)
     return [(max(0, a - shared), min(count, b + shared), (a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def is_blink(told: Mapping[str, float], template: Template) -> bool:
+    """Tell a blink from a movement: lids do close, and the template moves nothing but the eyes."""
+    return told["blink"] > 0 and template.groups == {"eyes"}
 
 
 def interval(seen: Evidence, one: Moment) -> tuple[int, int, int]:

@@ -20,6 +20,7 @@ from mer.spotting.unit_templates import GROUP_OF, GROUPS
 
 LEAST = 3.0  # standard deviations
 APART = 0.2  # seconds between two moments, at least
+BLINK_NEAR = 0.15  # seconds from a blink to what its lids do to the regions around
 CORE = 0.3  # seconds to either side that belong to a movement
 NEAR = (0.35, 1.2)  # seconds before and after that should be quiet
 LONG = 2.5  # seconds to either side that tell how lively a person is
@@ -193,12 +194,18 @@ def _eyes_and_mouth(signals: FaceSignals, at: int, rate: float) -> dict[str, flo
     )
     talking = np.nan_to_num(_window(signals.mouth_opening, at, -1.5, 1.5, rate))
     return {
+        "blink": float(blinks_at(signals, at, rate)),
         "eyes at their narrowest": float(eyes.min()),
         "change of the eyes": float(np.ptp(eyes)),
         "change of the mouth's opening": float(np.ptp(opening)),
         "change of the mouth's width": float(np.ptp(width)),
         "talk": float(talking.std()),
     }
+
+
+def blinks_at(signals: FaceSignals, at: int, rate: float) -> bool:
+    """Tell whether the lids close and open about a moment."""
+    return bool(_window(signals.blinking, at, -BLINK_NEAR, BLINK_NEAR, rate).any())
 
 
 def _window(values: np.ndarray, at: int, start: float, stop: float, rate: float) -> np.ndarray:

@@ -95,10 +95,9 @@ class Habits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            low = min(value) if isinstance(value, tuple) else value
-            if not value or low < 0 or (field.name == "talk" and low > 1):
-                if value == 0 and not isinstance(value, tuple):
-                    continue
+            values = value if isinstance(value, tuple) else (value,)
+            most = 1.0 if field.name == "talk" else float("inf")
+            if not values or not all(0 <= one <= most for one in values):
                 raise ConfigError(f"habits.{field.name}", f"is {value}", "0 or more, and of the time at most all")
 
 

@@ -182,7 +182,8 @@ def test_fits_its_window_and_its_scheme(page, width, dark):
     # The timeline is drawn in the scheme's colours, too.
     middle = page.run(
         "(all => all.sort((a, b) => a - b)[all.length >> 1])([...new Uint32Array(canvas.getContext('2d')"
-        ".getImageData(0, 0, canvas.width, canvas.height).data.buffer)].filter(one => one >>> 24 === 255).map(one => one & 255))"
+        ".getImageData(0, 0, canvas.width, canvas.height).data.buffer)].filter(one => one >>> 24 === 255)"
+        ".map(one => one & 255))"
     )
     assert (middle < 128) is dark
 

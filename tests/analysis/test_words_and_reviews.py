@@ -90,8 +90,8 @@ def spotted(onset, offset, kind="micro", emotion="negative"):
 
 
 def written(path, footage, *intervals, **changes):
-    path.write_text(json.dumps({"format": FORMAT, "film": film_digest(footage), "coder": "A. B.",
-                                "changed": "2026-01-02T03:04:05Z", "intervals": list(intervals), **changes}))  # fmt: skip
+    known = {"format": FORMAT, "film": film_digest(footage), "coder": "A. B.", "changed": "2026-01-02T03:04:05Z"}
+    path.write_text(json.dumps({**known, "intervals": list(intervals), **changes}))
     return path
 
 
@@ -102,8 +102,8 @@ def row(spotted, onset, offset, verdict="accepted", **more):
 
 
 def test_verdicts_find_their_candidates_though_the_results_moved(footage, tmp_path):
-    path = written(tmp_path / "r.json", footage, row(["micro", 10, 20], 9, 20, note="clear"),
-                   row(["micro", 25, 32], 25, 32, "rejected"), row(["micro", 1, 4], 1, 4), row(None, 35, 38))  # fmt: skip
+    rows = [row(["micro", 10, 20], 9, 20, note="clear"), row(["micro", 25, 32], 25, 32, "rejected")]
+    path = written(tmp_path / "r.json", footage, *rows, row(["micro", 1, 4], 1, 4), row(None, 35, 38))
     review = read_review(path, footage)
     laid = lay_on(review, [spotted(10, 20), spotted(24, 31), spotted(10, 20, "macro")], footage.numbers.tolist())
     first, second, third = laid.judged

@@ -88,8 +88,9 @@ def face_signals(
     """
     points = np.asarray(landmarks, np.float64)
     matrix = np.asarray(transform, np.float64)
-    seen = np.isfinite(points).all(axis=(1, 2)) & np.isfinite(matrix).all(axis=(1, 2))
-    seen &= True if found is None else np.asarray(found, bool)
+    seen: np.ndarray = np.isfinite(points).all(axis=(1, 2)) & np.isfinite(matrix).all(axis=(1, 2))
+    if found is not None:
+        seen = seen & np.asarray(found, bool)
     if not seen.any():
         return _nothing(len(points), fps)
     points = np.where(seen[:, None, None], points, points[seen][0])

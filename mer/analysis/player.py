@@ -93,11 +93,10 @@ def _pictures(footage: Footage, size: tuple[int, int]) -> Iterator[np.ndarray]:
     import cv2
 
     small = replace(footage, longest=min(footage.longest, max(size)))
-    last = np.full((size[1], size[0], 3), GREY, np.uint8)
     for picture in small.frames(0, len(footage)):
         if picture is None:
-            yield np.full_like(last, GREY)
-            continue
-        same = picture.shape[:2] == last.shape[:2]
-        last = picture if same else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        yield np.ascontiguousarray(last)
+            yield np.full((size[1], size[0], 3), GREY, np.uint8)
+        elif picture.shape[1::-1] == size:
+            yield np.ascontiguousarray(picture)
+        else:
+            yield np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))

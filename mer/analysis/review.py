@@ -118,9 +118,7 @@ def read_review(path: Path, footage: Footage) -> Review:
         raise ReviewError(path, "no review of mer", wanted)
     film = film_digest(footage)
     if read.get("film") != film:
-        found = (
-            f"reviews a film with the digest {_text(read.get('film'))[:40] or '(none)'}, {footage.path.name} has {film}"
-        )
+        found = f"reviews film {_text(read.get('film'))[:40] or '(unnamed)'}, and {footage.path.name} is {film}"
         raise ReviewError(path, found, "a review of this film", "name the video that was reviewed")
     rows = tuple(_judged(f"{path} interval {k}", one) for k, one in enumerate(read["intervals"], 1))
     return Review(film, _text(read.get("coder")), _text(read.get("changed")), rows)

@@ -71,7 +71,10 @@ if (film) {
     byId("play").setAttribute("aria-pressed", String(!film.paused));
   };
   film.addEventListener("play", () => { showState(); requestAnimationFrame(follow); });
-  film.addEventListener("pause", showState);
+  film.addEventListener("pause", () => {
+    showState();
+    if (!film.ended) moveTo(clamp(Math.floor(film.currentTime * fps + 1e-3), 0, frames - 1));
+  });
   film.addEventListener("ended", () => {
     if (place.loop) { seek(place.loop[0]); film.play(); } else moveTo(frames - 1);
   });

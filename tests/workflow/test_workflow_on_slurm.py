@@ -1,4 +1,7 @@
-"""What the SLURM profile sends, told by a stand-in for its commands: nothing is computed."""
+"""What the SLURM profile sends, told by a stand-in for its commands: nothing is computed.
+
+What is sent fails, and takes earlier results with it: so this file comes after the others that read the finished run.
+"""
 
 import os
 import re
@@ -48,17 +51,13 @@ def submitted(project, folder):
         (folder / name).write_text("#!/bin/sh\n" + text.replace("{log}", str(log)).replace("{SENT}", str(SENT)))
         (folder / name).chmod(0o755)
     text = (ROOT / "profiles" / "slurm" / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(text + "  slurm_partition: batch\n  slurm_account: tests\n")
-    options = [
-        "--snakefile",
-        str(ROOT / "Snakefile"),
-        "--retries",
-        "0",
-        "--slurm-init-seconds-before-status-checks",
-        "5",
-        "--nocolor",
-    ]
-    command = [sys.executable, "-m", "snakemake", "--profile", str(folder), *options]
+    # Apart from the commands: a value that is the name of a file beside the profile would be taken for that file.
+    profile = folder / "profile"
+    profile.mkdir()
+    (profile / "config.yaml").write_text(text + "  slurm_partition: batch\n  slurm_account: tests\n")
+    options = ["--retries", "0", "--slurm-init-seconds-before-status-checks", "5", "--nocolor"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--profile", str(profile)]
+    command += options
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
     result = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=environment, timeout=300)
     assert log.is_file(), result.stdout[-3000:] + result.stderr[-3000:]

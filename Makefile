@@ -7,9 +7,10 @@ CORES ?= all
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-# A process for every core, each with one thread; the tests of a file share what they make, and so a process. Without
-# bytecode every process compiles the tests and the libraries anew, which takes longer than most tests.
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+# A process for every core, each with one thread; tests/conftest.py says which tests share one, and which start first.
+# Without bytecode every process compiles the tests and the libraries anew, which takes longer than most tests.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest \
+  --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
 
 .PHONY: demo test quick lint envs clean
@@ -21,10 +22,10 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(BIN)/ruff check mer tests examples
 	$(BIN)/ruff format --check mer tests examples
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(PYTEST)
+	@# The types beside the tests: mypy has one process.
+	$(BIN)/mypy & types=$$!; $(PYTEST) && { wait $$types || { echo "mypy failed: see above"; exit 1; }; }
 
 # What is worth waiting for after every change: no end-to-end runs, no trainings.
 quick: $(VENV)/.test

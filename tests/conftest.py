@@ -8,6 +8,19 @@ from mer import provenance
 from mer.core import plugins, registry
 from mer.datasets import registry as readers
 
+# Tests of several files that share a run which takes long to make, and so a process; others go by their file.
+SHARING = {"notebook": "notebook", "test_workflow": "spine", "test_workflow_on_slurm": "spine"}
+# Folders of the longest files: what starts first is not waited for at the end.
+FIRST = ("workflow", "cuda", "analysis", "notebook", "simulate", "spotting", "models", "training")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest folders first, and say which tests one process is given (`--dist loadgroup`)."""
+    items.sort(key=lambda item: FIRST.index(item.path.parent.name) if item.path.parent.name in FIRST else len(FIRST))
+    for item in items:
+        shared = SHARING.get(item.path.stem) or SHARING.get(item.path.parent.name)
+        item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))
+
 
 @pytest.fixture
 def unplugged():

@@ -52,21 +52,32 @@ def make_products(catalog, dataset):
 
 def train_and_score(plan):
     """Split, fit, predict and score every fold of an experiment, for every seed; return its `metrics.json`."""
-    task, block = TASKS["fit"], json.loads(plan.fit_block())
+    write_folds(plan)
+    for seed in plan.block.seeds:
+        for fold in plan.folds:
+            fit_and_predict(plan, fold, seed)
+    inputs = {kind: [str(path) for path in paths] for kind, paths in plan.score_inputs().items()}
+    scores = [plan.folder / file for file in TASKS["fit"].score.files]
+    TASKS["fit"].score.load()(inputs, [str(path) for path in scores], **json.loads(plan.score_block()))
+    return json.loads(scores[0].read_text())
+
+
+def write_folds(plan):
+    """Write the tables of an experiment's folds."""
     for path, rows in plan.tables():
         path.parent.mkdir(parents=True, exist_ok=True)
-        task.table.load()(path, rows)
-    for seed in plan.block.seeds:
-        experiment = function(task.experiment)(block, seed, "cpu")
-        for fold in plan.folds:
-            folds, out = plan.folder / "folds" / fold.name, plan.folder / f"seed{seed}" / fold.name
-            out.mkdir(parents=True)
-            job = FoldJob(fold.name, tuple(fold.held_out), folds / "train.csv", out / task.fit.files[0])
-            boxes = plan.containers(sources(job.train_table))
-            task.fit.load()(experiment, [job], boxes, workers=1, log=lambda name: quiet)
-            boxes, outs = plan.containers(sources(folds / "test.csv")), [out / file for file in task.predict.files]
-            task.predict.load()(experiment, fold.name, job.out, folds / "test.csv", boxes, outs, log=quiet)
-    inputs = {kind: [str(path) for path in paths] for kind, paths in plan.score_inputs().items()}
-    scores = [plan.folder / file for file in task.score.files]
-    task.score.load()(inputs, [str(path) for path in scores], **json.loads(plan.score_block()))
-    return json.loads(scores[0].read_text())
+        TASKS["fit"].table.load()(path, rows)
+
+
+def fit_and_predict(plan, fold, seed):
+    """Train one fold whose tables are written, predict what it holds out, and return the folder of both."""
+    task = TASKS["fit"]
+    experiment = function(task.experiment)(json.loads(plan.fit_block()), seed, "cpu")
+    folds, out = plan.folder / "folds" / fold.name, plan.folder / f"seed{seed}" / fold.name
+    out.mkdir(parents=True)
+    job = FoldJob(fold.name, tuple(fold.held_out), folds / "train.csv", out / task.fit.files[0])
+    boxes = plan.containers(sources(job.train_table))
+    task.fit.load()(experiment, [job], boxes, workers=1, log=lambda name: quiet)
+    boxes, outs = plan.containers(sources(folds / "test.csv")), [out / file for file in task.predict.files]
+    task.predict.load()(experiment, fold.name, job.out, folds / "test.csv", boxes, outs, log=quiet)
+    return out

@@ -48,7 +48,7 @@ def test_the_example_of_shuffled_labels_has_a_twin_of_every_system():
 def test_a_chain_is_the_journey():
     config = parse(DEFAULT)
     chain = [variant.key for variant in config.chain("rois/patches")]
-    assert chain == ["frames", "align/face224", "interpolate/ten", "magnify/three", "flow/apex", "rois/patches"]
+    assert chain == ["frames", "align/face", "interpolate/ten", "magnify/three", "flow/apex", "rois/patches"]
     assert config.products_of("simulated")[0] == "frames"
 
 
@@ -56,7 +56,7 @@ def test_an_experiment_pulls_in_only_what_it_names():
     config = parse(changed(datasets__simulated__products=[]))
     assert config.products_of("simulated") == [
         "frames",
-        "align/face224",
+        "align/face",
         "interpolate/ten",
         "magnify/three",
         "flow/apex",
@@ -67,7 +67,7 @@ def test_an_experiment_pulls_in_only_what_it_names():
     ("edits", "message"),
     [
         ({"seeed": 3}, r"seeed: unknown key; did you mean 'seed'\?"),
-        ({"align__face224__sise": 3}, r"align.face224.sise: unknown key; did you mean 'size'\?"),
+        ({"align__face__sise": 3}, r"align.face.sise: unknown key; did you mean 'size'\?"),
         ({"datasets__simulated__simulate__subject": 3}, r"simulate.subject: unknown key; did you mean 'subjects'\?"),
         (
             {"datasets__simulated__simulate__subjects": "many"},
@@ -85,7 +85,7 @@ def test_an_experiment_pulls_in_only_what_it_names():
         ({"flow__apex__from": "index"}, r"flow.apex.from: method dis cannot read 'index'"),
         (
             {"flow__tvl1__method": "published"},
-            r"flow.tvl1.from: method published cannot read 'align/face224'; expected from: index",
+            r"flow.tvl1.from: method published cannot read 'align/face'; expected from: index",
         ),
         ({"datasets__simulated__reader": "casme22"}, r"datasets.simulated.reader: unknown name 'casme22'.*'casme2'"),
         ({"datasets__simulated__root": "/nonexistent"}, r"datasets.simulated: needs either `root` or `simulate`"),

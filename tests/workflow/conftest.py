@@ -1,5 +1,6 @@
-"""A copy of the project in which the real workflow runs at the smallest size that shows everything."""
+"""A folder in which the real workflow runs at the smallest size that shows everything."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,14 +10,15 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+# What makes a checkout.
 COPIED = ("Snakefile", "mer", "workflow", "profiles", "envs")
 
 
 class Project:
-    """A checkout with a configuration of its own."""
+    """A user's folder with a configuration, and the checkout whose workflow runs in it."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, code=ROOT):
+        self.folder, self.code = folder, code
 
     def edit(self, change):
         """Apply `change` to the configuration in place."""
@@ -26,9 +28,11 @@ class Project:
         path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def run(self, *arguments, check=True):
-        """Run snakemake as the README says."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=1", "--nocolor", *arguments]
-        result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        """Run snakemake as the README says, on the code of the checkout."""
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.code / "Snakefile"), "--cores", "2"]
+        command += ["--resources", "gpu=1", "--nocolor", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(self.code)}
+        result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment)
         text = result.stdout + result.stderr
         assert not check or result.returncode == 0, text[-6000:]
         return text
@@ -44,15 +48,19 @@ class Project:
                 jobs[parts[0]] = int(parts[1])
         return jobs
 
+    def clone(self, folder):
+        """Return the same folder of results with a fresh checkout, whose files can be edited."""
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / name)
+        return Project(self.folder, folder)
 
-def checkout(folder, config):
-    """Return a copy of the project in an empty folder, with the text of a configuration."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
+
+def project_in(folder, config):
+    """Return a project in an empty folder, with the text of a configuration."""
     (folder / "config.yaml").write_text(config)
     return Project(folder)
 
@@ -60,7 +68,7 @@ def checkout(folder, config):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The whole workflow, run once over four subjects with three clips each."""
-    project = checkout(tmp_path_factory.mktemp("project"), (ROOT / "tests" / "spine.yaml").read_text())
+    project = project_in(tmp_path_factory.mktemp("project"), (ROOT / "tests" / "spine.yaml").read_text())
 
     def small(config):
         config["experiments"]["ststnet"]["train"] = {"epochs": 3}

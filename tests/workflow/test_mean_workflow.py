@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, checkout
+from conftest import ROOT, project_in
 
 from mer.spotting.curves import read_curves
 from mer.testing.keras_files import write_keras
@@ -20,7 +20,7 @@ PEOPLE = ["casme_sq:s15", "casme_sq:s16", "casme_sq:s19"]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mean")
-    project = checkout(folder, (ROOT / "examples" / "mean.yaml").read_text())
+    project = project_in(folder, (ROOT / "examples" / "mean.yaml").read_text())
 
     def small(config):
         config["results"] = "results"

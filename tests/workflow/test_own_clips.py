@@ -4,7 +4,7 @@ import csv
 
 import pytest
 import yaml
-from conftest import checkout
+from conftest import project_in
 from typer.testing import CliRunner
 
 from mer.cli import app
@@ -30,7 +30,7 @@ def test_a_folder_of_videos_with_a_table_runs_to_its_scores(tmp_path):
     assert CliRunner().invoke(app, ["check"]).exit_code == 1
 
     (tmp_path / "project").mkdir()
-    project = checkout(tmp_path / "project", written.read_text())
+    project = project_in(tmp_path / "project", written.read_text())
     config = yaml.safe_load(written.read_text())
     del config["experiments"]["ststnet"]
     (project.folder / "config.yaml").write_text(yaml.safe_dump(config | {"results": "results", "bootstrap": 100}))

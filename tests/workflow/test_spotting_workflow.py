@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import checkout
+from conftest import project_in
 
 from mer.spotting.interval_files import read_table
 
@@ -43,7 +43,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def spotted(tmp_path_factory):
-    project = checkout(tmp_path_factory.mktemp("spotting"), yaml.safe_dump(CONFIG))
+    project = project_in(tmp_path_factory.mktemp("spotting"), yaml.safe_dump(CONFIG))
     project.run()
     return project
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -10,6 +11,12 @@ from mer.core.container import Container
 
 pytestmark = pytest.mark.slow
 STAGES = {"frames", "align", "interpolate", "magnify", "flow", "rois"}
+
+
+@pytest.fixture(scope="module")
+def clone(finished, tmp_path_factory):
+    """The finished run, with a checkout of its own that can be edited."""
+    return finished.clone(tmp_path_factory.mktemp("clone"))
 
 
 def test_a_dry_run_of_a_fresh_clone_shows_every_job(finished):
@@ -57,12 +64,10 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished.run()
 
 
-def test_touching_everything_runs_nothing(finished):
-    for path in (finished.folder / "mer").rglob("*.py"):
+def test_a_fresh_checkout_whose_files_are_all_new_runs_nothing(clone):
+    for path in [*(clone.code / "mer").rglob("*.py"), *(clone.code / "workflow").rglob("*")]:
         path.touch()
-    for path in (finished.folder / "workflow").rglob("*"):
-        path.touch()
-    assert "Nothing to be done" in finished.run()
+    assert "Nothing to be done" in clone.run()
 
 
 def test_the_magnification_factor_runs_magnify_and_what_follows(project):
@@ -112,13 +117,13 @@ def test_the_workflow_plans_jobs_of_several_folds(project):
         ("mer/stages/flow/tvl1.py", "\n\nclass Params", "\nEXTRA = 1\n\n\nclass Params", {"flow"}),
     ],
 )
-def test_code_counts_where_it_is_used_and_words_do_not(project, file, old, new, runs):
-    path = project.folder / file
+def test_code_counts_where_it_is_used_and_words_do_not(clone, file, old, new, runs):
+    path = clone.code / file
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
     try:
-        assert STAGES & set(project.planned()) == runs
+        assert STAGES & set(clone.planned()) == runs
     finally:
         path.write_text(text)
 
@@ -152,8 +157,6 @@ def test_a_fit_job_never_opens_the_held_out_file(project):
         )
     finally:
         victim.write_bytes(content)
-        import os
-
         os.utime(victim, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
 
 

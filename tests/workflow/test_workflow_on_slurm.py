@@ -1,4 +1,7 @@
-"""What the SLURM profile sends, told by a stand-in for its commands: nothing is computed."""
+"""What the SLURM profile sends, told by a stand-in for its commands: nothing is computed.
+
+What is sent fails, and takes earlier results with it: so this file comes after the others that read the finished run.
+"""
 
 import os
 import re
@@ -6,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("snakemake_executor_plugin_slurm")
@@ -46,11 +50,15 @@ def submitted(project, folder):
     for name, text in COMMANDS.items():
         (folder / name).write_text("#!/bin/sh\n" + text.replace("{log}", str(log)).replace("{SENT}", str(SENT)))
         (folder / name).chmod(0o755)
-    profile = project.folder / "profiles" / "slurm" / "config.yaml"
-    profile.write_text(profile.read_text() + "  slurm_partition: batch\n  slurm_account: tests\n")
+    text = (ROOT / "profiles" / "slurm" / "config.yaml").read_text()
+    # Apart from the commands: a value that is the name of a file beside the profile would be taken for that file.
+    profile = folder / "profile"
+    profile.mkdir()
+    (profile / "config.yaml").write_text(text + "  slurm_partition: batch\n  slurm_account: tests\n")
     options = ["--retries", "0", "--slurm-init-seconds-before-status-checks", "5", "--nocolor"]
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *options]
-    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--profile", str(profile)]
+    command += options
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
     result = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=environment, timeout=300)
     assert log.is_file(), result.stdout[-3000:] + result.stderr[-3000:]
     sent = []
@@ -70,12 +78,7 @@ def test_submissions_with_a_gpu_are_not_sent_one_at_a_time(project, tmp_path):
         config["experiments"]["ststnet"]["folds_per_job"] = 2
 
     project.edit(change)
-    profile = project.folder / "profiles" / "slurm" / "config.yaml"
-    before = profile.read_bytes()
-    try:
-        sent = submitted(project, tmp_path / "slurm")
-    finally:
-        profile.write_bytes(before)
+    sent = submitted(project, tmp_path / "slurm")
     groups = [(asked, told) for asked, told, _ in sent if "variant=one" in told]
     assert len(groups) == 4 and all("variant=two" in told for _, told in groups)
     # Two jobs with a GPU in one submission take turns on one.

@@ -170,6 +170,7 @@ def strongest(expressions: Sequence[Expression]) -> list[Expression]:
 
 
 def warnings_of(video: AlignedVideo, track: Track, first: int, last: int, quality: float) -> tuple[str, ...]:
+    """Return what makes an interval doubtful."""
     inside = slice(first, last + 1)
     warnings = []
     if track.blind[inside].any():

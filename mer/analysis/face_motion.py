@@ -8,7 +8,7 @@ import numpy as np
 
 from mer.analysis import words
 from mer.analysis.expressions import Expression
-from mer.analysis.face_signals import FaceSignals
+from mer.motion.face_signals import FaceSignals
 from mer.analysis.parts import AlignedVideo, Part
 from mer.core.container import Clip
 from mer.core.geometry import eye_centres, scale_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mer.analysis.face_motion import region_names
-from mer.analysis.face_signals import FaceSignals, face_signals
+from mer.motion.face_signals import FaceSignals, face_signals
 from mer.analysis.parts import AlignedVideo, Part, Track
 from mer.core.container import Clip
 from mer.core.geometry import eye_centres

@@ -84,9 +84,10 @@ def join_regions(video: AlignedVideo, track: Track) -> RegionMotion | None:
 def _empty(clip: Clip, count: int) -> RegionMotion:
     steps = np.array(clip.attributes["steps"], np.int64)
     shapes = {name: clip.lazy(name).shape for name in (*BY_STEP, "landmarks", "transform")}
-    by_step = [np.full((len(steps), count, *shapes[name][2:]), np.nan, np.float32) for name in BY_STEP]
-    single = [np.full((count, *shapes[name][1:]), np.nan, np.float64) for name in ("landmarks", "transform")]
-    return RegionMotion(float(clip.attributes["rate"]), steps, *by_step, *single, np.zeros(count, np.float32))
+    arrays = {name: np.full((len(steps), count, *shapes[name][2:]), np.nan, np.float32) for name in BY_STEP}
+    arrays |= {name: np.full((count, *shapes[name][1:]), np.nan) for name in ("landmarks", "transform")}
+    rate, quality = float(clip.attributes["rate"]), np.zeros(count, np.float32)
+    return RegionMotion(rate=rate, steps=steps, quality=quality, **arrays)
 
 
 def _filled(motion: RegionMotion) -> RegionMotion:

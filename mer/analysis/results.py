@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mer import __version__
-from mer.analysis.ensemble import Ensemble
 from mer.analysis.expressions import Curve, Expression, LeftOut
 from mer.analysis.footage import Footage
 from mer.analysis.parts import AlignedVideo, Track
 from mer.analysis.review import Laid
+from mer.analysis.spotters import Spotters
 from mer.core.atomic import write_text
 from mer.core.csvfile import write_csv
 from mer.core.runs import runs
@@ -41,7 +41,7 @@ class Result:
     """
 
     video: AlignedVideo
-    ensemble: Ensemble
+    ensemble: Spotters
     track: Track
     curves: Sequence[Curve]
     expressions: Sequence[Expression]

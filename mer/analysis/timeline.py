@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mer.analysis.face_signals import FaceSignals
+from mer.motion.face_signals import FaceSignals
 from mer.analysis.recording_signals import RegionCurves
 from mer.analysis.results import Result
 from mer.report.charts import thinned

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mer.analysis.face_signals import FaceSignals
+from mer.motion.face_signals import FaceSignals
 from mer.core.geometry import eye_centres
 from mer.report.wording import counted
 

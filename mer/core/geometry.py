@@ -18,6 +18,15 @@ RIGHT_EYE = tuple(range(42, 48))
 OUTER_LIPS = tuple(range(48, 60))
 INNER_LIPS = tuple(range(60, 68))
 MOUTH = OUTER_LIPS + INNER_LIPS
+#: The landmark that is the mirror image of each.
+MIRRORED = (
+    *range(16, -1, -1),
+    *reversed(LEFT_BROW + RIGHT_BROW),
+    *range(27, 31),
+    *range(35, 30, -1),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),
+)
 EYE_CORNERS = (36, 39, 42, 45)
 # Points that no facial muscle moves by much: the bridge of the nose and the corners of the eyes.
 RIGID = (*NOSE_BRIDGE, *EYE_CORNERS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mer.core.geometry import LEFT_BROW, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, RIGHT_EYE, eye_centres
+from mer.core.geometry import LEFT_EYE, MIRRORED, OUTER_LIPS, RIGHT_EYE, eye_centres
 
 GRID = 4  # pixels between the points at which a flow is read
 ROUNDS = 6  # reweightings of the fit of the head
@@ -57,15 +57,6 @@ REGIONS: dict[str, Region] = {
     "middle of the lips": Region((51,), (0.0, -0.04), 0.08, "mouth", True),
     "chin": Region((8, 57), (0.0, 0.02), 0.12, "chin", True),
 }
-#: The landmark that is the mirror image of each.
-MIRRORED = (
-    *range(16, -1, -1),
-    *reversed(LEFT_BROW + RIGHT_BROW),
-    *range(27, 31),
-    *range(35, 30, -1),
-    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
-    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),
-)
 #: (region, side) of every place in an array of regions; side is R or L of the subject, '' in the middle.
 PLACES = tuple((name, side) for name, one in REGIONS.items() for side in ([""] if one.middle else "RL"))
 ZONES = tuple(dict.fromkeys(one.zone for one in REGIONS.values()))
@@ -77,7 +68,7 @@ def in_zone(zone: str) -> list[int]:
 
 
 def region_centres(landmarks: np.ndarray) -> np.ndarray:
-    """Return the centres (33, 2) of the regions of a face with landmarks (68, 2), in their pixels, in order of `PLACES`."""
+    """Return the centres (33, 2), in order of `PLACES`, of the regions of a face with landmarks (68, 2), in their pixels."""
     eyes = _eye_distance(landmarks)
     centres = []
     for name, side in PLACES:

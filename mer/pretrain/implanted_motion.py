@@ -1,7 +1,7 @@
-"""What a spotter is trained on: the motion of filmed and simulated faces, with expressions implanted into the motion.
+"""What a spotter is trained on: the motion of filmed and simulated faces, with expressions implanted into it.
 
-An expression moves the regions of a face by what its action units do (`mer.spotting.unit_templates`), so it can be added
-to what a face does besides without drawing a picture: thousands of implants, each with its exact truth, cost seconds.
+An expression moves the regions of a face by what its action units do (`mer.spotting.unit_templates`), so it can be
+added to what a face does besides without drawing a picture: thousands of implants, each with its exact truth, cost seconds.
 `mer bench spotting` implants into the pictures themselves.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mer.analysis.face_signals import FaceSignals, face_signals
+from mer.motion.face_signals import FaceSignals, face_signals
 from mer.core.seeds import derive_seed
 from mer.datasets.views import view_of
 from mer.simulate.implant import Face, Implant, draw_implants
@@ -134,8 +134,8 @@ def motion_of(frames: Sequence[np.ndarray], fps: float, name: str) -> RegionMoti
     found = dlib68.METHOD.align(iter(frames), params, name)
     stride = stride_of(fps)
     crops = dlib68.cut(frames[::stride], found.transform[::stride], params)
-    thinned = (getattr(found, key)[::stride] for key in ("landmarks", "transform", "quality"))
-    return region_motion(crops, *thinned, fps / stride)
+    landmarks, transform, quality = (a[::stride] for a in (found.landmarks, found.transform, found.quality))
+    return region_motion(crops, landmarks, transform, quality, fps / stride)
 
 
 def save_motion(path: Path, motion: RegionMotion) -> None:

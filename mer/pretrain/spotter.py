@@ -2,9 +2,9 @@
 
     python -m mer.pretrain.spotter --out spotter_faces.safetensors --film woman.mp4 --tell calm.mp4 --tell talking.mp4
 
-Simulates life-like people (`mer.simulate.lifelike`: talking, turning, nodding, blinking, with expressions that last), and
-reads `--film`s, faces whose terms allow to learn from them. Expressions are implanted into the motion of both
-(`mer.pretrain.implanted_motion`). Everything is judged by trees that have not seen that person, and from these judgements
+Simulates life-like people (`mer.simulate.lifelike`: talking, turning, nodding, blinking, with expressions that last),
+and reads `--film`s, faces whose terms allow to learn from them. Expressions are implanted into the motion of both
+(`mer.pretrain.implanted_motion`). Everything is judged by trees that have not seen that person; from these judgements
 come the calibration and the scores. Films given by `--tell` are never learned from: they only help to tell how many
 moments of ordinary footage reach a probability. Whatever is finished below `--work` is kept.
 """

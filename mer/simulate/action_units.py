@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mer.core.geometry import MIRRORED
 from mer.simulate.expression import UnitPlan
 
 RIGID_LANDMARKS = (27, 28, 39, 42, 0, 16)
@@ -93,10 +94,7 @@ ACTION_UNITS: dict[int, tuple[Bump, ...]] = {
 }
 AU_NUMBERS = tuple(sorted(ACTION_UNITS))
 
-MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36]
-    + [41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)
+MIRROR = np.array(MIRRORED)
 
 
 def inter_ocular(landmarks: np.ndarray) -> float:

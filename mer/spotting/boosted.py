@@ -42,7 +42,7 @@ class BoostedTrees:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return the sums (P,) float64, log odds, of features (P, F)."""
         total = np.full(len(x), self.base)
-        for first, last in zip(self.start[:-1].tolist(), self.start[1:].tolist(), strict=True):
+        for first in self.start[:-1].tolist():
             node = np.full(len(x), first)
             # A child stands behind its parent: a walk ends after as many steps as the tree has nodes.
             while (inner := self.feature[node] >= 0).any():

@@ -6,8 +6,8 @@ not return. A swaying or nodding head gives slow slopes, which cancel.
 
 The bump is judged against the person's own habits (a matched filter: template and bump weighted by the inverse
 covariance of the person's bumps). What goes with the motion of the head is taken out by regression first, because
-depth, and skin over a jaw, differ between people. The scale of each region is that of the seconds around: while a person
-talks, the mouth must move more to be noticed.
+depth, and skin over a jaw, differ between people. The scale of each region is that of the seconds around: while a
+person talks, the mouth must move more to be noticed.
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mer.analysis.face_signals import face_signals
+from mer.motion.face_signals import face_signals
 from mer.core.errors import ModelError
 from mer.models.state import State
 from mer.spotting.boosted import from_state
@@ -178,7 +179,7 @@ def windows(count: int, rate: float) -> list[tuple[int, int, tuple[int, int]]]:
     pieces = max(1, round(count / (WINDOW * rate)))
     edges = np.linspace(0, count, pieces + 1).round().astype(int).tolist()
     shared = round(OVERLAP * rate)
-    return [(max(0, a - shared), min(count, b + shared), (a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(max(0, a - shared), min(count, b + shared), (a, b)) for a, b in pairwise(edges)]
 
 
 def is_blink(told: Mapping[str, float], template: Template) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import find_peaks
 
-from mer.analysis.face_signals import FaceSignals
+from mer.motion.face_signals import FaceSignals
 from mer.motion.facial_regions import ZONES, in_zone
 from mer.spotting.evidence import Evidence
 from mer.spotting.region_motion import RegionMotion
@@ -148,7 +148,7 @@ def _course(seen: Evidence, best: np.ndarray, at: int, step: int, template: int)
 
 
 def speed_along(seen: Evidence, at: int, template: int) -> np.ndarray:
-    """Return the motion (T,) along a template over the shortest step, in distances of the eyes, as weighed at a moment."""
+    """Return the motion (T,) along a template over the shortest step, in eye distances, as weighed at a moment."""
     vector = seen.templates[template].moved.ravel()
     weighted = seen.weights(0, at) @ vector
     return np.asarray(np.nan_to_num(seen.shortest @ weighted / (vector @ weighted)))

@@ -106,12 +106,28 @@ def region_motion(
     motion = np.full((len(steps), count, len(PLACES), 2), np.nan, np.float32)
     head = np.full((len(steps), count, HEAD_TERMS), np.nan, np.float32)
     unexplained = np.full((len(steps), count), np.nan, np.float32)
-    for k, t, pair, points in _pairs(crops, landmarks, steps):
-        eyes = float(np.linalg.norm(np.diff(eye_centres(points), axis=0)))
-        rest, numbers, left = without_head(estimate(*pair, FLOW), points)
-        motion[k, t], head[k, t], unexplained[k, t] = region_means(rest, points) / eyes, numbers / eyes, left / eyes
+    for k, t, (first, second), points in _pairs(crops, landmarks, steps):
+        motion[k, t], head[k, t], unexplained[k, t] = pair_motion(first, second, points)
     values = landmarks.astype(np.float32), transform.astype(np.float64), quality.astype(np.float32)
     return RegionMotion(rate, steps, motion, head, unexplained, *values)
+
+
+def pair_motion(first: np.ndarray, second: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the motion (R, 2) of the regions between two crops, that of the head (10,), and what neither explains.
+
+    Args:
+        first: (S, S) grey float32, 0-255.
+        second: the same, later.
+        points: (68, 2) landmarks of the first, in its pixels.
+    """
+    eyes = float(np.linalg.norm(np.diff(eye_centres(points), axis=0)))
+    rest, numbers, left = without_head(estimate(first, second, FLOW), points)
+    return region_means(rest, points) / eyes, numbers / eyes, left / eyes
+
+
+def scaled(points: np.ndarray, side: int) -> np.ndarray:
+    """Return landmarks of a crop of `side` pixels in pixels of the same crop at `SIDE`."""
+    return np.asarray((points.astype(np.float64) + 0.5) * (SIDE / side) - 0.5)
 
 
 def _pairs(
@@ -121,8 +137,7 @@ def _pairs(
     held: deque[np.ndarray] = deque(maxlen=int(steps.max()) + 1)
     for last, crop in enumerate(crops):
         held.append(grey(crop, SIDE))
-        factor = SIDE / crop.shape[0]
         for k, step in enumerate(steps.tolist()):
             if step < len(held):
-                points = (landmarks[last - step].astype(np.float64) + 0.5) * factor - 0.5
+                points = scaled(landmarks[last - step], crop.shape[0])
                 yield k, last - step, (held[-1 - step], held[-1]), points

@@ -82,14 +82,14 @@ WEIGHTS: dict[str, Weights] = {
         licence="MIT, as mer",
         source="trained with mer.pretrain.magnet on simulated faces and textures",
     ),
-    "spotter_small": Weights(
-        network="mean",
+    "spotter_faces": Weights(
+        network="faces",
         variant="spotting",
-        file="spotter_small.safetensors",
-        size=100_556,
-        sha256="cc3022a37354690fe2d6a51d172d9bb6a19a5cd64127333998d6cb3921f517c0",
+        file="spotter_faces.safetensors",
+        size=133_496,
+        sha256="18e035bdaf7a8d879effabc123118fcfe9b4aced70dfaa886c88db43d382ec0a",
         licence="MIT, as mer",
-        source="trained with mer.pretrain.spotter on simulated faces",
+        source="trained with mer.pretrain.spotter on simulated faces and one film",
     ),
     "magnet_aman": Weights(
         network="magnet",

@@ -8,7 +8,7 @@ import pytest
 from mer.analysis.bench import causes
 from mer.analysis.bench.causes import cause_of, reversals
 from mer.analysis.bench.tracked import Tracked
-from mer.analysis.face_signals import FaceSignals
+from mer.motion.face_signals import FaceSignals
 
 FPS, COUNT = 30.0, 300
 ALARM = {"onset": 140, "apex": 146, "offset": 152}

@@ -11,7 +11,7 @@ from test_face_signals import FPS, close_eyes, neutral, recording
 from mer.analysis import words
 from mer.analysis.exports import elan_text, has_elan, standing, write_exports
 from mer.analysis.expressions import Expression
-from mer.analysis.face_signals import face_signals
+from mer.motion.face_signals import face_signals
 from mer.analysis.footage import open_footage
 from mer.analysis.player import copy_size, write_copy
 from mer.analysis.results import COPY, Result

@@ -22,9 +22,9 @@ from mer.analysis.bench.matching import Candidate, Said
 from mer.analysis.bench.simulated import Happening, true_causes, write_person
 from mer.analysis.bench.tracked import parts_of, stays, tracked
 from mer.analysis.command import Options, analyze
-from mer.analysis.ensemble import Ensemble, open_ensemble
 from mer.analysis.footage import open_footage
 from mer.analysis.implanting import TRUTH, Recipe, open_film, write_control, write_film, write_truth
+from mer.analysis.spotters import Spotters, open_spotters
 from mer.simulate.implant import Face, Implant
 
 AMPLITUDES = (0.01, 0.02, 0.03, 0.05, 0.08)
@@ -39,14 +39,14 @@ class Spotter:
     experiment: Path | None = None
 
     @property
-    def ensemble(self) -> Ensemble:
+    def ensemble(self) -> Spotters:
         """The opened models; raises `ModelError` when they cannot be used."""
         return _opened(self.experiment)
 
 
 @lru_cache(maxsize=4)
-def _opened(experiment: Path | None) -> Ensemble:
-    return open_ensemble(experiment)
+def _opened(experiment: Path | None) -> Spotters:
+    return open_spotters(experiment)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mer.analysis.face_motion import activity
-from mer.analysis.face_signals import FaceSignals, face_signals
+from mer.motion.face_signals import FaceSignals, face_signals
 from mer.analysis.footage import open_footage
 from mer.analysis.implanting import SOUND
 from mer.analysis.parts import AlignedVideo, Part, gather_track

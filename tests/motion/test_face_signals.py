@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mer.analysis.face_signals import blinks, face_signals, rate
+from mer.motion.face_signals import blinks, face_signals, rate
 from mer.core.geometry import LEFT_EYE, RIGHT_EYE, apply, eye_centres, invert, similarity
 
 FPS = 30.0

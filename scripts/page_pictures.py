@@ -47,7 +47,8 @@ def main() -> None:
                 browser.run("new Promise(done => setTimeout(done, 800))")
                 path = DOCS / f"page-{width}.png"
                 browser.picture(path)
-                Image.open(path).convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+                picture = Image.open(path).convert("RGB")
+                picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
                 print(path, path.stat().st_size)
 
 

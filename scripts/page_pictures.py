@@ -20,7 +20,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 FILM = {"layout": "casme_sq", "fps": 30.0, "raw": True, "width": 480, "height": 360, "talk": 0.1, "turn": 0.2,
         "blink": 0.4, "subjects": 1, "clips": 4, "seconds": 20.0, "seed": 11}  # fmt: skip
 SIZES = ((1280, 1060, False), (390, 1180, True))
-COLOURS = 96
+COLOURS = 256
 
 
 def simulated(folder: Path) -> Path:
@@ -47,7 +47,8 @@ def main() -> None:
                 browser.run("new Promise(done => setTimeout(done, 800))")
                 path = DOCS / f"page-{width}.png"
                 browser.picture(path)
-                Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+                picture = Image.open(path).convert("RGB")
+                picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
                 print(path, path.stat().st_size)
 
 

@@ -14,8 +14,8 @@ from mer.report.charts import thinned
 
 RATE = 25.0  # values per second of a curve that are drawn
 DIGITS = 3
-HIGHEST_MOTION = 0.03  # distances between the eyes: the least full height of a region's curve
-FASTEST = 1.0  # distances between the eyes per second: the least full height of the head's
+HIGHEST_MOTION = 0.008  # distances between the eyes: the least full height of a region's curve
+FASTEST = 0.5  # distances between the eyes per second: the least full height of the head's
 WIDEST_MOUTH = 0.15
 OPEN_EYE = 0.35
 

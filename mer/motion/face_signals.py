@@ -88,7 +88,8 @@ def face_signals(
     """
     points = np.asarray(landmarks, np.float64)
     matrix = np.asarray(transform, np.float64)
-    seen: np.ndarray = np.isfinite(points).all(axis=(1, 2)) & np.isfinite(matrix).all(axis=(1, 2))
+    numbers = np.concatenate([points.reshape(len(points), -1), matrix.reshape(len(points), -1)], axis=1)
+    seen = np.isfinite(numbers).all(axis=1)
     if found is not None:
         seen = seen & np.asarray(found, bool)
     if not seen.any():

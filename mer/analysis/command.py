@@ -171,13 +171,13 @@ def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options
     moved = [with_motion(one, video, signals) for one in spotted.expressions]
     laid = lay_on(review, moved, footage.numbers.tolist()) if review is not None else Laid()
     command = options.command(footage.path)
-    result = Result(video, ensemble, track, spotted.curves, moved, spotted.left_out, command, options.keep_crops, laid)
+    result = Result(video, ensemble, track, spotted.curves, moved, spotted.left_out, command, options.keep_crops, laid, spotted.calibrated)
     written = write_results(result, folder)
     write_exports(result, folder)
     clock.lap("motion, words and tables")
     film = write_copy(footage, folder) if options.film and options.keep_crops else None
     clock.lap("copy of the film")
-    write_text(folder / PAGE, page_of(result, signals, region_curves(video, track), film))
+    write_text(folder / PAGE, page_of(result, signals, spotted.regions or region_curves(video, track), film))
     if not options.keep_crops:
         shutil.rmtree(video.folder)
     clock.lap("pictures and page")

@@ -8,11 +8,11 @@ import numpy as np
 
 from mer.analysis import words
 from mer.analysis.expressions import Expression
-from mer.motion.face_signals import FaceSignals
 from mer.analysis.parts import AlignedVideo, Part
 from mer.core.container import Clip
 from mer.core.geometry import eye_centres, scale_of
 from mer.motion.estimator import EstimatorParams, estimate
+from mer.motion.face_signals import FaceSignals
 from mer.motion.grey import grey
 from mer.motion.headmotion import centre
 from mer.stages.magnify import lagrangian

@@ -12,15 +12,16 @@ from importlib.resources import files
 from typing import Any
 
 from mer import __version__
+from mer.analysis.face_models import FaceModels
 from mer.analysis.cards import cards_of, percent
 from mer.analysis.exports import has_elan
 from mer.analysis.expressions import Expression, LeftOut
-from mer.motion.face_signals import FaceSignals
 from mer.analysis.player import Copy
 from mer.analysis.recording_signals import RegionCurves
 from mer.analysis.results import ELAN, INTERVALS, MEGC, OBJECTS, SCORES, Result
 from mer.analysis.review import FORMAT, film_digest
 from mer.analysis.timeline import clock, lanes, numbers_of, shaded
+from mer.motion.face_signals import FaceSignals
 from mer.report.html import render
 from mer.report.product_pictures import EVENTS
 from mer.report.wording import counted
@@ -158,8 +159,12 @@ def _facts(result: Result) -> dict[str, str]:
         "protocol": models.protocol,
         "made by": f"mer {__version__}: {result.command}",
         "digest of the video": footage.digest,
-        "frame rate of training": f"{models.training.fps:g} per second; widths are taken to that of the video",
+        "looked at": f"{models.training.fps:g} pictures per second, or as many as there are",
     }
+    if isinstance(models, FaceModels):
+        told = f"{models.threshold:.2f}, for {models.alarms_per_minute:g} false alarms a minute"
+        own = f" of {models.negative_minutes:.1f} minutes of your own footage" if models.negatives is not None else ""
+        return facts | {"threshold": told + own}
     for kind in models.kinds if models.protocol == "fixed" else ():
         rule = models.decoding(kind, footage.fps)
         span = f"{rule.shortest / footage.fps:.2f} to {rule.longest / footage.fps:.2f} s"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mer.analysis.face_motion import region_names
-from mer.motion.face_signals import FaceSignals, face_signals
 from mer.analysis.parts import AlignedVideo, Part, Track
 from mer.core.container import Clip
 from mer.core.geometry import eye_centres
 from mer.motion import dis
 from mer.motion.dis import DISOptions
+from mer.motion.face_signals import FaceSignals, face_signals
 from mer.motion.grey import grey
 from mer.motion.headmotion import centre
 from mer.stages.rois import au_boxes

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mer.motion.face_signals import FaceSignals
 from mer.analysis.recording_signals import RegionCurves
 from mer.analysis.results import Result
+from mer.motion.face_signals import FaceSignals
 from mer.report.charts import thinned
 
 RATE = 25.0  # values per second of a curve that are drawn

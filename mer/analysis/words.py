@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mer.motion.face_signals import FaceSignals
 from mer.core.geometry import eye_centres
+from mer.motion.face_signals import FaceSignals
 from mer.report.wording import counted
 
 REACH = 0.12  # distances between the eyes around a place over which its motion is averaged

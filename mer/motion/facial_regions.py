@@ -68,7 +68,7 @@ def in_zone(zone: str) -> list[int]:
 
 
 def region_centres(landmarks: np.ndarray) -> np.ndarray:
-    """Return the centres (33, 2), in order of `PLACES`, of the regions of a face with landmarks (68, 2), in their pixels."""
+    """Return the centres (33, 2) of the regions, in order of `PLACES`, from landmarks (68, 2), in their pixels."""
     eyes = _eye_distance(landmarks)
     centres = []
     for name, side in PLACES:

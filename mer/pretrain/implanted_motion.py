@@ -1,8 +1,8 @@
 """What a spotter is trained on: the motion of filmed and simulated faces, with expressions implanted into it.
 
 An expression moves the regions of a face by what its action units do (`mer.spotting.unit_templates`), so it can be
-added to what a face does besides without drawing a picture: thousands of implants, each with its exact truth, cost seconds.
-`mer bench spotting` implants into the pictures themselves.
+added to what a face does besides without drawing a picture: thousands of implants, each with its exact truth, cost
+seconds. `mer bench spotting` implants into the pictures themselves.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mer.motion.face_signals import FaceSignals, face_signals
 from mer.core.seeds import derive_seed
 from mer.datasets.views import view_of
+from mer.motion.face_signals import FaceSignals, face_signals
 from mer.simulate.implant import Face, Implant, draw_implants
 from mer.spotting.evidence import evidence
 from mer.spotting.faces import is_blink, naming_features

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from mer.motion.face_signals import face_signals
 from mer.core.errors import ModelError
 from mer.models.state import State
+from mer.motion.face_signals import face_signals
 from mer.spotting.boosted import from_state
 from mer.spotting.evidence import Evidence, evidence
 from mer.spotting.moments import APART, Moment, extent, moments, speed_along

@@ -14,9 +14,10 @@ import pytest
 from mer.analysis.live import session
 from mer.analysis.live.following import Follower
 from mer.analysis.live.page import serve
-from mer.analysis.live.scoring import RecentScorer, Window
+from mer.analysis.live.scoring import RegionScorer, Window
 from mer.analysis.live.session import Board, run_live, run_session
 from mer.analysis.live.sources import GrowingFile
+from mer.analysis.spotters import open_spotters
 from mer.core.errors import ConfigError, MediaError
 from mer.stages.align import dlib68
 
@@ -41,21 +42,21 @@ class Given:
 
 
 class Change:
-    """A spotter that scores how much the crop changes; it remembers how long its windows were."""
+    """A scorer that tells how much the crop changes; it remembers how long its windows were."""
 
     def __init__(self):
         self.lengths = []
 
-    def score(self, crops, landmarks, transform, fps):
-        self.lengths.append(len(crops))
-        change = np.abs(np.diff(crops.astype(float), axis=0)).mean(axis=(1, 2, 3))
-        return np.arange(1, len(crops)) / fps, np.clip(change / 10, 0, 1)
+    def __call__(self, window):
+        self.lengths.append(len(window))
+        change = np.abs(np.diff(window.crops.astype(float), axis=0)).mean(axis=(1, 2, 3))
+        return window.first + np.arange(1, len(window)), np.clip(change / 10, 0, 1)
 
 
 def test_a_session_scores_every_place_and_ends_with_a_summary():
     source, spotter = Given(world.film(24, [8], 8), dropped=[5]), Change()
     board = Board("given", 30.0)
-    run_session(source, RecentScorer(spotter), PARAMS, board)
+    run_session(source, spotter, PARAMS, board)
     assert source.closed and board.ended and board.places == 24 and board.pictures == 23
     assert sorted(board.scores)[-1] == 23
     moving = np.mean([board.scores[k] for k in range(10, 15)])
@@ -66,14 +67,26 @@ def test_a_session_scores_every_place_and_ends_with_a_summary():
     json.dumps(state)
 
 
-def test_a_spotter_without_memory_sees_the_end_of_the_window():
-    spotter = Change()
-    count, first = 90, 300
-    crops = np.random.default_rng(0).integers(0, 255, (count, 8, 8, 3)).astype(np.uint8)
-    window = Window(first, 30.0, crops, np.zeros((count, 68, 2)), np.zeros((count, 2, 3)), np.ones(count, np.float32))
-    places, score = RecentScorer(spotter, context=1.0)(window)
-    assert spotter.lengths == [30] and len(places) == len(score) == 29
-    assert places[0] == first + 61 and places[-1] == first + 89
+def test_what_is_scored_live_is_what_the_file_would_give():
+    from mer.spotting.region_motion import region_motion
+
+    rng = np.random.default_rng(0)
+    rest = rng.uniform(20, 100, (68, 2))
+    rest[[36, 39, 42, 45]] = [[40, 46], [52, 46], [76, 46], [88, 46]]
+    crops = np.cumsum(rng.normal(0, 3, (50, 128, 128, 3)), axis=0).clip(-90, 90).astype(np.int64) + 120
+    crops = crops.astype(np.uint8)
+    landmarks, transform = np.tile(rest, (50, 1, 1)), np.tile(np.eye(2, 3), (50, 1, 1))
+    models = open_spotters()
+    scorer = RegionScorer(models, 30.0)
+    for last in (20, 35, 50):
+        first = max(0, last - 40)
+        part = slice(first, last)
+        window = Window(first, 30.0, crops[part], landmarks[part], transform[part], np.ones(last - first, np.float32))
+        places, score = scorer(window)
+    assert places.tolist() == list(range(10, 50)) and (score >= 0).all() and (score <= 1).all()
+    whole = region_motion(crops[10:], landmarks[10:], transform[10:], np.ones(40), 30.0)
+    live = scorer._motion(window, np.arange(40))
+    np.testing.assert_array_equal(live.motion, whole.motion)
 
 
 def test_what_is_hidden_has_quality_0_and_a_dropped_picture_has_not():

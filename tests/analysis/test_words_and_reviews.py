@@ -11,11 +11,11 @@ from test_face_signals import FPS, close_eyes, neutral, recording
 from mer.analysis import words
 from mer.analysis.exports import elan_text, has_elan, standing, write_exports
 from mer.analysis.expressions import Expression
-from mer.motion.face_signals import face_signals
 from mer.analysis.footage import open_footage
 from mer.analysis.player import copy_size, write_copy
 from mer.analysis.results import COPY, Result
 from mer.analysis.review import FORMAT, Laid, ReviewError, film_digest, lay_on, read_review
+from mer.motion.face_signals import face_signals
 from mer.spotting.interval_files import read_table
 
 EYES = 60.0

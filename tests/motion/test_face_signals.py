@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mer.motion.face_signals import blinks, face_signals, rate
 from mer.core.geometry import LEFT_EYE, RIGHT_EYE, apply, eye_centres, invert, similarity
+from mer.motion.face_signals import blinks, face_signals, rate
 
 FPS = 30.0
 COUNT = 240

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from mer.analysis.face_motion import activity
-from mer.motion.face_signals import FaceSignals, face_signals
 from mer.analysis.footage import open_footage
 from mer.analysis.implanting import SOUND
 from mer.analysis.parts import AlignedVideo, Part, gather_track
 from mer.core.container import Container
 from mer.core.geometry import apply, eye_centres, invert
 from mer.motion.estimator import EstimatorParams, estimate
+from mer.motion.face_signals import FaceSignals, face_signals
 from mer.motion.grey import grey
 from mer.motion.headmotion import centre
 from mer.stages.rois import au_boxes

@@ -1,4 +1,4 @@
-"""The score of the last seconds: of any spotter that takes arrays, or of the ensemble, which keeps what it computed."""
+"""The score of the last seconds, by the models that come with `mer` or by those of an experiment."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Protocol
 import numpy as np
 
 from mer.analysis.ensemble import Ensemble
+from mer.analysis.face_models import FaceModels
+from mer.motion.facial_regions import HEAD_TERMS, PLACES
 from mer.motion.grey import grey
 from mer.spotting.naming_head import scaled
+from mer.spotting.region_motion import SIDE, RegionMotion, pair_motion, steps_of, stride_of
+from mer.spotting.region_motion import scaled as scaled_landmarks
 from mer.stages.registry import load_method
-
-CONTEXT = 4.0  # seconds that a spotter without memory is given again at every call
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,6 @@ class Window:
         return len(self.quality)
 
 
-class Spotter(Protocol):
-    """What spots in arrays: times from the first frame in seconds (P,), and scores (P,) from 0 to 1."""
-
-    def score(
-        self, crops: np.ndarray, landmarks: np.ndarray, transform: np.ndarray, fps: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return seconds and scores of crops (T, S, S, 3) uint8, landmarks (T, 68, 2), transform (T, 2, 3)."""
-
-
 class Scorer(Protocol):
     """What scores a window; positions that it does not give keep the score that they had."""
 
@@ -55,19 +48,43 @@ class Scorer(Protocol):
         """Return places (P,) int64, counted from the start, and their scores (P,) from 0 to 1; 0.5 is the threshold."""
 
 
-class RecentScorer:
-    """Scores the end of a window by a spotter without memory."""
+class RegionScorer:
+    """Scores by the models that come with `mer`; the motion of a pair of pictures is computed once."""
 
-    def __init__(self, spotter: Spotter, context: float = CONTEXT) -> None:
-        self._spotter, self._context = spotter, context
+    def __init__(self, models: FaceModels, fps: float) -> None:
+        self._models, self._stride = models, stride_of(fps)
+        self._rate = fps / self._stride
+        self._steps = steps_of(self._rate)
+        self._pairs: dict[tuple[int, int], tuple[np.ndarray, np.ndarray, float]] = {}
 
     def __call__(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """See `Scorer`."""
-        skip = max(0, len(window) - round(self._context * window.fps))
-        seconds, score = self._spotter.score(
-            window.crops[skip:], window.landmarks[skip:], window.transform[skip:], window.fps
-        )
-        return window.first + skip + np.round(seconds * window.fps).astype(np.int64), score
+        places = np.arange(window.first + (-window.first % self._stride), window.first + len(window), self._stride)
+        if len(places) <= self._steps.max():
+            return np.zeros(0, np.int64), np.zeros(0)
+        judged = self._models.judge(self._motion(window, places - window.first))
+        high = self._models.threshold
+        # Half of the height of the page is the threshold.
+        score = np.where(judged.score < high, judged.score / high, 1 + (judged.score - high) / (1 - high)) / 2
+        return places, score
+
+    def _motion(self, window: Window, at: np.ndarray) -> RegionMotion:
+        count, side = len(at), window.crops.shape[1]
+        shape = len(self._steps), count
+        motion = np.full((*shape, len(PLACES), 2), np.nan, np.float32)
+        head = np.full((*shape, HEAD_TERMS), np.nan, np.float32)
+        unexplained = np.full(shape, np.nan, np.float32)
+        for k, step in enumerate(self._steps.tolist()):
+            for t in range(count - step):
+                key = k, window.first + int(at[t])
+                if key not in self._pairs:
+                    first, second = (grey(window.crops[place], SIDE) for place in (at[t], at[t + step]))
+                    self._pairs[key] = pair_motion(first, second, scaled_landmarks(window.landmarks[at[t]], side))
+                motion[k, t], head[k, t], unexplained[k, t] = self._pairs[key]
+        self._pairs = {key: one for key, one in self._pairs.items() if key[1] >= window.first}
+        landmarks, transform, quality = window.landmarks[at], window.transform[at], window.quality[at]
+        whole = RegionMotion(self._rate, self._steps, motion, head, unexplained, landmarks, transform, quality)
+        return whole.blanked(quality <= 0, [])
 
 
 class EnsembleScorer:
@@ -110,3 +127,8 @@ class EnsembleScorer:
         pair = [grey(window.crops[k], size) for k in (place, place + self._distance)]
         points = scaled(window.landmarks[place], size, window.crops.shape[1])
         return self._picture(pair[0], pair[1], points)
+
+
+def scorer_of(spotters: FaceModels | Ensemble, fps: float) -> Scorer:
+    """Return what scores with models at a frame rate."""
+    return RegionScorer(spotters, fps) if isinstance(spotters, FaceModels) else EnsembleScorer(spotters, fps)

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from mer.analysis.ensemble import open_ensemble
 from mer.analysis.live.following import Follower, Seen
 from mer.analysis.live.page import serve
-from mer.analysis.live.scoring import EnsembleScorer, Scorer, Window
+from mer.analysis.live.scoring import Scorer, Window, scorer_of
 from mer.analysis.live.sources import Camera, FrameSource, GrowingFile
+from mer.analysis.spotters import open_spotters
 from mer.core.csvfile import write_csv
 from mer.core.errors import ConfigError
 from mer.report.wording import counted
@@ -224,14 +224,14 @@ def run_live(
             "mer analyze", ", ".join(given) or "nothing to analyse", "videos, --camera or --follow, one of them"
         )
     source: FrameSource = Camera(camera) if follow is None and camera is not None else GrowingFile(follow or Path())
-    ensemble = open_ensemble(experiment)
+    ensemble = open_spotters(experiment)
     method = load_method("align", ensemble.training.method, "align")
     if ensemble.training.method != "dlib":
         raise ConfigError("mer analyze", f"models aligned by {ensemble.training.method}", "models aligned by dlib")
     params = method.Params.model_validate({**ensemble.training.align, "face": face, "samples": 1})
     _one_thread_each()
     board = Board(source.name, source.fps, str(output / SCORES) if keep else "")
-    scorer = EnsembleScorer(ensemble, source.fps)
+    scorer = scorer_of(ensemble, source.fps)
     with serve(board.state) as address:
         log(f"{source.name}: {address} shows the score; Ctrl-C ends it")
         try:

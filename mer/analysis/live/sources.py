@@ -169,11 +169,7 @@ class GrowingFile(_Read):
         import av
 
         try:
-            return av.open(_Growing(path, self._patience, self._stop), "r")
-        except (av.error.FFmpegError, OSError):
-            pass
-        try:
-            return av.open(str(path))  # An index at the end of a finished file is found by seeking.
+            return av.open(str(path) if _index_at_end(path) else _Growing(path, self._patience, self._stop), "r")
         except (av.error.FFmpegError, OSError):
             expected = "MPEG-TS, Matroska, WebM or fragmented MP4"
             raise MediaError(path, "cannot be read while it is written", expected) from None
@@ -198,6 +194,17 @@ class GrowingFile(_Read):
                 yield seconds, np.ascontiguousarray(turned)
         except av.error.FFmpegError:
             return  # What was written last may be half a packet.
+
+
+def _index_at_end(path: Path) -> bool:
+    """Say whether a file is an MP4 whose pictures come before their index: without seeking it gives nothing."""
+    with path.open("rb") as file:
+        while len(head := file.read(8)) == 8:
+            size, kind = int.from_bytes(head[:4], "big"), head[4:]
+            if kind in (b"moov", b"mdat") or not kind.isalnum() or size < 8:
+                return kind == b"mdat"
+            file.seek(size - 8, 1)
+    return False
 
 
 class _Growing:

@@ -20,7 +20,7 @@ from mer.analysis.negatives import films_in, from_negatives
 from mer.analysis.page import page_of
 from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan
 from mer.analysis.player import write_copy
-from mer.analysis.recording_signals import recording_signals, region_curves
+from mer.analysis.recording_signals import curves_of, recording_signals, region_curves
 from mer.analysis.remarks import remarks_of
 from mer.analysis.results import PAGE, Result, claim, discard, own_folder, write_results
 from mer.analysis.review import Laid, ReviewError, lay_on, read_review
@@ -171,13 +171,15 @@ def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options
     moved = [with_motion(one, video, signals) for one in spotted.expressions]
     laid = lay_on(review, moved, footage.numbers.tolist()) if review is not None else Laid()
     command = options.command(footage.path)
-    result = Result(video, ensemble, track, spotted.curves, moved, spotted.left_out, command, options.keep_crops, laid, spotted.calibrated)
+    result = Result(video, ensemble, track, spotted.curves, moved, spotted.left_out, command, options.keep_crops, laid)
     written = write_results(result, folder)
     write_exports(result, folder)
     clock.lap("motion, words and tables")
+    motion = spotted.motion
+    curves = region_curves(video, track) if motion is None else curves_of(motion)
     film = write_copy(footage, folder) if options.film and options.keep_crops else None
     clock.lap("copy of the film")
-    write_text(folder / PAGE, page_of(result, signals, spotted.regions or region_curves(video, track), film))
+    write_text(folder / PAGE, page_of(result, signals, curves, film))
     if not options.keep_crops:
         shutil.rmtree(video.folder)
     clock.lap("pictures and page")

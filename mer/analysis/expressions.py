@@ -13,6 +13,7 @@ from mer.analysis.parts import DOUBTS, AlignedVideo, Track
 from mer.core.errors import ClipError, MediaError
 from mer.spotting.naming_head import Pairs
 from mer.spotting.recordings import blocks
+from mer.spotting.region_motion import RegionMotion
 
 WEAK = 0.5  # quality below which an interval is called doubtful
 DECIDED = 0.5  # probability of a class below which none is named
@@ -113,11 +114,19 @@ def _hidden(track: Track, positions: int, distance: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Spotted:
-    """What a video holds: a curve for each kind, the candidates in order of time, and the peaks that are none."""
+    """What a video holds.
+
+    Args:
+        curves: a score for each kind.
+        expressions: the candidates in order of time.
+        left_out: the peaks that are none.
+        motion: of the regions, where that is what was spotted in.
+    """
 
     curves: Sequence[Curve]
     expressions: Sequence[Expression]
     left_out: Sequence[LeftOut]
+    motion: RegionMotion | None = None
 
 
 def spot_expressions(video: AlignedVideo, ensemble: Ensemble, track: Track) -> Spotted:

@@ -60,7 +60,7 @@ def spot_faces(video: AlignedVideo, models: FaceModels, track: Track) -> Spotted
             continue
         kept.append(_expression(video, track, one, (first, peak, last)))
     score = np.repeat(judged.score, stride)[:length]
-    return Spotted([Curve("micro", 0, score, threshold)], kept, left_out)
+    return Spotted([Curve("micro", 0, score, threshold)], kept, left_out, motion)
 
 
 def _expression(video: AlignedVideo, track: Track, one: Found, frames: tuple[int, int, int]) -> Expression:

@@ -12,10 +12,10 @@ from importlib.resources import files
 from typing import Any
 
 from mer import __version__
-from mer.analysis.face_models import FaceModels
 from mer.analysis.cards import cards_of, percent
 from mer.analysis.exports import has_elan
 from mer.analysis.expressions import Expression, LeftOut
+from mer.analysis.face_models import FaceModels
 from mer.analysis.player import Copy
 from mer.analysis.recording_signals import RegionCurves
 from mer.analysis.results import ELAN, INTERVALS, MEGC, OBJECTS, SCORES, Result

@@ -14,8 +14,10 @@ from mer.core.geometry import eye_centres
 from mer.motion import dis
 from mer.motion.dis import DISOptions
 from mer.motion.face_signals import FaceSignals, face_signals
+from mer.motion.facial_regions import ZONES, in_zone
 from mer.motion.grey import grey
 from mer.motion.headmotion import centre
+from mer.spotting.region_motion import RegionMotion
 from mer.stages.rois import au_boxes
 
 CURVE_RATE = 8.0  # values per second of the regions' curves
@@ -52,6 +54,15 @@ def recording_signals(video: AlignedVideo, track: Track) -> FaceSignals:
                 landmarks[own] = clip.lazy("landmarks")[: part.joint - part.start]
                 transform[own] = clip.lazy("transform")[: part.joint - part.start]
     return face_signals(landmarks, transform, video.footage.fps, ~track.blind)
+
+
+def curves_of(motion: RegionMotion) -> RegionCurves:
+    """Return how much the zones of a face move, from the motion of its regions that was spotted in."""
+    step = int(np.argmin(np.abs(motion.steps / motion.rate - CURVE_SPAN)))
+    length = np.linalg.norm(motion.motion[step].astype(np.float64), axis=2)
+    seconds = (np.arange(len(motion)) + motion.steps[step] / 2) / motion.rate
+    values = np.stack([length[:, in_zone(zone)].mean(axis=1) for zone in ZONES])
+    return RegionCurves(seconds, ZONES, values)
 
 
 def region_curves(video: AlignedVideo, track: Track) -> RegionCurves:

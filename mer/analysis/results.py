@@ -37,7 +37,6 @@ class Result:
         command: what was asked for, as it would be typed.
         keeps_crops: the face crops stay on the disk.
         reviewed: what a person said of the candidates.
-        calibrated: confidences are probabilities.
     """
 
     video: AlignedVideo
@@ -49,7 +48,11 @@ class Result:
     command: str = ""
     keeps_crops: bool = True
     reviewed: Laid = field(default_factory=Laid)
-    calibrated: bool = False
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether confidences are probabilities."""
+        return self.ensemble.protocol == "faces"
 
     @property
     def footage(self) -> Footage:

@@ -1,70 +1,71 @@
-"""The model that comes with mer: it loads, says what it is, and takes no blink for an expression."""
+"""The model that comes with mer: it loads, says what it is, and takes no blink for an expression, and learns from
+ordinary footage what is usual."""
 
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import analysis_world as world
 import numpy as np
 import pytest
 
-from mer.analysis.command import Options, run_analyze
-from mer.analysis.ensemble import BUNDLED, open_ensemble
+from mer.analysis.command import Options, run_analyze, with_own_threshold
+from mer.analysis.ensemble import open_ensemble
+from mer.analysis.face_models import BUNDLED
+from mer.analysis.spotters import open_spotters
 from mer.core.container import ContainerWriter, file_digest
-from mer.core.errors import ModelError
-from mer.pretrain import spotter
-from mer.simulate.contract import Layout
-from mer.simulate.footage import Footage
-from mer.simulate.layouts.casme_sq import LAYOUT
+from mer.core.errors import ConfigError, ModelError
+from mer.simulate.habits import Habits
+from mer.simulate.lifelike import lifelike
 from mer.weights.locate import locate
 
 
-def blinking(count, seed=7, fps=30.0):
-    """Return the first frames of a simulated recording in which someone blinks and does nothing else, and its truth."""
-    values = {"seed": seed, "subjects": 1, "clips": 1, "width": 320, "height": 240, "seconds": 8.0, "blink": 1.0}
-    params = spotter.world_params({**values, "fps": fps})
-    quiet = next(one for one in LAYOUT.recordings(params) if not one.events)
-    footage = Footage(params, quiet)
-    frames = [footage.film(params, "colour", number) for number in quiet.numbers[:count]]
-    return frames, [footage.closure(number) for number in quiet.numbers[:count]]
+def filmed(seed, seconds, **habits):
+    """Return the frames of a simulated person who does what is asked for and nothing else."""
+    still = {"micro": 0, "macro": 0, "blink": 0, "half_blink": 0, "double_blink": 0, "gaze": 0, "turn": 0, "nod": 0}
+    done = Habits(**{**still, "sway": 0, "talk": 0, "swallow": 0, **habits})
+    return list(lifelike(seed, seconds, 30.0, (320, 240), done, eyes=60).frames())
 
 
 def test_it_says_what_it_was_trained_on():
-    models = open_ensemble(None)
-    assert "simulated" in models.training.text and models.training.fps == spotter.FPS
-    assert models.kinds == spotter.KINDS and len(models.classes) == 3
+    models = open_spotters()
+    assert "simulated" in models.training.text and models.kinds == ("micro",) and len(models.classes) == 3
     card = locate(BUNDLED).with_suffix(".md").read_text(encoding="utf-8")
-    assert "simulated" in card and "not" in card
-    scores = models.spotters[0].meta["scores"]
-    assert f"{scores['f1_spotting']:.2f}" in card
+    scores = models.spotter.meta["scores"]["simulated"]
+    found, given = scores["found"]["3 %"]
+    assert f"{found}/{given}" in card and "not" in card
+
+
+def test_fewer_alarms_are_a_higher_threshold():
+    rates = (0.2, 1.0, 4.0)
+    few, usual, many = (open_spotters(None, rate).threshold for rate in rates)
+    assert 0 < many < usual < few < 1 and open_spotters().threshold == usual
+    with pytest.raises(ConfigError, match="thresholds of their own"):
+        open_spotters(Path("results/spotting/mine"), 0.5)
 
 
 @pytest.mark.slow
 def test_blinks_are_no_expressions(tmp_path):
-    frames, closure = blinking(60)
-    assert max(closure) > 0.9
-    world.write_film(tmp_path / "blinks.mp4", frames)
-    found, complete = run_analyze([tmp_path / "blinks.mp4"], Options(tmp_path / "out"), print)
+    world.write_film(tmp_path / "blinks.mp4", filmed(11, 5.0, blink=60.0))
+    found, complete = run_analyze([tmp_path / "blinks.mp4"], Options(tmp_path / "out", film=False), print)
     assert complete and found[0]["intervals"] == []
 
 
-def test_widths_follow_the_frame_rate():
-    models = open_ensemble(None)
-    slow, fast = models.decoding("micro", 30.0), models.decoding("micro", 120.0)
-    assert fast.half == 4 * slow.half and fast.longest == 4 * slow.longest and fast.threshold == slow.threshold
-    _, keys = models.keys_of("spot0", 120.0)
-    assert keys["distance_frames"] is None and keys["distance"] == 0.2
-
-
-def test_the_people_of_a_world_are_those_that_it_simulates(monkeypatch, tmp_path):
-    made = []
-    monkeypatch.setattr(Layout, "write_tables", lambda *_: None)
-    monkeypatch.setattr(Layout, "write_subject", lambda layout, params, subject, *_: made.append(subject))
-    monkeypatch.setattr(spotter, "run_subject", lambda spec, rows, *_: made.append((spec.stage, len(rows))))
-    values = {"subjects": 1, "clips": 6, "width": 160, "height": 120, "seconds": 9.0}
-    person = spotter.make_person("tiny", values, "s15", tmp_path, print)
-    plans = LAYOUT.recordings(spotter.world_params(values))
-    assert made == ["s15", ("frames", len(plans)), ("align", len(plans)), ("spot", len(plans))]
-    assert {video.group for video in person.videos} == {"tiny:s15"}
-    assert sum(not video.events for video in person.videos) == sum(not plan.events for plan in plans)
+@pytest.mark.slow
+def test_ordinary_footage_of_ones_own_decides_the_threshold(tmp_path):
+    folder = tmp_path / "quiet"
+    folder.mkdir()
+    world.write_film(folder / "a.mp4", filmed(12, 5.0, sway=0.5))
+    said = []
+    options = Options(tmp_path / "out", alarms_per_minute=20.0, film=False)
+    models = with_own_threshold(open_spotters(None, 20.0), replace(options, negatives=folder), said.append)
+    assert models.negative_minutes == pytest.approx(5 / 60, rel=0.1) and "minutes of 1 films" in said[-1]
+    assert 0 < models.threshold < 1
+    short = replace(options, alarms_per_minute=1.0, negatives=folder)
+    with pytest.raises(ConfigError, match=r"at least 1\.0 minutes"):
+        with_own_threshold(open_spotters(), short, said.append)
+    with pytest.raises(ConfigError, match="holds no video"):
+        with_own_threshold(open_spotters(), replace(short, negatives=tmp_path / "out"), said.append)
 
 
 def test_a_folder_without_models_is_refused_in_one_line(tmp_path):

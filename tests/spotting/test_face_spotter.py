@@ -83,17 +83,17 @@ def test_regions_are_mirrored_pairs(rest):
 
 def test_a_movement_that_returns_counts_and_one_that_stays_does_not(rest):
     rng = np.random.default_rng(0)
-    noise = rng.normal(0, 0.0008, (200, len(PLACES), 2))
+    noise = rng.normal(0, 0.0008, (600, len(PLACES), 2))
     template = next(one for one in templates(rest, SIDE) if one.units == (1, 2) and not one.side)
-    t = np.arange(200)
+    t = np.arange(600)
     bump = 0.03 * np.exp(-(((t - 60) / 4.0) ** 2))
-    step = 0.03 / (1 + np.exp(-(t - 140) / 2.0))
+    step = 0.03 / (1 + np.exp(-(t - 340) / 2.0))
     motion = recording(rest, noise + (bump + step)[:, None, None] * template.moved)
     seen = evidence(motion, templates(rest, SIDE))
     best = seen.scores.max(axis=(0, 2))
     assert best[58:63].max() > 10
     # The middle of a slow rise is no bump; its ends are half of one.
-    assert best[140] < 4 and best[120:165].max() < 0.7 * best[58:63].max()
+    assert best[340] < 4 and best[320:365].max() < 0.7 * best[58:63].max()
     winner = seen.templates[int(np.unravel_index(seen.scores[:, 60].argmax(), seen.scores[:, 60].shape)[1])]
     assert winner.groups == {"brows"}
 

@@ -51,7 +51,6 @@ class Board:
     faces: int = 0
     quality: float = 0.0
     delays: deque[float] = field(default_factory=lambda: deque(maxlen=200))
-    began: float = field(default_factory=time.monotonic)
     ended: bool = False
     failure: str = ""
     lock: Any = field(default_factory=Lock)
@@ -80,8 +79,8 @@ class Board:
 
     @property
     def rate(self) -> float:
-        """Pictures followed per second since the start."""
-        return self.pictures / max(time.monotonic() - self.began, 1e-6)
+        """Pictures followed per second of the source."""
+        return self.pictures * self.fps / max(self.places, 1)
 
     def peaks(self) -> int:
         """Return how often the score rose above the threshold."""
@@ -148,7 +147,6 @@ def run_session(source: FrameSource, scorer: Scorer, params: Any, board: Board) 
     worker = Thread(target=_score, args=(places, scorer, board, stop), daemon=True)
     worker.start()
     try:
-        board.began = time.monotonic()
         for seconds, picture in source.pictures():
             seen = follower.feed(seconds, picture)
             places.add(seen, follower.start)

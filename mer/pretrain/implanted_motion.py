@@ -93,8 +93,8 @@ class MovingFace:
         found = [m for m in moments(seen, motion, self.signals) if not is_blink(m.told, self.templates[m.template])]
         inside = [next((k for k, one in enumerate(implants) if one.onset <= m.at <= one.offset), -1) for m in found]
         return Drawn(
-            np.array([one.features for one in found], np.float32).reshape(len(found), -1),
-            np.array([naming_features(seen, one) for one in found]).reshape(len(found), -1),
+            np.array([one.features for one in found], np.float32).reshape(len(found), -1 if found else 0),
+            np.array([naming_features(seen, one) for one in found]).reshape(len(found), -1 if found else 0),
             np.array(inside, np.int64),
             implants,
             tuple(found[0].told) if found else (),

@@ -150,9 +150,8 @@ class Person:
 
     def stacked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return features, targets and weights of all moments."""
-        every = [*self.draws, self.plain]
-        weights = [np.full(len(one.features), self.weight) for one in every]
-        weights[-1] *= AS_FILMED
+        every = [one for one in (*self.draws, self.plain) if len(one.features)]
+        weights = [np.full(len(d.features), self.weight * (1 if d.implants else AS_FILMED)) for d in every]
         return tuple(np.concatenate(a) for a in ([d.features for d in every], [d.true for d in every], weights))  # type: ignore[return-value]
 
 
@@ -263,7 +262,7 @@ def run(
     with processes(jobs) as pool:
         list(pool.map(simulate, seeds, repeat(recipe.seconds), repeat(work)))
     faces = [face for seed in seeds if (face := simulated(seed, work, log)) is not None]
-    people = [person_of(face, recipe, 1.0) for face in faces]
+    people = [one for face in faces if any(len(d.features) for d in (one := person_of(face, recipe, 1.0)).draws)]
     people += [person_of(filmed(film, work, log), recipe, recipe.film_weight) for film in films]
     log(f"{len(people)} people, {sum(one.minutes for one in people):.1f} minutes")
     outside = held_out(people, recipe.seed)

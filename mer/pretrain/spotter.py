@@ -262,7 +262,8 @@ def run(
     with processes(jobs) as pool:
         list(pool.map(simulate, seeds, repeat(recipe.seconds), repeat(work)))
     faces = [face for seed in seeds if (face := simulated(seed, work, log)) is not None]
-    people = [one for face in faces if any(len(d.features) for d in (one := person_of(face, recipe, 1.0)).draws)]
+    everybody = [person_of(face, recipe, 1.0) for face in faces]
+    people = [one for one in everybody if any(len(drawn.features) for drawn in one.draws)]
     people += [person_of(filmed(film, work, log), recipe, recipe.film_weight) for film in films]
     log(f"{len(people)} people, {sum(one.minutes for one in people):.1f} minutes")
     outside = held_out(people, recipe.seed)

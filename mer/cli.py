@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mer import __version__
+from mer.cli_analyze import analyze
 from mer.cli_bench import Json, bench
 from mer.core.errors import MerError
 from mer.core.process import short_lived
@@ -265,63 +266,7 @@ def predict(
     run_predict(model, clips, out, lambda line: typer.echo(line, err=True))
 
 
-@app.command()
-def analyze(
-    videos: Annotated[list[Path] | None, typer.Argument(help="Video files, or folders of numbered images.")] = None,
-    out: Annotated[Path, typer.Option("--output", help="Folder; each video gets one of its own in it.")] = Path(
-        "analysis"
-    ),
-    experiment: Annotated[
-        Path | None, typer.Option(help="Use the models of results/spotting/<name> instead of those that come with mer.")
-    ] = None,
-    fps: Annotated[float | None, typer.Option(help="Frames per second of folders of images.", min=1, max=2000)] = None,
-    fps_limit: Annotated[float | None, typer.Option(help="Thin faster videos to this rate.", min=10, max=2000)] = None,
-    jobs: Annotated[int, typer.Option(help="Processes; each needs about 0.7 GB.", min=1, max=64)] = 1,
-    discard_crops: Annotated[
-        bool, typer.Option("--discard-crops", help="Keep no face crops, no film: of the face only the page's pictures.")
-    ] = False,
-    no_video: Annotated[bool, typer.Option("--no-video", help="Put no copy of the film into the page.")] = False,
-    reviewed: Annotated[Path | None, typer.Option(help="A review that the page of the video saved.")] = None,
-    alarms_per_minute: Annotated[
-        float | None,
-        typer.Option(help="False alarms to put up with: fewer find less. 1 unless told.", min=0.05, max=20),
-    ] = None,
-    negatives: Annotated[
-        Path | None, typer.Option(help="A folder of your own films of ordinary behaviour: they decide the threshold.")
-    ] = None,
-    face: Annotated[
-        str, typer.Option(help="Whom to follow among several: largest, left, right, or a place from the left, from 1.")
-    ] = "largest",
-    camera: Annotated[int | None, typer.Option(help="Show the live score of this camera, from 0.", min=0)] = None,
-    follow: Annotated[Path | None, typer.Option(help="Show the live score of a video that is being written.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Of a live session, keep the scores.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as objects.")] = False,
-) -> None:
-    """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video."""
-    from mer.analysis.command import Options, run_analyze
-    from mer.analysis.live.session import run_live
-
-    if not videos or camera is not None or follow is not None:
-        run_live(videos or [], camera, follow, keep, out, experiment, face, lambda line: typer.echo(line, err=True))
-        return
-    options = Options(
-        out,
-        experiment,
-        fps,
-        fps_limit,
-        jobs,
-        not discard_crops,
-        alarms_per_minute,
-        not no_video,
-        reviewed,
-        face,
-        negatives,
-    )
-    found, complete = run_analyze(videos, options, lambda line: typer.echo(line, err=True))
-    if as_json:
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
-    if not complete:
-        raise typer.Exit(2)
+app.command()(analyze)
 
 
 def main() -> None:

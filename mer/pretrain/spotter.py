@@ -38,7 +38,7 @@ from mer.pretrain.implanted_motion import (
 from mer.simulate.habits import Habits
 from mer.simulate.lifelike import lifelike
 from mer.spotting.boosted import from_sklearn
-from mer.spotting.faces import FORMAT, UNDECIDED, alarm_table, sigmoid
+from mer.spotting.faces import FORMAT, UNDECIDED, alarm_table, sigmoid, threshold_of
 from mer.spotting.unit_templates import movements
 from mer.training.checkpoint import save_checkpoint
 
@@ -54,6 +54,7 @@ TREES: Mapping[str, Any] = {
     "min_samples_leaf": 40,
     "l2_regularization": 5.0,
 }
+FILMED = 20.0  # how much more than a simulated minute a filmed one tells of false alarms
 AS_FILMED = 5.0  # weight of a moment of a recording without implants
 
 
@@ -231,10 +232,12 @@ def calibration(people: Sequence[HeldOut]) -> np.ndarray:
 
 
 def alarms_of(people: Sequence[HeldOut], line: np.ndarray) -> np.ndarray:
-    """Return `mer.spotting.faces.alarm_table` of the people as filmed; every minute counts by the person's weight."""
+    """Return `mer.spotting.faces.alarm_table` of the people as filmed; see `FILMED`."""
     probability = np.concatenate([sigmoid(line[0] + line[1] * one.plain) for one in people])
-    weight = np.concatenate([np.full(len(one.plain), one.person.weight) for one in people])
-    return alarm_table(probability, weight, sum(one.person.weight * one.person.minutes for one in people))
+    counts = [1.0 if one.person.weight == 1.0 else FILMED for one in people]
+    weight = np.concatenate([np.full(len(one.plain), count) for one, count in zip(people, counts, strict=True)])
+    minutes = sum(count * one.person.minutes for one, count in zip(people, counts, strict=True))
+    return alarm_table(probability, weight, minutes)
 
 
 def scores(people: Sequence[HeldOut], line: np.ndarray, threshold: float) -> dict[str, Any]:
@@ -271,7 +274,7 @@ def run(
     told = [judged(person_of(filmed(film, work, log), recipe, recipe.film_weight), model) for film in tell]
     line = calibration(outside)
     alarms = alarms_of([*outside, *told], line)
-    threshold = float(alarms[alarms[:, 1] <= 1.0][-1, 0])
+    threshold = threshold_of(alarms, 1.0)
     report = {
         "threshold": threshold,
         "simulated": scores([one for one in outside if one.person.weight == 1.0], line, threshold),

@@ -81,6 +81,12 @@ def alarm_table(probabilities: np.ndarray, weights: np.ndarray, minutes: float) 
     return np.concatenate([[[1.0, 0.0]], np.column_stack([probabilities[order], rate])[:ALARM_STEPS]])
 
 
+def threshold_of(alarms: np.ndarray, alarms_per_minute: float) -> float:
+    """Return the probability halfway between the last moment of a table that is allowed and the first too many."""
+    allowed = int((alarms[:, 1] <= alarms_per_minute).sum())
+    return float(alarms[allowed - 1 : allowed + 1, 0].mean())
+
+
 @dataclass(frozen=True)
 class Judged:
     """All moments of a recording: candidates in order of time, and the score (T,) float64 0-1 of every picture."""
@@ -121,9 +127,7 @@ class FaceSpotter:
 
         `alarms` (N, 2) holds probabilities, descending from 1, and how many moments a minute were as probable.
         """
-        allowed = int((self.alarms[:, 1] <= alarms_per_minute).sum())
-        # Halfway between the last moment that is allowed and the first that is one too many.
-        return float(self.alarms[allowed - 1 : allowed + 1, 0].mean())
+        return threshold_of(self.alarms, alarms_per_minute)
 
     def judge(self, motion: RegionMotion) -> Judged:
         """Return every moment of a recording with its probability."""

@@ -1,0 +1,82 @@
+"""`mer analyze`: expressions in any video, or live before a camera."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Videos = Annotated[list[Path] | None, typer.Argument(help="Video files, or folders of numbered images.")]
+Output = Annotated[Path, typer.Option("--output", help="Folder; each video gets one of its own in it.")]
+Experiment = Annotated[
+    Path | None, typer.Option(help="Use the models of results/spotting/<name> instead of those that come with mer.")
+]
+Rate = Annotated[float | None, typer.Option(help="Frames per second of folders of images.", min=1, max=2000)]
+RateLimit = Annotated[float | None, typer.Option(help="Thin faster videos to this rate.", min=10, max=2000)]
+Jobs = Annotated[int, typer.Option(help="Processes; each needs about 0.7 GB.", min=1, max=64)]
+DiscardCrops = Annotated[
+    bool, typer.Option("--discard-crops", help="Keep no face crops, no film: of the face only the page's pictures.")
+]
+NoVideo = Annotated[bool, typer.Option("--no-video", help="Put no copy of the film into the page.")]
+Reviewed = Annotated[Path | None, typer.Option(help="A review that the page of the video saved.")]
+AlarmsPerMinute = Annotated[
+    float | None,
+    typer.Option(help="False alarms to put up with: fewer find less. 1 unless told.", min=0.05, max=20),
+]
+Negatives = Annotated[
+    Path | None, typer.Option(help="A folder of your own films of ordinary behaviour: they decide the threshold.")
+]
+Face = Annotated[
+    str, typer.Option(help="Whom to follow among several: largest, left, right, or a place from the left, from 1.")
+]
+Camera = Annotated[int | None, typer.Option(help="Show the live score of this camera, from 0.", min=0)]
+Follow = Annotated[Path | None, typer.Option(help="Show the live score of a video that is being written.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Of a live session, keep the scores.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what was found as objects.")]
+
+
+def analyze(
+    videos: Videos = None,
+    out: Output = Path("analysis"),
+    experiment: Experiment = None,
+    fps: Rate = None,
+    fps_limit: RateLimit = None,
+    jobs: Jobs = 1,
+    discard_crops: DiscardCrops = False,
+    no_video: NoVideo = False,
+    reviewed: Reviewed = None,
+    alarms_per_minute: AlarmsPerMinute = None,
+    negatives: Negatives = None,
+    face: Face = "largest",
+    camera: Camera = None,
+    follow: Follow = None,
+    keep: Keep = False,
+    as_json: AsJson = False,
+) -> None:
+    """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video."""
+    from mer.analysis.command import Options, run_analyze
+    from mer.analysis.live.session import run_live
+
+    if not videos or camera is not None or follow is not None:
+        run_live(videos or [], camera, follow, keep, out, experiment, face, lambda line: typer.echo(line, err=True))
+        return
+    options = Options(
+        out,
+        experiment,
+        fps,
+        fps_limit,
+        jobs,
+        not discard_crops,
+        alarms_per_minute,
+        not no_video,
+        reviewed,
+        face,
+        negatives,
+    )
+    found, complete = run_analyze(videos, options, lambda line: typer.echo(line, err=True))
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    if not complete:
+        raise typer.Exit(2)

@@ -13,13 +13,13 @@ import numpy as np
 
 from mer.core.geometry import LEFT_EYE, MIRRORED, OUTER_LIPS, RIGHT_EYE, eye_centres
 
-GRID = 4  # pixels between the points at which a flow is read
+GRID = 8  # pixels between the points at which a flow is read
 ROUNDS = 6  # reweightings of the fit of the head
 HEAD_TERMS = 10
 ROUND_HEAD, ROUND_FACE, NOSE_LENGTH = 1.15, 0.62, 0.28  # of the depth of an average face
 FOREHEAD = 0.45  # distances between the eyes that the face reaches above the brows
 WITHIN = 0.94  # share of the outline within which the head is fitted
-LEAST_DEVIATION = 0.02  # pixels
+LEAST_DEVIATION = 0.03  # pixels
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from mer.spotting.unit_templates import Template, UnitMotion, templates, unit_mo
 from mer.stages.align import dlib68
 
 SOUND = 0.5  # quality of the alignment below which nothing is implanted
+SEEN = (0.5, 1.1)  # share of a movement that flow sees on a filmed face, by texture and compression
 MACRO_SHARE = 0.25  # of the implants of every other draw
 CLASSES = view_of("emotion_3")
 
@@ -108,11 +109,12 @@ class MovingFace:
     def implanted(self, implants: Iterable[Implant]) -> RegionMotion:
         """Return the motion with expressions in it."""
         place = np.zeros(self.motion.motion.shape[1:])
-        for one in implants:
+        for number, one in enumerate(implants):
+            gain = np.random.default_rng(derive_seed(number, self.name, one.onset, one.offset)).uniform(*SEEN)
             for picture in range(one.onset, one.offset + 1):
                 for unit, level in zip(one.units, one.levels(picture), strict=True):
                     known = self.units[unit.number, unit.side]
-                    place[picture] += level * known.reach * known.moved
+                    place[picture] += gain * level * known.reach * known.moved
         motion = self.motion.motion.copy()
         for k, step in enumerate(self.motion.steps.tolist()):
             motion[k, : len(place) - step] += place[step:] - place[: len(place) - step]
@@ -130,7 +132,7 @@ def motion_of(frames: Sequence[np.ndarray], fps: float, name: str) -> RegionMoti
     Raises:
         ClipError: no face in any frame.
     """
-    params = dlib68.Params(size=SIDE)
+    params = dlib68.Params(size=SIDE, samples=1)
     found = dlib68.METHOD.align(iter(frames), params, name)
     stride = stride_of(fps)
     crops = dlib68.cut(frames[::stride], found.transform[::stride], params)

@@ -71,9 +71,9 @@ def test_what_is_scored_live_is_what_the_file_would_give():
     from mer.spotting.region_motion import region_motion
 
     rng = np.random.default_rng(0)
-    rest = rng.uniform(20, 100, (68, 2))
-    rest[[36, 39, 42, 45]] = [[40, 46], [52, 46], [76, 46], [88, 46]]
-    crops = np.cumsum(rng.normal(0, 3, (50, 128, 128, 3)), axis=0).clip(-90, 90).astype(np.int64) + 120
+    rest = rng.uniform(40, 180, (68, 2))
+    rest[[36, 39, 42, 45]] = [[70, 80], [91, 80], [133, 80], [154, 80]]
+    crops = np.cumsum(rng.normal(0, 3, (50, 224, 224, 3)), axis=0).clip(-90, 90).astype(np.int64) + 120
     crops = crops.astype(np.uint8)
     landmarks, transform = np.tile(rest, (50, 1, 1)), np.tile(np.eye(2, 3), (50, 1, 1))
     models = open_spotters()

@@ -51,7 +51,7 @@ def recording(rest, motion, rate=RATE):
 
 def test_a_head_that_turns_moves_no_region(rest):
     x, y = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
-    u, v = (x - 64) / 36, (y - 46) / 36
+    u, v = (x - 112) / 63, (y - 80) / 63
     # Zoom, roll, a shift, and the perspective of a turn about the vertical.
     flow = np.stack([0.8 + 0.5 * u - 0.3 * v + 0.4 * u * u, -0.4 + 0.3 * u + 0.5 * v + 0.4 * u * v]).astype(np.float32)
     left, numbers, unexplained = without_head(flow, rest)
@@ -64,7 +64,7 @@ def test_what_a_brow_does_is_left_when_the_head_moves(rest):
     x, y = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
     points = np.column_stack([x.ravel(), y.ravel()])
     brow = fields.displacement([UnitPlan(1, "", 1.0, 0, 0)], [1.0], points).T.reshape(2, SIDE, SIDE)
-    head = np.stack([1.5 + 0.02 * (x - 64), -1.0 + 0.02 * (y - 46)])
+    head = np.stack([1.5 + 0.02 * (x - 112), -1.0 + 0.02 * (y - 80)])
     alone, both = (region_means(without_head(f.astype(np.float32), rest)[0], rest) for f in (brow, brow + head))
     raised = PLACES.index(("inner brow", "R"))
     assert alone[raised, 1] < -0.3  # pixels upwards
@@ -77,8 +77,8 @@ def test_regions_are_mirrored_pairs(rest):
     for k, (name, side) in enumerate(PLACES):
         if side == "R":
             other = centres[PLACES.index((name, "L"))]
-            assert abs(centres[k, 0] + other[0] - 2 * middle) < 6 and centres[k, 0] < other[0]
-    assert grid_of(32)[-1] == SIDE - GRID // 2
+            assert abs(centres[k, 0] + other[0] - 2 * middle) < 10 and centres[k, 0] < other[0]
+    assert grid_of(SIDE // GRID)[-1] == SIDE - GRID // 2
 
 
 def test_a_movement_that_returns_counts_and_one_that_stays_does_not(rest):

@@ -82,9 +82,13 @@ def alarm_table(probabilities: np.ndarray, weights: np.ndarray, minutes: float) 
 
 
 def threshold_of(alarms: np.ndarray, alarms_per_minute: float) -> float:
-    """Return the probability halfway between the last moment of a table that is allowed and the first too many."""
+    """Return the probability halfway between the last moment of a table that is allowed and the first too many.
+
+    Where all are allowed, halfway between the last one and 0.
+    """
     allowed = int((alarms[:, 1] <= alarms_per_minute).sum())
-    return float(alarms[allowed - 1 : allowed + 1, 0].mean())
+    beyond = float(alarms[allowed, 0]) if allowed < len(alarms) else 0.0
+    return (float(alarms[allowed - 1, 0]) + beyond) / 2
 
 
 @dataclass(frozen=True)

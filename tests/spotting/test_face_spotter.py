@@ -171,7 +171,7 @@ def test_a_threshold_lets_as_many_through_as_asked():
     assert table[:, 1].tolist() == [0.0, 0.5, 1.0, 1.5, 2.0]
     spotter = FaceSpotter.read(locate("spotter_faces"))
     spotter.alarms = table
-    for rate, through in ((0.4, 0), (0.5, 1), (1.0, 2), (1.7, 3)):
+    for rate, through in ((0.4, 0), (0.5, 1), (1.0, 2), (1.7, 3), (9.0, 4)):
         assert (probabilities >= spotter.threshold(rate)).sum() == through
 
 

@@ -139,7 +139,8 @@ def _remarks(result: Result) -> list[str]:
 
 def _row(result: Result, number: int, one: Expression) -> Sequence[object]:
     times = " · ".join(f"{result.when(getattr(one, name)):.2f}" for name in EVENTS)
-    name = f"{one.emotion}, {percent(one.scores[one.emotion])}" if one.scores else "–"
+    undecided = "no decision" if one.scores else "–"
+    name = f"{one.emotion}, {percent(one.scores[one.emotion])}" if one.emotion else undecided
     sure = percent(one.confidence) if result.calibrated else f"{one.confidence:.2f}"
     return number, one.kind, times, name, sure, f"{one.quality:.2f}", "; ".join(one.warnings)
 

@@ -260,3 +260,13 @@ def test_two_processes_give_what_one_gives(analysed, model, monkeypatch, tmp_pat
     two, _ = run_analyze([root / "moves.mp4"], Options(tmp_path / "two", model, jobs=2), print)
     assert one[0]["intervals"] == two[0]["intervals"]
     shutil.rmtree(tmp_path / "one")
+
+
+def test_a_candidate_without_a_likely_class_is_not_named():
+    even = Expression("micro", 3, 5, 9, 0.8, 1.0, scores={"negative": 0.4, "positive": 0.35, "surprise": 0.25})
+    assert even.emotion == ""
+    sure = Expression("micro", 3, 5, 9, 0.8, 1.0, scores={"negative": 0.6, "positive": 0.3, "surprise": 0.1})
+    assert sure.emotion == "negative"
+    times = {"when": lambda frame: frame / 30, "number": lambda frame: frame, "calibrated": True}
+    result = SimpleNamespace(**times, footage=SimpleNamespace(fps=30.0))
+    assert "no decision" in str(_row(result, 1, even)) and "negative, 60 %" in str(_row(result, 1, sure))

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import analysis_world as world
 import numpy as np
@@ -17,6 +18,8 @@ from typer.testing import CliRunner
 from mer.analysis import parts as parts_module
 from mer.analysis.command import Options, run_analyze
 from mer.analysis.ensemble import Ensemble
+from mer.analysis.expressions import Expression
+from mer.analysis.page import _row
 from mer.core.images import write_image
 
 pytestmark = pytest.mark.slow

@@ -22,8 +22,8 @@ from mer.motion.grey import grey
 RATE = 30.0  # pictures per second that are looked at
 STEPS = (0.067, 0.133, 0.2, 0.267)  # seconds between the two pictures of a pair: half of the movements looked for
 SIDE = 224  # pixels of a crop
-#: Down to half of the crop's density, without the variational step: of the estimators tried on implants in a filmed face,
-#: the one with the most signal to its noise. Smoothing takes away more than half of a small local movement.
+#: Down to half of the crop's density, without the variational step: of the estimators tried on implants in a filmed
+#: face, the one with the most signal to its noise. Smoothing takes away more than half of a small local movement.
 FLOW = DISOptions(preset="medium", finest_scale=1, patch_stride=4, spatial_propagation=False, refinement_iterations=0)
 
 

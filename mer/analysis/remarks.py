@@ -15,13 +15,14 @@ CENTRE = (0.19, 0.94, 0.19, 0.81)  # top, bottom, left, right of the face in sha
 FOLLOWED = {"largest": "largest and most central", "left": "left", "right": "right"}
 
 
-def remarks_of(video: AlignedVideo, track: Track, face: str) -> tuple[str, ...]:
+def remarks_of(video: AlignedVideo, track: Track, face: str, moves: bool = False) -> tuple[str, ...]:
     """Return what must be said besides what the footage says of itself.
 
     Args:
         video: aligned.
         track: of it.
         face: who was asked for, as the align stage's `face`.
+        moves: something was seen to move, a blink or a candidate: a look at some frames can miss what is short.
     """
     remarks = []
     most = max(track.faces.values(), default=1)
@@ -30,7 +31,7 @@ def remarks_of(video: AlignedVideo, track: Track, face: str) -> tuple[str, ...]:
         remarks.append(f"{counted(most, 'face')} seen at a time: the {who} is followed (--face chooses)")
     if track.cuts:
         remarks.append(f"{counted(len(track.cuts), 'cut')}: whether the same person is seen after each is not known")
-    if is_still(video):
+    if not moves and is_still(video):
         remarks.append("still picture: nothing in the face moves, so nothing can be found")
     return tuple(remarks)
 

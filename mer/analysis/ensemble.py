@@ -142,14 +142,14 @@ def open_ensemble(experiment: Path) -> Ensemble:
 
 
 def _recorded(path: Path) -> Training:
-    """Return what a checkpoint of `mer.pretrain.spotter` says of itself."""
+    """Return what a checkpoint says of its own training."""
     meta = Spotter(path).meta
     try:
         align = dict(meta["align"])
         return Training(float(meta["fps"]), str(align["method"]), dict(align["parameters"]), str(meta["trained_on"]))
     except (KeyError, TypeError, ValueError):
         found = "does not say at which frame rate it was trained"
-        raise ModelError(path, found, "a model of mer.pretrain.spotter, or the folder of an experiment") from None
+        raise ModelError(path, found, "the folder of an experiment") from None
 
 
 def _traced(experiment: Path, spotter: Spotter) -> Training:

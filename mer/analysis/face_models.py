@@ -52,11 +52,6 @@ class FaceModels:
         return f"{self.path.stem}, which comes with mer"
 
     @property
-    def paths(self) -> tuple[Path, ...]:
-        """The files."""
-        return (self.path,)
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """The names that it gives."""
         return self.spotter.classes

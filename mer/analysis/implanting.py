@@ -17,14 +17,13 @@ from mer.analysis.shot_cuts import filled
 from mer.core.csvfile import write_csv
 from mer.core.errors import ClipError, MediaError
 from mer.core.geometry import apply, invert
-from mer.datasets.views import view_of
 from mer.simulate.images import VideoFile
 from mer.simulate.implant import Face, Implant, draw_implants, implant
+from mer.spotting.shown_class import shown_class
 from mer.stages.align import dlib68
 
 TRUTH = "truth.csv"
 COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "class", "amplitude", "units")
-CLASSES = view_of("emotion_3")
 SOUND = 0.5  # quality of the alignment below which nothing is implanted in a frame
 
 
@@ -148,4 +147,4 @@ def write_truth(path: Path, footage: Footage, implants: Sequence[Implant]) -> No
 
 def class_of(one: Implant) -> str:
     """Return the class of an implant's emotion in `emotion_3`, '' where it has none."""
-    return next((name for name, takes in CLASSES.block.classes.items() if one.emotion in takes.emotions), "")
+    return shown_class(one.emotion)

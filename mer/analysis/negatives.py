@@ -11,7 +11,7 @@ from mer.analysis.face_expressions import motion_along
 from mer.analysis.face_models import FaceModels
 from mer.analysis.parts import AlignedVideo, gather_track
 from mer.core.errors import ConfigError, MerError
-from mer.core.filenames import VIDEOS
+from mer.core.filenames import is_video
 from mer.spotting.faces import alarm_table
 
 
@@ -21,7 +21,7 @@ def films_in(folder: Path) -> list[Path]:
     Raises:
         ConfigError: there is none.
     """
-    films = sorted(path for path in folder.glob("*") if path.suffix.lower() in VIDEOS and path.is_file())
+    films = sorted(path for path in folder.glob("*") if is_video(path.name) and path.is_file())
     if not films:
         raise ConfigError("--negatives", f"{folder} holds no video", "films of ordinary behaviour")
     return films

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mer.analysis.face_motion import region_names
+from mer.analysis.face_motion import activity, region_names
 from mer.analysis.parts import AlignedVideo, Part, Track
 from mer.core.container import Clip
-from mer.core.geometry import eye_centres
+from mer.core.geometry import eye_distance
 from mer.motion import dis
 from mer.motion.dis import DISOptions
 from mer.motion.face_signals import FaceSignals, face_signals
@@ -42,8 +42,8 @@ class RegionCurves:
     meaning: str = f"motion within {CURVE_SPAN:g} s"
 
 
-def recording_signals(video: AlignedVideo, track: Track) -> FaceSignals:
-    """Return the signals of every frame of the grid."""
+def landmarks_along(video: AlignedVideo) -> tuple[np.ndarray, np.ndarray]:
+    """Return landmarks (T, 68, 2) float32 in the crops, and transforms (T, 2, 3); NaN where a part shows no face."""
     count = len(video.footage)
     landmarks = np.full((count, 68, 2), np.nan, np.float32)
     transform = np.full((count, 2, 3), np.nan)
@@ -53,7 +53,12 @@ def recording_signals(video: AlignedVideo, track: Track) -> FaceSignals:
                 own = slice(part.start, part.joint)
                 landmarks[own] = clip.lazy("landmarks")[: part.joint - part.start]
                 transform[own] = clip.lazy("transform")[: part.joint - part.start]
-    return face_signals(landmarks, transform, video.footage.fps, ~track.blind)
+    return landmarks, transform
+
+
+def recording_signals(video: AlignedVideo, track: Track) -> FaceSignals:
+    """Return the signals of every frame of the grid."""
+    return face_signals(*landmarks_along(video), video.footage.fps, ~track.blind)
 
 
 def curves_of(motion: RegionMotion) -> RegionCurves:
@@ -97,8 +102,6 @@ def _part_rows(clip: Clip, part: Part, track: Track, fps: float) -> list[tuple[f
             continue
         pair = [grey(frames[place]) for place in (first, first + span)]
         flow = centre(dis.flow(pair[0], pair[1], QUICK), "median")
-        boxes = au_boxes.locate(landmarks[first], width, height, au_boxes.Params(table="facs")).astype(int)
-        left, right = eye_centres(landmarks[first])
-        length = np.hypot(flow[0], flow[1]) / float(np.linalg.norm(right - left))
-        rows.append((middle, np.array([length[t:b, x:y].mean() for x, t, y, b in boxes.tolist()])))
+        boxes = au_boxes.locate(landmarks[first], width, height, au_boxes.Params(table="facs"))
+        rows.append((middle, np.array(list(activity(flow, boxes, eye_distance(landmarks[first])).values()))))
     return rows

@@ -10,7 +10,7 @@ import numpy as np
 from mer.analysis.parts import CLIP, AlignedVideo, Part, Track, finished
 from mer.core.container import Clip, Container, ContainerWriter, file_digest
 from mer.provenance import code_digest, library_line
-from mer.spotting.region_motion import RegionMotion, region_motion, stride_of
+from mer.spotting.region_motion import RegionMotion, region_motion, stride_of, unknown_motion
 
 REGIONS = "regions"
 BY_STEP = ("motion", "head", "unexplained")
@@ -42,7 +42,7 @@ def write_regions(part: Part, fps: float, folder: Path) -> None:
             for name, value in vars(motion.part(0, own)).items():
                 if name not in ("rate", "steps"):
                     clip.write(name, value)
-            clip.attributes({"rate": motion.rate, "steps": motion.steps.tolist()})
+            clip.attributes({"rate": motion.rate})
 
 
 def _motion(clip: Clip, taken: slice, rate: float) -> RegionMotion:
@@ -65,7 +65,8 @@ def join_regions(video: AlignedVideo, track: Track) -> RegionMotion | None:
             if clip is None:
                 continue
             if whole is None:
-                whole = _empty(clip, count)
+                blank = np.full((count, 68, 2), np.nan), np.full((count, 2, 3), np.nan), np.zeros(count)
+                whole = unknown_motion(*blank, float(clip.attributes["rate"]))
             first = -(-part.start // stride)
             for one in fields(RegionMotion):
                 if one.name in ("rate", "steps"):
@@ -79,15 +80,6 @@ def join_regions(video: AlignedVideo, track: Track) -> RegionMotion | None:
         return None
     blind = np.array([track.blind[k : k + stride].any() for k in range(0, len(video.footage), stride)])
     return _filled(whole).blanked(blind, [-(-cut // stride) for cut in track.cuts])
-
-
-def _empty(clip: Clip, count: int) -> RegionMotion:
-    steps = np.array(clip.attributes["steps"], np.int64)
-    shapes = {name: clip.lazy(name).shape for name in (*BY_STEP, "landmarks", "transform")}
-    arrays = {name: np.full((len(steps), count, *shapes[name][2:]), np.nan, np.float32) for name in BY_STEP}
-    arrays |= {name: np.full((count, *shapes[name][1:]), np.nan) for name in ("landmarks", "transform")}
-    rate, quality = float(clip.attributes["rate"]), np.zeros(count, np.float32)
-    return RegionMotion(rate=rate, steps=steps, quality=quality, **arrays)
 
 
 def _filled(motion: RegionMotion) -> RegionMotion:

@@ -59,6 +59,12 @@ def eye_centres(landmarks: np.ndarray) -> np.ndarray:
     return np.stack([left, right], axis=-2)
 
 
+def eye_distance(landmarks: np.ndarray) -> float:
+    """Return the distance between the eye centres of landmarks (68, 2), in their pixels."""
+    left, right = eye_centres(landmarks)
+    return float(np.linalg.norm(right - left))
+
+
 def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Return the (2, 3) similarity that takes `source` (N, 2) onto `target` (N, 2) in weighted least squares.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mer.core.geometry import LEFT_EYE, MIRRORED, OUTER_LIPS, RIGHT_EYE, eye_centres
+from mer.core.geometry import LEFT_EYE, MIRRORED, OUTER_LIPS, RIGHT_EYE, eye_centres, eye_distance
 
 GRID = 8  # pixels between the points at which a flow is read
 ROUNDS = 6  # reweightings of the fit of the head
@@ -69,7 +69,7 @@ def in_zone(zone: str) -> list[int]:
 
 def region_centres(landmarks: np.ndarray) -> np.ndarray:
     """Return the centres (33, 2) of the regions, in order of `PLACES`, from landmarks (68, 2), in their pixels."""
-    eyes = _eye_distance(landmarks)
+    eyes = eye_distance(landmarks)
     centres = []
     for name, side in PLACES:
         region = REGIONS[name]
@@ -81,7 +81,7 @@ def region_centres(landmarks: np.ndarray) -> np.ndarray:
 
 def region_means(field: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return the mean (33, 2) of a field (2, n, n), read at every `GRID`-th pixel, in each region of a face."""
-    centres, eyes = region_centres(landmarks), _eye_distance(landmarks)
+    centres, eyes = region_centres(landmarks), eye_distance(landmarks)
     width = eyes * np.array([REGIONS[name].width for name, _ in PLACES])[:, None]
     at = grid_of(field.shape[1])
     across, down = (np.exp(-0.5 * ((at - centres[:, [axis]]) / width) ** 2) for axis in (0, 1))
@@ -134,7 +134,7 @@ def without_head(flow: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, n
 def _head_terms(landmarks: np.ndarray, count: int) -> np.ndarray:
     """Return the fields (2, count², 10) of the ten ways in which a head moves, in pixels a pixel."""
     centres = eye_centres(landmarks)
-    middle, eyes = centres.mean(axis=0), _eye_distance(landmarks)
+    middle, eyes = centres.mean(axis=0), eye_distance(landmarks)
     x, y = (a.ravel() for a in np.meshgrid(*((grid_of(count) - m) / eyes for m in middle)))
     z, one, none = _depth(x, y), np.ones(x.size), np.zeros(x.size)
     across = [one, none, x, y, none, none, z, none, x * x, x * y]
@@ -163,8 +163,3 @@ def _skin(landmarks: np.ndarray, size: int) -> np.ndarray:
 def _fill(mask: np.ndarray, points: np.ndarray, scale: tuple[float, float], value: int) -> None:
     middle = points.mean(axis=0)
     cv2.fillPoly(mask, [np.rint(middle + (points - middle) * scale).astype(np.int32)], value)
-
-
-def _eye_distance(landmarks: np.ndarray) -> float:
-    left, right = eye_centres(landmarks)
-    return float(np.linalg.norm(right - left))

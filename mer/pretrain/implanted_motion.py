@@ -14,20 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from mer.core.seeds import derive_seed
-from mer.datasets.views import view_of
 from mer.motion.face_signals import FaceSignals, face_signals
 from mer.simulate.implant import Face, Implant, draw_implants
 from mer.spotting.evidence import evidence
-from mer.spotting.faces import is_blink, naming_features
+from mer.spotting.faces import SOUND, is_blink, naming_features
 from mer.spotting.moments import moments
 from mer.spotting.region_motion import SIDE, RegionMotion, region_motion, stride_of
+from mer.spotting.shown_class import shown_class
 from mer.spotting.unit_templates import Template, UnitMotion, templates, unit_motions
 from mer.stages.align import dlib68
 
-SOUND = 0.5  # quality of the alignment below which nothing is implanted
 SEEN = (0.5, 1.1)  # share of a movement that flow sees on a filmed face, by texture and compression
 MACRO_SHARE = 0.25  # of the implants of every other draw
-CLASSES = view_of("emotion_3")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Drawn:
     @property
     def classes(self) -> list[str]:
         """The class of every moment's implant, '' for none."""
-        return [class_of(self.implants[k]) if k >= 0 else "" for k in self.implant.tolist()]
+        return [shown_class(self.implants[k].emotion) if k >= 0 else "" for k in self.implant.tolist()]
 
 
 class MovingFace:
@@ -119,11 +117,6 @@ class MovingFace:
         for k, step in enumerate(self.motion.steps.tolist()):
             motion[k, : len(place) - step] += place[step:] - place[: len(place) - step]
         return replace(self.motion, motion=motion)
-
-
-def class_of(one: Implant) -> str:
-    """Return the class of an implant's emotion in `emotion_3`, '' where it has none."""
-    return next((name for name, takes in CLASSES.block.classes.items() if one.emotion in takes.emotions), "")
 
 
 def motion_of(frames: Sequence[np.ndarray], fps: float, name: str) -> RegionMotion:

@@ -28,7 +28,6 @@ from mer.core.seeds import derive_seed
 from mer.core.video import iterate, probe
 from mer.models.state import State
 from mer.pretrain.implanted_motion import (
-    CLASSES,
     Drawn,
     MovingFace,
     load_motion,
@@ -38,7 +37,8 @@ from mer.pretrain.implanted_motion import (
 from mer.simulate.habits import Habits
 from mer.simulate.lifelike import lifelike
 from mer.spotting.boosted import from_sklearn
-from mer.spotting.faces import FORMAT, UNDECIDED, alarm_table, sigmoid, threshold_of
+from mer.spotting.faces import FORMAT, alarm_table, sigmoid, threshold_of
+from mer.spotting.shown_class import CLASSES
 from mer.spotting.unit_templates import movements
 from mer.training.checkpoint import save_checkpoint
 
@@ -291,7 +291,6 @@ def run(
         "features": list(names),
         "templates": ["+".join(map(str, units)) + side for units, side in movements()],
         "classes": list(CLASSES.classes),
-        "undecided": UNDECIDED,
         "trained_on": f"{len(faces)} simulated people" + (f" and {len(films)} filmed" if films else ""),
         "people": len(people),
         "minutes": sum(one.minutes for one in people),

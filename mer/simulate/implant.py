@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from mer.core.errors import ClipError
-from mer.core.geometry import EYE_CORNERS, NOSE_BASE, NOSE_BRIDGE, apply, eye_centres, similarity
+from mer.core.geometry import EYE_CORNERS, NOSE_BASE, NOSE_BRIDGE, apply, eye_centres, eye_distance, similarity
 from mer.core.seeds import derive_seed
 from mer.simulate.action_units import UnitFields
 from mer.simulate.content import SHOWN, draw_play
@@ -93,8 +93,7 @@ class Face:
     @property
     def eyes(self) -> float:
         """The distance between the eyes of the rest face, pixels."""
-        left, right = eye_centres(self.rest)
-        return float(np.linalg.norm(right - left))
+        return eye_distance(self.rest)
 
     @cached_property
     def poses(self) -> np.ndarray:

@@ -36,7 +36,6 @@ REACH = 0.7  # seconds to either side of an apex in which a movement begins and 
 AT_REST = 0.2  # share of a movement's height at which it begins and ends
 CERTAIN = 0.98  # no moment is surer than this: nobody has seen it happen often enough
 ALARM_STEPS = 400
-UNDECIDED = 0.5  # probability of the likeliest class below which none is named
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,6 @@ class Found:
     template: Template
     amplitude: float
     blink: bool = False
-
-    @property
-    def emotion(self) -> str:
-        """The likeliest class, '' where none is likelier than all others together."""
-        best = max(self.classes, key=lambda name: self.classes[name], default="")
-        return best if best and self.classes[best] >= UNDECIDED else ""
 
 
 def alarm_table(probabilities: np.ndarray, weights: np.ndarray, minutes: float) -> np.ndarray:

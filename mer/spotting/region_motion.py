@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mer.core.geometry import eye_centres
+from mer.core.geometry import eye_distance
 from mer.motion.dis import DISOptions
 from mer.motion.dis import flow as estimate
 from mer.motion.facial_regions import HEAD_TERMS, PLACES, region_means, without_head
 from mer.motion.grey import grey
+from mer.stages.spot.stage import scaled
 
 RATE = 30.0  # pictures per second that are looked at
 STEPS = (0.067, 0.133, 0.2, 0.267)  # seconds between the two pictures of a pair: half of the movements looked for
@@ -54,6 +55,10 @@ class RegionMotion:
 
     def __len__(self) -> int:
         return len(self.quality)
+
+    def write(self, step: int, picture: int, pair: tuple[np.ndarray, np.ndarray, float]) -> None:
+        """Write what `pair_motion` gave for the pair that begins at a picture."""
+        self.motion[step, picture], self.head[step, picture], self.unexplained[step, picture] = pair
 
     def part(self, first: int, last: int) -> RegionMotion:
         """Return pictures `first` to `last` (exclusive); pairs that reach beyond keep what they are."""
@@ -102,15 +107,26 @@ def region_motion(
         quality: (T,) of the alignment.
         rate: crops per second; see `stride_of`.
     """
+    made = unknown_motion(landmarks, transform, quality, rate)
+    for k, t, (first, second), points in _pairs(crops, landmarks, made.steps):
+        made.write(k, t, pair_motion(first, second, points))
+    return made
+
+
+def unknown_motion(landmarks: np.ndarray, transform: np.ndarray, quality: np.ndarray, rate: float) -> RegionMotion:
+    """Return the motion of a recording of which no pair is known yet; arguments as `region_motion`."""
     steps = steps_of(rate)
-    count = len(quality)
-    motion = np.full((len(steps), count, len(PLACES), 2), np.nan, np.float32)
-    head = np.full((len(steps), count, HEAD_TERMS), np.nan, np.float32)
-    unexplained = np.full((len(steps), count), np.nan, np.float32)
-    for k, t, (first, second), points in _pairs(crops, landmarks, steps):
-        motion[k, t], head[k, t], unexplained[k, t] = pair_motion(first, second, points)
-    values = landmarks.astype(np.float32), transform.astype(np.float64), quality.astype(np.float32)
-    return RegionMotion(rate, steps, motion, head, unexplained, *values)
+    shape = len(steps), len(quality)
+    return RegionMotion(
+        rate=rate,
+        steps=steps,
+        motion=np.full((*shape, len(PLACES), 2), np.nan, np.float32),
+        head=np.full((*shape, HEAD_TERMS), np.nan, np.float32),
+        unexplained=np.full(shape, np.nan, np.float32),
+        landmarks=landmarks.astype(np.float32),
+        transform=transform.astype(np.float64),
+        quality=quality.astype(np.float32),
+    )
 
 
 def pair_motion(first: np.ndarray, second: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -121,14 +137,9 @@ def pair_motion(first: np.ndarray, second: np.ndarray, points: np.ndarray) -> tu
         second: the same, later.
         points: (68, 2) landmarks of the first, in its pixels.
     """
-    eyes = float(np.linalg.norm(np.diff(eye_centres(points), axis=0)))
+    eyes = eye_distance(points)
     rest, numbers, left = without_head(estimate(first, second, FLOW), points)
     return region_means(rest, points) / eyes, numbers / eyes, left / eyes
-
-
-def scaled(points: np.ndarray, side: int) -> np.ndarray:
-    """Return landmarks of a crop of `side` pixels in pixels of the same crop at `SIDE`."""
-    return np.asarray((points.astype(np.float64) + 0.5) * (SIDE / side) - 0.5)
 
 
 def _pairs(
@@ -140,5 +151,5 @@ def _pairs(
         held.append(grey(crop, SIDE))
         for k, step in enumerate(steps.tolist()):
             if step < len(held):
-                points = scaled(landmarks[last - step], crop.shape[0])
+                points = scaled(landmarks[last - step], SIDE, crop.shape[0])
                 yield k, last - step, (held[-1 - step], held[-1]), points

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mer.core.geometry import eye_centres
+from mer.core.geometry import eye_distance
 from mer.motion.facial_regions import region_means, without_head
 from mer.simulate.action_units import AU_NUMBERS, UnitFields
 from mer.simulate.content import SHOWN
@@ -76,7 +76,7 @@ def unit_motions(rest: np.ndarray, size: int) -> dict[tuple[int, str], UnitMotio
     """
     rest = np.asarray(rest, np.float64)
     fields = UnitFields(rest)
-    eyes = float(np.linalg.norm(np.diff(eye_centres(rest), axis=0)))
+    eyes = eye_distance(rest)
     x, y = np.meshgrid(np.arange(size), np.arange(size))
     points = np.column_stack([x.ravel(), y.ravel()])
     found = {}

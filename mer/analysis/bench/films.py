@@ -20,7 +20,7 @@ import numpy as np
 from mer.analysis.bench.causes import cause_of
 from mer.analysis.bench.matching import Candidate, Said
 from mer.analysis.bench.simulated import Happening, true_causes, write_person
-from mer.analysis.bench.tracked import parts_of, stays, tracked
+from mer.analysis.bench.tracked import Tracked, parts_of, stays, tracked
 from mer.analysis.command import Options, analyze
 from mer.analysis.footage import open_footage
 from mer.analysis.implanting import TRUTH, Recipe, open_film, write_control, write_film, write_truth
@@ -129,20 +129,20 @@ def watch(job: Job, path: Path, implants: Sequence[Implant], happenings: Sequenc
     footage = open_footage(path)
     folders = [job.folder / f"{path.stem}-{number}" for number in range(len(job.spotters))]
     try:
-        said = [
+        asked = [
             _asked(path, spotter, folder, folders[0]) for folder, spotter in zip(folders, job.spotters, strict=True)
         ]
-        known = tracked(parts_of(path, folders[0] / "parts"))
     finally:
         for folder in folders:
             shutil.rmtree(folder / "parts" if job.kept else folder, ignore_errors=True)
         if not job.kept:
             path.unlink()
+    said, known = [one for one, _ in asked], asked[0][1]
     return Watched(job.name, path, footage.fps, known.seconds, known.landmarks, implants, said, happenings)
 
 
-def _asked(path: Path, spotter: Spotter, folder: Path, shared: Path) -> Said:
-    """Return what a spotter says of a film; `shared` is the folder of the first one's analysis."""
+def _asked(path: Path, spotter: Spotter, folder: Path, shared: Path) -> tuple[Said, Tracked]:
+    """Return what a spotter says of a film and what is known of its face; `shared` is the first analysis's folder."""
     if folder != shared:
         _share(shared / "parts", folder / "parts")
     value = analyze(open_footage(path), folder, spotter.ensemble, Options(folder, spotter.experiment))
@@ -164,8 +164,11 @@ def with_truth(said: Said, happenings: Sequence[Happening] | None, fps: float) -
     return replace(said, candidates=told)
 
 
-def said_of(path: Path, folder: Path, value: dict[str, Any]) -> Said:
-    """Return what an analysis in `folder` says of a film, with causes; `value` is what `analysis.json` holds."""
+def said_of(path: Path, folder: Path, value: dict[str, Any]) -> tuple[Said, Tracked]:
+    """Return what an analysis in `folder` says of a film, with causes, and what is known of its face.
+
+    `value` is what `analysis.json` holds.
+    """
     video = parts_of(path, folder / "parts")
     known = tracked(video)
 
@@ -176,7 +179,7 @@ def said_of(path: Path, folder: Path, value: dict[str, Any]) -> Said:
     candidates = [told(one) for one in value["intervals"]]
     weaker = weaker_peaks(folder / "scores.csv", value, video.footage.fps)
     thresholds = value["model"]["thresholds"]
-    return Said(candidates, weaker, max(thresholds.values(), default=0.0), value["model"]["classes"])
+    return Said(candidates, weaker, max(thresholds.values(), default=0.0), value["model"]["classes"]), known
 
 
 def weaker_peaks(scores: Path, value: dict[str, Any], fps: float) -> np.ndarray:

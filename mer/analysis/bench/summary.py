@@ -21,15 +21,8 @@ from mer.analysis.implanting import class_of
 from mer.metrics.bootstrap import DEFAULT_DRAWS, draw_weights, estimate
 from mer.metrics.spotting import total
 from mer.simulate.implant import Implant
+from mer.spotting.unit_templates import GROUPS
 
-#: Action units by where they move skin; a combination counts under every group that it contains.
-GROUPS = {
-    "brows": (1, 2, 4),
-    "eyes": (5, 6, 7),
-    "nose": (9, 10),
-    "mouth corners": (12, 14, 15),
-    "chin": (17,),
-}
 UNDECIDED = "no decision"
 Pair = tuple[Implant, Candidate | None]
 
@@ -127,7 +120,7 @@ def hits_with_class(pairs: Sequence[Pair]) -> list[tuple[Implant, Candidate]]:
 
 
 def by_group(films: Sequence[Scored], amplitudes: Sequence[float]) -> dict[str, dict[float, Share]]:
-    """Return what was found by group of action units and amplitude."""
+    """Return what was found by group of action units and amplitude; a combination counts in every group it contains."""
     pairs = pairs_of(films)
     return {
         name: {a: _found(p for p in pairs if _at(p[0], a) and _moves(p[0], units)) for a in amplitudes}

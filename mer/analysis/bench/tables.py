@@ -9,6 +9,7 @@ from mer.analysis.bench.causes import CAUSES
 from mer.analysis.bench.matching import Scored
 from mer.analysis.bench.spotting import Outcome
 from mer.analysis.bench.summary import (
+    UNDECIDED,
     agreed,
     agreement,
     by_cause,
@@ -115,7 +116,7 @@ def _lines(outcome: Outcome, number: int) -> list[str]:
         f"the film without implants has a candidate, too, at {counted(lucky, 'implant')} found and "
         f"{counted(repeated, 'false alarm')} of {sum(len(one.alarms) for one in films)}"
     )
-    undecided = sum(n for (_, name), n in confusion(films).items() if name == "no decision")
+    undecided = sum(n for (_, name), n in confusion(films).items() if name == UNDECIDED)
     if undecided:
         lines.append(f"no decision on the class of {counted(undecided, 'hit')}")
     return lines

@@ -12,8 +12,9 @@ from mer.analysis.face_motion import activity
 from mer.analysis.footage import open_footage
 from mer.analysis.implanting import SOUND
 from mer.analysis.parts import AlignedVideo, Part, gather_track
+from mer.analysis.recording_signals import landmarks_along
 from mer.core.container import Container
-from mer.core.geometry import apply, eye_centres, invert
+from mer.core.geometry import apply, eye_distance, invert
 from mer.motion.estimator import EstimatorParams, estimate
 from mer.motion.face_signals import FaceSignals, face_signals
 from mer.motion.grey import grey
@@ -61,16 +62,11 @@ def parts_of(film: Path, folder: Path) -> AlignedVideo:
 
 def tracked(video: AlignedVideo) -> Tracked:
     """Return what the parts of a video know of its face."""
-    track, count = gather_track(video), len(video.footage)
-    landmarks, transform = np.full((count, 68, 2), np.nan), np.full((count, 2, 3), np.nan)
-    for part in video.parts:
-        with video.clip(part) as clip:
-            if clip is not None:
-                for name, whole in (("landmarks", landmarks), ("transform", transform)):
-                    whole[part.start : part.joint] = clip.read(name)[: part.joint - part.start]
+    track = gather_track(video)
+    landmarks, transform = landmarks_along(video)
     signals = face_signals(landmarks, transform, video.footage.fps, ~track.blind)
     here = np.isfinite(transform).all(axis=(1, 2))
-    filmed = np.full_like(landmarks, np.nan)
+    filmed = np.full(landmarks.shape, np.nan)
     filmed[here] = apply(invert(transform[here]), landmarks[here])
     filmed[track.quality < SOUND] = np.nan
     return Tracked(filmed, signals, track.cuts, track.blind, track.blind | (track.quality < SOUND))
@@ -94,8 +90,7 @@ def stays(video: AlignedVideo, onset: int, apex: int, offset: int) -> float:
         landmarks = clip.lazy("landmarks")[before - part.start]
     height, width = frames[0].shape
     boxes = au_boxes.locate(landmarks, width, height, au_boxes.Params(table="facs"))
-    left, right = eye_centres(landmarks)
-    eyes = float(np.linalg.norm(right - left))
+    eyes = eye_distance(landmarks)
     risen, remains = (
         max(activity(centre(estimate(frames[0], frames[k], CHOICE), "similarity"), boxes, eyes).values())
         for k in (1, 2)

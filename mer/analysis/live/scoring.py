@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 
 from mer.analysis.ensemble import Ensemble
 from mer.analysis.face_models import FaceModels
-from mer.motion.facial_regions import HEAD_TERMS, PLACES
 from mer.motion.grey import grey
-from mer.spotting.naming_head import scaled
-from mer.spotting.region_motion import SIDE, RegionMotion, pair_motion, steps_of, stride_of
-from mer.spotting.region_motion import scaled as scaled_landmarks
+from mer.spotting.region_motion import SIDE, RegionMotion, pair_motion, steps_of, stride_of, unknown_motion
 from mer.stages.registry import load_method
+from mer.stages.spot.stage import scaled
 
 
 @dataclass(frozen=True)
@@ -69,21 +68,17 @@ class RegionScorer:
         return places, score
 
     def _motion(self, window: Window, at: np.ndarray) -> RegionMotion:
-        count, side = len(at), window.crops.shape[1]
-        shape = len(self._steps), count
-        motion = np.full((*shape, len(PLACES), 2), np.nan, np.float32)
-        head = np.full((*shape, HEAD_TERMS), np.nan, np.float32)
-        unexplained = np.full(shape, np.nan, np.float32)
-        for k, step in enumerate(self._steps.tolist()):
-            for t in range(count - step):
+        landmarks, transform, quality = window.landmarks[at], window.transform[at], window.quality[at]
+        whole = unknown_motion(landmarks, transform, quality, self._rate)
+        side, pictures = window.crops.shape[1], cache(lambda t: grey(window.crops[at[t]], SIDE))
+        for k, step in enumerate(whole.steps.tolist()):
+            for t in range(len(at) - step):
                 key = k, window.first + int(at[t])
                 if key not in self._pairs:
-                    first, second = (grey(window.crops[place], SIDE) for place in (at[t], at[t + step]))
-                    self._pairs[key] = pair_motion(first, second, scaled_landmarks(window.landmarks[at[t]], side))
-                motion[k, t], head[k, t], unexplained[k, t] = self._pairs[key]
+                    points = scaled(landmarks[t], SIDE, side)
+                    self._pairs[key] = pair_motion(pictures(t), pictures(t + step), points)
+                whole.write(k, t, self._pairs[key])
         self._pairs = {key: one for key, one in self._pairs.items() if key[1] >= window.first}
-        landmarks, transform, quality = window.landmarks[at], window.transform[at], window.quality[at]
-        whole = RegionMotion(self._rate, self._steps, motion, head, unexplained, landmarks, transform, quality)
         return whole.blanked(quality <= 0, [])
 
 

@@ -34,6 +34,7 @@ def test_it_says_what_it_was_trained_on():
     scores = models.spotter.meta["scores"]["simulated"]
     found, given = scores["found"]["3 %"]
     assert f"{found}/{given}" in card and "not" in card
+    assert f"{len(models.spotter.names)} features" in card and f"{len(models.spotter.trees.start) - 1} trees" in card
 
 
 def test_fewer_alarms_are_a_higher_threshold():

@@ -60,7 +60,7 @@ def write_seal(file: BinaryIO) -> None:
 
 
 def read_seal(descriptor: int) -> tuple[int, bytes] | None:
-    """Return how many bytes of an open file are sealed, and the checksums of their blocks; None without a whole seal."""
+    """Return how many bytes of an open file are sealed, and the checksums of their blocks; None without a seal."""
     length = os.fstat(descriptor).st_size
     footer = os.pread(descriptor, _FOOTER.size, max(0, length - _FOOTER.size))
     if len(footer) < _FOOTER.size:
@@ -99,7 +99,7 @@ class SealedFile:
         self.error: ContainerError | None = None
         try:
             # Not `os.open`: what a training may not read is told by the mode (`mer.training.closed_files`).
-            self._file = open(path, "rb", buffering=0)
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115
             seal = read_seal(self._file.fileno())
         except OSError as error:
             raise refused(path, error) from error

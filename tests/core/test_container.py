@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mer.core import container as module
-from mer.core.container import Container, ContainerWriter, amended, file_digest
+from mer.core.container import Container, ContainerWriter, file_digest
 from mer.core.errors import ClipError, ContainerError, DamagedContainer
 
 

@@ -103,7 +103,6 @@ import sys
 import numpy as np
 import torch
 from torch import nn
-from mer.core.container import amended
 from mer.models import loop
 from mer.models.surroundings import surrounded
 from mer.training.fit_session import Session

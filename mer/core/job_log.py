@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mer.core.atomic import DISK_ERRORS, set_aside, storage_error
 from mer.core.errors import MerError
+from mer.core.only_run import require_results
 from mer.core.process import short_lived
 
 
@@ -23,6 +24,7 @@ def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     short_lived()
     lines = _Lines(Path(log))
     try:
+        require_results()
         yield lines.say
     except MerError as error:
         lines.stop(set_aside(error) if error.damaged and _of_results(error.where, Path(log)) else error)

@@ -22,6 +22,7 @@ include: "workflow/rules/evaluate.smk"
 onstart:
     try:
         only_run.hold(RESULTS)
+        only_run.watch(workflow.scheduler.exit_gracefully)
         recorded.record(config, RESULTS)
     except MerError as error:
         sys.exit(f"mer: {error}")

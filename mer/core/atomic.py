@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shutil
@@ -60,10 +61,22 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         with _told_of_the_disk(path, temporary):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _tidy(path)
             yield temporary
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _tidy(path: Path) -> None:
+    """Remove what killed processes of this machine have left of a file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        try:
+            os.kill(int(left.name.split(".")[-2]), 0)
+        except ProcessLookupError:
+            left.unlink(missing_ok=True)
+        except (ValueError, OSError):
+            continue
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mer.core.atomic import DISK_ERRORS, set_aside, storage_error
-from mer.core.errors import MerError
-from mer.core.only_run import require_results
+from mer.core.errors import MerError, StorageError
+from mer.core.only_run import require_going, stop_run
 from mer.core.process import short_lived
 
 
@@ -19,12 +19,13 @@ def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     """Yield a function that appends a time-stamped line to `log`.
 
     A `MerError` in the block becomes one line in the log and on standard error, and exit status 1. A file of the
-    results that it says is damaged is set aside, so that the next run makes it anew.
+    results that it says is damaged is set aside, so that the next run makes it anew; where the disk refuses, the run
+    begins no other job.
     """
     short_lived()
     lines = _Lines(Path(log))
     try:
-        require_results()
+        require_going()
         yield lines.say
     except MerError as error:
         lines.stop(set_aside(error) if error.damaged and _of_results(error.where, Path(log)) else error)
@@ -55,6 +56,8 @@ class _Lines:
     def stop(self, error: MerError) -> None:
         line = f"mer: {error.line()}"
         self._append(line)
+        if isinstance(error, StorageError):
+            stop_run()
         sys.exit(line)
 
     def _append(self, line: str) -> None:

@@ -13,7 +13,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from zlib import crc32
 
 from mer.core.errors import ContainerError, DamagedContainer
@@ -50,7 +50,7 @@ def damaged(path: str | Path, found: str) -> DamagedContainer:
     return DamagedContainer(path, found, "a container as it was written", "move it away and run again: it is made anew")
 
 
-def write_seal(file: BinaryIO) -> None:
+def write_seal(file: Any) -> None:
     """Append the seal to a file that is open for reading and writing, and whole."""
     size, sums = file.seek(0, os.SEEK_END), bytearray()
     for _, block in _blocks(file.fileno(), 0, size):

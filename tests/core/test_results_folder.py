@@ -55,7 +55,7 @@ def test_no_job_begins_once_one_could_not_write(tmp_path):
     only_run.watch(lambda: stopped.append(True), every=0.01)
     with job_log(tmp_path / "logs" / "a.log") as say:
         say("works")
-    with pytest.raises(SystemExit, match="a.h5: cannot be written"), job_log(tmp_path / "logs" / "b.log"):
+    with pytest.raises(SystemExit, match=r"a\.h5: cannot be written"), job_log(tmp_path / "logs" / "b.log"):
         raise storage_error(tmp_path / "a.h5", OSError(errno.ENOSPC, ""))
     with pytest.raises(SystemExit, match="a job of this run could not write"), job_log(tmp_path / "logs" / "c.log"):
         pytest.fail("a job began")
@@ -107,9 +107,9 @@ def test_every_refusal_to_write_is_one_line_with_what_helps(tmp_path, monkeypatc
         raise OSError(number, os.strerror(number), str(source))
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(StorageError, match=rf"a.csv: cannot be written \({says}.*finished files are kept"):
-        with atomic_path(tmp_path / "a.csv") as temporary:
-            temporary.write_text("a")
+    told = rf"a.csv: cannot be written \({says}.*finished files are kept"
+    with pytest.raises(StorageError, match=told), atomic_path(tmp_path / "a.csv") as temporary:
+        temporary.write_text("a")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -37,12 +37,18 @@ _REMEDIES = {
 _WAIT = "nothing is wrong with the file as far as is known: run again when its disk or network folder answers"
 
 
+def refusal(error: OSError) -> tuple[str, str]:
+    """Return in words why the system refuses to open or read a file, with its number, and what helps."""
+    number = f"errno {error.errno}: {os.strerror(error.errno).lower()}" if error.errno else str(error)
+    return f"cannot be read ({number})", _REMEDIES.get(error.errno or 0, _WAIT)
+
+
 def refused(path: str | Path, error: OSError) -> ContainerError:
-    """Turn an operating-system refusal to open or read `path` into one line: its number, its name and what helps."""
+    """Turn a refusal to open or read a container into one line."""
     if error.errno == errno.ENOENT:
         return ContainerError(path, "container not found", remedy="run the stage that writes it")
-    number = f"errno {error.errno}: {os.strerror(error.errno).lower()}" if error.errno else str(error)
-    return ContainerError(path, f"cannot be read ({number})", remedy=_REMEDIES.get(error.errno or 0, _WAIT))
+    found, remedy = refusal(error)
+    return ContainerError(path, found, remedy=remedy)
 
 
 def damaged(path: str | Path, found: str) -> DamagedContainer:

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 
 from mer.core.atomic import atomic_path
 from mer.core.errors import DamagedModel, ModelError
+from mer.core.seal import refusal
 from mer.models.state import State
 from mer.training.separation import FoldJob, TableRow
 
@@ -103,7 +104,8 @@ def _read(path: str | Path, with_arrays: bool) -> tuple[dict[str, np.ndarray], d
             # keys() is the only listing that safetensors offers; the handle itself is not iterable.
             arrays = {name: handle.get_tensor(name) for name in list(handle.keys())} if with_arrays else {}
     except OSError as error:
-        raise ModelError(path, f"cannot be read ({error.strerror or error})", "a readable checkpoint") from error
+        found, remedy = refusal(error)
+        raise ModelError(path, found, remedy=remedy) from error
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise DamagedModel(path, "not a checkpoint of mer", expected, remedy) from error
     if not isinstance(metadata, dict):

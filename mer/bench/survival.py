@@ -3,7 +3,7 @@
 A run and all its jobs are a process group of their own, and the group gets SIGKILL: nothing can be tidied up. The same
 command is then given again. What ends is compared file by file with the results of the uninterrupted run, byte for
 byte: every container, table, checkpoint and simulated picture. What measures time is left out: logs, benchmarks, and
-the page, which shows them.
+the page, which shows them and is named in the list of digests beside it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from mer.provenance import PACKAGE
 
 RESULTS = "results"
 TIMED = ("logs", "benchmarks")
-PAGE = Path("report/index.html")
+# The page, and the list of digests that has the page's.
+SHOWING = (Path("report/index.html"), Path("report/digests.json"))
 # The smallest that has every kind of job: simulation, index, stages, folds trained in epochs, scores, report.
 SMALLEST: dict[str, Any] = yaml.safe_load("""
 seed: 0
@@ -136,7 +137,7 @@ def files_of(results: Path) -> dict[str, str]:
     found = {}
     for path in sorted(results.rglob("*")):
         below = path.relative_to(results)
-        if path.is_file() and below.parts[0] not in TIMED and below != PAGE and below.name not in (LOCK, GOING):
+        if path.is_file() and below.parts[0] not in TIMED and below not in SHOWING and below.name not in (LOCK, GOING):
             with path.open("rb") as handle:
                 found[below.as_posix()] = hashlib.file_digest(handle, "sha256").hexdigest()
     return found

@@ -237,6 +237,7 @@ class Clip:
         return data.asstr()[()] if h5py.check_string_dtype(data.dtype) else data[()]
 
 
+_NOT_HDF5 = "not a readable HDF5 file: cut short or overwritten"
 # What h5py raises over broken content.
 _BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
 
@@ -254,15 +255,31 @@ class Container:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.raw = SealedFile(self.path)
+        if error := self._open():
+            self.raw.close()
+            raise error
+
+    def _open(self) -> ContainerError | None:
+        """Open the file under HDF5; return why that cannot be done.
+
+        What h5py raises is not handed on: its traceback would keep h5py's objects until after HDF5 has shut down, and
+        the process would end in a crash.
+        """
         try:
             self._file = h5py.File(self.raw, "r")
+        except ContainerError as error:
+            return error.with_traceback(None)
+        except _BROKEN:
+            return damaged(self.path, _NOT_HDF5)
+        try:
             self._begin()
-        except ContainerError:
-            self.raw.close()
-            raise
-        except _BROKEN as error:
-            self.raw.close()
-            raise damaged(path, "not a readable HDF5 file: cut short or overwritten") from error
+        except ContainerError as error:
+            self._file.close()
+            return error.with_traceback(None)
+        except _BROKEN:
+            self._file.close()
+            return damaged(self.path, _NOT_HDF5)
+        return None
 
     def _begin(self) -> None:
         self.attributes = dict(self._file.attrs)

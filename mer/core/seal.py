@@ -101,8 +101,6 @@ class SealedFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self._at = path, 0
-        #: The first damage or refusal that was met.
-        self.error: ContainerError | None = None
         try:
             # Not `os.open`: what a training may not read is told by the mode (`mer.training.closed_files`).
             self._file = open(path, "rb", buffering=0)  # noqa: SIM115
@@ -132,11 +130,7 @@ class SealedFile:
             while done < len(view) and (got := os.preadv(self._file.fileno(), [view[done:]], self._at + done)):
                 done += got
         except OSError as error:
-            self.error = refused(self.path, error)
-            raise self.error from error
-        except ContainerError as error:
-            self.error = error
-            raise
+            raise refused(self.path, error) from None
         self._at += done
         return done
 

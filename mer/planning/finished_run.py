@@ -85,6 +85,7 @@ def verify(results: Path, note: Callable[[str], None]) -> list[str]:
         remedy = f"remove {results / 'report' / 'index.html'} and run snakemake again, which writes both"
         raise ConfigError(results / FILE, f"cannot be read ({error})", "what the report wrote", remedy) from None
     configuration = recorded(results)
+    _whole_digest.cache_clear()
     lines, size, made = [], 0, dict[str, list[Path]]()
     for name, digest in sorted(files.items()):
         path = results / name

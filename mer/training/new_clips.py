@@ -19,6 +19,7 @@ from mer.core.csvfile import read_csv
 from mer.core.errors import ClipError, DatasetError
 from mer.core.filenames import IMAGES, VIDEOS
 from mer.datasets.annotations import safe_id
+from mer.datasets.files import is_junk
 
 EVENTS = ("onset", "apex", "offset")
 SMOOTH = 0.3
@@ -81,11 +82,13 @@ def find_clips(where: Path, images: bool = False) -> tuple[Path, list[NewClip]]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGES for path in folder.iterdir())
+    return any(path.suffix.lower() in IMAGES and not is_junk(path.name) for path in folder.iterdir())
 
 
 def _below(folder: Path, images: bool) -> Iterator[Path]:
     for path in folder.rglob("*"):
+        if any(is_junk(part) for part in path.relative_to(folder).parts):
+            continue
         suffix = path.suffix.lower()
         if images:
             if suffix in IMAGES:

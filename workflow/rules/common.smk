@@ -30,6 +30,8 @@ named = (
 )
 
 try:
+    # Snakemake itself takes the last of two blocks with one key, and says nothing.
+    read_config.read_files([Path(file) for file in named if Path(file).is_file()])
     CONFIG = read_config.parse(
         config, where=" + ".join(map(str, named)) or "the configuration"
     )

@@ -7,17 +7,22 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mer.core.errors import StorageError
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+#: What stands in the way is the place, not what is on the disk.
+PLACE_ERRORS = {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def storage_error(path: str | Path, error: OSError) -> StorageError:
-    """Turn an operating-system refusal to write `path` into one clear line."""
+    """Turn an operating-system refusal to read or write `path` into one clear line."""
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
+    if error.errno not in DISK_ERRORS:
+        remedy = "check the path, its owner and its permissions"
+        return StorageError(path, f"cannot be read or written ({reason})", remedy=remedy)
     return StorageError(
         path,
         f"cannot be written ({reason})",
@@ -31,7 +36,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
 
     Raises:
-        StorageError: the disk is full, read-only or over quota. Whatever was at `path` stays.
+        StorageError: the disk is full, read-only or over quota, or the folder is not writable. What was at
+            `path` stays.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -41,7 +47,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             yield temporary
             os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where the folder cannot be written to, there is nothing to remove.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -69,7 +77,9 @@ def _told_of_the_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in DISK_ERRORS:
+        # Of the files that the block reads, others than this one tell for themselves.
+        own = error.filename is None or Path(error.filename).is_relative_to(path.parent)
+        if error.errno in DISK_ERRORS or (own and error.errno in PLACE_ERRORS):
             raise storage_error(path, error) from error
         raise
 

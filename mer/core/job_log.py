@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mer.core.atomic import DISK_ERRORS, storage_error
+from mer.core.atomic import storage_error
 from mer.core.errors import MerError
 from mer.core.process import short_lived
 
@@ -17,7 +17,8 @@ from mer.core.process import short_lived
 def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     """Yield a function that appends a time-stamped line to `log`.
 
-    A `MerError` in the block becomes one line in the log and on standard error, and exit status 1.
+    A `MerError` in the block, and what the operating system refuses, become one line in the log and on standard error,
+    and exit status 1.
     """
     short_lived()
     lines = _Lines(Path(log))
@@ -26,7 +27,7 @@ def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     except MerError as error:
         lines.stop(error)
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno is None:
             raise
         lines.stop(storage_error(error.filename or log, error))
 

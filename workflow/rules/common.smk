@@ -10,6 +10,7 @@ from mer.core.errors import MerError
 from mer.planning import read_config, recorded
 from mer.planning.gpus import TOLD
 from mer.provenance import code_digest
+from mer.weights.locate import used
 
 # A rule asks for one core, so its libraries get one thread: two jobs of two threads each take longer than two of one.
 for name in (
@@ -38,6 +39,9 @@ try:
     CATALOG = Catalog(CONFIG)
     for name in CONFIG.datasets:
         CATALOG.subjects(name)
+        # A weight file that is not there would else be met within a rule.
+        for product in CONFIG.products_of(name):
+            used(CONFIG.variants[product].params)
 except MerError as error:
     sys.exit(f"mer: {error}")
 

@@ -9,6 +9,7 @@ from mer.core.errors import MerError
 # Not `parse` itself: Snakemake has a function of that name where this file is run.
 from mer.planning import read_config, recorded
 from mer.planning.gpus import TOLD
+from mer.planning.places import check_places
 from mer.provenance import code_digest
 from mer.weights.locate import used
 
@@ -31,6 +32,7 @@ named = (
 )
 
 try:
+    check_places(sys.executable, str(workflow.basedir), os.getcwd())
     # Snakemake itself takes the last of two blocks with one key, and says nothing.
     read_config.read_files([Path(file) for file in named if Path(file).is_file()])
     CONFIG = read_config.parse(

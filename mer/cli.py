@@ -13,7 +13,7 @@ import typer
 from mer import __version__
 from mer.cli_analyze import analyze
 from mer.cli_bench import Json, bench
-from mer.core.atomic import storage_error
+from mer.core.atomic import refusal
 from mer.core.errors import MerError
 from mer.core.process import short_lived
 
@@ -281,7 +281,7 @@ def main() -> None:
     except OSError as error:
         if error.errno is None:
             raise
-        sys.exit(_fail(storage_error(error.filename or "mer", error)))
+        sys.exit(_fail(refusal("mer", error)))
 
 
 def _at_home(given: str) -> str:

@@ -4,6 +4,7 @@ from mer.planning.catalog import Catalog
 import os
 from pathlib import Path
 
+from mer.core import only_run
 from mer.core.errors import MerError
 
 # Not `parse` itself: Snakemake has a function of that name where this file is run.

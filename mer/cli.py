@@ -279,8 +279,6 @@ def main() -> None:
     except MerError as error:
         sys.exit(_fail(error))
     except OSError as error:
-        if error.errno is None:
-            raise
         sys.exit(_fail(refusal("mer", error)))
 
 

@@ -30,8 +30,6 @@ def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     except MerError as error:
         lines.stop(set_aside(error) if error.damaged and _of_results(error.where, Path(log)) else error)
     except OSError as error:
-        if error.errno is None:
-            raise
         lines.stop(refusal(log, error))
 
 

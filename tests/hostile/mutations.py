@@ -41,7 +41,7 @@ def mutated(data: bytes, others: list[bytes], kind: str, seed: int) -> bytes:
         seed: of all choices.
     """
     chance = random.Random(seed)
-    if kind == "zip" and chance.random() < 0.8:
+    if kind == "zip" and data[:2] == b"PK" and chance.random() < 0.8:
         return _in_archive(data, chance)
     if kind == "png" and chance.random() < 0.6:
         return _in_chunks(data, chance)

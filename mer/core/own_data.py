@@ -28,7 +28,7 @@ def member(group: h5py.Group, name: str) -> Any:
     """Return the group or dataset of that name, step by step through hard links; None where there is none.
 
     Raises:
-        Foreign: a link leads elsewhere, or the data is outside, virtual, filtered by a plug-in or not as large as it says.
+        Foreign: a link leads elsewhere, or the data lie elsewhere, need a plug-in or are not as large as they say.
     """
     here: Any = group
     for step in name.split("/"):

@@ -1,9 +1,9 @@
 """Feed the readers of strangers' files with damaged and malicious ones, and say what got through.
 
-`PYTHONPATH=. python tests/hostile/campaign.py container xlsx --inputs 100000` is the long form; without names it takes every
-reader. Each input is a file that a worker process reads under an audit hook and a limit of memory; a worker that is silent
-for ten seconds, or dies, is started again behind the input that did it. What an input does that it must not is printed with
-its seed, and the file is kept.
+`python tests/hostile/campaign.py container xlsx --inputs 100000` is the long form; without names it takes every reader.
+Each input is a file that a worker process reads under an audit hook and a limit of memory; a worker that is silent for ten
+seconds, or dies, is started again behind the input that did it. What an input does that it must not is printed with its
+seed, and the file is kept.
 """
 
 from __future__ import annotations
@@ -27,8 +27,27 @@ LIMIT = 10.0  # seconds of work for an input
 MEMORY = 2 << 30  # bytes that an input may add to the largest size of the process
 ADDRESSES = 8 << 30  # bytes beyond which the system refuses
 STARTING = 120.0  # seconds in which a worker imports its libraries
-WRITES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod", "os.utime")
-RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen", "pty.spawn", "ctypes.dlopen")
+WRITES = (
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.symlink",
+    "os.link",
+    "os.truncate",
+    "os.chmod",
+    "os.utime",
+)
+RUNS = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.fork",
+    "subprocess.Popen",
+    "pty.spawn",
+    "ctypes.dlopen",
+)
 REACHES = ("socket.connect", "socket.bind", "urllib.Request")
 
 
@@ -47,7 +66,9 @@ class Tally:
         return self.read + self.refused + len(self.faults)
 
 
-def run(names: Sequence[str], inputs: int, seed: int = 0, folder: Path | None = None, stop: float = 1e18) -> dict[str, Tally]:
+def run(
+    names: Sequence[str], inputs: int, seed: int = 0, folder: Path | None = None, stop: float = 1e18
+) -> dict[str, Tally]:
     """Give every reader `inputs` files and return what became of them.
 
     Args:
@@ -72,7 +93,9 @@ def _until_trouble(todo: list[tuple[str, int]], tallies: dict[str, Tally], place
     """Work through inputs with one process until it ends or must be ended; return how many are over."""
     names, first = list(dict.fromkeys(name for name, _ in todo)), todo[0]
     counts = Counter(name for name, _ in todo)
-    jobs = [[name, first[1] if name == first[0] else min(n for m, n in todo if m == name), counts[name]] for name in names]
+    jobs = [
+        [name, first[1] if name == first[0] else min(n for m, n in todo if m == name), counts[name]] for name in names
+    ]
     worker = subprocess.Popen(
         [sys.executable, __file__, "--worker", json.dumps(jobs), str(place)],
         stdout=subprocess.PIPE,
@@ -88,7 +111,11 @@ def _until_trouble(todo: list[tuple[str, int]], tallies: dict[str, Tally], place
             if not line and not begun:
                 raise RuntimeError(f"no worker starts: see {place / 'worker.err'}")
             if not line:
-                how = f"ended with status {worker.poll()}" if worker.poll() is not None else f"silent for {patience:.0f} s"
+                how = (
+                    f"ended with status {worker.poll()}"
+                    if worker.poll() is not None
+                    else f"silent for {patience:.0f} s"
+                )
                 _blame(todo[done], tallies, place, how)
                 return done + 1
             told = json.loads(line)
@@ -145,7 +172,9 @@ def _blame(case: tuple[str, int], tallies: dict[str, Tally], place: Path, how: s
     if kept is not None:
         (place / "faults").mkdir(exist_ok=True)
         kept.replace(place / "faults" / kept.name)
-    tallies[case[0]].faults.append({"reader": case[0], "seed": case[1], "fault": how, "file": kept.name if kept else ""})
+    tallies[case[0]].faults.append(
+        {"reader": case[0], "seed": case[1], "fault": how, "file": kept.name if kept else ""}
+    )
 
 
 def _work(jobs: list[list[Any]], place: Path) -> None:
@@ -202,7 +231,9 @@ def _work(jobs: list[list[Any]], place: Path) -> None:
             out.write(json.dumps({**told, "file": path.name}) + "\n")
 
 
-def _input(folder: Path, name: str, seed: int, files: list[Path], data: list[bytes], made: Any, reader: Any, mutated: Any) -> Path:
+def _input(
+    folder: Path, name: str, seed: int, files: list[Path], data: list[bytes], made: Any, reader: Any, mutated: Any
+) -> Path:
     """Write input number `seed`: the hostile files that were thought of first, then changed good ones."""
     if seed < len(made):
         return made[seed](folder / f"{name}-{seed}")
@@ -288,7 +319,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9, help="after which no further input is tried")
     parser.add_argument("--faults", type=Path, default=Path("faults"), help="folder of the files that got through")
     asked = parser.parse_args()
-    tallies = run(asked.readers or list(READERS), asked.inputs, asked.seed, asked.faults, time.time() + 60 * asked.minutes)
+    tallies = run(
+        asked.readers or list(READERS), asked.inputs, asked.seed, asked.faults, time.time() + 60 * asked.minutes
+    )
     print(*table(tallies), sep="\n")
     kinds = Counter(f"{one['reader']}: {one['fault']}" for tally in tallies.values() for one in tally.faults)
     first = {f"{one['reader']}: {one['fault']}": one["file"] for t in tallies.values() for one in reversed(t.faults)}

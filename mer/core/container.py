@@ -292,6 +292,8 @@ class Container:
         if schema >= SEALED and not self.raw.sealed:
             raise damaged(self.path, "cut short or changed: its end lacks the checksums")
         self.clip_ids: list[str] = list(whole(member(self._file, "clip_ids")))
+        if len(set(self.clip_ids)) < len(self.clip_ids):
+            raise damaged(self.path, "lists a clip twice")
         self.failures: dict[str, str] = dict(json.loads(str(whole(member(self._file, "failures")))))
 
     def __enter__(self) -> Container:

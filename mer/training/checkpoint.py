@@ -107,7 +107,7 @@ def _read(path: str | Path, with_arrays: bool) -> tuple[dict[str, np.ndarray], d
             arrays = {name: handle.get_tensor(name) for name in list(handle.keys())} if with_arrays else {}
     except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror or error})", "a readable checkpoint") from error
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+    except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DamagedModel(path, "not a checkpoint of mer", expected, remedy) from error
     if not isinstance(metadata, dict):
         raise DamagedModel(path, "not a checkpoint of mer", expected, remedy)

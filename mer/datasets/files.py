@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -110,11 +111,12 @@ def _entries(root: Path, folder: Path) -> Names:
                     folders.append(name)
                 elif entry.is_symlink():
                     _refuse_escape(root, entry.path)
-                    # A link to one of its own parents would be walked for ever.
-                    if entry.is_file():
-                        files.append(name)
-                    elif entry.is_dir() and Path(os.path.realpath(entry.path)) not in [folder, *folder.parents]:
-                        folders.append(name)
+                    # A link to itself is neither; one to a parent of its own would be walked for ever.
+                    with suppress(OSError):
+                        if entry.is_file():
+                            files.append(name)
+                        elif entry.is_dir() and Path(os.path.realpath(entry.path)) not in [folder, *folder.parents]:
+                            folders.append(name)
     except OSError as error:
         raise DatasetError(folder, f"cannot be listed ({error.strerror or error})", "a readable folder") from error
     for name in (*folders, *files):

@@ -1,7 +1,7 @@
 """xlsx, xls and csv files to grids of text cells; every hostile or broken file ends in one `DatasetError`.
 
-Limits: 100 MB on disk, 200 MB when unpacked (told by the archive's directory, before anything is
-unpacked), 100,000 rows, 2,000 columns, a million cells, blank ones counted ten to one. XML with a document type is refused, so that no
+Limits: 100 MB on disk, 200 MB when unpacked (told by the archive's directory, before anything is unpacked), 100,000
+rows, 2,000 columns, a million cells, blank ones counted ten to one. XML with a document type is refused, so that no
 entity can expand or fetch.
 """
 

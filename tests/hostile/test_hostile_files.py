@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 import campaign
+import pytest
 from hostile_files import FILES
 from hostile_readers import READERS
+
 from mer.core.errors import DatasetError
 from mer.datasets.files import entries, safe_path
 from mer.datasets.spreadsheets import read

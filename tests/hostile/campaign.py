@@ -1,9 +1,9 @@
 """Feed the readers of strangers' files with damaged and malicious ones, and say what got through.
 
 `python tests/hostile/campaign.py container xlsx --inputs 100000` is the long form; without names it takes every reader.
-Each input is a file that a worker process reads under an audit hook and a limit of memory; a worker that works on one for
-ten seconds, or dies, is started again behind it. What an input does that it must not is printed with its seed, and the
-file is kept.
+Each input is a file that a worker process reads under an audit hook and a limit of memory; a worker that works on one
+for ten seconds, or dies, is started again behind it. What an input does that it must not is printed with its seed, and
+the file is kept.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _until_trouble(todo: list[tuple[str, int]], tallies: dict[str, Tally], place
 
 
 def _line(worker: subprocess.Popen[str], patience: float) -> str:
-    """Return the next line of a worker; '' where it ended, or worked for `patience` seconds or waited six times that."""
+    """Return the next line of a worker; '' where it ended, worked for `patience` seconds or waited six times that."""
     assert worker.stdout is not None
     begun, worked = time.monotonic(), _cpu(worker.pid)
     while time.monotonic() - begun < 6 * patience and _cpu(worker.pid) - worked < patience:

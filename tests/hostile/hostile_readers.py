@@ -1,4 +1,4 @@
-"""Every reader of files that others made, as one function of a path that reads all of it, with good files to start from."""
+"""Every reader of files that others made, as a function of a path that reads all of it, with good files to start from."""
 
 from __future__ import annotations
 
@@ -274,11 +274,14 @@ def _checkpoint(path: Path) -> None:
 
 
 def _good_checkpoints(folder: Path) -> list[Path]:
+    from mer import __version__
     from mer.models.state import State
     from mer.training.checkpoint import save_checkpoint
 
     meta: dict[str, Any] = dict.fromkeys(("model", "preset", "fold"), "x") | {"settings": {}, "classes": ["a", "b"]}
-    meta |= {"inputs": {}, "seed": 0, "held_out": ["s1"], "train_groups": ["s2"], "chains": {}, "simulated": True}
+    meta |= {"inputs": {}, "seed": 0, "held_out": ["s1"], "train_groups": ["s2"], "model": "svm_flow"}
+    steps = [{"stage": "align", "method": "dlib", "params": {}}, {"stage": "flow", "method": "dis", "params": {}}]
+    meta |= {"versions": {"mer": __version__}, "origin": {"chains": {"motion": steps}, "plugins": {"files": ["x.py"]}}}
     save_checkpoint(folder / "model.safetensors", State({"w": np.ones((3, 4), np.float32)}, {"k": 1}), meta)
     return [folder / "model.safetensors"]
 
@@ -294,7 +297,8 @@ def _good_configurations(folder: Path) -> list[Path]:
     (folder / "spine.yaml").write_text(text, encoding="utf-8")
     (folder / "small.yaml").write_text(
         "results: r\ndatasets:\n  a: {reader: videos, root: /tmp, options: {subject: file}, products: [flow/x]}\n"
-        "align: &all\n  face: {method: dlib, size: 112}\nflow:\n  x: {from: align/face, method: dis, pairs: consecutive}\n"
+        "align: &all\n  face: {method: dlib, size: 112}\n"
+        "flow:\n  x: {from: align/face, method: dis, pairs: consecutive}\n"
         "views:\n  mine: {classes: {pos: {emotions: [happiness]}, neg: {emotions: [disgust]}}}\n"
     )
     return [folder / "spine.yaml", folder / "small.yaml"]

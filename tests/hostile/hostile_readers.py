@@ -1,4 +1,4 @@
-"""Every reader of files that others made, as a function of a path that reads all of it, with good files to start from."""
+"""Every reader of files that others made, as a function of a path, with good files to start from."""
 
 from __future__ import annotations
 

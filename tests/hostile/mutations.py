@@ -24,9 +24,10 @@ _INTERESTING = (
     1 << 40,
     (1 << 63) - 1,
 )
+_PLAIN = """0 -1 1e999 nan inf 99999999999999999999 1.5 true null ~ ' " , ; : - # & * ! % @ ` | > < { } [ ] ( ) \\ / ..
+../../x C:\\x CON =1+1 @SUM(A1) &a *a <<: !!binary !!python/name:os.system __class__ __proto__ 2020-01-01"""
 _WORDS = [
-    *"0 -1 1e999 nan inf 99999999999999999999 1.5 true null ~ ' \" , ; : - # & * ! % @ ` | > < { } [ ] ( ) \\ / ..".split(),
-    *"../../x C:\\x CON =1+1 @SUM(A1) &a *a <<: !!binary !!python/name:os.system __class__ __proto__ 2020-01-01".split(),
+    *_PLAIN.split(),
     *(
         "",
         " ",

@@ -45,7 +45,7 @@ def test_verify_names_what_is_missing_damaged_or_of_another_run(copied):
     results = copied / RESULTS
     table, model = results / "simulated" / "index.csv", next(results.rglob("model.safetensors"))
     aligned, other = (results / "simulated" / "align" / "face" / f"casme2-sub0{n}.h5" for n in (1, 3))
-    kept = {path: path.read_bytes() for path in (table, model, aligned, other)}
+    kept = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (table, model, aligned, other)}
     table.unlink()
     spoil(model)
     spoil(aligned)
@@ -53,8 +53,9 @@ def test_verify_names_what_is_missing_damaged_or_of_another_run(copied):
     try:
         said = verify(results, print)
     finally:
-        for path, content in kept.items():
+        for path, (content, stamp) in kept.items():
             path.write_bytes(content)
+            os.utime(path, ns=(stamp, stamp))
     assert any(line.startswith(f"{table}: missing") for line in said)
     assert any(line.startswith(f"{model}: ") and "damaged" in line for line in said)
     assert any(line.startswith(f"{aligned}: damaged: bytes ") for line in said)

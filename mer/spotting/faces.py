@@ -24,14 +24,13 @@ from mer.motion.face_signals import face_signals
 from mer.spotting.boosted import from_state
 from mer.spotting.evidence import Evidence, evidence
 from mer.spotting.moments import APART, Moment, extent, moments, speed_along
-from mer.spotting.region_motion import SIDE, RegionMotion
+from mer.spotting.region_motion import SOUND, RegionMotion
 from mer.spotting.unit_templates import Template, templates
 from mer.training.checkpoint import load_checkpoint
 
-FORMAT = "faces 1"
+FORMAT = "faces 2"
 WINDOW = 90.0  # seconds whose habits count as one
 OVERLAP = 6.0  # seconds that neighbouring windows share
-SOUND = 0.5  # quality below which a picture says nothing of the face at rest
 REACH = 0.7  # seconds to either side of an apex in which a movement begins and ends
 AT_REST = 0.2  # share of a movement's height at which it begins and ends
 CERTAIN = 0.98  # no moment is surer than this: nobody has seen it happen often enough
@@ -139,11 +138,9 @@ class FaceSpotter:
         return Judged(_apart(found, APART * motion.rate), score)
 
     def _window(self, motion: RegionMotion) -> list[tuple[Found, np.ndarray]]:
-        good = motion.quality >= SOUND
-        if good.sum() < 2:
+        if not len(motion.units) or (motion.quality >= SOUND).sum() < 2:
             return []
-        rest = np.median(motion.landmarks[good], axis=0)
-        seen = evidence(motion, templates(rest, SIDE))
+        seen = evidence(motion, templates(motion.units))
         signals = face_signals(motion.landmarks, motion.transform, motion.rate, motion.quality > 0)
         all_moments = moments(seen, motion, signals)
         if not all_moments:

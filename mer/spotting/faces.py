@@ -33,6 +33,7 @@ WINDOW = 90.0  # seconds whose habits count as one
 OVERLAP = 6.0  # seconds that neighbouring windows share
 REACH = 0.7  # seconds to either side of an apex in which a movement begins and ends
 AT_REST = 0.2  # share of a movement's height at which it begins and ends
+FAINT = 2.0  # standard deviations of the templates' scores: half of the length of a strong one's direction
 CERTAIN = 0.98  # no moment is surer than this: nobody has seen it happen often enough
 ALARM_STEPS = 400
 
@@ -211,9 +212,12 @@ def _settled(way: np.ndarray, wide: int) -> int:
 
 
 def naming_features(seen: Evidence, one: Moment) -> np.ndarray:
-    """Return what a moment is named by, (K,) float64: the scores of all templates as a direction."""
+    """Return what a moment is named by, (K,) float64: the scores of all templates as a direction.
+
+    It is the shorter the weaker they are, so that a faint movement is named with more doubt.
+    """
     scores = seen.scores[one.step, one.at].astype(np.float64)
-    return np.asarray(scores / (np.linalg.norm(scores) + 1e-9) * np.sqrt(len(scores)))
+    return np.asarray(scores / (np.sqrt((scores**2).mean()) + FAINT))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ AT_REST = 0.2  # share of a movement's height at which it begins and ends
 FAINT = 2.0  # standard deviations of the templates' scores: half of the length of a strong one's direction
 CERTAIN = 0.98  # no moment is surer than this: nobody has seen it happen often enough
 ALARM_STEPS = 400
+OF_A_BLINK = 0.1  # share of the motion about a blink that must go along a template to be more than the blink
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,8 @@ def windows(count: int, rate: float) -> list[tuple[int, int, tuple[int, int]]]:
 
 
 def is_blink(told: Mapping[str, float], template: Template) -> bool:
-    """Tell a blink from a movement: lids do close, and the template moves nothing but the eyes."""
-    return told["blink"] > 0 and template.groups == {"eyes"}
+    """Tell a blink from a movement: lids do close, and the template moves the eyes alone or is little of what moves."""
+    return told["blink"] > 0 and (template.groups == {"eyes"} or told["explained"] < OF_A_BLINK)
 
 
 def interval(seen: Evidence, one: Moment) -> tuple[int, int, int]:

@@ -18,9 +18,14 @@ include: "workflow/rules/spotting.smk"
 include: "workflow/rules/evaluate.smk"
 
 
-# So that a notebook can open the folder of results by itself.
+# One run at a time; and so that a notebook can open the folder of results by itself, its configuration.
 onstart:
-    recorded.record(config, RESULTS)
+    try:
+        only_run.hold(RESULTS)
+        only_run.watch(workflow.scheduler.exit_gracefully)
+        recorded.record(config, RESULTS)
+    except MerError as error:
+        sys.exit(f"mer: {error}")
 
 
 rule all:

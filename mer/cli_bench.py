@@ -170,3 +170,28 @@ def bench_feeding(
     named = [name.strip() for name in models.split(",")] if models else None
     rows = run_feeding_bench(named, clips, seconds, log=lambda line: typer.echo(line, err=True))
     typer.echo(shown(FeedingRow, rows, as_json))
+
+
+@bench.command("survival")
+def bench_survival(
+    kills: Annotated[int, typer.Option(help="How often runs are killed, all together.", min=1)] = 30,
+    seed: Annotated[int, typer.Option(help="Seed of the moments.")] = 0,
+    cores: Annotated[int, typer.Option(help="Cores of each run.", min=1)] = 2,
+    config: Annotated[
+        list[Path] | None, typer.Option(help="Configuration files, laid over each other; a small one by default.")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Kill whole runs (SIGKILL) at random moments, start them again, compare every file. Exit status: 0 same, 1 not."""
+    from mer.bench.survival import SMALLEST, SurvivalRow, run_survival_bench
+    from mer.bench.table import shown
+    from mer.planning.read_config import read_files
+
+    rows, lines = run_survival_bench(
+        read_files(config) if config else SMALLEST, kills, seed, cores, keep, lambda line: typer.echo(line, err=True)
+    )
+    typer.echo(shown(SurvivalRow, rows, as_json))
+    for line in lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(1 if lines else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shutil
@@ -10,20 +11,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mer.core.errors import StorageError
+from mer.core.errors import MerError, StorageError
 
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+DAMAGED = ".damaged"
+
+# Refusals of a disk, whatever was being written; of a permission, only where it is of the file that was to be written.
+DISK_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN,
+    errno.ETIMEDOUT, errno.ENODEV,
+}  # fmt: skip
+_KEPT = "run the same command again: finished files are kept"
+_REMEDIES = {
+    errno.ENOSPC: f"free some space and {_KEPT}",
+    errno.EDQUOT: f"free some of your quota and {_KEPT}",
+    errno.EFBIG: f"lift the limit on the size of files (ulimit -f) and {_KEPT}",
+    errno.EROFS: f"mount it for writing, or name another folder under `results`, and {_KEPT}",
+    errno.EACCES: f"get the right to write there, or name another folder under `results`, and {_KEPT}",
+    errno.EPERM: f"get the right to write there, or name another folder under `results`, and {_KEPT}",
+}
 
 
 def storage_error(path: str | Path, error: OSError) -> StorageError:
     """Turn an operating-system refusal to write `path` into one clear line."""
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
-    return StorageError(
-        path,
-        f"cannot be written ({reason})",
-        "a writable disk with free space",
-        "free some space and run the same command again: finished files are kept",
-    )
+    remedy = _REMEDIES.get(error.errno or 0, f"bring the disk or network folder back and {_KEPT}")
+    return StorageError(path, f"cannot be written ({reason})", "a writable disk with free space", remedy)
+
+
+def set_aside(error: MerError) -> MerError:
+    """Rename the damaged file that an error is of to `<name>.damaged`, so that the next run makes it anew; say so."""
+    path = Path(error.where)
+    try:
+        os.replace(path, path.with_name(path.name + DAMAGED))
+    except OSError:
+        return error
+    remedy = f"it is kept as {path.name}{DAMAGED}; run the same command again: it is made anew"
+    return type(error)(error.where, error.found, error.expected, remedy)
 
 
 @contextmanager
@@ -36,12 +59,24 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with _told_of_the_disk(path):
+        with _told_of_the_disk(path, temporary):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _tidy(path)
             yield temporary
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _tidy(path: Path) -> None:
+    """Remove what killed processes of this machine have left of a file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        try:
+            os.kill(int(left.name.split(".")[-2]), 0)
+        except ProcessLookupError:
+            left.unlink(missing_ok=True)
+        except (ValueError, OSError):
+            continue
 
 
 @contextmanager
@@ -53,7 +88,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     partial, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("partial", "old"))
     try:
-        with _told_of_the_disk(path):
+        with _told_of_the_disk(path, partial):
             partial.mkdir(parents=True)
             yield partial
             if path.exists():
@@ -65,11 +100,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told_of_the_disk(path: Path) -> Iterator[None]:
+def _told_of_the_disk(path: Path, temporary: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in DISK_ERRORS:
+        own = error.filename is not None and {Path(os.fsdecode(error.filename))} & {temporary, path, *path.parents}
+        if error.errno in DISK_ERRORS or own:
             raise storage_error(path, error) from error
         raise
 

@@ -2,10 +2,10 @@
 
 File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
 (digest of the code that wrote it), `libraries` (their versions then), `mer_version`, `schema_version`,
-`complete`. A file is written
-under a temporary name and renamed when complete; readers refuse anything else. Arrays are chunked per
-frame (small ones whole) and compressed losslessly with shuffle + gzip, which every HDF5 reader knows. Clips
-that failed are listed in the file with their reasons.
+`complete`. A file is written under a temporary name, sealed (`mer.core.seal`) and renamed when complete; readers refuse
+anything else, and what is damaged when they come to it. Arrays are chunked per frame (small ones whole) and compressed
+losslessly with shuffle + gzip, which every HDF5 reader knows. Clips that failed are listed in the file with their
+reasons.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ import numpy as np
 from mer import __version__
 from mer.core.atomic import atomic_path, storage_error
 from mer.core.errors import ClipError, ContainerError, MediaError
+from mer.core.seal import SealedFile, damaged, read_seal, write_seal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# From this one on every container has a seal.
+SEALED = 2
 SMALL_CHUNK = 1 << 16
 
 
@@ -36,8 +39,8 @@ class _CheckedFile:
     writer raises one clear error instead.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b", buffering=0)
+    def __init__(self, path: Path, mode: str = "w+b") -> None:
+        self._file = path.open(mode, buffering=0)
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
@@ -174,6 +177,8 @@ class ContainerWriter:
             self._file["failures"] = json.dumps(self._failures, ensure_ascii=False)
             self._file.attrs["complete"] = True
         self._file.close()
+        if kind is None:
+            write_seal(self._raw)
         self._raw.close()
         if kind is None and self._raw.error:
             error = self._raw.error
@@ -204,9 +209,10 @@ class ContainerWriter:
 class Clip:
     """One clip of a container being read; arrays are read lazily."""
 
-    def __init__(self, sample_id: str, group: h5py.Group) -> None:
+    def __init__(self, sample_id: str, group: h5py.Group, path: Path) -> None:
         self.sample_id = sample_id
         self.group = group
+        self.path = path
         self.attributes: dict[str, Any] = {
             k: v.item() if isinstance(v, np.generic) else v for k, v in group.attrs.items()
         }
@@ -214,14 +220,15 @@ class Clip:
     def __contains__(self, name: str) -> bool:
         return name in self.group
 
+    @property
+    def where(self) -> str:
+        """File and clip, for messages."""
+        return f"{self.path} clip {self.sample_id}"
+
     def lazy(self, name: str) -> h5py.Dataset:
         """Return the dataset without reading it; raises `ContainerError` when absent."""
         if name not in self.group:
-            raise ContainerError(
-                f"{self.group.file.filename} clip {self.sample_id}",
-                f"has no array {name!r}",
-                ", ".join(sorted(self.group)),
-            )
+            raise ContainerError(self.where, f"has no array {name!r}", ", ".join(sorted(self.group)))
         return self.group[name]
 
     def read(self, name: str) -> np.ndarray:
@@ -230,30 +237,59 @@ class Clip:
         return data.asstr()[()] if h5py.check_string_dtype(data.dtype) else data[()]
 
 
+_NOT_HDF5 = "not a readable HDF5 file: cut short or overwritten"
+# What h5py raises over broken content.
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+
+
 class Container:
     """Read a complete container: `with Container(path) as box: box.clip(sample_id).read("frames")`.
 
+    What is read, now and later, is checked against the file's seal.
+
     Raises:
-        ContainerError: the file is missing, not HDF5, unfinished, or of a newer schema.
+        ContainerError: the file is missing, cannot be opened, or is of a newer schema.
+        DamagedContainer: its content is not HDF5, is unfinished, or is not what was written.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.exists():
-            raise ContainerError(path, "container not found", remedy="run the stage that writes it")
+        self.raw = SealedFile(self.path)
+        if error := self._open():
+            self.raw.close()
+            raise error
+
+    def _open(self) -> ContainerError | None:
+        """Open the file under HDF5; return why that cannot be done.
+
+        What h5py raises is not handed on: its traceback would keep h5py's objects until after HDF5 has shut down, and
+        the process would end in a crash.
+        """
         try:
-            self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            remedy = "delete it and run again"
-            raise ContainerError(path, "not a readable HDF5 file", "a finished container", remedy) from error
+            self._file = h5py.File(self.raw, "r")
+        except ContainerError as error:
+            return error.with_traceback(None)
+        except _BROKEN:
+            return damaged(self.path, _NOT_HDF5)
+        try:
+            self._begin()
+        except ContainerError as error:
+            self._file.close()
+            return error.with_traceback(None)
+        except _BROKEN:
+            self._file.close()
+            return damaged(self.path, _NOT_HDF5)
+        return None
+
+    def _begin(self) -> None:
         self.attributes = dict(self._file.attrs)
         if not self.attributes.get("complete", False):
-            self._file.close()
-            raise ContainerError(path, "left by an interrupted job", "a finished container", "delete it and run again")
-        if self.attributes["schema_version"] > SCHEMA_VERSION:
-            found = f"schema version {self.attributes['schema_version']}"
-            self._file.close()
-            raise ContainerError(path, found, f"at most {SCHEMA_VERSION}", "update mer")
+            raise damaged(self.path, "left by an interrupted job")
+        schema = self.attributes["schema_version"]
+        if schema > SCHEMA_VERSION:
+            raise ContainerError(self.path, f"schema version {schema}", f"at most {SCHEMA_VERSION}", "update mer")
+        if schema >= SEALED and not self.raw.sealed:
+            raise damaged(self.path, "cut short or changed: its end lacks the checksums")
         self.clip_ids: list[str] = list(self._file["clip_ids"].asstr()[()])
         self.failures: dict[str, str] = json.loads(self._file["failures"].asstr()[()])
 
@@ -262,13 +298,14 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        self.raw.close()
 
     def clip(self, sample_id: str) -> Clip:
         """Return one clip; raises `ContainerError` when it is not in the file."""
         if sample_id not in self.clip_ids:
             reason = self.failures.get(sample_id, "not among its clips")
             raise ContainerError(self.path, f"no clip {sample_id}: {reason}")
-        return Clip(sample_id, self._file["clips"][sample_id])
+        return Clip(sample_id, self._file["clips"][sample_id], self.path)
 
     def __iter__(self) -> Iterator[Clip]:
         for sample_id in self.clip_ids:
@@ -277,6 +314,23 @@ class Container:
     def parameters(self) -> dict[str, Any]:
         """Return the parameters that the container was made with."""
         return json.loads(self.attributes["parameters"])
+
+
+@contextmanager
+def amended(path: str | Path) -> Iterator[h5py.File]:
+    """Yield a finished container to be changed in place, and seal it anew; left by an exception it stays unsealed."""
+    raw = _CheckedFile(Path(path), "r+b")
+    try:
+        seal = read_seal(raw.fileno())
+        if seal is not None:
+            raw.truncate(seal[0])
+        with h5py.File(raw, "r+") as file:
+            yield file
+        write_seal(raw)
+        if raw.error:
+            raise storage_error(path, raw.error)
+    finally:
+        raw.close()
 
 
 def file_digest(path: str | Path) -> str:

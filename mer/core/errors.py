@@ -16,7 +16,12 @@ class MerError(Exception):
         found: what was found there.
         expected: what should have been there; left out of the message when empty.
         remedy: what the user can do; left out of the message when empty.
+
+    Attributes:
+        damaged: `where` is a file of the results that was read and found not to be as it was written.
     """
+
+    damaged = False
 
     def __init__(self, where: object, found: str, expected: str = "", remedy: str = "") -> None:
         self.where = str(where)
@@ -55,8 +60,20 @@ class ContainerError(MerError):
     """A container is missing, unfinished or not what its reader needs."""
 
 
+class DamagedContainer(ContainerError):
+    """A container was read and is not as it was written."""
+
+    damaged = True
+
+
 class ModelError(MerError):
     """A model file or a training set cannot be used."""
+
+
+class DamagedModel(ModelError):
+    """A checkpoint was read and is not as it was written."""
+
+    damaged = True
 
 
 class StorageError(MerError):

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mer.core.atomic import DISK_ERRORS, storage_error
-from mer.core.errors import MerError
+from mer.core.atomic import DISK_ERRORS, set_aside, storage_error
+from mer.core.errors import MerError, StorageError
+from mer.core.only_run import require_going, stop_run
 from mer.core.process import short_lived
 
 
@@ -17,18 +18,27 @@ from mer.core.process import short_lived
 def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     """Yield a function that appends a time-stamped line to `log`.
 
-    A `MerError` in the block becomes one line in the log and on standard error, and exit status 1.
+    A `MerError` in the block becomes one line in the log and on standard error, and exit status 1. A file of the
+    results that it says is damaged is set aside, so that the next run makes it anew; where the disk refuses, the run
+    begins no other job.
     """
     short_lived()
     lines = _Lines(Path(log))
     try:
+        require_going()
         yield lines.say
     except MerError as error:
-        lines.stop(error)
+        lines.stop(set_aside(error) if error.damaged and _of_results(error.where, Path(log)) else error)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
         lines.stop(storage_error(error.filename or log, error))
+
+
+def _of_results(path: str, log: Path) -> bool:
+    """Return whether a file lies in the results whose `logs` hold a log: what a user brought is left where it is."""
+    results = next((folder.parent for folder in log.resolve().parents if folder.name == "logs"), None)
+    return results is not None and Path(path).resolve().is_relative_to(results)
 
 
 class _Lines:
@@ -46,6 +56,8 @@ class _Lines:
     def stop(self, error: MerError) -> None:
         line = f"mer: {error.line()}"
         self._append(line)
+        if isinstance(error, StorageError):
+            stop_run()
         sys.exit(line)
 
     def _append(self, line: str) -> None:

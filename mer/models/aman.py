@@ -137,7 +137,7 @@ def features(clips: Mapping[str, Clip], preset: Preset, device: str = "cpu") -> 
     clip = clips["magnified"]
     frames = clip.lazy("frames")
     if frames.ndim != 5 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
-        where = f"{clip.group.file.filename} clip {clip.sample_id}"
+        where = clip.where
         raise ModelError(
             where, f"frames {frames.shape}, {frames.dtype}", "uint8 (A, F, S, S, 3)", "name a magnify product"
         )

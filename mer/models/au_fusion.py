@@ -109,7 +109,7 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> dict[str, np.ndarray]
     if patches.ndim == 5:
         patches = patches[None]
     if patches.shape[1:] != (preset.flows, ROIS, 2, 7, 7):
-        where = f"{motion.group.file.filename} clip {motion.sample_id}"
+        where = motion.where
         expected = f"([A,] {preset.flows}, {ROIS}, 2, 7, 7)"
         raise ModelError(where, f"patches {patches.shape}", expected, "name patches30 of the flow of consecutive pairs")
     alphas = np.asarray(motion.read("alphas"), np.float32) if "alphas" in motion else np.ones(1, np.float32)

@@ -33,7 +33,7 @@ class Frames:
     """
 
     def __init__(self, clip: Clip, array: str = "frames", region: int | None = None) -> None:
-        where = f"{clip.group.file.filename} clip {clip.sample_id}"
+        where = clip.where
         data: Any = clip.lazy(array)
         axes = 4 if region is None else 5
         self._lead: tuple[int, ...] = ()

@@ -139,7 +139,7 @@ def features(clips: Mapping[str, Clip], preset: RegionPreset, units: Units = Non
 
 
 def _region(clip: Clip, names: list[str], name: str, count: int) -> Frames:
-    where = f"{clip.group.file.filename} clip {clip.sample_id}"
+    where = clip.where
     if name not in names:
         found, remedy = f"no region {name!r} among {', '.join(names)}", "use table: dual_branch, or train.region"
         raise ModelError(where, found, name, remedy)

@@ -50,7 +50,7 @@ class Table:
         names = tuple(str(name) for name in clip.read("names"))
         given = [frozenset(int(unit) for unit in str(units).split("+") if unit) for units in clip.read("units")]
         if given[-1]:
-            where, found = f"{clip.group.file.filename} clip {clip.sample_id}", f"units of the last region, {names[-1]}"
+            where, found = clip.where, f"units of the last region, {names[-1]}"
             expected = "a table whose last region, for clips that show no unit, lists none"
             raise ModelError(where, found, expected, "use table: dual_branch, or add such a region")
         kept = given if listed is None else [units & set(listed) for units in given]

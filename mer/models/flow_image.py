@@ -40,7 +40,7 @@ def flow_image(clips: Mapping[str, Clip], size: int) -> np.ndarray:
         ModelError: the product holds several frame pairs or magnification factors, or shapes that do not fit.
     """
     clip = clips["motion"]
-    where = f"{clip.group.file.filename} clip {clip.sample_id}"
+    where = clip.where
     flow, strain = clip.lazy("flow"), clip.lazy("strain")
     if flow.ndim not in (4, 5) or flow.shape[-3] != 2 or strain.shape != (*flow.shape[:-3], *flow.shape[-2:]):
         raise ModelError(where, f"flow {flow.shape}, strain {strain.shape}", "flow (1, 2, H, W), strain (1, H, W)")

@@ -256,4 +256,4 @@ def _check_refusal(stage: Stage[Any, Any], method: Method[Any], params: Any, sou
 
 
 def _digest(source: Source) -> str:
-    return "" if source.clip is None else file_digest(source.clip.group.file.filename)
+    return "" if source.clip is None else file_digest(source.clip.path)

@@ -39,6 +39,6 @@ def features_of(
     for numbers in arrays.values():
         if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
             clip = next(iter(clips.values()))
-            where, found = clip.group.file.filename, f"features of clip {clip.sample_id} are not finite"
+            where, found = clip.path, f"features of clip {clip.sample_id} are not finite"
             raise ModelError(where, found, "finite numbers", "look at what the model's `features` does to it")
     return arrays  # type: ignore[return-value]

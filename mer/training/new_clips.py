@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from mer.core.container import Container
+from mer.core.container import Container, amended
 from mer.core.csvfile import read_csv
 from mer.core.errors import ClipError, DatasetError
 from mer.core.filenames import IMAGES, VIDEOS
@@ -150,7 +149,7 @@ def fill_ends(frames: Path, clips: Sequence[NewClip]) -> dict[str, dict[str, str
     told: dict[str, dict[str, str]] = {}
     with Container(frames) as box:
         present = {name: len(box.clip(name).read("numbers")) for name in box.clip_ids}
-    with h5py.File(frames, "r+") as file:
+    with amended(frames) as file:
         for clip in (clip for clip in clips if clip.name in present):
             attributes, origins = file["clips"][clip.name].attrs, {}
             for event, index, text in (("onset", 0, "first frame"), ("offset", present[clip.name] - 1, "last frame")):
@@ -171,7 +170,7 @@ def fill_apex(aligned: Path, frames: Path, told: dict[str, dict[str, str]]) -> N
     `told` learns that they are estimates. Another `align` product of the same frames takes the same apex. A clip
     without a frame between onset and offset keeps none: a stage that needs an apex will say so.
     """
-    with h5py.File(aligned, "r+") as file, h5py.File(frames, "r+") as listed:
+    with amended(aligned) as file, amended(frames) as listed:
         for name in [name for name, origins in told.items() if not origins["apex"] and name in file["clips"]]:
             group = file["clips"][name]
             apex = estimate_apex(group["frames"], int(group.attrs["onset"]), int(group.attrs["offset"]))

@@ -9,7 +9,7 @@ import pytest
 
 from mer.core import container as module
 from mer.core.container import Container, ContainerWriter, file_digest
-from mer.core.errors import ClipError, ContainerError
+from mer.core.errors import ClipError, ContainerError, DamagedContainer
 
 
 def write(path, frames, **clips):
@@ -98,9 +98,9 @@ def test_readers_refuse_unfinished_foreign_and_missing_files(tmp_path):
     with h5py.File(tmp_path / "half.h5", "w") as file:
         file.create_group("clips")
     (tmp_path / "text.h5").write_text("not hdf5")
-    with pytest.raises(ContainerError, match=r"half.h5: left by an interrupted job.*delete it and run again"):
+    with pytest.raises(DamagedContainer, match=r"half.h5: left by an interrupted job.*move it away and run again"):
         Container(tmp_path / "half.h5")
-    with pytest.raises(ContainerError, match=r"text.h5: not a readable HDF5 file"):
+    with pytest.raises(DamagedContainer, match=r"text.h5: not a readable HDF5 file"):
         Container(tmp_path / "text.h5")
     with pytest.raises(ContainerError, match=r"none.h5: container not found"):
         Container(tmp_path / "none.h5")
@@ -110,7 +110,7 @@ def test_a_newer_schema_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SCHEMA_VERSION", 99)
     write(tmp_path / "a.h5", np.zeros((1, 2, 2, 3), np.uint8))
     monkeypatch.undo()
-    with pytest.raises(ContainerError, match="schema version 99; expected at most 1; update mer"):
+    with pytest.raises(ContainerError, match="schema version 99; expected at most 2; update mer"):
         Container(tmp_path / "a.h5")
 
 

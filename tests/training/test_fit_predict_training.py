@@ -161,6 +161,20 @@ def test_hostile_checkpoint(world, tmp_path, content):
         load_checkpoint(path)
 
 
+def test_a_flipped_bit_anywhere_in_a_checkpoint_is_found(world, tmp_path):
+    path = tmp_path / "m.safetensors"
+    whole = fit(world, world.folds()[0], path).read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), 200):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(spoilt)
+        with pytest.raises(ModelError, match=r"m\.safetensors"):
+            load_checkpoint(path)
+    path.write_bytes(whole)
+    load_checkpoint(path)
+
+
 def test_foreign_and_truncated_checkpoint(world, tmp_path):
     save_file({"a": np.zeros(3)}, tmp_path / "foreign.safetensors")
     with pytest.raises(ModelError, match="not a checkpoint of mer"):

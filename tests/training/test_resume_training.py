@@ -6,13 +6,13 @@ import subprocess
 import sys
 import time
 
-import h5py
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from mer.core.container import amended
 from mer.models import loop
 from mer.models.surroundings import Part, surrounded
 from mer.training import resume
@@ -80,7 +80,7 @@ def test_a_state_of_anything_else_is_not_used(make_world, tmp_path, change):
         world.tables = lambda fold: _relabelled(type(world).tables(world, fold))
     else:
         path = world.containers(fold.train_sources)["motion"][fold.train_sources[0]]
-        with h5py.File(path, "r+") as box:
+        with amended(path) as box:
             flow = next(iter(box["clips"].values()))["flow"]
             flow[0, 0, 3, 3] = flow[0, 0, 3, 3] + 1
     expected = fit(world, tmp_path / "expected.safetensors", **options)

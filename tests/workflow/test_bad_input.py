@@ -115,7 +115,7 @@ def test_a_container_of_an_interrupted_job_is_refused_by_name(database):
     content = listed.read_bytes()
     listed.write_bytes(content[: len(content) // 2])
     spec = StageSpec("align", "face", "dlib", {"size": 96})
-    with pytest.raises(ContainerError, match=r"frames.h5: not a readable HDF5 file.*delete it and run again"):
+    with pytest.raises(ContainerError, match=r"frames.h5: not a readable HDF5 file.*move it away and run again"):
         run_subject(spec, [{"sample_id": "sub01/EP01_01"}], database / "x.h5", listed, database, print)
     assert not (database / "x.h5").exists()
 

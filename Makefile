@@ -16,7 +16,9 @@ RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
 .PHONY: demo test quick lint envs clean
 
 demo: $(VENV)/.demo
-	@$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGS)
+	@# Snakemake keeps a cache below HOME, and stops where it cannot.
+	@test -w "$$HOME" || export XDG_CACHE_HOME="$${XDG_CACHE_HOME:-$(abspath $(VENV))/cache}"; \
+	  $(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGS)
 	@echo "The report: $(or $(REPORT),$(RESULTS)/report/index.html)"
 
 test: $(VENV)/.test
@@ -49,6 +51,10 @@ clean:
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
 	  f"mer: Python {sys.version.split()[0]} found; expected 3.11 to 3.13; run: make PYTHON=python3.12 ...")'
+	@# Snakemake does not quote the interpreter of its jobs for the shell.
+	@$(PYTHON) -c 'import os, re, sys; at = os.path.abspath(sys.argv[1]); odd = re.search(r"[^\w@%+=:,./~-]", at); \
+	  sys.exit(odd and f"mer: {at!r} holds {odd[0]!r}; expected a path of letters, digits and ._-; " \
+	  "rename the folder, or: make demo VENV=/some/where/venv")' "$(VENV)"
 	@echo "Installing into $(VENV): a few minutes the first time, nothing after that."
 	@$(PYTHON) -m venv $(VENV)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from mer import __version__
 from mer.cli_analyze import analyze
 from mer.cli_bench import Json, bench
+from mer.core.atomic import refusal
 from mer.core.errors import MerError
 from mer.core.process import short_lived
 
@@ -283,12 +285,20 @@ app.command()(analyze)
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line on standard error and exit status 2."""
+    """Run the command; a user's mistake, or a file that the system refuses, is one line on stderr and exit status 2."""
     short_lived()
     try:
-        app()
+        app([_at_home(given) for given in sys.argv[1:]])
     except MerError as error:
         sys.exit(_fail(error))
+    except OSError as error:
+        sys.exit(_fail(refusal("mer", error)))
+
+
+def _at_home(given: str) -> str:
+    """Return an argument with the tilde of `--output=~/x` expanded, which a shell leaves alone."""
+    option, equals, value = given.partition("=")
+    return option + equals + os.path.expanduser(value) if option.startswith("--") and value[:1] == "~" else given
 
 
 def _fail(error: MerError) -> int:

@@ -21,7 +21,7 @@ def films_in(folder: Path) -> list[Path]:
     Raises:
         ConfigError: there is none.
     """
-    films = sorted(path for path in folder.glob("*") if is_video(path.name) and path.is_file())
+    films = sorted(path for path in folder.glob("[!.]*") if is_video(path.name) and path.is_file())
     if not films:
         raise ConfigError("--negatives", f"{folder} holds no video", "films of ordinary behaviour")
     return films

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mer.core.video import VideoInfo, iterate, opened, pictures, probe, upright
+from mer.core.video import VideoInfo, iterate, missing_tail, opened, pictures, probe, upright
 from mer.stages.frames.stage import timestamps
 
 LOOKS = 3  # pictures that are asked whether they are interlaced
@@ -54,7 +54,7 @@ def list_frames(path: Path) -> Listing:
     stamps, base = _stamps(path)
     if stamps:
         seconds = np.array([float((stamp - stamps[0]) * base) for stamp in stamps])
-        missing = max(0, (info.n_frames or 0) - len(stamps))
+        missing = missing_tail(info, len(stamps), float(seconds[-1]))
         return Listing(path, info, seconds, stamps, missing, _interlaced(path))
     _, seconds, outcome = timestamps(path)
     return Listing(path, info, seconds - seconds[0], (), outcome.lost)

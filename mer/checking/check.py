@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from mer.checking.check_report import CheckReport, corrections
@@ -23,6 +22,7 @@ from mer.core.params import Params
 from mer.core.progress import bar
 from mer.core.sample import Sample
 from mer.core.validation import first_fault
+from mer.core.yaml_text import parse_yaml
 from mer.datasets.contract import AnyReader, Database
 from mer.datasets.expected import counted, release_for
 from mer.datasets.files import folded, walk
@@ -253,14 +253,6 @@ def run_check(
     return render(report, shutil.get_terminal_size((110, 24)).columns, everything), report.exit_code
 
 
-def _mapping(key: str, text: str) -> object:
-    """Return the value of an option that is written as in the configuration: `columns={clip: File}`."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"option {key}", f"not YAML: {text!r}", "a mapping such as {clip: File}") from None
-
-
 def _pairs(options: Sequence[str], dataset: str) -> dict[str, object]:
     """Return `key=value` texts as a mapping; a list option takes its values separated by commas."""
     fields = reader_of(dataset)[0].options.model_fields
@@ -271,7 +263,8 @@ def _pairs(options: Sequence[str], dataset: str) -> dict[str, object]:
             raise ConfigError(f"option {text!r}", "no '='", "key=value, e.g. apex_missing=exclude")
         listed = "tuple" in str(getattr(fields.get(key.strip()), "annotation", ""))
         if value.strip().startswith("{"):
-            pairs[key.strip()] = _mapping(key.strip(), value)
+            # Written as in the configuration: `columns={clip: File}`.
+            pairs[key.strip()] = parse_yaml(value, f"option {key.strip()}")
             continue
         pairs[key.strip()] = [part for part in value.split(",") if part] if listed else value.strip()
     return pairs

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mer.core.errors import MerError, StorageError
@@ -28,6 +28,7 @@ _REMEDIES = {
     errno.EROFS: f"mount it for writing, or name another folder under `results`, and {_KEPT}",
     errno.EACCES: f"get the right to write there, or name another folder under `results`, and {_KEPT}",
     errno.EPERM: f"get the right to write there, or name another folder under `results`, and {_KEPT}",
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP), "name another file"),
 }
 
 
@@ -36,6 +37,15 @@ def storage_error(path: str | Path, error: OSError) -> StorageError:
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
     remedy = _REMEDIES.get(error.errno or 0, f"bring the disk or network folder back and {_KEPT}")
     return StorageError(path, f"cannot be written ({reason})", "a writable disk with free space", remedy)
+
+
+def refusal(where: str | Path, error: OSError) -> MerError:
+    """Turn an operating-system refusal of any kind, of the error's own file or else of `where`, into one clear line."""
+    path = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else where
+    if error.errno in DISK_ERRORS:
+        return storage_error(path, error)
+    reason = os.strerror(error.errno).lower() if error.errno else str(error)
+    return MerError(path, f"cannot be opened ({reason})", remedy="check the path, its owner and its permissions")
 
 
 def set_aside(error: MerError) -> MerError:
@@ -54,7 +64,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
 
     Raises:
-        StorageError: the disk is full, read-only or over quota. Whatever was at `path` stays.
+        StorageError: the disk is full, read-only or over quota, or the folder is not writable. What was at
+            `path` stays.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -65,7 +76,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             yield temporary
             os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where the folder cannot be written to, there is nothing to remove.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _tidy(path: Path) -> None:

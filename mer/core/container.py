@@ -24,6 +24,7 @@ import numpy as np
 from mer import __version__
 from mer.core.atomic import atomic_path, storage_error
 from mer.core.errors import ClipError, ContainerError, MediaError
+from mer.core.own_data import Foreign, member, whole
 from mer.core.seal import SealedFile, damaged, read_seal, write_seal
 
 SCHEMA_VERSION = 2
@@ -218,7 +219,8 @@ class Clip:
         }
 
     def __contains__(self, name: str) -> bool:
-        return name in self.group
+        # Not `in`, which follows a link into another file.
+        return self.group.get(name, getlink=True) is not None
 
     @property
     def where(self) -> str:
@@ -226,20 +228,41 @@ class Clip:
         return f"{self.path} clip {self.sample_id}"
 
     def lazy(self, name: str) -> h5py.Dataset:
-        """Return the dataset without reading it; raises `ContainerError` when absent."""
-        if name not in self.group:
-            raise ContainerError(self.where, f"has no array {name!r}", ", ".join(sorted(self.group)))
-        return self.group[name]
+        """Return the dataset without reading it; raises `ContainerError` when absent, or not the file's own data."""
+        with _told(self.path, self.where):
+            data = member(self.group, name)
+            if data is None:
+                raise ContainerError(self.where, f"has no array {name!r}", ", ".join(sorted(self.group)))
+            if not isinstance(data, h5py.Dataset):
+                raise ContainerError(self.where, f"{name!r} is no array", "an array", "run the stage that writes it")
+            return data
 
     def read(self, name: str) -> np.ndarray:
-        """Return a whole array; strings come back as str objects."""
+        """Return a whole array; strings come back as str objects. Raises as `lazy`."""
         data = self.lazy(name)
-        return data.asstr()[()] if h5py.check_string_dtype(data.dtype) else data[()]
+        with _told(self.path, self.where):
+            return whole(data)
 
 
 _NOT_HDF5 = "not a readable HDF5 file: cut short or overwritten"
-# What h5py raises over broken content.
-_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+# What h5py and the reader of JSON raise over broken content.
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError, OverflowError)
+
+
+@contextmanager
+def _told(path: Path, where: str) -> Iterator[None]:
+    """Turn what broken or hostile content makes h5py raise in the block into one line."""
+    try:
+        yield
+    except ContainerError:
+        raise
+    except Foreign as error:
+        raise ContainerError(where, str(error), "data that mer wrote", "run the stage that writes it") from (
+            error.with_traceback(None)
+        )
+    except _BROKEN as error:
+        # Without its traceback, which would keep h5py's objects until after HDF5 has shut down, and crash the process.
+        raise damaged(path, _NOT_HDF5) from error.with_traceback(None)
 
 
 class Container:
@@ -260,25 +283,18 @@ class Container:
             raise error
 
     def _open(self) -> ContainerError | None:
-        """Open the file under HDF5; return why that cannot be done.
-
-        What h5py raises is not handed on: its traceback would keep h5py's objects until after HDF5 has shut down, and
-        the process would end in a crash.
-        """
+        """Open the file under HDF5; return why that cannot be done, without the traceback (see `_told`)."""
         try:
-            self._file = h5py.File(self.raw, "r")
+            with _told(self.path, str(self.path)):
+                self._file = h5py.File(self.raw, "r")
         except ContainerError as error:
             return error.with_traceback(None)
-        except _BROKEN:
-            return damaged(self.path, _NOT_HDF5)
         try:
-            self._begin()
+            with _told(self.path, str(self.path)):
+                self._begin()
         except ContainerError as error:
             self._file.close()
             return error.with_traceback(None)
-        except _BROKEN:
-            self._file.close()
-            return damaged(self.path, _NOT_HDF5)
         return None
 
     def _begin(self) -> None:
@@ -290,8 +306,10 @@ class Container:
             raise ContainerError(self.path, f"schema version {schema}", f"at most {SCHEMA_VERSION}", "update mer")
         if schema >= SEALED and not self.raw.sealed:
             raise damaged(self.path, "cut short or changed: its end lacks the checksums")
-        self.clip_ids: list[str] = list(self._file["clip_ids"].asstr()[()])
-        self.failures: dict[str, str] = json.loads(self._file["failures"].asstr()[()])
+        self.clip_ids: list[str] = list(whole(member(self._file, "clip_ids")))
+        if len(set(self.clip_ids)) < len(self.clip_ids):
+            raise damaged(self.path, "lists a clip twice")
+        self.failures: dict[str, str] = dict(json.loads(str(whole(member(self._file, "failures")))))
 
     def __enter__(self) -> Container:
         return self
@@ -305,7 +323,11 @@ class Container:
         if sample_id not in self.clip_ids:
             reason = self.failures.get(sample_id, "not among its clips")
             raise ContainerError(self.path, f"no clip {sample_id}: {reason}")
-        return Clip(sample_id, self._file["clips"][sample_id], self.path)
+        with _told(self.path, f"{self.path} clip {sample_id}"):
+            group = member(self._file, f"clips/{sample_id}")
+            if not isinstance(group, h5py.Group):
+                raise damaged(self.path, f"lacks clip {sample_id}, which it lists")
+            return Clip(sample_id, group, self.path)
 
     def __iter__(self) -> Iterator[Clip]:
         for sample_id in self.clip_ids:
@@ -313,7 +335,8 @@ class Container:
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters that the container was made with."""
-        return json.loads(self.attributes["parameters"])
+        with _told(self.path, str(self.path)):
+            return dict(json.loads(self.attributes["parameters"]))
 
 
 @contextmanager

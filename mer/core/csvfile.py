@@ -34,12 +34,13 @@ def read_csv(
     columns: Sequence[str],
     fault: type[MerError] = ModelError,
     remedy: str = "run the step that writes it",
+    others: bool = True,
 ) -> list[dict[str, str]]:
-    """Read a table that must have `columns`, in any order, and may have more.
+    """Read a table that must have `columns`, in any order, and may have more unless `others` is False.
 
     Raises:
-        MerError: of the kind `fault`: the file is missing, not UTF-8, lacks a column, or a row has another number of
-            cells.
+        MerError: of the kind `fault`: the file is missing, not UTF-8, lacks a column or has one that it may not, or a
+            row has another number of cells.
     """
     try:
         with open(path, encoding="utf-8", newline="") as handle:
@@ -47,11 +48,16 @@ def read_csv(
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
                 raise fault(path, f"lacks the column {', '.join(missing)}", ", ".join(columns), remedy)
+            more = [name for name in reader.fieldnames or () if name not in columns]
+            if more and not others:
+                raise fault(path, f"has the column {', '.join(map(repr, more))}", ", ".join(columns), remedy)
             rows = list(reader)
     except FileNotFoundError:
         raise fault(path, "table not found", remedy=remedy) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise fault(path, f"unreadable table ({error})", "a CSV file written by mer", remedy) from error
+    except OSError as error:
+        raise fault(path, f"cannot be read ({error.strerror or error})", "a readable file") from None
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise fault(f"{path} line {number}", "another number of cells than the header", "one cell per column")

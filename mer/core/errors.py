@@ -7,6 +7,15 @@ the job before anything already computed is lost.
 
 from __future__ import annotations
 
+LONGEST = 2000  # characters of a message
+
+
+def _plain(line: str) -> str:
+    """Return a line that a terminal shows as it is: names of files may hold escape codes, or turn text around."""
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+    return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
 
 class MerError(Exception):
     """A mistake the user can mend.
@@ -37,7 +46,7 @@ class MerError(Exception):
             parts.append(f"expected {self.expected}")
         if self.remedy:
             parts.append(self.remedy)
-        return " ".join("; ".join(parts).split())
+        return _plain(" ".join("; ".join(parts).split()))
 
     def __reduce__(self) -> tuple[type[MerError], tuple[str, str, str, str]]:
         """Pickle by the four parts, so that the error survives a process border."""

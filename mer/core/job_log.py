@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mer.core.atomic import DISK_ERRORS, set_aside, storage_error
+from mer.core.atomic import refusal, set_aside
 from mer.core.errors import MerError, StorageError
 from mer.core.only_run import require_going, stop_run
 from mer.core.process import short_lived
@@ -18,9 +18,9 @@ from mer.core.process import short_lived
 def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     """Yield a function that appends a time-stamped line to `log`.
 
-    A `MerError` in the block becomes one line in the log and on standard error, and exit status 1. A file of the
-    results that it says is damaged is set aside, so that the next run makes it anew; where the disk refuses, the run
-    begins no other job.
+    A `MerError` in the block, and what the operating system refuses, becomes one line in the log and on standard error,
+    and exit status 1. A file of the results that it says is damaged is set aside, so that the next run makes it anew;
+    where the disk refuses, the run begins no other job.
     """
     short_lived()
     lines = _Lines(Path(log))
@@ -30,9 +30,7 @@ def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
     except MerError as error:
         lines.stop(set_aside(error) if error.damaged and _of_results(error.where, Path(log)) else error)
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        lines.stop(storage_error(error.filename or log, error))
+        lines.stop(refusal(log, error))
 
 
 def _of_results(path: str, log: Path) -> bool:

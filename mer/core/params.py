@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Params(BaseModel):
     """Immutable parameters; a key that is not a field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def at_home(path: Path) -> Path:
+    """Return a path with `~` read as a shell reads it: nobody means a folder of that name.
+
+    Raises:
+        ValueError: there is no such home folder.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"no home folder for {path.parts[0]}") from None
+
+
+HomePath = Annotated[Path, AfterValidator(at_home)]

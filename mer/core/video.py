@@ -16,16 +16,20 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import MediaError
+from mer.core.video_length import duration, promised_frames
 
 MAX_PIXELS = 100_000_000
+#: Pixels wider, or narrower, than this are a damaged header.
+ODDEST_PIXELS = 4
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video's header says. Size is that of the upright picture.
+    """What a video's header says. Size is that of the upright picture in square pixels.
 
     `rotation` is counter-clockwise in degrees as stored by the camera (0, 90, 180, 270), already applied to
-    the size. `n_frames` and `duration` (seconds) are None where the container does not tell.
+    the size, as is `aspect`, the width of a stored pixel in heights. `n_frames` (those that are shown) and `duration`
+    (seconds) are None where the container does not tell.
     """
 
     fps: float
@@ -34,6 +38,7 @@ class VideoInfo:
     rotation: int
     n_frames: int | None
     duration: float | None
+    aspect: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def probe(path: str | Path) -> VideoInfo:
         first, _ = next(pictures(container, stream), (None, 0))
         if first is None:
             raise MediaError(path, "no picture can be decoded", "a readable video", "copy the file again")
-        return _info(container, stream, first)
+        return _info(path, container, stream, first)
 
 
 def iterate(path: str | Path, threads: int = 1) -> VideoReader:
@@ -100,13 +105,13 @@ class VideoReader:
                 lost += broken
                 if frame is None:
                     continue
-                info = info or _info(container, stream, frame)
+                info = info or _info(self.path, container, stream, frame)
                 last = _seconds(frame, stream, decoded + lost, info.fps)
                 yield decoded + lost, last, upright(frame, info, self.path)
                 decoded += 1
             if info is None:
                 raise MediaError(self.path, "no picture can be decoded", "a readable video", "copy the file again")
-            tail = _missing_tail(info, decoded + lost, last)
+            tail = missing_tail(info, decoded + lost, last)
             self.outcome = Outcome(decoded, lost + tail, _reason(lost, tail))
 
 
@@ -136,21 +141,22 @@ def opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
             raise MediaError(path, f"no video stream (streams: {kinds})", "a video", "check the file")
         context = streams[0].codec_context
-        if context.width * context.height > MAX_PIXELS:
+        if context.width * context.height * max(1, aspect_of(streams[0])) > MAX_PIXELS:
             found = f"declares {context.width} x {context.height} pixels"
             raise MediaError(path, found, f"at most {MAX_PIXELS} pixels", "re-encode the video")
         yield container, streams[0]
 
 
 def upright(frame: Any, info: VideoInfo, path: Path, longest: int | None = None, field: bool = False) -> np.ndarray:
-    """Return a decoded frame as (H, W, 3) uint8 RGB, turned, its longer side reduced to at most `longest` pixels.
+    """Return a decoded frame as (H, W, 3) uint8 RGB, turned, in square pixels, its longer side reduced to `longest`.
 
     With `field`, the upper field alone is used and nothing is reduced.
 
     Raises:
         MediaError: it is not of the size that `info` has.
     """
-    width, height = (frame.height, frame.width) if info.rotation % 180 else (frame.width, frame.height)
+    across = round(frame.width * info.aspect)
+    width, height = (frame.height, across) if info.rotation % 180 else (across, frame.height)
     if (width, height) != (info.width, info.height):
         found = f"a picture of {width} x {height} pixels"
         raise MediaError(path, found, f"{info.width} x {info.height} throughout", "re-encode the video")
@@ -158,8 +164,10 @@ def upright(frame: Any, info: VideoInfo, path: Path, longest: int | None = None,
     less: dict[str, Any] = {}
     if share < 1 and not field:
         # Even sides: chroma of most videos has half the resolution.
-        less = {side: 2 * round(getattr(frame, side) * share / 2) for side in ("width", "height")}
+        less = {"width": 2 * round(across * share / 2), "height": 2 * round(frame.height * share / 2)}
         less["interpolation"] = "AREA"
+    elif across != frame.width:
+        less = {"width": across, "height": frame.height, "interpolation": "BICUBIC"}
     image = frame.to_ndarray(format="rgb24", **less)
     return np.ascontiguousarray(np.rot90(one_field(image) if field else image, info.rotation // 90))
 
@@ -199,21 +207,28 @@ def pictures(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
                 yield frame, 0
 
 
-def _info(container: Any, stream: Any, frame: Any) -> VideoInfo:
+def _info(path: str | Path, container: Any, stream: Any, frame: Any) -> VideoInfo:
     rotation = round(frame.rotation / 90) * 90 % 360
-    width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
+    aspect = aspect_of(stream)
+    across = round(frame.width * aspect)
+    width, height = (frame.height, across) if rotation % 180 else (across, frame.height)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-    duration = stream.duration * stream.time_base if stream.duration else None
-    if duration is None and container.duration:
-        duration = container.duration / 1_000_000
     return VideoInfo(
         fps=float(rate) if rate else 0.0,
         width=width,
         height=height,
         rotation=rotation,
-        n_frames=stream.frames or None,
-        duration=float(duration) if duration is not None else None,
+        n_frames=promised_frames(path, stream),
+        duration=duration(container, stream),
+        aspect=aspect,
     )
+
+
+def aspect_of(stream: Any) -> float:
+    """Return the width of a stored pixel in heights, 1 where the header tells none or one that cannot be."""
+    told = stream.sample_aspect_ratio
+    known = bool(told) and 1 / ODDEST_PIXELS <= told <= ODDEST_PIXELS
+    return float(told) if known else 1.0
 
 
 def _seconds(frame: Any, stream: Any, index: int, fps: float) -> float:
@@ -222,8 +237,8 @@ def _seconds(frame: Any, stream: Any, index: int, fps: float) -> float:
     return float((frame.pts - (stream.start_time or 0)) * frame.time_base)
 
 
-def _missing_tail(info: VideoInfo, seen: int, last: float) -> int:
-    """Return how many frames the header promises behind the last one seen."""
+def missing_tail(info: VideoInfo, seen: int, last: float) -> int:
+    """Return how many frames the header promises behind those seen, the last of them at `last` seconds."""
     if info.n_frames is not None:
         return max(0, info.n_frames - seen)
     if info.duration is None or not info.fps:

@@ -15,10 +15,13 @@ from pathlib import Path
 
 from mer.core.csvfile import read_csv
 from mer.core.errors import DatasetError
+from mer.core.registry import nearest
 from mer.datasets.intervals import frame_number
 
 _FILE = Path(__file__).with_name("errata.csv")
 COLUMNS = ("dataset", "key", "field", "old", "new", "reason", "source")
+#: What can be corrected: a cell of a row, or which branch of an `or` in its action units holds.
+FIELDS = ("onset", "apex", "offset", "emotion", "objective", "aus", "au_choice")
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,16 @@ class Errata(Mapping[str, tuple[Erratum, ...]]):
 
 @cache
 def errata_of(dataset: str, view: str = "") -> Errata:
-    """Return the corrections of a database, with those meant for one view only when it is that view."""
-    lines = read_csv(_FILE, COLUMNS, DatasetError, "restore the file")
+    """Return the corrections of a database, with those meant for one view only when it is that view.
+
+    Raises:
+        DatasetError: the file lacks a column or has one more, or corrects what is no `FIELDS`.
+    """
+    lines = read_csv(_FILE, COLUMNS, DatasetError, "mend its header", others=False)
+    for number, line in enumerate(lines, start=2):
+        if line["field"] not in FIELDS:
+            found = f"corrects {line['field']!r}"
+            raise DatasetError(f"{_FILE} line {number}", found, ", ".join(FIELDS), nearest(line["field"], FIELDS))
     return Errata(Erratum(**line) for line in lines if line.pop("dataset") in (dataset, f"{dataset}:{view}"))
 
 

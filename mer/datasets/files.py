@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -19,17 +20,18 @@ from mer.core.filenames import file_number, is_image, is_video
 from mer.datasets.contract import KeyOf, MediaTree
 from mer.datasets.listed import Listed, Names, active
 
-JUNK = {"thumbs.db", ".ds_store", "__macosx", "desktop.ini"}
-_JUNK_BEGINS = {letter for name in JUNK for letter in (name[0], name[0].upper())}
+#: Besides hidden files and folders, whose names begin with a dot.
+JUNK = {"thumbs.db", "__macosx", "desktop.ini"}
+_JUNK_BEGINS = {".", *(letter for name in JUNK for letter in (name[0], name[0].upper()))}
 MAX_DEPTH = 8
 #: Folders listed at a time: a slow or remote disk, not the processor, is what this waits for.
 THREADS = 8
 
 
 def is_junk(name: str) -> bool:
-    """Tell whether an operating system left this file or folder behind."""
+    """Tell whether a program left this file or folder behind: caches, bins, marks of an operating system."""
     # Most names are those of images, by the million.
-    return name[0] in _JUNK_BEGINS and (name.casefold() in JUNK or name.startswith("._"))
+    return name[0] in _JUNK_BEGINS and (name[0] == "." or name.casefold() in JUNK)
 
 
 def folded(name: str) -> str:
@@ -109,11 +111,12 @@ def _entries(root: Path, folder: Path) -> Names:
                     folders.append(name)
                 elif entry.is_symlink():
                     _refuse_escape(root, entry.path)
-                    # A link to one of its own parents would be walked for ever.
-                    if entry.is_file():
-                        files.append(name)
-                    elif entry.is_dir() and Path(os.path.realpath(entry.path)) not in [folder, *folder.parents]:
-                        folders.append(name)
+                    # A link to itself is neither; one to a parent of its own would be walked for ever.
+                    with suppress(OSError):
+                        if entry.is_file():
+                            files.append(name)
+                        elif entry.is_dir() and Path(os.path.realpath(entry.path)) not in [folder, *folder.parents]:
+                            folders.append(name)
     except OSError as error:
         raise DatasetError(folder, f"cannot be listed ({error.strerror or error})", "a readable folder") from error
     for name in (*folders, *files):

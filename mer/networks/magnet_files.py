@@ -120,10 +120,13 @@ def curve(path: str | Path) -> np.ndarray | None:
     """
     if Path(path).suffix != ".safetensors":
         return None
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(str(path), "pt") as box:
-        text = (box.metadata() or {}).get(CURVE)
+    try:
+        with safe_open(str(path), "pt") as box:
+            text = (box.metadata() or {}).get(CURVE)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(path, "weight file cannot be read", "safetensors", "get it again") from error
     if text is None:
         return None
     try:

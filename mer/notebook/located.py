@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mer.core.errors import ConfigError
+from mer.core.params import at_home
 from mer.planning import recorded
 from mer.planning.read_config import read_files
 
@@ -96,7 +97,7 @@ def _results(raw: dict[str, Any], where: str) -> Path:
     named = raw.get("results", "results")
     if not isinstance(named, str):
         raise ConfigError(f"{where}: results", f"bad value {named!r}", "a folder")
-    return Path(named)
+    return at_home(Path(named))
 
 
 def _anchored(raw: dict[str, Any], base: Path, results: Path) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def _anchored(raw: dict[str, Any], base: Path, results: Path) -> dict[str, Any]:
     datasets = raw.get("datasets")
     if isinstance(datasets, dict):
         changed["datasets"] = {
-            name: {**block, "root": str(base / block["root"])}
+            name: {**block, "root": str(base / at_home(Path(block["root"])))}
             if isinstance(block, dict) and isinstance(block.get("root"), str)
             else block
             for name, block in datasets.items()

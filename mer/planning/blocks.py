@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from mer.core.params import Params
+from mer.core.params import HomePath, Params
 from mer.datasets.views import ViewBlock
 from mer.planning.gpus import Gpu
 from mer.simulate.params import SimulateParams
@@ -19,7 +19,9 @@ class DatasetBlock(Params):
     """One database: where it is and who reads it."""
 
     reader: str = Field(description="Name of the reader: the layout in which the owner ships the database.")
-    root: Path | None = Field(None, description="Folder that the licence gave you; absent for a simulated database.")
+    root: HomePath | None = Field(
+        None, description="Folder that the licence gave you; absent for a simulated database."
+    )
     simulate: SimulateParams | None = Field(None, description="Simulate the database instead of reading a root.")
     options: dict[str, Any] = Field(default_factory=dict, description="Keys of the reader, e.g. view, apex policy.")
     licence_accepted: bool = Field(False, description="You signed the owner's licence; needed for a licensed `root`.")
@@ -86,7 +88,9 @@ class ReportBlock(Params):
 class Top(Params):
     """The whole file; the blocks of the stages are checked by their methods."""
 
-    results: Path = Field(Path("results"), description="Folder for everything that is made.")
+    results: HomePath = Field(
+        Path("results"), description="Folder for everything that is made; `~` is your home folder."
+    )
     seed: int = Field(0, description="Seed of fold assignment and label permutation.")
     gpu: Gpu = Field(
         "auto",

@@ -12,12 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mer.core.errors import ConfigError
 from mer.core.plugins import located, plug_in
 from mer.core.plugins import views as plugged_views
 from mer.core.validation import validate
+from mer.core.yaml_text import read_yaml
 from mer.datasets.views import View, shipped_views, view_block
 from mer.models.registry import model
 from mer.planning.blocks import ExperimentBlock, Top
@@ -124,7 +123,7 @@ def read_files(paths: Sequence[Path]) -> dict[str, Any]:
     Plug-ins that lie beside the file that names them are returned as absolute paths.
 
     Raises:
-        ConfigError: a file is missing or is not a YAML mapping.
+        ConfigError: a file is missing, is no YAML mapping, or has a key twice (`mer.core.yaml_text`).
     """
     merged: dict[str, Any] = {}
     for path in paths:
@@ -153,12 +152,7 @@ def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(path, "configuration not found", "a YAML file", "name one with --config") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(path, f"not YAML ({' '.join(str(error).split())[:120]})", "a YAML mapping") from None
+    raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise ConfigError(path, "not a mapping", "keys such as `datasets` and `experiments`")
     return raw

@@ -29,9 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PREFACE = """# Configuration
 
-Every key of `config.yaml`. This page is generated from the code (`python -m mer.planning.schema`); a misspelt key, a
-wrong type or a reference to something that does not exist stops a run before any job, with the path of the key and the
-nearest valid name. Several files can be laid over each other: `--configfile config.yaml mine.yaml`.
+Every key of `config.yaml`. This page is generated from the code (`python -m mer.planning.schema`); a misspelt key, one
+that stands twice in a block, a wrong type or a reference to something that does not exist stops a run before any job,
+with the path of the key and the nearest valid name. Several files can be laid over each other: `--configfile
+config.yaml mine.yaml`.
 
 ## How it is read
 

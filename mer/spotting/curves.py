@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mer.core.atomic import atomic_path
+from mer.core.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,21 @@ def write_curves(path: str | Path, curves: Sequence[Curve]) -> None:
 
 
 def read_curves(path: str | Path) -> list[Curve]:
-    """Read what `write_curves` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        names = json.loads(str(arrays["names"]))
-        return [
-            Curve(video, kind, arrays[f"numbers_{k}"], arrays[f"score_{k}"], float(arrays["threshold"][k]))
-            for k, (video, kind) in enumerate(names)
-        ]
+    """Read what `write_curves` wrote.
+
+    Raises:
+        ModelError: the file is missing, damaged, or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = json.loads(str(arrays["names"]))
+            return [
+                Curve(
+                    str(video), str(kind), arrays[f"numbers_{k}"], arrays[f"score_{k}"], float(arrays["threshold"][k])
+                )
+                for k, (video, kind) in enumerate(names)
+            ]
+    # Archives, arrays and their headers each fail in ways of their own.
+    except Exception as error:
+        found = f"cannot be read ({type(error).__name__}: {error})"[:200]
+        raise ModelError(path, found, "curves written by mer", "run the step that writes it") from error

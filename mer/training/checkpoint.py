@@ -106,7 +106,7 @@ def _read(path: str | Path, with_arrays: bool) -> tuple[dict[str, np.ndarray], d
     except OSError as error:
         found, remedy = refusal(error)
         raise ModelError(path, found, remedy=remedy) from error
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+    except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DamagedModel(path, "not a checkpoint of mer", expected, remedy) from error
     if not isinstance(metadata, dict):
         raise DamagedModel(path, "not a checkpoint of mer", expected, remedy)

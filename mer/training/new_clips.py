@@ -18,6 +18,7 @@ from mer.core.csvfile import read_csv
 from mer.core.errors import ClipError, DatasetError
 from mer.core.filenames import IMAGES, VIDEOS
 from mer.datasets.annotations import safe_id
+from mer.datasets.files import is_junk
 
 EVENTS = ("onset", "apex", "offset")
 SMOOTH = 0.3
@@ -80,11 +81,13 @@ def find_clips(where: Path, images: bool = False) -> tuple[Path, list[NewClip]]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGES for path in folder.iterdir())
+    return any(path.suffix.lower() in IMAGES and not is_junk(path.name) for path in folder.iterdir())
 
 
 def _below(folder: Path, images: bool) -> Iterator[Path]:
     for path in folder.rglob("*"):
+        if any(is_junk(part) for part in path.relative_to(folder).parts):
+            continue
         suffix = path.suffix.lower()
         if images:
             if suffix in IMAGES:
@@ -104,7 +107,7 @@ def _listed(table: Path) -> list[NewClip]:
         where, name = f"{table} line {number}", cells["clip"].strip().rstrip("/")
         if not name or Path(name).is_absolute() or ".." in Path(name).parts:
             raise DatasetError(where, f"clip {name!r}", "a path inside the folder of the table")
-        if not (table.parent / name).exists():
+        if not _exists(table.parent / name):
             raise DatasetError(where, f"no file or folder {name}", "a path relative to the table", "mend the path")
         events = {event: value for event in EVENTS if (value := _whole(cells.get(event), event, where)) is not None}
         fps = _rate(cells.get("fps"), where)
@@ -113,6 +116,14 @@ def _listed(table: Path) -> list[NewClip]:
     if not clips or len(set(names)) < len(names):
         raise DatasetError(table, "lists no clip" if not clips else "lists a clip twice", "every clip once")
     return clips
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    # A name that no file can have.
+    except (OSError, ValueError):
+        return False
 
 
 def _whole(cell: str | None, event: str, where: str) -> int | None:

@@ -93,6 +93,14 @@ def open_ensemble(where: Path) -> Ensemble:
     paths = sorted(where.rglob("model*.safetensors")) if where.is_dir() else [where]
     if not paths:
         raise ModelError(where, "holds no model", "model.safetensors below seed<k>/<fold>", "run the fit steps")
+    try:
+        return _agreeing(paths)
+    except (AttributeError, TypeError, LookupError, RecursionError) as error:
+        found = "metadata of another shape than that of a checkpoint"
+        raise ModelError(where, found, "a checkpoint of the workflow", "train again") from error
+
+
+def _agreeing(paths: list[Path]) -> Ensemble:
     first: dict[str, Any] = {}
     for path in paths:
         meta = read_metadata(path)

@@ -110,7 +110,7 @@ def read(path: Path, digest: str, call: int, log: Callable[[str], None]) -> Snap
             # keys() is the only listing that safetensors offers; the handle itself is not iterable.
             tensors = {name: handle.get_tensor(name) for name in list(handle.keys())}
         written_for, number = header.pop("digest"), header.pop("call")
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         log(f"{path}: not a resume file of mer; training starts from the beginning")
         return None
     if written_for != digest:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import pickle
 import struct
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -21,6 +23,8 @@ from mer.core.errors import ModelError
 
 PREFIXES = ("module.", "model.", "_orig_mod.")
 LARGEST = 1 << 30
+#: Steps of unpickling: names and shapes of ten thousand tensors. The rest of a file is numbers, which are not pickled.
+MOST_STEPS = 2_000_000
 # A damaged or hostile pickle makes its reader fail in any of these ways.
 UNREADABLE = (
     SafetensorError,
@@ -36,6 +40,8 @@ UNREADABLE = (
     AssertionError,
     OverflowError,
     MemoryError,
+    RecursionError,
+    zipfile.BadZipFile,
 )
 
 
@@ -55,7 +61,7 @@ def tensors(path: str | Path, largest: int = LARGEST) -> dict[str, torch.Tensor]
     if (size := path.stat().st_size) > largest:
         raise ModelError(path, f"weight file of {size} bytes", f"at most {largest} bytes for this network")
     try:
-        held: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        held: Any = load_file(path) if path.suffix == ".safetensors" else _unpickled(path, largest)
     except UNREADABLE as error:
         expected = "safetensors, or a PyTorch file of tensors only"
         raise ModelError(path, "weight file cannot be read", expected, "get it again or convert it") from error
@@ -66,6 +72,52 @@ def tensors(path: str | Path, largest: int = LARGEST) -> dict[str, torch.Tensor]
     if not held:
         raise ModelError(path, "holds no tensors", "the parameters of a network")
     return without_prefix({str(name): value for name, value in held.items()})
+
+
+class _Counted:
+    """A file whose reader is stopped when it asks too often: one byte of a pickle may be one step of its reader."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._left = file, MOST_STEPS
+
+    def read(self, count: int = -1) -> bytes:
+        self._count()
+        return self._file.read(count)
+
+    def readline(self) -> bytes:
+        self._count()
+        return self._file.readline()
+
+    def readinto(self, buffer: Any) -> int:
+        self._count()
+        return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._file.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise pickle.UnpicklingError(f"more than {MOST_STEPS} steps")
+
+
+def _unpickled(path: Path, largest: int) -> Any:
+    """Return what a PyTorch file holds, once it is known that reading it takes neither for ever nor all memory."""
+    with path.open("rb") as file:
+        if file.read(2) == b"PK":
+            with zipfile.ZipFile(file) as box:
+                members = box.infolist()
+            steps = sum(member.file_size for member in members if member.filename.endswith(".pkl"))
+            if steps > MOST_STEPS or sum(member.file_size for member in members) > largest:
+                raise pickle.UnpicklingError("larger than it may be once it is unpacked")
+        file.seek(0)
+        with warnings.catch_warnings():
+            # Of what is odd about a file, the error tells in one line.
+            warnings.simplefilter("ignore")
+            return torch.load(_Counted(file), "cpu", weights_only=True)  # type: ignore[arg-type]
 
 
 def without_prefix(named: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

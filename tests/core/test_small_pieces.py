@@ -37,3 +37,8 @@ def test_a_failed_write_keeps_what_was_there(tmp_path):
         raise RuntimeError
     assert (tmp_path / "a.json").read_text() == '{\n "a": 2,\n "b": 1\n}\n'
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_error_cannot_steer_a_terminal():
+    line = ClipError("a\x1b[2Jb\u202egpj.exe", "x" * 9000).line()
+    assert "\\x1b[2Jb\\u202e" in line and line.isprintable() and len(line) < 3000

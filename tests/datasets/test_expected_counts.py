@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import mer.datasets.expected as module
+from mer.core.errors import DatasetError
 from mer.core.sample import Sample
 from mer.datasets.errata import corrected, errata_of
 from mer.datasets.expected import counted, measure, note_differences, release_for
@@ -87,6 +88,24 @@ def test_errata_file_is_well_formed():
         assert r["dataset"].split(":")[0] in databases()
         olds = r["old"].split("|")
         assert r["new"] not in olds and len(set(olds)) == len(olds) and r["reason"] and r["source"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",source\n", ",source,remark\n", r"has the column 'remark'; expected dataset, key, field, old"),
+        ("dataset,key,field", "dataset,key,feild", r"lacks the column field"),
+        (",offset,110,96", ",ofset,110,96", r"line 2: corrects 'ofset'; expected onset, apex, .*did you mean 'offset'"),
+        (",counted on the release\n", "\n", r"line 2: another number of cells than the header"),
+    ],
+)
+def test_an_edited_errata_file_is_read_or_refused_in_one_line(tmp_path, monkeypatch, old, new, message):
+    text = (FOLDER / "errata.csv").read_text()
+    assert old in text
+    (tmp_path / "errata.csv").write_text(text.replace(old, new, 1))
+    monkeypatch.setattr("mer.datasets.errata._FILE", tmp_path / "errata.csv")
+    with pytest.raises(DatasetError, match=message):
+        errata_of.__wrapped__("casme2", "selected")
 
 
 def test_reading_needs_neither_opencv_nor_torch():

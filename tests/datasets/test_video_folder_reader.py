@@ -9,7 +9,7 @@ read, samples_from = READER.read, READER.samples_from
 
 
 def test_every_video_is_a_row(tmp_path):
-    for name in ("a.mp4", "p1/one.AVI", "p1/two.mov", "p2/x/one.webm", "p2/readme.txt", "._a.mp4"):
+    for name in ("a.mp4", "p1/one.AVI", "p1/two.mov", "p2/x/one.webm", "p2/readme.txt", "._a.mp4", ".trash/old.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     samples = read(tmp_path, Options()).samples

@@ -11,7 +11,9 @@ from mer.core.errors import MerError
 # Not `parse` itself: Snakemake has a function of that name where this file is run.
 from mer.planning import read_config, recorded
 from mer.planning.gpus import TOLD
+from mer.planning.places import check_places
 from mer.provenance import code_digest
+from mer.weights.locate import used
 
 # A rule asks for one core, so its libraries get one thread: two jobs of two threads each take longer than two of one.
 for name in (
@@ -35,12 +37,18 @@ named = (
 )
 
 try:
+    check_places(sys.executable, str(workflow.basedir), os.getcwd())
+    # Snakemake itself takes the last of two blocks with one key, and says nothing.
+    read_config.read_files([Path(file) for file in named if Path(file).is_file()])
     CONFIG = read_config.parse(
         config, where=" + ".join(map(str, named)) or "the configuration"
     )
     CATALOG = Catalog(CONFIG)
     for name in CONFIG.datasets:
         CATALOG.subjects(name)
+        # A weight file that is not there would else be met within a rule.
+        for product in CONFIG.products_of(name):
+            used(CONFIG.variants[product].params)
 except MerError as error:
     sys.exit(f"mer: {error}")
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from mer.analysis.video_seeking import reduced
 from mer.core.errors import MediaError
+from mer.core.video import aspect_of
 
 LONGEST = 640  # pixels of the longer side: a face of a third of it is larger than the crop
 WAITING = 15  # pictures that may wait
@@ -177,7 +178,7 @@ class GrowingFile(_Read):
     def _raw(self) -> Iterator[tuple[float, np.ndarray]]:
         import av
 
-        start, first = time.monotonic(), None
+        start, first, aspect = time.monotonic(), None, aspect_of(self._stream)
         try:
             for frame in self._container.decode(self._stream):
                 if frame.time is None:
@@ -187,9 +188,11 @@ class GrowingFile(_Read):
                 self._stop.wait(max(0.0, start + seconds - time.monotonic()))
                 if self._stop.is_set():
                     return
-                share = min(1.0, LONGEST / max(frame.width, frame.height))
-                size = {side: 2 * round(getattr(frame, side) * share / 2) for side in ("width", "height")}
-                picture = frame.to_ndarray(format="rgb24", **(size if share < 1 else {}))
+                across = round(frame.width * aspect)
+                share = min(1.0, LONGEST / max(across, frame.height))
+                size = {"width": 2 * round(across * share / 2), "height": 2 * round(frame.height * share / 2)}
+                odd = share < 1 or across != frame.width
+                picture = frame.to_ndarray(format="rgb24", **(size if odd else {}))
                 turned = np.rot90(picture, round(frame.rotation / 90) % 4)
                 yield seconds, np.ascontiguousarray(turned)
         except av.error.FFmpegError:

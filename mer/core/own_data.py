@@ -1,0 +1,81 @@
+"""What of an HDF5 file of unknown origin may be read: data that lies in the file itself and is as large as it claims.
+
+HDF5 follows links into other files, assembles arrays from them, loads filters as plug-ins, and reserves the memory that
+a header asks for. Nothing of this is ever written here, so all of it is refused, before it is followed or reserved.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+
+#: Bytes of an array that is read whole, and of a chunk of one that is not.
+LARGEST, LARGEST_CHUNK = 8 << 30, 1 << 30
+#: Deflate makes a byte of no more than 1032; small arrays have a header besides.
+EXPANDS, SPARE = 1100, 1 << 20
+#: Bytes of all texts of one array.
+LARGEST_TEXT = 256 << 20
+FILTERS = frozenset((h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32))
+
+
+class Foreign(ValueError):
+    """What is refused; the text completes 'file: ...'."""
+
+
+def member(group: h5py.Group, name: str) -> Any:
+    """Return the group or dataset of that name, step by step through hard links; None where there is none.
+
+    Raises:
+        Foreign: a link leads elsewhere, or the data lie elsewhere, need a plug-in or are not as large as they say.
+    """
+    here: Any = group
+    for step in name.split("/"):
+        link = here.get(step, getlink=True) if isinstance(here, h5py.Group) and step not in ("", ".", "..") else None
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise Foreign(f"{name} is a link to somewhere else ({type(link).__name__})")
+        here = here[step]
+    if isinstance(here, h5py.Dataset):
+        _require_own(here, name)
+    elif not isinstance(here, h5py.Group):
+        raise Foreign(f"{name} is neither an array nor a group")
+    return here
+
+
+def _require_own(data: h5py.Dataset, name: str) -> None:
+    kept = data.id.get_create_plist()
+    if data.is_virtual or kept.get_external_count():
+        raise Foreign(f"the data of {name} lie in another file")
+    if foreign := {kept.get_filter(k)[0] for k in range(kept.get_nfilters())} - FILTERS:
+        raise Foreign(f"{name} is written by a filter that mer does not use (number {min(foreign)})")
+    if data.shape is None or (data.dtype.hasobject and h5py.check_string_dtype(data.dtype) is None):
+        raise Foreign(f"{name} holds {'nothing' if data.shape is None else 'objects'}")
+    size = data.size * data.dtype.itemsize
+    held = SPARE + EXPANDS * data.id.get_storage_size()
+    chunk = int(np.prod(data.chunks, dtype=float)) * data.dtype.itemsize if data.chunks else 0
+    if size > min(held, LARGEST) or chunk > LARGEST_CHUNK:
+        raise Foreign(f"{name} claims {max(size, chunk)} bytes, and holds {data.id.get_storage_size()}")
+
+
+def whole(data: h5py.Dataset) -> np.ndarray:
+    """Return an array that `member` gave, whole; texts as str.
+
+    Raises:
+        Foreign: its texts are longer than those of an array can be.
+    """
+    text = h5py.check_string_dtype(data.dtype)
+    if text is None or text.length is not None or data.ndim == 0:
+        return data.asstr()[()] if text is not None else data[()]
+    # Every text may be one and the same, as long as the file.
+    step = max(1, LARGEST_TEXT // max(1, data.file.id.get_filesize()))
+    parts, length = [np.empty((0, *data.shape[1:]), object)], 0
+    for start in range(0, len(data), step):
+        part = data.asstr()[start : start + step]
+        length += sum(map(len, part.ravel()))
+        if length > LARGEST_TEXT:
+            raise Foreign(f"texts of more than {LARGEST_TEXT} characters")
+        parts.append(part)
+    return np.concatenate(parts)

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mer.simulate.params import SimulateParams
+from mer.simulate.registry import layout
+
 ROOT = Path(__file__).resolve().parents[2]
 # What makes a checkout.
 COPIED = ("Snakefile", "mer", "workflow", "profiles", "envs")
@@ -65,16 +68,34 @@ def project_in(folder, config):
     return Project(folder)
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """The whole workflow, run once over four subjects with three clips each."""
-    project = project_in(tmp_path_factory.mktemp("project"), (ROOT / "tests" / "spine.yaml").read_text())
+def small_project(folder):
+    """Return a project over four subjects with three clips each, in a folder of the user's like a real database."""
+    project = project_in(folder, (ROOT / "tests" / "spine.yaml").read_text())
 
     def small(config):
+        block = config["datasets"]["simulated"]
+        given = SimulateParams.model_validate(block.pop("simulate"))
+        write_database(given, folder / "faces")
+        block |= {"root": "faces", "part": True, "licence_accepted": True}
         config["experiments"]["ststnet"]["train"] = {"epochs": 3}
         config["bootstrap"] = 200
 
     project.edit(small)
+    return project
+
+
+def write_database(params, root):
+    """Write a simulated database, and its truth beside it."""
+    chosen = layout(params.layout)
+    chosen.write_tables(params, root)
+    for subject in chosen.subjects(params):
+        chosen.write_subject(params, subject, root, root.with_name("truth") / f"{subject}.h5")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The whole workflow, run once."""
+    project = small_project(tmp_path_factory.mktemp("project"))
     project.dry = project.run("--dry-run")
     project.log = project.run()
     return project

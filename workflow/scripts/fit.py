@@ -6,6 +6,7 @@ from pathlib import Path
 
 def main(snakemake):
     from mer.core.job_log import job_log
+    from mer.planning import keys
     from mer.planning.catalog import Catalog
     from mer.planning.read_config import parse
     from mer.planning.experiments import TASKS, planned
@@ -17,6 +18,7 @@ def main(snakemake):
 
     with job_log(snakemake.log[0]) as say:
         task, told = TASKS[snakemake.params.task], json.loads(snakemake.params.block)
+        told["made"] = keys.digest(snakemake.params.block, snakemake.params.code)
         plan = planned(Catalog(parse(snakemake.config)), task.folder, snakemake.params.experiment)
         device = choose_device(snakemake.resources.get("gpu", 0), say)
         jobs = []

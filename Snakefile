@@ -18,9 +18,10 @@ include: "workflow/rules/spotting.smk"
 include: "workflow/rules/evaluate.smk"
 
 
-# So that a notebook can open the folder of results by itself.
+# So that a notebook can open the folder of results by itself, and readers of models know which ones count.
 onstart:
     recorded.record(config, RESULTS)
+    record_plan(CONFIG.results, model_names(PLANS))
 
 
 rule all:

@@ -26,7 +26,6 @@ def unknown(event: str, absent: object) -> tuple[str, str]:
     return f"{event} unknown", "an annotated one"
 
 
-
 @dataclass(frozen=True)
 class Source:
     """One clip on its way into a stage.

@@ -1,8 +1,8 @@
 """What stands in a results folder, held against the plan by what the files say of themselves.
 
 Snakemake keeps what made each file in `.snakemake/`; where that is lost, or a results folder was copied without it, it
-takes every file that is there for the right one. So do jobs that are told to (`--touch`). Products and models record how
-they were made, tables of rows can be written again and compared; what follows from these (predictions, scores, lists,
+takes every file that is there for the right one, and so it does when told to (`--touch`). Products and models record
+how they were made, tables of rows can be written again and compared; what follows from these (predictions, scores, lists,
 the report) cannot be told and is cheap.
 """
 
@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from mer.core.container import Container
 from mer.core.errors import ContainerError, MerError
 from mer.core.made import difference, rows_digest
+from mer.core.run_plan import record_plan, times_kept
 from mer.core.sample import read_index
 from mer.planning import keys, planned_files
 from mer.planning.catalog import Catalog
@@ -32,6 +33,10 @@ from mer.training.checkpoint import read_metadata
 RECORDS = Path(".snakemake") / "metadata"
 #: The longest name of a file that it writes there.
 LONGEST = 254
+WITHOUT_TIMES = (
+    "copied without the times of its files: jobs may run again that need not. Run `snakemake --touch --cores 1` once, "
+    "which refuses where a product is not as configured; next time copy by `cp -a` or `rsync -a`, with .snakemake/"
+)
 
 
 @dataclass
@@ -186,13 +191,17 @@ def made_again(catalog: Catalog, plans: Plans, touching: bool = False) -> list[s
     Raises:
         ContainerError: a file is otherwise, and the run would call it up to date.
     """
-    found = held(catalog, plans) if touching else held(catalog, plans, snakemake_knows())
+    results = catalog.config.results
     if touching:
-        for path, why in found.other.items():
+        for path, why in held(catalog, plans).other.items():
             remedy = "leave out --touch: what is not as configured is made again"
             raise ContainerError(path, why, "a product of this configuration", remedy)
+        record_plan(results, planned_files.model_names(plans))
         return []
-    for line in _lines(found, catalog.config.results):
+    if not times_kept(results):
+        print(f"mer: {results}: {WITHOUT_TIMES}", file=sys.stderr)
+    found = held(catalog, plans, snakemake_knows())
+    for line in _lines(found, results):
         print(f"mer: {line}", file=sys.stderr)
     return [path.as_posix() for path in (*found.other, *found.untold)]
 

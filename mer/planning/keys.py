@@ -115,13 +115,15 @@ def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
     """Return what a checkpoint carries so that `mer predict` can treat a new clip as its training clips were.
 
     `chains` lists, for every input of the model, the steps that lead to its product: stage, method, all parameters,
-    and the digest of their code. `view`, `labels`, `simulated` and `data` say what it was trained on; `plugins`, where
-    the model or a step comes from one, the files that hold them, and the digest of the model's code.
+    and the digest of their code; `model_code` is that of the model. `view`, `labels`, `simulated` and `data` say what it
+    was trained on; `plugins`, where the model or a step comes from one, the files that hold them.
     """
     block = catalog.config.experiments[experiment]
     chains = {name: chain(catalog.config, product) for name, product in block.inputs.items()}
     simulated = all(catalog.config.datasets[name].simulate is not None for name in block.data)
-    told = {"chains": chains, "view": block.view, "labels": block.labels, "simulated": simulated, "data": block.data}
+    told: dict[str, object] = {"chains": chains, "view": block.view, "labels": block.labels}
+    told |= {"simulated": simulated, "data": block.data}
+    told["model_code"] = code_digest(MODELS[block.model])
     return {**told, **_plugged(block.model, [step for steps in chains.values() for step in steps])}
 
 
@@ -131,8 +133,7 @@ def _plugged(model: str, steps: Sequence[Mapping[str, Any]]) -> dict[str, object
     methods = {METHODS[step["stage"]].plugged(step["method"]) for step in steps} - {""}
     if not own and not methods:
         return {}
-    told = {"files": sorted(label(module) for module in {own, *methods} - {""})}
-    return {"plugins": {**told, "model": code_digest(own)} if own else told}
+    return {"plugins": {"files": sorted(label(module) for module in {own, *methods} - {""})}}
 
 
 def report_code() -> str:

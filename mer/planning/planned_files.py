@@ -66,6 +66,16 @@ def models(plans: Plans) -> Iterator[tuple[Path, Planned, Task, Fold[Any]]]:
                     yield plan.folder / f"seed{seed}" / fold.name / task.fit.files[0], plan, task, fold
 
 
+def model_names(plans: Plans) -> dict[str, list[str]]:
+    """Return the models of every experiment that a run ends in, as `mer.core.run_plan` keeps them."""
+    return {
+        f"{plan.folder.parent.name}/{plan.name}": [
+            path.relative_to(plan.folder).as_posix() for path in plan.files("model.safetensors")
+        ]
+        for plan in every(plans)
+    }
+
+
 def conclusions(catalog: Catalog, plans: Plans) -> Iterator[Path]:
     """Yield what is made of products and models: predictions, scores, lists of exclusions and the report."""
     results = catalog.config.results

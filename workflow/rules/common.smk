@@ -6,10 +6,12 @@ from functools import cache
 from pathlib import Path
 
 from mer.core.errors import MerError
+from mer.core.run_plan import record_plan
 
 # Not `parse` itself: Snakemake has a function of that name where this file is run.
 from mer.planning import held_against, read_config, recorded
 from mer.planning.gpus import TOLD
+from mer.planning.planned_files import model_names
 from mer.provenance import code_digest
 
 # A rule asks for one core, so its libraries get one thread: two jobs of two threads each take longer than two of one.

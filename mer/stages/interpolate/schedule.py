@@ -18,7 +18,11 @@ EVENTS = ("onset", "apex", "offset")
 
 
 def instants(
-    events: Mapping[str, float], numbers: np.ndarray, schedule: Schedule, count: int, where: str = "clip",
+    events: Mapping[str, float],
+    numbers: np.ndarray,
+    schedule: Schedule,
+    count: int,
+    where: str = "clip",
     absent: object = None,
 ) -> np.ndarray:
     """Return the file numbers (count,) float64 that a schedule asks for.

@@ -37,7 +37,7 @@ def record_plan(results: Path, models: Mapping[str, Sequence[str]]) -> None:
 
 
 def times_kept(results: Path) -> bool:
-    """Return whether the files of a results folder have the times at which they were written, as far as one can tell."""
+    """Return whether the files of a results folder have the times at which they were written, as far as is known."""
     path = results / FILE
     written = _read(path).get("written")
     return not isinstance(written, int) or abs(path.stat().st_mtime - written) <= SLACK

@@ -2,8 +2,8 @@
 
 Snakemake keeps what made each file in `.snakemake/`; where that is lost, or a results folder was copied without it, it
 takes every file that is there for the right one, and so it does when told to (`--touch`). Products and models record
-how they were made, tables of rows can be written again and compared; what follows from these (predictions, scores, lists,
-the report) cannot be told and is cheap.
+how they were made, tables of rows can be written again and compared; what follows from these (predictions, scores,
+lists, the report) cannot be told and is cheap.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import base64
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from mer.core.container import Container
 from mer.core.errors import ContainerError, MerError
@@ -25,7 +26,7 @@ from mer.core.sample import read_index
 from mer.planning import keys, planned_files
 from mer.planning.catalog import Catalog
 from mer.planning.config import Variant
-from mer.planning.experiments import TASKS
+from mer.planning.experiments import Planned
 from mer.planning.planned_files import Plans
 from mer.training.checkpoint import read_metadata
 
@@ -83,17 +84,15 @@ def held(catalog: Catalog, plans: Plans, known: Callable[[Path], bool] = lambda 
     for path, dataset, subject, variant in planned_files.containers(catalog):
         if asked(path):
             found.add(path, _product(catalog, path, dataset, subject, variant))
-    for path, plan, source in planned_files.kept_features(plans):
+    for path, owner, source in planned_files.kept_features(plans):
         if asked(path):
-            wanted = keys.digest(plan.features_block(source), plan.features_code())
-            found.add(path, _told(path, lambda box, wanted=wanted: _same(str(box.attributes["code"]), wanted)))
+            found.add(path, _features(path, keys.digest(owner.features_block(source), owner.features_code())))
     for path, plan, rows in planned_files.fold_tables(plans):
         if asked(path):
-            write = next(task for task in TASKS.values() if task.folder == plan.folder.parent.name).table.load()
-            found.add(path, _table(path, lambda out, write=write, rows=rows: write(out, rows)))
-    for path, model_plan, task, fold in planned_files.models(plans):
+            found.add(path, _table(path, plan, rows))
+    for path, plan, task, fold in planned_files.models(plans):
         if asked(path):
-            found.add(path, _model(path, model_plan.made(task), sorted(fold.held_out)))
+            found.add(path, _model(path, plan.made(task), sorted(fold.held_out)))
     found.untold += [path for path in planned_files.conclusions(catalog, plans) if asked(path)]
     return found
 
@@ -120,8 +119,8 @@ def _simulated(catalog: Catalog, path: Path, dataset: str, subject: str) -> str:
 
     def question(box: Container) -> str:
         told = {key: value for key, value in box.parameters()["simulate"].items() if key != "subjects"}
-        params = [[{"stage": "simulate", "method": "", "params": one}] for one in (told, wanted)]
-        return difference(*params)
+        made, planned = ([{"stage": "simulate", "method": "", "params": one}] for one in (told, wanted))
+        return difference(made, planned)
 
     return _told(path, question)
 
@@ -163,9 +162,14 @@ def product_rows(catalog: Catalog, dataset: str, subject: str, variant: Variant)
     return rows_digest(rows, [one.content for one in seen.values()])
 
 
-def _table(path: Path, write: Callable[[Path], None]) -> str:
+def _features(path: Path, made: str) -> str:
+    return _told(path, lambda box: _same(str(box.attributes["code"]), made))
+
+
+def _table(path: Path, plan: Planned, rows: Iterable[Any]) -> str:
+    write = planned_files.tasks_of(plan)[0].table.load()
     with TemporaryDirectory(prefix="mer-plan-") as folder:
-        write(Path(folder) / path.name)
+        write(Path(folder) / path.name, rows)
         same = (Path(folder) / path.name).read_bytes() == path.read_bytes()
     return "" if same else "holds other rows than the plan"
 

@@ -55,19 +55,21 @@ def simulation_code(catalog: Catalog, dataset: str) -> str:
 
 
 def index_block(catalog: Catalog, dataset: str) -> str:
-    """Return what an index depends on: its block and, for a real database, all that reading it gives."""
+    """Return what an index depends on: its block, and all that reading its database gives.
+
+    Corrections, counts and views that are kept as data count by what they change: a correction of another database
+    changes nothing here.
+    """
     block = catalog.config.datasets[dataset]
     kept = block.model_dump(mode="json", exclude={"root", "products"})
     reading = catalog.reading(dataset)
     text = dumps_index(reading.samples) + "".join(problem.line() for problem in reading.problems)
-    read = "" if block.simulate else hashlib.sha256(text.encode()).hexdigest()[:16]
-    return as_text({"block": kept, "release": reading.release, "read": read})
+    return as_text({"block": kept, "release": reading.release, "read": digest(text)})
 
 
 def index_code(catalog: Catalog, dataset: str) -> str:
-    """Return the digest of a database's reader, and of the corrections and counts that it reads."""
-    code = code_digest("mer.datasets.reading", READERS[catalog.config.datasets[dataset].reader])
-    return with_files(code, *(PACKAGE / "datasets" / name for name in ("errata.csv", "expected.json", "views.yaml")))
+    """Return the digest of a database's reader."""
+    return code_digest("mer.datasets.reading", READERS[catalog.config.datasets[dataset].reader])
 
 
 def stage_spec(variant: Variant) -> str:
@@ -115,8 +117,8 @@ def origin(catalog: Catalog, experiment: str) -> dict[str, object]:
     """Return what a checkpoint carries so that `mer predict` can treat a new clip as its training clips were.
 
     `chains` lists, for every input of the model, the steps that lead to its product: stage, method, all parameters,
-    and the digest of their code; `model_code` is that of the model. `view`, `labels`, `simulated` and `data` say what it
-    was trained on; `plugins`, where the model or a step comes from one, the files that hold them.
+    and the digest of their code; `model_code` is that of the model. `view`, `labels`, `simulated` and `data` say what
+    it was trained on; `plugins`, where the model or a step comes from one, the files that hold them.
     """
     block = catalog.config.experiments[experiment]
     chains = {name: chain(catalog.config, product) for name, product in block.inputs.items()}

@@ -68,8 +68,8 @@ def _jobs(catalog: Catalog, plans: Plans) -> Iterator[str]:
         yield f"simulate/{dataset}/{subject}"
     for dataset in catalog.config.datasets:
         yield from (f"index/{dataset}", f"exclusions/{dataset}", f"simulate/{dataset}/tables")
-    for path, plan, _ in planned_files.kept_features(plans):
-        yield f"features/{plan.name}/{path.parent.name}/{path.stem}"
+    for path, owner, _ in planned_files.kept_features(plans):
+        yield f"features/{owner.name}/{path.parent.name}/{path.stem}"
     for plan in planned_files.every(plans):
         for task in planned_files.tasks_of(plan):
             score = task.score or RECOGNITION.score

@@ -42,14 +42,7 @@ class Project:
 
     def planned(self):
         """Return how many jobs of each rule a dry run would run."""
-        text = self.run("--dry-run", "--quiet", "host", "reason")
-        jobs = {}
-        table = text.split("job      count")[-1] if "count" in text else ""
-        for line in table.splitlines():
-            parts = line.split()
-            if len(parts) == 2 and parts[1].isdigit() and parts[0] != "total":
-                jobs[parts[0]] = int(parts[1])
-        return jobs
+        return jobs_in(self.run("--dry-run", "--quiet", "host", "reason"))
 
     def clone(self, folder):
         """Return the same folder of results with a fresh checkout, whose files can be edited."""
@@ -60,6 +53,13 @@ class Project:
             else:
                 shutil.copy(source, folder / name)
         return Project(self.folder, folder)
+
+
+def jobs_in(text):
+    """Return how many jobs of each rule the output of a dry run lists."""
+    rows = [line.split() for line in text.split("\ntotal ")[0].splitlines()]
+    counts = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+    return {rule: count for rule, count in counts.items() if rule != "all"}
 
 
 def project_in(folder, config):

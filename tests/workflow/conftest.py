@@ -13,15 +13,13 @@ from mer.simulate.params import SimulateParams
 from mer.simulate.registry import layout
 
 ROOT = Path(__file__).resolve().parents[2]
-# What makes a checkout.
-COPIED = ("Snakefile", "mer", "workflow", "profiles", "envs")
 
 
 class Project:
-    """A user's folder with a configuration, and the checkout whose workflow runs in it."""
+    """A user's folder with a configuration."""
 
-    def __init__(self, folder, code=ROOT):
-        self.folder, self.code = folder, code
+    def __init__(self, folder):
+        self.folder = folder
 
     def edit(self, change):
         """Apply `change` to the configuration in place."""
@@ -31,10 +29,10 @@ class Project:
         path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def run(self, *arguments, check=True):
-        """Run snakemake as the README says, on the code of the checkout."""
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.code / "Snakefile"), "--cores", "2"]
+        """Run snakemake as the README says."""
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
         command += ["--resources", "gpu=1", "--nocolor", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(self.code)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment)
         text = result.stdout + result.stderr
         assert not check or result.returncode == 0, text[-6000:]
@@ -43,16 +41,6 @@ class Project:
     def planned(self):
         """Return how many jobs of each rule a dry run would run."""
         return jobs_in(self.run("--dry-run", "--quiet", "host", "reason"))
-
-    def clone(self, folder):
-        """Return the same folder of results with a fresh checkout, whose files can be edited."""
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, folder / name)
-        return Project(self.folder, folder)
 
 
 def jobs_in(text):

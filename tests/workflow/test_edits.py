@@ -15,9 +15,12 @@ import mer
 from mer import provenance
 from mer.datasets import errata
 from mer.planning import keys
+from mer.provenance import code_digest
 
 pytestmark = pytest.mark.slow
 PAGE = ROOT / "docs" / "architecture.md"
+# Whose digests a plan asks for: parsed once, for all its children.
+WARM = ("mer.report.build", "mer.planning.report_inputs", "mer.training.many_folds", "mer.training.score")
 
 
 class Copy:
@@ -37,11 +40,10 @@ class Copy:
         """Return a checkout of its own, at another place."""
         if self.code == ROOT:
             self.code = self.folder.parent / "code"
-            for name in ("Snakefile", "mer", "workflow", "profiles", "envs"):
-                source = ROOT / name
-                copy = shutil.copytree if source.is_dir() else shutil.copy
-                self.code.mkdir(exist_ok=True)
-                copy(source, self.code / name)
+            self.code.mkdir()
+            shutil.copy(ROOT / "Snakefile", self.code)
+            for name in ("mer", "workflow", "profiles", "envs"):
+                shutil.copytree(ROOT / name, self.code / name, copy_function=shutil.copy)
         return self.code
 
     def edit_code(self, file, old, new):
@@ -66,8 +68,10 @@ class Copy:
 
     def planned(self):
         """Return how many jobs of each rule a dry run plans, and what it says; in a child, which has all imported."""
-        import snakemake.cli  # noqa: F401
+        from snakemake.cli import get_argument_parser
 
+        get_argument_parser()
+        code_digest(*WARM)
         said = self.folder.parent / "said.txt"
         child = os.fork()
         if not child:
@@ -89,7 +93,8 @@ class Copy:
             provenance.PACKAGE = keys.PACKAGE = self.code / "mer"
             errata._FILE = self.code / "mer" / "datasets" / "errata.csv"
             mer.__version__ = self.version
-            provenance._tree.cache_clear()
+            if self.code != ROOT:
+                provenance._tree.cache_clear()
             errata.errata_of.cache_clear()
             main(["-s", str(self.code / "Snakefile"), "-n", "-c", "2", "--nocolor", "--quiet", "host", *self.arguments])
         os._exit(0)

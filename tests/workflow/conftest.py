@@ -1,7 +1,6 @@
 """A folder in which the real workflow runs at the smallest size that shows everything."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path

@@ -43,7 +43,8 @@ def rows_digest(rows: Sequence[Mapping[str, Any]], contents: object = None) -> s
 
 
 def require_made(box: Container, wanted: Sequence[Step]) -> None:
-    """Refuse a product that was made otherwise than `wanted`; raises `ContainerError`."""
-    if other := difference(box.chain(), wanted):
+    """Refuse a product that says it was made otherwise than `wanted`; raises `ContainerError`."""
+    made = box.chain()
+    if made and (other := difference(made, wanted)):
         remedy = "`mer clean --stale` lists what the configuration does not make; remove that and run snakemake again"
         raise ContainerError(box.path, other, "a product of this configuration", remedy)

@@ -63,7 +63,8 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
 def require_format(path: str | Path, metadata: dict[str, Any]) -> None:
     """Refuse a checkpoint that this version of mer cannot read, whatever version wrote it; raises `ModelError`."""
     if metadata.get("format") != FORMAT:
-        found = f"a checkpoint of format {metadata.get('format')}, of mer {(metadata.get('versions') or {}).get('mer')}"
+        wrote = (metadata.get("versions") or {}).get("mer")
+        found = f"a checkpoint of format {metadata.get('format')}" + (f", of mer {wrote}" if wrote else "")
         raise ModelError(path, found, f"format {FORMAT}", "install that version, or train again")
 
 

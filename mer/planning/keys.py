@@ -40,6 +40,11 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def told(block: str, code: str) -> dict[str, Any]:
+    """Return what a job's parameters say, with the digest by which what it makes is known to be planned."""
+    return {**json.loads(block), "made": digest(block, code)}
+
+
 def simulation(catalog: Catalog, dataset: str, subject: str = "") -> str:
     """Return what a simulated subject depends on: never how many others there are."""
     block = catalog.config.datasets[dataset].simulate

@@ -1,6 +1,5 @@
 """Folds of an experiment: each trained on every subject but its held-out ones."""
 
-import json
 from pathlib import Path
 
 
@@ -17,8 +16,7 @@ def main(snakemake):
     from mer.training.tensorboard import folder_beside
 
     with job_log(snakemake.log[0]) as say:
-        task, told = TASKS[snakemake.params.task], json.loads(snakemake.params.block)
-        told["made"] = keys.digest(snakemake.params.block, snakemake.params.code)
+        task, told = TASKS[snakemake.params.task], keys.told(snakemake.params.block, snakemake.params.code)
         plan = planned(Catalog(parse(snakemake.config)), task.folder, snakemake.params.experiment)
         device = choose_device(snakemake.resources.get("gpu", 0), say)
         jobs = []

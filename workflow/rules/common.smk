@@ -49,8 +49,6 @@ RESULTS = CONFIG.results.as_posix()
 SIMULATED = [name for name, block in CONFIG.datasets.items() if block.simulate]
 
 
-
-
 @cache
 def hold_against_plan():
     """Have files made again that are not as planned, where Snakemake has no record of what made them.

@@ -28,6 +28,7 @@ class Copy:
 
     def __init__(self, finished, folder):
         self.folder, self.code, self.arguments, self.version = folder / "run", ROOT, [], mer.__version__
+        folder.mkdir()
         subprocess.run(["cp", "-a", finished.folder, self.folder], check=True)
 
     def config(self, change):

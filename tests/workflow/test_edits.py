@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import openpyxl
 import pytest
@@ -24,10 +25,10 @@ WARM = ("mer.report.build", "mer.planning.report_inputs", "mer.training.many_fol
 
 
 class Copy:
-    """A copy of the finished run that an edit changes: its folder, its checkout, and arguments of snakemake."""
+    """A copy of the finished run that an edit changes: its folder, its checkout, and the version of `mer`."""
 
     def __init__(self, finished, folder):
-        self.folder, self.code, self.arguments, self.version = folder / "run", ROOT, [], mer.__version__
+        self.folder, self.code, self.version = folder / "run", ROOT, mer.__version__
         folder.mkdir()
         subprocess.run(["cp", "-a", finished.folder, self.folder], check=True)
 
@@ -67,7 +68,7 @@ class Copy:
             sheet.append(row)
         book.save(path)
 
-    def planned(self):
+    def planned(self, mode="-n"):
         """Return how many jobs of each rule a dry run plans, and what it says; in a child, which has all imported."""
         from snakemake.cli import get_argument_parser
 
@@ -76,20 +77,18 @@ class Copy:
         said = self.folder.parent / "said.txt"
         child = os.fork()
         if not child:
-            self._dry_run(said)
+            self._run(said, mode)
         os.waitpid(child, 0)
         text = said.read_text()
         assert "otal" in text or "Nothing to be done" in text or "mer: " in text, text[-3000:]
         return jobs_in(text), text
 
-    def _dry_run(self, said):
+    def _run(self, said, mode):
         from snakemake.cli import main
 
-        with contextlib.suppress(BaseException):
+        with contextlib.suppress(BaseException), said.open("w") as out:
             os.chdir(self.folder)
-            out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(out, 1)
-            os.dup2(out, 2)
+            sys.stdout = sys.stderr = out
             # The digests are those of the checkout; what runs is the code that was imported here.
             provenance.PACKAGE = keys.PACKAGE = self.code / "mer"
             errata._FILE = self.code / "mer" / "datasets" / "errata.csv"
@@ -97,7 +96,7 @@ class Copy:
             if self.code != ROOT:
                 provenance._tree.cache_clear()
             errata.errata_of.cache_clear()
-            main(["-s", str(self.code / "Snakefile"), "-n", "-c", "2", "--nocolor", "--quiet", "host", *self.arguments])
+            main(["-s", str(self.code / "Snakefile"), mode, "-c", "2", "--nocolor", "--quiet", "host"])
         os._exit(0)
 
 
@@ -225,3 +224,17 @@ def test_each_edit_runs_again_what_the_page_says(finished, tmp_path):
         shutil.rmtree(copy.folder)
     lines = [f"| {name} | {', '.join(f'{rule} {n}' for rule, n in jobs.items())} |" for name, jobs in found.items()]
     assert found == told(), "\n".join(lines)
+
+
+def test_a_copy_without_times_is_noticed_and_touching_mends_what_is_as_configured(finished, tmp_path):
+    copy = Copy(finished, tmp_path / "copy")
+    for path in sorted((copy.folder / "results").rglob("*"), reverse=True):
+        os.utime(path)
+    jobs, text = copy.planned()
+    assert "mer: results: copied without the times of its files" in text and jobs
+    size(copy)
+    text = copy.planned("--touch")[1]
+    assert "made with align size 128, not 112; expected a product of this configuration; leave out --touch" in text
+    set_to(128, "align", "face", "size")(copy)
+    assert "copied without" not in copy.planned("--touch")[1]
+    assert copy.planned()[0] == {}

@@ -2,10 +2,11 @@
 
 File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
 (digest of the code that wrote it), `libraries` (their versions then), `mer_version`, `schema_version`,
-`complete`. A file is written under a temporary name, sealed (`mer.core.seal`) and renamed when complete; readers refuse
-anything else, and what is damaged when they come to it. Arrays are chunked per frame (small ones whole) and compressed
-losslessly with shuffle + gzip, which every HDF5 reader knows. Clips that failed are listed in the file with their
-reasons.
+`complete`; of a stage's product also `chain` (JSON: all steps that led to it) and `rows` (digest of the index rows and
+of the files behind them). A file is written under a temporary name, sealed (`mer.core.seal`) and renamed when complete;
+readers refuse anything else, and what is damaged when they come to it. Arrays are chunked per frame (small ones whole)
+and compressed losslessly with shuffle + gzip, which every HDF5 reader knows. Clips that failed are listed in the file
+with their reasons.
 """
 
 from __future__ import annotations
@@ -145,9 +146,11 @@ class ContainerWriter:
         inputs: Mapping[str, str] | None = None,
         code: str = "",
         libraries: str = "",
+        record: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
         self._attributes = {
+            **(record or {}),
             "stage": stage,
             "variant": variant,
             "parameters": json.dumps(parameters or {}, sort_keys=True),
@@ -337,6 +340,11 @@ class Container:
         """Return the parameters that the container was made with."""
         with _told(self.path, str(self.path)):
             return dict(json.loads(self.attributes["parameters"]))
+
+    def chain(self) -> list[dict[str, Any]]:
+        """Return the steps that led to the container, first one first; empty where it does not say."""
+        with _told(self.path, str(self.path)):
+            return list(json.loads(self.attributes.get("chain", "[]")))
 
 
 @contextmanager

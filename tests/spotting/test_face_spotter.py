@@ -232,7 +232,7 @@ def person():
 
 def test_implants_are_found_on_a_simulated_person(person):
     spotter = FaceSpotter.read(locate("spotter_faces"))
-    threshold = spotter.threshold(1.0)
+    threshold = spotter.threshold(0.5)
     assert sum(one.probability >= threshold for one in spotter.judge(person.motion).found) <= 1
     found = total = 0
     for draw in range(4):

@@ -18,12 +18,14 @@ include: "workflow/rules/spotting.smk"
 include: "workflow/rules/evaluate.smk"
 
 
-# One run at a time; and so that a notebook can open the folder of results by itself, its configuration.
+# One run at a time; and so that a notebook can open the folder of results by itself, its configuration; and so that
+# readers of models know which ones count, its plan.
 onstart:
     try:
         only_run.hold(RESULTS)
         only_run.watch(workflow.scheduler.exit_gracefully)
         recorded.record(config, RESULTS)
+        record_plan(CONFIG.results, model_names(PLANS))
     except MerError as error:
         sys.exit(f"mer: {error}")
 

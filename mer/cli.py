@@ -211,6 +211,36 @@ def export(
     typer.echo(f"wrote {made}")
 
 
+@app.command()
+def clean(
+    stale: Annotated[bool, typer.Option("--stale", help="What no plan names, or what was made otherwise.")] = False,
+    config: Annotated[list[Path] | None, typer.Option(help="Configuration files laid over each other.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it, too.")] = False,
+) -> None:
+    """List what earlier runs left in the results that the configuration does not lead to; remove it on request."""
+    from mer.core.errors import ConfigError
+    from mer.notebook.located import locate, nearest_file
+    from mer.planning import leftovers
+    from mer.planning.catalog import Catalog
+    from mer.planning.experiments import all_planned
+    from mer.planning.read_config import parse
+
+    if not stale:
+        raise ConfigError("mer clean", "does not say what", "--stale: what the configuration does not lead to")
+    located = locate(config or [nearest_file()])
+    catalog = Catalog(parse(located.raw, located.where))
+    results = catalog.config.results
+    if not results.is_dir():
+        raise ConfigError(results, "no such folder", "the results of a run")
+    found = leftovers.leftovers(catalog, all_planned(catalog))
+    for line in leftovers.told(found, results):
+        typer.echo(line)
+    if remove:
+        leftovers.remove(found, results)
+    done = "removed" if remove else "to be removed by --remove"
+    typer.echo(f"{results}: {len(found)} files {done}" if found else f"{results}: nothing is left over")
+
+
 @weights.command("list")
 def weights_list(as_json: Json = False) -> None:
     """Every known weight file: network, variant, whether it is here, size, licence and source."""

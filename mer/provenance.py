@@ -19,6 +19,7 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 import mer
+from mer.core.container import file_digest
 
 PACKAGE = Path(mer.__file__).parent
 LIBRARIES = (
@@ -39,6 +40,17 @@ def code_digest(*modules: str) -> str:
     digest = hashlib.sha256()
     for name in sorted(_closure(modules)):
         digest.update(f"{name}\n{_tree(name)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def script_digest(path: Path) -> str:
+    """Return 16 hex digits that change when the behaviour of a file of Python code changes, whatever it imports."""
+    return hashlib.sha256(ast.dump(_stripped(path)).encode()).hexdigest()[:16]
+
+
+def with_files(code: str, *paths: Path) -> str:
+    """Return a code digest joined with the digest of the data files that the code reads."""
+    digest = hashlib.sha256("".join([code, *(file_digest(path) for path in paths)]).encode())
     return digest.hexdigest()[:16]
 
 
@@ -104,19 +116,26 @@ def _imports(node: ast.AST, package: str) -> set[str]:
     return set()
 
 
+def _stripped(path: Path) -> ast.Module:
+    """Return the syntax tree of a file without docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return tree
+
+
 @cache
 def _tree(name: str) -> tuple[str, tuple[str, ...]]:
     """Return the stripped syntax tree of a module as text, and the modules it imports that count with it."""
     path = _path(name)
     if path is None:
         raise ModuleNotFoundError(name)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _stripped(path)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:]
         imports |= _imports(node, package)
     return ast.dump(tree), tuple(sorted(one for one in imports if _counts(one, name, path)))

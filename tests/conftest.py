@@ -11,6 +11,7 @@ from mer.datasets import registry as readers
 # Tests of several files that share a run which takes long to make, and so a process; others go by their file.
 SHARING = {
     "notebook": "notebook",
+    "test_edits": "spine",
     "test_workflow": "spine",
     "test_survival": "spine",
     "test_workflow_on_slurm": "spine",

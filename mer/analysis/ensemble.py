@@ -18,6 +18,7 @@ import numpy as np
 
 from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError, ModelError
+from mer.core.run_plan import models_of
 from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_ref
 from mer.spotting.predict import Spotter
 from mer.spotting.recording_tables import read_videos
@@ -133,11 +134,12 @@ def open_ensemble(experiment: Path) -> Ensemble:
         return Ensemble([experiment], experiment.name, _recorded(experiment))
     if not experiment.is_dir():
         raise ModelError(experiment, "no such folder", "results/spotting/<name>")
-    seeds = sorted(path for path in experiment.glob("seed*") if any(path.glob("*/model.safetensors")))
-    if not seeds:
+    found = models_of(experiment, sorted(experiment.glob("seed*/*/model.safetensors")))
+    if not found:
         raise ModelError(experiment, "holds no model", "seed<k>/<fold>/model.safetensors", "run the workflow first")
-    paths = sorted(seeds[0].glob("*/model.safetensors"))
-    name = f"experiment {experiment.name}, the mean of {len(paths)} models of {seeds[0].name}"
+    seed = found[0].parent.parent
+    paths = [path for path in found if path.parent.parent == seed]
+    name = f"experiment {experiment.name}, the mean of {len(paths)} models of {seed.name}"
     return Ensemble(paths, name, _traced(experiment, Spotter(paths[0])))
 
 

@@ -60,6 +60,7 @@ def join_regions(video: AlignedVideo, track: Track) -> RegionMotion | None:
     stride = stride_of(video.footage.fps)
     count = -(-len(video.footage) // stride)
     whole: RegionMotion | None = None
+    units: list[tuple[np.ndarray, np.ndarray]] = []
     for part in video.parts:
         with video.clip(part, REGIONS) as clip:
             if clip is None:
@@ -68,8 +69,9 @@ def join_regions(video: AlignedVideo, track: Track) -> RegionMotion | None:
                 blank = np.full((count, 68, 2), np.nan), np.full((count, 2, 3), np.nan), np.zeros(count)
                 whole = unknown_motion(*blank, float(clip.attributes["rate"]))
             first = -(-part.start // stride)
+            units.append((clip.read("units"), clip.read("units_at") + first))
             for one in fields(RegionMotion):
-                if one.name in ("rate", "steps"):
+                if one.name in ("rate", "steps", "units", "units_at"):
                     continue
                 value, target = clip.read(one.name), getattr(whole, one.name)
                 if one.name in BY_STEP:
@@ -79,7 +81,8 @@ def join_regions(video: AlignedVideo, track: Track) -> RegionMotion | None:
     if whole is None:
         return None
     blind = np.array([track.blind[k : k + stride].any() for k in range(0, len(video.footage), stride)])
-    return _filled(whole).blanked(blind, [-(-cut // stride) for cut in track.cuts])
+    seen, at = (np.concatenate(parts) for parts in zip(*units, strict=True))
+    return replace(_filled(whole), units=seen, units_at=at).blanked(blind, [-(-cut // stride) for cut in track.cuts])
 
 
 def _filled(motion: RegionMotion) -> RegionMotion:

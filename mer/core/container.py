@@ -2,10 +2,11 @@
 
 File attributes: `stage`, `variant`, `parameters` (JSON), `inputs` (JSON: name -> digest), `code`
 (digest of the code that wrote it), `libraries` (their versions then), `mer_version`, `schema_version`,
-`complete`. A file is written under a temporary name, sealed (`mer.core.seal`) and renamed when complete; readers refuse
-anything else, and what is damaged when they come to it. Arrays are chunked per frame (small ones whole) and compressed
-losslessly with shuffle + gzip, which every HDF5 reader knows. Clips that failed are listed in the file with their
-reasons.
+`complete`; of a stage's product also `chain` (JSON: all steps that led to it) and `rows` (digest of the index rows and
+of the files behind them). A file is written under a temporary name, sealed (`mer.core.seal`) and renamed when complete;
+readers refuse anything else, and what is damaged when they come to it. Arrays are chunked per frame (small ones whole)
+and compressed losslessly with shuffle + gzip, which every HDF5 reader knows. Clips that failed are listed in the file
+with their reasons.
 """
 
 from __future__ import annotations
@@ -145,9 +146,11 @@ class ContainerWriter:
         inputs: Mapping[str, str] | None = None,
         code: str = "",
         libraries: str = "",
+        record: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
         self._attributes = {
+            **(record or {}),
             "stage": stage,
             "variant": variant,
             "parameters": json.dumps(parameters or {}, sort_keys=True),
@@ -244,6 +247,7 @@ class Clip:
             return whole(data)
 
 
+_NOT_HDF5 = "not a readable HDF5 file: cut short or overwritten"
 # What h5py and the reader of JSON raise over broken content.
 _BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError, OverflowError)
 
@@ -256,9 +260,12 @@ def _told(path: Path, where: str) -> Iterator[None]:
     except ContainerError:
         raise
     except Foreign as error:
-        raise ContainerError(where, str(error), "data that mer wrote", "run the stage that writes it") from None
+        raise ContainerError(where, str(error), "data that mer wrote", "run the stage that writes it") from (
+            error.with_traceback(None)
+        )
     except _BROKEN as error:
-        raise damaged(path, "not a readable HDF5 file: cut short or overwritten") from error
+        # Without its traceback, which would keep h5py's objects until after HDF5 has shut down, and crash the process.
+        raise damaged(path, _NOT_HDF5) from error.with_traceback(None)
 
 
 class Container:
@@ -279,21 +286,17 @@ class Container:
             raise error
 
     def _open(self) -> ContainerError | None:
-        """Open the file under HDF5; return why that cannot be done.
-
-        What h5py raises is not handed on: its traceback would keep h5py's objects until after HDF5 has shut down, and
-        the process would end in a crash.
-        """
+        """Open the file under HDF5; return why that cannot be done, without the traceback (see `_told`)."""
         try:
             with _told(self.path, str(self.path)):
                 self._file = h5py.File(self.raw, "r")
-                try:
-                    self._begin()
-                except BaseException:
-                    self._file.close()
-                    raise
         except ContainerError as error:
-            error.__cause__ = error.__context__ = None
+            return error.with_traceback(None)
+        try:
+            with _told(self.path, str(self.path)):
+                self._begin()
+        except ContainerError as error:
+            self._file.close()
             return error.with_traceback(None)
         return None
 
@@ -337,6 +340,11 @@ class Container:
         """Return the parameters that the container was made with."""
         with _told(self.path, str(self.path)):
             return dict(json.loads(self.attributes["parameters"]))
+
+    def chain(self) -> list[dict[str, Any]]:
+        """Return the steps that led to the container, first one first; empty where it does not say."""
+        with _told(self.path, str(self.path)):
+            return list(json.loads(self.attributes.get("chain", "[]")))
 
 
 @contextmanager

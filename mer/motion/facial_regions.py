@@ -1,4 +1,4 @@
-"""Small regions of a face in which motion is told, and the motion of the head told apart from theirs.
+"""Small regions of a face in which motion is told, and where the bones of its head carry the skin.
 
 The 33 regions are soft discs tied to landmarks, in mirrored pairs but for three in the middle: every action unit of the
 upper and lower face moves some of them and leaves others at rest. Lengths are in distances between the eye centres.
@@ -13,13 +13,12 @@ import numpy as np
 
 from mer.core.geometry import LEFT_EYE, MIRRORED, OUTER_LIPS, RIGHT_EYE, eye_centres, eye_distance
 
-GRID = 8  # pixels between the points at which a flow is read
-ROUNDS = 6  # reweightings of the fit of the head
+GRID = 4  # pixels between the points at which a displacement is told
+HEAD_GRID = 8  # the same for the head
 HEAD_TERMS = 10
 ROUND_HEAD, ROUND_FACE, NOSE_LENGTH = 1.15, 0.62, 0.28  # of the depth of an average face
 FOREHEAD = 0.45  # distances between the eyes that the face reaches above the brows
 WITHIN = 0.94  # share of the outline within which the head is fitted
-LEAST_DEVIATION = 0.03  # pixels
 
 
 @dataclass(frozen=True)
@@ -38,24 +37,24 @@ class Region:
 
 #: By name; zones are those that people look at: brows, eyes, cheeks and nose, mouth, chin.
 REGIONS: dict[str, Region] = {
-    "inner brow": Region((21,), (0.0, -0.02), 0.10, "brows"),
-    "middle brow": Region((19,), (0.0, -0.03), 0.10, "brows"),
-    "outer brow": Region((17, 18), (0.0, -0.02), 0.10, "brows"),
-    "forehead": Region((19, 20), (0.0, -0.28), 0.13, "brows"),
-    "upper lid": Region((37, 38), (0.0, -0.10), 0.07, "eyes"),
-    "lower lid": Region((40, 41), (0.0, 0.09), 0.08, "eyes"),
-    "outer eye": Region((36,), (-0.16, 0.06), 0.10, "eyes"),
-    "cheek": Region((36, 41, 48), (-0.02, 0.05), 0.14, "nose and cheeks"),
-    "nose wing": Region((31,), (-0.06, -0.06), 0.09, "nose and cheeks"),
-    "side of the nose": Region((29,), (-0.14, 0.0), 0.09, "nose and cheeks"),
-    "upper lip": Region((49, 50), (0.0, -0.05), 0.09, "mouth"),
-    "mouth corner": Region((48,), (-0.06, 0.0), 0.10, "mouth"),
-    "beside the mouth": Region((48,), (-0.24, 0.0), 0.12, "mouth"),
-    "lower lip": Region((58,), (0.0, 0.03), 0.09, "mouth"),
-    "side of the chin": Region((7, 58), (0.0, 0.05), 0.12, "chin"),
-    "between the brows": Region((27,), (0.0, -0.12), 0.10, "brows", True),
-    "middle of the lips": Region((51,), (0.0, -0.04), 0.08, "mouth", True),
-    "chin": Region((8, 57), (0.0, 0.02), 0.12, "chin", True),
+    "inner brow": Region((21,), (0.0, -0.02), 0.06, "brows"),
+    "middle brow": Region((19,), (0.0, -0.03), 0.06, "brows"),
+    "outer brow": Region((17, 18), (0.0, -0.02), 0.06, "brows"),
+    "forehead": Region((19, 20), (0.0, -0.28), 0.078, "brows"),
+    "upper lid": Region((37, 38), (0.0, -0.10), 0.042, "eyes"),
+    "lower lid": Region((40, 41), (0.0, 0.09), 0.048, "eyes"),
+    "outer eye": Region((36,), (-0.16, 0.06), 0.06, "eyes"),
+    "cheek": Region((36, 41, 48), (-0.02, 0.05), 0.084, "nose and cheeks"),
+    "nose wing": Region((31,), (-0.06, -0.06), 0.054, "nose and cheeks"),
+    "side of the nose": Region((29,), (-0.14, 0.0), 0.054, "nose and cheeks"),
+    "upper lip": Region((49, 50), (0.0, -0.05), 0.054, "mouth"),
+    "mouth corner": Region((48,), (-0.06, 0.0), 0.06, "mouth"),
+    "beside the mouth": Region((48,), (-0.24, 0.0), 0.072, "mouth"),
+    "lower lip": Region((58,), (0.0, 0.03), 0.054, "mouth"),
+    "side of the chin": Region((7, 58), (0.0, 0.05), 0.072, "chin"),
+    "between the brows": Region((27,), (0.0, -0.12), 0.06, "brows", True),
+    "middle of the lips": Region((51,), (0.0, -0.04), 0.048, "mouth", True),
+    "chin": Region((8, 57), (0.0, 0.02), 0.072, "chin", True),
 }
 #: (region, side) of every place in an array of regions; side is R or L of the subject, '' in the middle.
 PLACES = tuple((name, side) for name, one in REGIONS.items() for side in ([""] if one.middle else "RL"))
@@ -79,63 +78,49 @@ def region_centres(landmarks: np.ndarray) -> np.ndarray:
     return np.array(centres)
 
 
-def region_means(field: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return the mean (33, 2) of a field (2, n, n), read at every `GRID`-th pixel, in each region of a face."""
-    centres, eyes = region_centres(landmarks), eye_distance(landmarks)
-    width = eyes * np.array([REGIONS[name].width for name, _ in PLACES])[:, None]
-    at = grid_of(field.shape[1])
-    across, down = (np.exp(-0.5 * ((at - centres[:, [axis]]) / width) ** 2) for axis in (0, 1))
-    total = across.sum(axis=1) * down.sum(axis=1)
-    return np.asarray(np.einsum("ry,dyx,rx->rd", down, field, across, optimize=True) / total[:, None])
+def points_along(size: int, apart: int) -> np.ndarray:
+    """Return the middles of as many stretches of `apart` pixels as fit into a side of `size`, in pixels."""
+    return apart * np.arange(size // apart) + (apart - 1) / 2
 
 
-def grid_of(count: int) -> np.ndarray:
-    """Return the pixels (count,) at which a flow is read."""
-    return GRID // 2 + GRID * np.arange(count)
-
-
-def without_head(flow: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return what a face does besides the motion of its head.
-
-    The head is a rigid body with the depth of an average face: besides an affine map, a turn moves each point by its
-    depth, and perspective by the squares of its place. The ten numbers are fitted to the skin, without eyes and mouth,
-    by reweighted least squares with Tukey's biweight, so that up to half of the face may move by itself.
+@dataclass(frozen=True)
+class FacePlaces:
+    """Where a face is in a picture: at n x n points for its regions, at m x m for its head.
 
     Args:
-        flow: (2, S, S) float, pixels.
-        landmarks: (68, 2) pixels of the flow's first picture.
-
-    Returns:
-        the rest of the flow (2, n, n) float64 in pixels, at every `GRID`-th pixel; the ten numbers of the head's
-        motion (10,) in pixels; and the median length in pixels of what the fit leaves.
+        eyes: pixels between the eye centres.
+        head: (2, n², 10) float64, the fields of the ten ways in which a head moves, in pixels a pixel. Besides an
+            affine map, a turn moves each point by its depth on an average face, and perspective by the squares of its
+            place.
+        bones: (2, K, 10) float64, the same at those K of the m² points where bones carry the skin.
+        skin: (m²,) bool, which these are.
+        across, down: (R, n) float64, along each axis, the weights of the points in each region; their sum is 1.
     """
-    size = flow.shape[1]
-    read = flow[:, GRID // 2 :: GRID, GRID // 2 :: GRID].astype(np.float64)
-    terms = _head_terms(landmarks, read.shape[1])
-    inside = _skin(landmarks, size)[GRID // 2 :: GRID, GRID // 2 :: GRID].ravel()
-    if inside.sum() < HEAD_TERMS:
-        return read, np.zeros(HEAD_TERMS), 0.0
-    chosen, target = terms[:, inside], read.reshape(2, -1)[:, inside]
-    design = np.concatenate(list(chosen))
-    weight = np.ones(inside.sum())
-    for _ in range(ROUNDS):
-        weighted = design * np.tile(weight, 2)[:, None]
-        normal = weighted.T @ design + 1e-3 * np.eye(HEAD_TERMS)
-        numbers = np.linalg.solve(normal, weighted.T @ target.ravel())
-        left = target - (chosen @ numbers)
-        length = np.hypot(left[0], left[1])
-        middle = float(np.median(length))
-        # 1.18: the median length of a plane Gaussian of standard deviation 1.
-        limit = 4.685 * max(middle / 1.18, LEAST_DEVIATION)
-        weight = np.where(length < limit, (1 - (length / limit) ** 2) ** 2, 0)
-    return read - (terms @ numbers).reshape(read.shape), numbers, middle
+
+    eyes: float
+    head: np.ndarray
+    bones: np.ndarray
+    skin: np.ndarray
+    across: np.ndarray
+    down: np.ndarray
 
 
-def _head_terms(landmarks: np.ndarray, count: int) -> np.ndarray:
-    """Return the fields (2, count², 10) of the ten ways in which a head moves, in pixels a pixel."""
+def face_places(landmarks: np.ndarray, size: int) -> FacePlaces:
+    """Return the places of a face by its landmarks (68, 2), in pixels of a picture of `size`."""
+    centres, eyes = region_centres(landmarks), eye_distance(landmarks)
+    width = eyes * np.array([REGIONS[name].width for name, _ in PLACES])[:, None]
+    across, down = (np.exp(-0.5 * ((points_along(size, GRID) - centres[:, [axis]]) / width) ** 2) for axis in (0, 1))
+    across, down = (one / np.maximum(one.sum(axis=1, keepdims=True), 1e-12) for one in (across, down))
+    skin = _skin(landmarks, size)[HEAD_GRID // 2 :: HEAD_GRID, HEAD_GRID // 2 :: HEAD_GRID].ravel()
+    head, bones = (_head_terms(landmarks, points_along(size, apart)) for apart in (GRID, HEAD_GRID))
+    return FacePlaces(eyes, head, bones[:, skin], skin, across, down)
+
+
+def _head_terms(landmarks: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Return the fields (2, n², 10) of the ten ways in which a head moves, in pixels a pixel; points `along` a side."""
     centres = eye_centres(landmarks)
     middle, eyes = centres.mean(axis=0), eye_distance(landmarks)
-    x, y = (a.ravel() for a in np.meshgrid(*((grid_of(count) - m) / eyes for m in middle)))
+    x, y = (a.ravel() for a in np.meshgrid(*((along - m) / eyes for m in middle)))
     z, one, none = _depth(x, y), np.ones(x.size), np.zeros(x.size)
     across = [one, none, x, y, none, none, z, none, x * x, x * y]
     down = [none, one, none, none, x, y, none, z, x * y, y * y]

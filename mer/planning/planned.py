@@ -79,6 +79,10 @@ class PlannedExperiment:
         """Return the containers that a job over the given sources opens."""
         return sorted({path for boxes in self.containers(sources).values() for path in boxes.values()})
 
+    def chains(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the steps that lead to each input, as containers record them."""
+        return {name: keys.chain(self.catalog.config, product) for name, product in self.inputs.items()}
+
     def trunk(self, fold: str) -> list[Path]:
         """Return the checkpoint of another experiment that the training of a fold begins with; none for most."""
         return []
@@ -100,6 +104,14 @@ class PlannedExperiment:
     def predict_code(self, task: Task) -> str:
         """Return the digest of the code that applies what was trained."""
         return keys.script("predict", code_digest(task.predict.module, *self.models))
+
+    def fit_block(self, task: Task) -> str:
+        """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""
+        raise NotImplementedError
+
+    def made(self, task: Task) -> str:
+        """Return the digest by which a checkpoint is known to be the one that is planned."""
+        return keys.digest(self.fit_block(task), self.fit_code(task))
 
     def batches(self) -> list[list[Fold[Any]]]:
         """Return the folds of every job that trains several."""

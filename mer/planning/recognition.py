@@ -89,7 +89,7 @@ class PlannedRecognition(PlannedExperiment):
             seen["weights"] = describe(seen["trunk"])
         rows = self.catalog.selection(self.name).rows
         clips = sorted(row.sample_id for row in rows if row.source == source)
-        return keys.as_text({"model": self.block.model, "settings": seen, "clips": clips})
+        return keys.as_text({"model": self.block.model, "settings": seen, "clips": clips, "chains": self.chains()})
 
     def features_code(self) -> str:
         """Return the digest of the code that makes kept features."""

@@ -119,7 +119,8 @@ class PlannedSpotting(PlannedExperiment):
         """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""
         block = self.block.model_dump(mode="json", exclude={"seeds", "data", "weights"})
         given = {"weights": self.outside} if self.outside else {}
-        return keys.as_text({**block, "classes": list(self._own_classes()), "halves": self._halves(), **given})
+        told = {"classes": list(self._own_classes()), "halves": self._halves(), "chains": self.chains()}
+        return keys.as_text({**block, **told, **given})
 
     def fit_mib(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
         """Return the memory, MiB, of a job that trains these folds: positions that it learns from, and a scaled copy.

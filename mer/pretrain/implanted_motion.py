@@ -13,18 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
+from mer.core.errors import ClipError
 from mer.core.seeds import derive_seed
 from mer.motion.face_signals import FaceSignals, face_signals
 from mer.simulate.implant import Face, Implant, draw_implants
 from mer.spotting.evidence import evidence
-from mer.spotting.faces import SOUND, is_blink, naming_features
+from mer.spotting.faces import is_blink, naming_features
 from mer.spotting.moments import moments
-from mer.spotting.region_motion import SIDE, RegionMotion, region_motion, stride_of
+from mer.spotting.region_motion import SIDE, SOUND, RegionMotion, region_motion, stride_of
 from mer.spotting.shown_class import shown_class
-from mer.spotting.unit_templates import Template, UnitMotion, templates, unit_motions
+from mer.spotting.unit_templates import UNITS, Template, reaches, templates
 from mer.stages.align import dlib68
 
-SEEN = (0.5, 1.1)  # share of a movement that flow sees on a filmed face, by texture and compression
+SEEN = (0.7, 1.2)  # of what a unit's response is, at another moment
 MACRO_SHARE = 0.25  # of the implants of every other draw
 
 
@@ -74,9 +75,10 @@ class MovingFace:
         good = motion.quality >= SOUND
         landmarks = np.where(good[:, None, None], motion.landmarks, np.nan)
         self.face = Face(landmarks, name)
-        rest = np.median(motion.landmarks[good], axis=0)
-        self.units: dict[tuple[int, str], UnitMotion] = unit_motions(rest, SIDE)
-        self.templates: list[Template] = templates(rest, SIDE)
+        if not len(motion.units):
+            raise ClipError(name, "no two sharp pictures of a face", "a face in most frames")
+        self.reaches = reaches(self.face.rest)
+        self.templates: list[Template] = templates(motion.units)
         self.signals: FaceSignals = face_signals(motion.landmarks, motion.transform, motion.rate, motion.quality > 0)
 
     @property
@@ -108,11 +110,13 @@ class MovingFace:
         """Return the motion with expressions in it."""
         place = np.zeros(self.motion.motion.shape[1:])
         for number, one in enumerate(implants):
-            gain = np.random.default_rng(derive_seed(number, self.name, one.onset, one.offset)).uniform(*SEEN)
+            rng = np.random.default_rng(derive_seed(number, self.name, one.onset, one.offset))
+            # A movement shows as it did in one look at the face, not as in the mean of all, which is the template.
+            response = self.motion.units[rng.integers(len(self.motion.units))] * rng.uniform(*SEEN)
             for picture in range(one.onset, one.offset + 1):
                 for unit, level in zip(one.units, one.levels(picture), strict=True):
-                    known = self.units[unit.number, unit.side]
-                    place[picture] += gain * level * known.reach * known.moved
+                    which = unit.number, unit.side
+                    place[picture] += level * self.reaches[which] * response[UNITS.index(which)]
         motion = self.motion.motion.copy()
         for k, step in enumerate(self.motion.steps.tolist()):
             motion[k, : len(place) - step] += place[step:] - place[: len(place) - step]

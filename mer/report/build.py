@@ -45,7 +45,7 @@ def build_report(inputs: ReportInputs, out: Path) -> None:
     page = render(
         "report.html",
         **_experiment_values(experiments, scores),
-        **_data_values(inputs, experiments),
+        **_data_values(inputs),
         comparisons=pairs,
         units=units,
         spotting=[load_spotting(name, files) for name, files in inputs.spotting.items()],
@@ -72,14 +72,14 @@ def _experiment_values(experiments: Sequence[Experiment], scores: Sequence[Score
     }
 
 
-def _data_values(inputs: ReportInputs, experiments: Sequence[Experiment]) -> dict[str, Any]:
+def _data_values(inputs: ReportInputs) -> dict[str, Any]:
     """Return what the page prints of datasets and of the time that their products took."""
     datasets = [load_dataset(name, files) for name, files in inputs.datasets.items()]
     records = {
         name: [record(product, paths) for product, paths in files.products.items()]
         for name, files in inputs.datasets.items()
     }
-    known = known_jobs(inputs, {e.name: e.metrics["seeds"] for e in experiments})
+    known = known_jobs(inputs)
     times = stage_times(inputs.benchmarks, clip_counts(records), known)
     bars = [(f"{row.stage} {row.what}", row.cpu, f"{row.cpu:.1f} s") for row in times if row.cpu is not None]
     return {

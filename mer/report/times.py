@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ ORDER = (
     "simulate", "index", "frames", "align", "interpolate", "magnify", "flow", "rois", "fit", "predict", "fit_epochs",
     "predict_epochs", "score",
 )  # fmt: skip
+SEVERAL = re.compile(r"folds\d+")
 FOLD_STAGES = ("fit", "predict", "fit_epochs", "predict_epochs")
 
 
@@ -51,16 +53,19 @@ class StageTime:
         return [self.stage, self.what, str(self.jobs), clips, *printed]
 
 
-def known_jobs(inputs: ReportInputs, seeds: Mapping[str, Sequence[int]]) -> Callable[[Sequence[str]], bool]:
+def known_jobs(inputs: ReportInputs) -> Callable[[Sequence[str]], bool]:
     """Return whether a benchmark file, by its path below the folder, belongs to the configuration as it is now.
 
-    A results folder keeps the files of experiments, datasets, variants, seeds and subjects that were taken out of it.
-
-    Args:
-        inputs: of the report.
-        seeds: of each experiment, by name.
+    A results folder keeps the files of experiments, datasets, variants, folds, seeds and subjects that were taken out
+    of it.
     """
-    runs = {(name, f"seed{seed}") for name, numbers in seeds.items() for seed in numbers}
+    runs = {
+        (name, path.parent.parent.name, fold)
+        for name, one in inputs.experiments.items()
+        for path in map(Path, one.predictions)
+        # Jobs of several folds are numbered.
+        for fold in (path.parent.name, "")
+    }
     products = {
         (*product.partition("/")[::2], name, subject)
         for name, dataset in inputs.datasets.items()
@@ -72,7 +77,8 @@ def known_jobs(inputs: ReportInputs, seeds: Mapping[str, Sequence[int]]) -> Call
     def known(parts: Sequence[str]) -> bool:
         stage = parts[0]
         if stage in FOLD_STAGES:
-            return len(parts) > 3 and (parts[1], parts[2]) in runs
+            fold = "" if len(parts) > 3 and SEVERAL.fullmatch(parts[3]) else parts[-1]
+            return len(parts) > 3 and (parts[1], parts[2], fold) in runs
         if stage == "score":
             return parts[1] in inputs.experiments
         if stage in ("index", "exclusions"):

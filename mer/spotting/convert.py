@@ -52,6 +52,7 @@ def convert_fold(experiment: SpottingExperiment, job: FoldJob, containers: Conta
         "preset": experiment.protocol,
         "settings": experiment.recipe.model_dump(),
         "versions": {"mer": __version__},
+        "made": experiment.made,
         **extra,
     }
     report(job.fold, extra["weights"], log)

@@ -26,6 +26,7 @@ AROUND = 2.5  # seconds to either side in which the scale of a region is measure
 BESIDE = 0.45  # seconds to either side that do not count, so that a movement does not judge itself
 LOCAL = 0.8  # share of the scale that is that of the seconds around; the rest is that of the whole recording
 SHARED = 0.28  # share of the correlation between regions that is not believed
+ROOT = 0.8222  # mean root of the absolute value of a Gaussian of standard deviation 1
 BLOCK = 128  # moments at a time
 TURNS = slice(6, 8)  # of the head's ten numbers
 
@@ -88,8 +89,19 @@ def own_motion(motion: RegionMotion) -> np.ndarray:
     for moved, head in zip(flat, motion.head.astype(np.float64), strict=True):
         # A turned face moves otherwise than one from the front.
         turned = head[:, TURNS, None] * pose[:, None, :]
-        result.append(_without(moved, np.concatenate([head, turned.reshape(len(head), -1)], axis=1)))
+        result.append(_smoothed(_without(moved, np.concatenate([head, turned.reshape(len(head), -1)], axis=1))))
     return np.stack(result)
+
+
+def _smoothed(moved: np.ndarray) -> np.ndarray:
+    """Return motions (T, D), each with half of the mean of its neighbours where both are known.
+
+    What a flow gets wrong differs from pair to pair; a movement lasts.
+    """
+    between = (moved[:-2] + moved[2:]) / 4 + moved[1:-1] / 2
+    result = moved.copy()
+    result[1:-1] = np.where(np.isfinite(between), between, moved[1:-1])
+    return result
 
 
 def bumps_of(moved: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,12 +131,14 @@ def habits(bump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def around(bump: np.ndarray, rate: float) -> np.ndarray:
-    """Return the root mean square (T, D) of bumps in the seconds around each moment, the moment itself left out."""
+    """Return the scale (T, D) of bumps in the seconds around each moment, the moment itself left out.
+
+    From the mean of the roots, so that a few movements in quiet seconds do not hide each other, as they would in the
+    mean of the squares; of a Gaussian it is the standard deviation.
+    """
     known = np.isfinite(bump)
-    squares = np.where(known, bump, 0.0) ** 2
-    if known.any():
-        squares = np.minimum(squares, np.nanquantile(np.where(known, bump**2, np.nan), 0.98, axis=0))
-    sums, counts = (np.concatenate([np.zeros((1, a.shape[1])), np.cumsum(a, axis=0)]) for a in (squares, known))
+    roots = np.sqrt(np.abs(np.where(known, bump, 0.0)))
+    sums, counts = (np.concatenate([np.zeros((1, a.shape[1])), np.cumsum(a, axis=0)]) for a in (roots, known))
     moment, count = np.arange(len(bump)), len(bump)
     beside, far = round(BESIDE * rate), round(AROUND * rate)
     edges = [np.clip(moment + d, 0, count) for d in (-far, -beside, beside + 1, far + 1)]
@@ -132,7 +146,7 @@ def around(bump: np.ndarray, rate: float) -> np.ndarray:
     def total(values: np.ndarray) -> np.ndarray:
         return np.asarray(values[edges[1]] - values[edges[0]] + values[edges[3]] - values[edges[2]])
 
-    return np.sqrt(total(sums) / np.maximum(total(counts), 1))
+    return (total(sums) / np.maximum(total(counts), 1) / ROOT) ** 2
 
 
 def _scores(bump: np.ndarray, scale: np.ndarray, inverse: np.ndarray, vectors: np.ndarray) -> np.ndarray:

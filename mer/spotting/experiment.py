@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mer.core.params import Params
+from mer.training.products import Chains
 from mer.weights.per_fold import WeightFiles
 
 Kind = Literal["micro", "macro"]
@@ -72,6 +73,8 @@ class SpottingExperiment:
         seed: of the run.
         device: `cpu` or `cuda`.
         weights: by fold, the files that stand in for a training (`mer.spotting.convert`); empty where there is one.
+        chains: the steps that must have led to each input; empty where nobody says.
+        made: as of `mer.training.experiment.Experiment`.
     """
 
     model: str
@@ -82,6 +85,8 @@ class SpottingExperiment:
     seed: int = 0
     device: str = "cpu"
     weights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    chains: Chains = field(default_factory=dict)
+    made: str = ""
 
     @property
     def batch_size(self) -> int:
@@ -94,7 +99,8 @@ def from_block(block: Mapping[str, Any], seed: int, device: str) -> SpottingExpe
     """Return the experiment that a job's parameters describe (`mer.planning.spotting`)."""
     recipe = SpotRecipe.model_validate(block["train"])
     told = block["model"], block["protocol"], recipe, tuple(block["classes"]), block["halves"], seed, device
-    return SpottingExperiment(*told, block.get("weights", {}))
+    options = {name: block[name] for name in ("weights", "chains", "made") if name in block}
+    return SpottingExperiment(*told, **options)
 
 
 def crops_of(kind: str) -> str:

@@ -24,18 +24,19 @@ from mer.motion.face_signals import face_signals
 from mer.spotting.boosted import from_state
 from mer.spotting.evidence import Evidence, evidence
 from mer.spotting.moments import APART, Moment, extent, moments, speed_along
-from mer.spotting.region_motion import SIDE, RegionMotion
+from mer.spotting.region_motion import SOUND, RegionMotion
 from mer.spotting.unit_templates import Template, templates
 from mer.training.checkpoint import load_checkpoint
 
-FORMAT = "faces 1"
+FORMAT = "faces 2"
 WINDOW = 90.0  # seconds whose habits count as one
 OVERLAP = 6.0  # seconds that neighbouring windows share
-SOUND = 0.5  # quality below which a picture says nothing of the face at rest
 REACH = 0.7  # seconds to either side of an apex in which a movement begins and ends
 AT_REST = 0.2  # share of a movement's height at which it begins and ends
+FAINT = 2.0  # standard deviations of the templates' scores: half of the length of a strong one's direction
 CERTAIN = 0.98  # no moment is surer than this: nobody has seen it happen often enough
 ALARM_STEPS = 400
+OF_A_BLINK = 0.1  # share of the motion about a blink that must go along a template to be more than the blink
 
 
 @dataclass(frozen=True)
@@ -139,11 +140,9 @@ class FaceSpotter:
         return Judged(_apart(found, APART * motion.rate), score)
 
     def _window(self, motion: RegionMotion) -> list[tuple[Found, np.ndarray]]:
-        good = motion.quality >= SOUND
-        if good.sum() < 2:
+        if not len(motion.units) or (motion.quality >= SOUND).sum() < 2:
             return []
-        rest = np.median(motion.landmarks[good], axis=0)
-        seen = evidence(motion, templates(rest, SIDE))
+        seen = evidence(motion, templates(motion.units))
         signals = face_signals(motion.landmarks, motion.transform, motion.rate, motion.quality > 0)
         all_moments = moments(seen, motion, signals)
         if not all_moments:
@@ -184,8 +183,8 @@ def windows(count: int, rate: float) -> list[tuple[int, int, tuple[int, int]]]:
 
 
 def is_blink(told: Mapping[str, float], template: Template) -> bool:
-    """Tell a blink from a movement: lids do close, and the template moves nothing but the eyes."""
-    return told["blink"] > 0 and template.groups == {"eyes"}
+    """Tell a blink from a movement: lids do close, and the template moves the eyes alone or is little of what moves."""
+    return told["blink"] > 0 and (template.groups == {"eyes"} or told["explained"] < OF_A_BLINK)
 
 
 def interval(seen: Evidence, one: Moment) -> tuple[int, int, int]:
@@ -214,9 +213,12 @@ def _settled(way: np.ndarray, wide: int) -> int:
 
 
 def naming_features(seen: Evidence, one: Moment) -> np.ndarray:
-    """Return what a moment is named by, (K,) float64: the scores of all templates as a direction."""
+    """Return what a moment is named by, (K,) float64: the scores of all templates as a direction.
+
+    It is the shorter the weaker they are, so that a faint movement is named with more doubt.
+    """
     scores = seen.scores[one.step, one.at].astype(np.float64)
-    return np.asarray(scores / (np.linalg.norm(scores) + 1e-9) * np.sqrt(len(scores)))
+    return np.asarray(scores / (np.sqrt((scores**2).mean()) + FAINT))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -73,6 +73,7 @@ def fit_fold(experiment: SpottingExperiment, job: FoldJob, containers: Container
         "settings": experiment.recipe.model_dump(),
         "inputs": {kind: {"parameters": told.pop("parameters")} for kind, told in kinds.items()},
         "versions": {"mer": __version__},
+        "made": experiment.made,
     }
     save_checkpoint(job.out, State(arrays, {"kinds": kinds}), metadata)
 
@@ -81,7 +82,7 @@ def _fit_kind(
     experiment: SpottingExperiment, kind: str, videos: Sequence[Video], containers: Containers, seed: int, log: Log
 ) -> tuple[dict[str, State], dict[str, Any]]:
     chosen = [video for video in videos if experiment.protocol == "fixed" or video.of_kind(kind)]
-    with Opened(chosen, kind, containers) as opened:
+    with Opened(chosen, kind, containers, experiment.chains) as opened:
         for video, reason in opened.excluded:
             log(f"recording {video.sample_id} left out: {reason}")
         recordings = opened.recordings

@@ -18,7 +18,7 @@ from mer.spotting.evidence import Evidence
 from mer.spotting.region_motion import RegionMotion
 from mer.spotting.unit_templates import GROUP_OF, GROUPS
 
-LEAST = 3.0  # standard deviations
+LEAST = 2.5  # standard deviations
 APART = 0.2  # seconds between two moments, at least
 BLINK_NEAR = 0.15  # seconds from a blink to what its lids do to the regions around
 CORE = 0.3  # seconds to either side that belong to a movement

@@ -150,7 +150,7 @@ def predict_fold(
     for kind in sorted(spotter.kinds):
         # The published evaluation knows which recordings hold an expression (D1).
         judged = [video for video in videos if spotter.protocol == "fixed" or video.of_kind(kind)]
-        with Opened(judged, kind, containers) as opened:
+        with Opened(judged, kind, containers, experiment.chains) as opened:
             require_same_products({kind: opened.made}, spotter.meta["inputs"], "run the spot stage again")
             lost += [json.dumps({"video": v.sample_id, "kind": kind, "reason": why}) for v, why in opened.excluded]
             for recording in opened.recordings:

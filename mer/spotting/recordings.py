@@ -12,7 +12,7 @@ import numpy as np
 
 from mer.core.container import Container
 from mer.spotting.recording_tables import Video, positions_of
-from mer.training.products import Containers, Product
+from mer.training.products import Chains, Containers, Product
 
 BLOCK = 256
 
@@ -60,11 +60,13 @@ class Opened:
         ContainerError: a container is missing, unfinished, or lacks a recording without saying why.
     """
 
-    def __init__(self, videos: Sequence[Video], kind: str, containers: Containers) -> None:
+    def __init__(
+        self, videos: Sequence[Video], kind: str, containers: Containers, chains: Chains | None = None
+    ) -> None:
         self.videos = sorted(videos, key=lambda video: video.key)
         self.recordings: list[Recording] = []
         self.excluded: list[tuple[Video, str]] = []
-        self._product = Product(kind, containers)
+        self._product = Product(kind, containers, chains)
         self._stack = ExitStack()
 
     @property

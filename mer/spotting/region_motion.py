@@ -1,31 +1,31 @@
 """How the regions of a face move over a few tenths of a second, along a recording: what `mer.spotting.faces` spots in.
 
-Dense flow between aligned crops a fixed time apart, without the motion of the head, as means of the regions of
-`mer.motion.facial_regions`. Lengths are shares of the distance between the eyes. Fast recordings are thinned to
-about 30 pictures a second: nothing faster is looked for.
+Displacements between aligned crops a fixed time apart, without the motion of the head, of the regions of
+`mer.motion.facial_regions`. Every few seconds, what of each action unit shows in this face is measured. Lengths are
+shares of the distance between the eyes. Fast recordings are thinned to about 30 pictures a second: nothing faster is
+looked for.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mer.core.geometry import eye_distance
-from mer.motion.dis import DISOptions
-from mer.motion.dis import flow as estimate
-from mer.motion.facial_regions import HEAD_TERMS, PLACES, region_means, without_head
+from mer.motion.facial_regions import HEAD_TERMS, PLACES, FacePlaces, face_places
 from mer.motion.grey import grey
+from mer.motion.region_flow import Sight, region_displacements, sight
+from mer.spotting.unit_templates import UNITS, responses
 from mer.stages.spot.stage import scaled
 
 RATE = 30.0  # pictures per second that are looked at
 STEPS = (0.067, 0.133, 0.2, 0.267)  # seconds between the two pictures of a pair: half of the movements looked for
 SIDE = 224  # pixels of a crop
-#: Down to half of the crop's density, without the variational step: of the estimators tried on implants in a filmed
-#: face, the one with the most signal to its noise. Smoothing takes away more than half of a small local movement.
-FLOW = DISOptions(preset="medium", finest_scale=1, patch_stride=4, spatial_propagation=False, refinement_iterations=0)
+UNITS_EVERY = 3.0  # seconds between two looks at what of the action units shows
+UNITS_STEP = 2  # of the steps, between the two pictures of a look
+SOUND = 0.5  # quality below which a picture says nothing of the face
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,13 @@ class RegionMotion:
         steps: (H,) int64, pictures between those of a pair.
         motion: (H, T, R, 2) float32 from picture t to t + step, right and down, without the head's; NaN where a picture
             is missing.
-        head: (H, T, 10) float32, the head's own (`mer.motion.facial_regions.without_head`).
+        head: (H, T, 10) float32, the head's own (`mer.motion.region_flow.region_displacements`).
         unexplained: (H, T) float32, the median length of what neither explains.
         landmarks: (T, 68, 2) float32 pixels of the crops.
         transform: (T, 2, 3) float64 from pixels of the source to those of the crops.
         quality: (T,) float32 0-1, of the alignment.
+        units: (P, U, R, 2) float32, `mer.spotting.unit_templates.responses` at P pictures.
+        units_at: (P,) int64, those pictures.
     """
 
     rate: float
@@ -52,6 +54,8 @@ class RegionMotion:
     landmarks: np.ndarray
     transform: np.ndarray
     quality: np.ndarray
+    units: np.ndarray
+    units_at: np.ndarray
 
     def __len__(self) -> int:
         return len(self.quality)
@@ -64,7 +68,8 @@ class RegionMotion:
         """Return pictures `first` to `last` (exclusive); pairs that reach beyond keep what they are."""
         pairs = {name: getattr(self, name)[:, first:last] for name in ("motion", "head", "unexplained")}
         single = {name: getattr(self, name)[first:last] for name in ("landmarks", "transform", "quality")}
-        return replace(self, **pairs, **single)
+        inside = (self.units_at >= first) & (self.units_at < last)
+        return replace(self, **pairs, **single, units=self.units[inside], units_at=self.units_at[inside] - first)
 
     def blanked(self, blind: np.ndarray, cuts: Iterable[int]) -> RegionMotion:
         """Return the motion without pairs that have a picture of `blind` (T,) bool or a cut between them.
@@ -108,9 +113,46 @@ def region_motion(
         rate: crops per second; see `stride_of`.
     """
     made = unknown_motion(landmarks, transform, quality, rate)
-    for k, t, (first, second), points in _pairs(crops, landmarks, made.steps):
-        made.write(k, t, pair_motion(first, second, points))
-    return made
+    units, due = [], 0
+    held: deque[Seen] = deque(maxlen=int(made.steps.max()) + 1)
+    for last, crop in enumerate(crops):
+        held.append(seen_picture(crop, landmarks[last]))
+        for k, step in enumerate(made.steps.tolist()):
+            first = last - step
+            if step >= len(held):
+                continue
+            made.write(k, first, pair_motion(held[-1 - step], held[-1]))
+            if k == UNITS_STEP and first >= due and min(quality[first], quality[last]) >= SOUND:
+                units.append((first, unit_responses(held[-1 - step], held[-1])))
+                due = first + round(UNITS_EVERY * rate)
+    return with_units(made, units)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A crop made ready, with its landmarks (68, 2) and the places of the face in it."""
+
+    picture: Sight
+    landmarks: np.ndarray
+    face: FacePlaces
+
+
+def seen_picture(crop: np.ndarray, landmarks: np.ndarray) -> Seen:
+    """Return a crop (S, S, 3) uint8 RGB made ready; landmarks (68, 2) in its pixels."""
+    points = scaled(landmarks, SIDE, crop.shape[0])
+    return Seen(sight(grey(crop, SIDE)), points, face_places(points, SIDE))
+
+
+def unit_responses(first: Seen, second: Seen) -> np.ndarray:
+    """Return what of every action unit shows between two pictures (`mer.spotting.unit_templates.responses`)."""
+    return responses(first.picture, second.picture, (first.landmarks, second.landmarks))
+
+
+def with_units(motion: RegionMotion, units: Sequence[tuple[int, np.ndarray]]) -> RegionMotion:
+    """Return a motion with the `unit_responses` of some of its pictures."""
+    if not units:
+        return motion
+    return replace(motion, units=np.stack([one for _, one in units]), units_at=np.array([at for at, _ in units]))
 
 
 def unknown_motion(landmarks: np.ndarray, transform: np.ndarray, quality: np.ndarray, rate: float) -> RegionMotion:
@@ -126,30 +168,12 @@ def unknown_motion(landmarks: np.ndarray, transform: np.ndarray, quality: np.nda
         landmarks=landmarks.astype(np.float32),
         transform=transform.astype(np.float64),
         quality=quality.astype(np.float32),
+        units=np.zeros((0, len(UNITS), len(PLACES), 2), np.float32),
+        units_at=np.zeros(0, np.int64),
     )
 
 
-def pair_motion(first: np.ndarray, second: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return the motion (R, 2) of the regions between two crops, that of the head (10,), and what neither explains.
-
-    Args:
-        first: (S, S) grey float32, 0-255.
-        second: the same, later.
-        points: (68, 2) landmarks of the first, in its pixels.
-    """
-    eyes = eye_distance(points)
-    rest, numbers, left = without_head(estimate(first, second, FLOW), points)
-    return region_means(rest, points) / eyes, numbers / eyes, left / eyes
-
-
-def _pairs(
-    crops: Iterable[np.ndarray], landmarks: np.ndarray, steps: np.ndarray
-) -> Iterator[tuple[int, int, tuple[np.ndarray, np.ndarray], np.ndarray]]:
-    """Yield the number of the step, the first picture, the pair in grey, and the landmarks of its first picture."""
-    held: deque[np.ndarray] = deque(maxlen=int(steps.max()) + 1)
-    for last, crop in enumerate(crops):
-        held.append(grey(crop, SIDE))
-        for k, step in enumerate(steps.tolist()):
-            if step < len(held):
-                points = scaled(landmarks[last - step], SIDE, crop.shape[0])
-                yield k, last - step, (held[-1 - step], held[-1]), points
+def pair_motion(first: Seen, second: Seen) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the motion (R, 2) of the regions between two crops, that of the head (10,), and what neither explains."""
+    moved, numbers, left = region_displacements(first.picture, second.picture, first.face)
+    return moved / first.face.eyes, numbers / first.face.eyes, left / first.face.eyes

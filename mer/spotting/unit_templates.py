@@ -1,23 +1,30 @@
 """What action units do to the regions of a face: the templates that movements are compared with.
 
-The displacement fields of `mer.simulate.action_units` on the face's own landmarks, seen as `mer.spotting.region_motion`
-sees a movement: without what looks like the head, as means of regions. One template for every combination that the
-emotions show, for every single unit, and for the units that people move on one side.
+The displacement fields of `mer.simulate.action_units` are drawn into pictures of the face itself and seen as
+`mer.spotting.region_motion` sees a movement. One template for every combination that the emotions show, for every
+single unit, and for the units that people move on one side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mer.core.geometry import eye_distance
-from mer.motion.facial_regions import region_means, without_head
+from mer.motion.facial_regions import face_places
+from mer.motion.region_flow import Sight, region_displacements, sight
 from mer.simulate.action_units import AU_NUMBERS, UnitFields
 from mer.simulate.content import SHOWN
 from mer.simulate.expression import ONE_SIDED, UnitPlan
+from mer.simulate.implant import without_noise
+from mer.simulate.sampling import LANCZOS, sample
 
 SEEN_AT = 0.03  # distances between the eyes: the amplitude at which a template is seen
+REACH_POINTS = 70  # along a side of the face at which its displacement is read
+#: Action unit and side ('' for both; L and R of the subject) of all that is drawn.
+UNITS = tuple((unit, side) for unit in AU_NUMBERS for side in ("", *("LR" if unit in ONE_SIDED else "")))
 #: The part of the face that an action unit moves most.
 GROUPS = {
     "brows": (1, 2, 4),
@@ -54,45 +61,64 @@ def movements() -> list[tuple[tuple[int, ...], str]]:
     return [(units, "") for units in both] + [((unit,), side) for unit in sorted(ONE_SIDED) for side in "LR"]
 
 
-@dataclass(frozen=True)
-class UnitMotion:
-    """What one action unit does to the regions of a face.
+def responses(first: Sight, second: Sight, landmarks: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Return what flow sees of every action unit of `UNITS` in this face, (U, R, 2) float32.
+
+    The second picture is drawn again with each unit in it, and compared with the first as before: the difference
+    is what the movement adds to the regions, in largest displacements of the unit. Skin without texture shows little
+    of a movement, an eyebrow most; how much, depends on the face, the light and the camera.
 
     Args:
-        moved: (R, 2) float64 motion of the regions for a largest displacement of 1.
-        reach: the largest displacement at intensity 1, in distances between the eyes.
+        first: a crop.
+        second: a later one.
+        landmarks: (68, 2) pixels, of each.
     """
-
-    moved: np.ndarray
-    reach: float
-
-
-def unit_motions(rest: np.ndarray, size: int) -> dict[tuple[int, str], UnitMotion]:
-    """Return what every action unit does, on both sides ('') and on one (L, R of the subject).
-
-    Args:
-        rest: (68, 2) landmarks of the face at rest, pixels of a crop.
-        size: side of the crop.
-    """
-    rest = np.asarray(rest, np.float64)
-    fields = UnitFields(rest)
-    eyes = eye_distance(rest)
-    x, y = np.meshgrid(np.arange(size), np.arange(size))
-    points = np.column_stack([x.ravel(), y.ravel()])
-    found = {}
-    for unit in AU_NUMBERS:
-        for side in ("", "L", "R"):
-            flow = fields.displacement([UnitPlan(unit, side, 1.0, 0.0, 0.0)], [1.0], points).T.reshape(2, size, size)
-            reach = float(np.hypot(flow[0], flow[1]).max()) / eyes
-            left, _, _ = without_head(flow * (SEEN_AT / reach), rest)
-            found[unit, side] = UnitMotion(region_means(left, rest) / (eyes * SEEN_AT), reach)
-    return found
+    before, after = (np.asarray(points, np.float64) for points in landmarks)
+    size, eyes, face = len(second.levels), eye_distance(after), face_places(before, len(first.levels))
+    plain, _, _ = region_displacements(first, second, face)
+    picture = np.repeat(np.clip(np.rint(second.levels), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    clean = without_noise(picture)
+    found = []
+    for field in _fields(after, size):
+        # What moves towards a point comes from the other side; the noise stays where it is.
+        source = (_pixels(size) - field * (SEEN_AT * eyes)).astype(np.float32)
+        drawn = second.levels + (sample(clean, source, LANCZOS) - clean)[..., 0]
+        moved, _, _ = region_displacements(first, sight(np.clip(np.rint(drawn), 0, 255)), face)
+        found.append((moved - plain) / (face.eyes * SEEN_AT))
+    return np.array(found, np.float32)
 
 
-def templates(rest: np.ndarray, size: int) -> list[Template]:
-    """Return the templates of a face; arguments as `unit_motions`."""
-    single = unit_motions(rest, size)
+def reaches(landmarks: np.ndarray) -> dict[tuple[int, str], float]:
+    """Return the largest displacement of every action unit at intensity 1, in distances between the eyes."""
+    points = np.asarray(landmarks, np.float64)
+    low, size = points.min(axis=0) - eye_distance(points), 3.5 * eye_distance(points)
+    fields, places = UnitFields(points), _pixels(REACH_POINTS).reshape(-1, 2) * (size / REACH_POINTS) + low
+    return {unit: float(_length(_moved(fields, unit, places)).max() / eye_distance(points)) for unit in UNITS}
+
+
+def templates(seen: np.ndarray) -> list[Template]:
+    """Return the templates of a face from the `responses` (P, U, R, 2) of pairs of pictures, P at least 1."""
+    usual = dict(zip(UNITS, np.median(seen.astype(np.float64), axis=0), strict=True))
     return [
-        Template(units, side, np.mean([single[unit, side].moved for unit in units], axis=0))
-        for units, side in movements()
+        Template(units, side, np.mean([usual[unit, side] for unit in units], axis=0)) for units, side in movements()
     ]
+
+
+def _fields(landmarks: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield the displacement (S, S, 2) of every unit, its largest 1."""
+    fields, points = UnitFields(landmarks), _pixels(size).reshape(-1, 2)
+    for unit in UNITS:
+        moved = _moved(fields, unit, points)
+        yield (moved / _length(moved).max()).reshape(size, size, 2)
+
+
+def _moved(fields: UnitFields, unit: tuple[int, str], points: np.ndarray) -> np.ndarray:
+    return fields.displacement([UnitPlan(*unit, 1.0, 0.0, 0.0)], [1.0], points)
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(np.linalg.norm(vectors, axis=-1))
+
+
+def _pixels(size: int) -> np.ndarray:
+    return np.stack(np.meshgrid(np.arange(size, dtype=np.float64), np.arange(size, dtype=np.float64)), axis=-1)

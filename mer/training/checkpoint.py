@@ -77,6 +77,14 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     return _read(path, with_arrays=False)[1]
 
 
+def require_format(path: str | Path, metadata: dict[str, Any]) -> None:
+    """Refuse a checkpoint that this version of mer cannot read, whatever version wrote it; raises `ModelError`."""
+    if metadata.get("format") != FORMAT:
+        wrote = (metadata.get("versions") or {}).get("mer")
+        found = f"a checkpoint of format {metadata.get('format')}" + (f", of mer {wrote}" if wrote else "")
+        raise ModelError(path, found, f"format {FORMAT}", "install that version, or train again")
+
+
 def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
     """Read what `save_checkpoint` wrote.
 
@@ -86,8 +94,7 @@ def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
     if not Path(path).is_file():
         raise ModelError(path, "checkpoint not found", remedy="run the fit step")
     arrays, metadata = _read(path, with_arrays=True)
-    if metadata.get("format") != FORMAT:
-        raise ModelError(path, "a checkpoint of another format", f"format {FORMAT}", "train again")
+    require_format(path, metadata)
     lacking = [name for name in FIELDS if name not in metadata]
     if lacking:
         raise ModelError(path, f"its metadata lacks {', '.join(lacking)}", ", ".join(FIELDS), "train again")

@@ -10,6 +10,7 @@ from mer.core.cards import claim_card
 from mer.core.params import Params
 from mer.models import registry
 from mer.models.contract import Model
+from mer.training.products import Chains
 from mer.training.recipe import Recipe, settle
 
 
@@ -28,6 +29,7 @@ class Experiment:
         origin: what `mer predict` needs to apply the model to a new clip (`mer.planning.keys.origin`).
         trunks: by fold, the checkpoint of a spotting experiment whose trunk the fold begins with; empty for none.
         weights: by fold, the file that stands in for a training (`mer.training.convert`); empty where there is one.
+        made: digest of the job's parameters and code, by which a checkpoint is known to be the planned one.
         keep_every: of how many epochs the weights of one are kept, for the diagnostic of `mer.training.oracle_epochs`.
     """
 
@@ -42,6 +44,13 @@ class Experiment:
     keep_every: int = 1
     trunks: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    made: str = ""
+
+    @property
+    def chains(self) -> Chains:
+        """The steps that must have led to each input; empty where nobody says."""
+        chains: Chains = self.origin.get("chains", {})
+        return chains
 
     @property
     def card(self) -> Model:
@@ -71,7 +80,7 @@ def from_block(block: Mapping[str, Any], seed: int, device: str) -> Experiment:
     """Return the experiment that a job's parameters describe (`mer.planning.experiments`); raises as `checked`."""
     recipe = Recipe.model_validate(block["train"])
     options = {"device": device, "origin": block["origin"], "keep_every": block.get("keep_every", 1)}
-    options |= {name: block[name] for name in ("trunks", "weights") if name in block}
+    options |= {name: block[name] for name in ("trunks", "weights", "made") if name in block}
     return checked(block["model"], block["preset"], recipe, block["classes"], seed, **options)
 
 

@@ -54,7 +54,8 @@ def fit_fold(
     folders = folders_of(containers, [job.train_table])
     with closed(folders, [*(path for boxes in containers.values() for path in boxes.values()), job.train_table]):
         rows = training_rows(job.train_table, job.held_out, experiment.classes)
-        data = gather(rows, containers, experiment.card, experiment.settings, device=experiment.device)
+        given = rows, containers, experiment.card, experiment.settings
+        data = gather(*given, device=experiment.device, chains=experiment.chains)
     with closed(folders, [job.train_table]):
         train_fold(experiment, job, data, log, every)
 
@@ -134,6 +135,7 @@ def write_fold(
         "versions": {"mer": __version__, **{name: version(name) for name in experiment.card.libraries}},
         "device": experiment.device,
         "origin": dict(experiment.origin),
+        "made": experiment.made,
         **extra,
     }
     save_checkpoint(job.out, state, metadata)

@@ -19,7 +19,7 @@ from mer.models.state import Features, from_names, plain
 from mer.training import kept_features
 from mer.training.clip_features import features_of
 from mer.training.fold_tables import Row
-from mer.training.products import Containers, Product, why_failed
+from mer.training.products import Chains, Containers, Product, why_failed
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def gather(
     preset: Params,
     allow_empty: bool = False,
     device: str = "cpu",
+    chains: Chains | None = None,
 ) -> Gathered:
     """Return the features of every clip of `rows`, in memory once.
 
@@ -59,6 +60,7 @@ def gather(
         preset: one of its presets, perhaps with overrides.
         allow_empty: accept that no clip is usable (a held-out subject whose clips all failed).
         device: where features of costly presets are computed.
+        chains: the steps that must have led to the inputs (`mer.training.products.Product`).
 
     Raises:
         ModelError: no path for an input or a source, containers of one input made with different parameters, no
@@ -72,7 +74,7 @@ def gather(
         raise ModelError("features", found, ", ".join(sorted(model.inputs_of(preset))))
     ordered = sorted(rows, key=lambda row: row.key)
     stacked, excluded = _Stacked(ordered), []
-    products = {name: Product(name, containers) for name in sorted(containers)}
+    products = {name: Product(name, containers, chains) for name in sorted(containers)}
     digests: dict[str, dict[str, str]] = {}
     for source, members in groupby(sorted(rows, key=lambda row: (row.source, row.key)), key=lambda row: row.source):
         with ExitStack() as stack:

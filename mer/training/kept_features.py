@@ -19,7 +19,7 @@ from mer.core.container import Clip, Container, ContainerWriter, file_digest
 from mer.core.params import Params
 from mer.models.contract import Model
 from mer.training.clip_features import features_of
-from mer.training.products import Containers, Product, why_failed
+from mer.training.products import Chains, Containers, Product, why_failed
 
 #: The name of the input, in place of the model's own.
 INPUT = "features"
@@ -42,6 +42,8 @@ def write_features(
     out: str | Path,
     device: str = "cpu",
     log: Callable[[str], None] = print,
+    chains: Chains | None = None,
+    made: str = "",
 ) -> None:
     """Compute the features of a subject's clips and write them.
 
@@ -55,19 +57,21 @@ def write_features(
         out: the container to write; clips that cannot be used are listed in it.
         device: `cpu` or `cuda`.
         log: takes one line.
+        chains: the steps that must have led to the inputs.
+        made: digest of the job's parameters and code, by which the container is known to be the planned one.
 
     Raises:
         ModelError, ContainerError, StorageError: as `mer.training.gather.gather`, and writing.
     """
     # Nothing but what the parameters name: a forgotten setting is an error, not a stale product.
     seen = SimpleNamespace(**{key: getattr(preset, key) for key in model.seen})
-    products = {key: Product(key, containers) for key in sorted(model.inputs)}
+    products = {key: Product(key, containers, chains) for key in sorted(model.inputs)}
     with ExitStack() as stack:
         boxes = {key: stack.enter_context(product.open(source)) for key, product in products.items()}
         inputs = {key: file_digest(box.path) for key, box in boxes.items()}
-        made = {key: product.made for key, product in products.items()}
-        parameters = {"model": name, "settings": settings_seen(model, preset), "inputs": made}
-        with ContainerWriter(out, "features", parameters=parameters, inputs=inputs) as writer:
+        read_from = {key: product.made for key, product in products.items()}
+        parameters = {"model": name, "settings": settings_seen(model, preset), "inputs": read_from}
+        with ContainerWriter(out, "features", parameters=parameters, inputs=inputs, code=made) as writer:
             for sample_id in clips:
                 if reason := why_failed(boxes, sample_id):
                     writer.fail(sample_id, reason)

@@ -79,8 +79,8 @@ def held_out_clips(
     )
     rows = read_table(test_table)
     require_unseen((row.group for row in rows), meta, checkpoint, test_table)
-    device = experiment.device
-    data = gather(rows, containers, experiment.card, experiment.settings, allow_empty=True, device=device)
+    given = rows, containers, experiment.card, experiment.settings
+    data = gather(*given, allow_empty=True, device=experiment.device, chains=experiment.chains)
     require_same_products(data.inputs, meta["inputs"], "run that stage again")
     return data
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,17 @@ from mer import __version__
 from mer.core.atomic import write_text
 from mer.core.csvfile import csv_text
 from mer.core.errors import ModelError
+from mer.core.run_plan import models_of
 from mer.models.registry import MODELS, model
 from mer.provenance import code_digest
 from mer.stages.registry import METHODS
 from mer.stages.run import StageSpec, run_subject, stage_digest
-from mer.training.checkpoint import load_checkpoint, read_metadata
+from mer.training.checkpoint import load_checkpoint, read_metadata, require_format
 from mer.training.fold_tables import Row
 from mer.training.gather import features_for, gather
 from mer.training.new_clips import EVENTS, NewClip, fill_apex, fill_ends, find_clips
 from mer.training.separation import require_same_products
+from mer.weights.locate import used
 
 SOURCE = "new/clips"
 FRAMES = "frames.h5"
@@ -61,13 +64,17 @@ class Ensemble:
             lines.append("trained on simulated faces only: on real faces its answers mean nothing yet")
         if origin["labels"] == "permuted":
             lines.append("trained on permuted labels: its answers mean nothing")
-        for step in {(s["stage"], s["method"], s["code"]) for steps in self.chains.values() for s in steps}:
-            if stage_digest(step[0], step[1]) != step[2]:
-                lines.append(f"the code of stage {step[0]}, method {step[1]}, has changed since the training")
-        trained = origin.get("plugins", {}).get("model")
+        changed = {
+            f"stage {step['stage']}, method {step['method']},"
+            for step in (step for steps in self.chains.values() for step in steps)
+            if stage_digest(step["stage"], step["method"], weights_of(step)) != step["code"]
+        }
+        # Checkpoints before this was recorded have it for models of plug-ins alone.
+        trained = origin.get("model_code") or origin.get("plugins", {}).get("model")
         if trained is not None and code_digest(MODELS[self.meta["model"]]) != trained:
-            lines.append(f"the code of model {self.meta['model']} has changed since the training")
-        return sorted(lines)
+            changed.add(f"model {self.meta['model']}")
+        since = f"since the training, which was with mer {self.meta['versions']['mer']}; this is {__version__}"
+        return sorted([*lines, *(f"the code of {what} has changed {since}" for what in changed)])
 
 
 @dataclass
@@ -86,11 +93,11 @@ def open_ensemble(where: Path) -> Ensemble:
     """Find and check the checkpoints of an experiment's folder, or one checkpoint.
 
     Raises:
-        ModelError: none there, of another version of mer, without its preprocessing, or of different experiments.
+        ModelError: none there, of another format, without its preprocessing, or of different experiments or protocols.
     """
     if not where.exists():
         raise ModelError(where, "no such file or folder", "an experiment's folder or a model.safetensors")
-    paths = sorted(where.rglob("model*.safetensors")) if where.is_dir() else [where]
+    paths = models_of(where, sorted(where.rglob("model*.safetensors"))) if where.is_dir() else [where]
     if not paths:
         raise ModelError(where, "holds no model", "model.safetensors below seed<k>/<fold>", "run the fit steps")
     try:
@@ -104,10 +111,7 @@ def _agreeing(paths: list[Path]) -> Ensemble:
     first: dict[str, Any] = {}
     for path in paths:
         meta = read_metadata(path)
-        trained = (meta.get("versions") or {}).get("mer")
-        if trained != __version__:
-            remedy = "install that version or train again"
-            raise ModelError(path, f"trained with mer {trained}", f"mer {__version__}, as installed", remedy)
+        require_format(path, meta)
         if not (meta.get("origin") or {}).get("chains"):
             found = "does not say how its inputs were made"
             raise ModelError(path, found, "a checkpoint of the workflow", "train again")
@@ -116,8 +120,33 @@ def _agreeing(paths: list[Path]) -> Ensemble:
         if alike != first["_alike"]:
             differs = next(key for key in SAME if alike[key] != first["_alike"][key])
             raise ModelError(path, f"has another {differs} than {paths[0].name}", "models of one experiment")
+    require_one_protocol(paths)
     _check_methods(paths[0], first)
     return Ensemble(tuple(paths), first)
+
+
+def require_one_protocol(paths: Sequence[Path]) -> None:
+    """Refuse models of one seed that hold the same person out twice: they are of different protocols.
+
+    Raises:
+        ModelError: names the two.
+    """
+    seen: dict[tuple[int, str], Path] = {}
+    for path in paths:
+        meta = read_metadata(path)
+        for group in meta.get("held_out", ()):
+            other = seen.setdefault((meta["seed"], group), path)
+            if other is not path:
+                found = f"holds out {group}, as {other} does: they are folds of different protocols"
+                raise ModelError(path, found, "models of one experiment", "name one model, or remove the older ones")
+
+
+def weights_of(step: Mapping[str, Any]) -> list[Path]:
+    """Return the weight files that a step of a chain uses, as they are here; none where they are not."""
+    try:
+        return used(SimpleNamespace(**step.get("params", {})))
+    except ModelError:
+        return []
 
 
 def _comparable(key: str, value: Any) -> str:

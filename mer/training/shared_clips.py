@@ -62,5 +62,6 @@ def share(experiment: Experiment, jobs: Sequence[FoldJob], containers: Container
             if union.setdefault(row.key, row) != row:
                 found = f"clip {row.sample_id} differs from that of another fold"
                 raise ModelError(job.train_table, found, "one label for a clip", "write the fold's tables again")
-    data = gather(list(union.values()), containers, experiment.card, experiment.settings, device=experiment.device)
+    given = list(union.values()), containers, experiment.card, experiment.settings
+    data = gather(*given, device=experiment.device, chains=experiment.chains)
     return SharedClips(data, tuple(tables))

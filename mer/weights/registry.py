@@ -87,7 +87,7 @@ WEIGHTS: dict[str, Weights] = {
         variant="spotting",
         file="spotter_faces.safetensors",
         size=133_584,
-        sha256="f5588553d9e220216c9b959893a79abcb96c3c972325d445927f8de238686204",
+        sha256="bd241f86b116721164502eff1325ebcceb40a2942c5b10051782dd630f147dee",
         licence="MIT, as mer",
         source="trained with mer.pretrain.spotter on simulated faces and one film",
     ),

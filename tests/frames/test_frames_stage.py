@@ -102,6 +102,7 @@ def test_a_few_missing_files_are_left_out_and_counted(tmp_path: Path) -> None:
         assert numbers_of(clip) == [n for n in range(1, 31) if n not in (7, 20)]
         assert clip.attributes["missing"] == 2
         assert "apex" not in clip.attributes  # its own file is absent: unknown, not the neighbour
+        assert clip.attributes["absent"] == "apex 7"
         assert clip.attributes["offset"] == 27
         assert clip.read("seconds")[6] == pytest.approx(7 / 200)
 

@@ -166,10 +166,12 @@ def test_the_monitor_opens_when_a_network_collapsed() -> None:
 
 
 def test_jobs_of_what_was_taken_out_are_not_counted(inputs: ReportInputs, tmp_path: Path) -> None:
-    known = known_jobs(inputs, {"good": [0, 1]})
+    good = replace(inputs.experiments["good"], predictions=[Path(f"seed{k}/s/predictions.csv") for k in (0, 1)])
+    known = known_jobs(replace(inputs, experiments={**inputs.experiments, "good": good}))
     kept = ["fit/good/seed1/s", "score/good", "align/alpha/face/alpha-s00", "frames/alpha/alpha-s00", "index/alpha",
             "predict_epochs/good/seed0/s"]  # fmt: skip
-    gone = ["fit/good/seed2/s", "fit/old/seed0/s", "score/old", "align/alpha/old/alpha-s00", "frames/old/alpha-s00",
+    gone = ["fit/good/seed2/s", "fit/good/seed1/other",
+            "fit/old/seed0/s", "score/old", "align/alpha/old/alpha-s00", "frames/old/alpha-s00",
             "align/alpha/face/alpha-s99", "index/old"]  # fmt: skip
     assert [name for name in [*kept, *gone] if known(name.split("/"))] == kept
     for name in (*kept, *gone):

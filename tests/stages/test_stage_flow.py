@@ -35,6 +35,10 @@ def test_pairs_of_frames():
     "keys, message",
     [
         ({"pairs": "onset_apex", "events": {"onset": 0}}, "clip: apex unknown.*onset_offset or onset_each"),
+        (
+            {"pairs": "onset_apex", "events": {"onset": 0, "absent": "apex 58"}},
+            r"clip: the image of its apex is missing \(frame 58\); expected the image of the annotated frame",
+        ),
         ({"pairs": "onset_each", "events": {}}, "onset unknown.*use pairs: consecutive"),
         (
             {"pairs": "onset_offset", "events": {"onset": 0, "offset": 9}},

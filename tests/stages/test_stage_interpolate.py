@@ -71,6 +71,11 @@ def test_unknown_event_is_refused_with_a_remedy(schedule, events, message):
         instants(events, np.arange(20.0), schedule, 10)
 
 
+def test_an_event_whose_image_is_gone_is_not_called_unannotated():
+    with pytest.raises(ClipError, match=r"the image of its apex is missing \(frame 58\); expected the image of the"):
+        instants({"onset": 1, "offset": 9}, np.arange(20.0), "onset_apex", 10, absent="apex 58")
+
+
 def graph_embedding(frames, position):
     """TIM as published: remove the mean, embed the frames on the path graph, map the curve back by least squares."""
     count = len(frames)

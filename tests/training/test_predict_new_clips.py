@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 from mer import __version__
 from mer.cli import app
 from mer.core.errors import ClipError, DatasetError, ModelError
+from mer.core.run_plan import record_plan
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.read_config import parse
 from mer.planning.recognition import PlannedRecognition
 from mer.stages.run import StageSpec, run_subject
+from mer.training import predict_new
 from mer.training.experiment import from_block
 from mer.training.fit import fit_fold
 from mer.training.fold_tables import write_table
@@ -174,8 +176,8 @@ def changed(path, out, **changes):
 
 def test_unusable_models_are_one_line(faces, tmp_path):
     model = next(faces.folder("svm").rglob("model.safetensors"))
-    with pytest.raises(ModelError, match=f"trained with mer 9.9; expected mer {__version__}"):
-        open_ensemble(changed(model, tmp_path / "a.safetensors", versions={"mer": "9.9"}))
+    with pytest.raises(ModelError, match=r"a checkpoint of format 2, of mer 9\.9; expected format 1; install that"):
+        open_ensemble(changed(model, tmp_path / "a.safetensors", versions={"mer": "9.9"}, format=2))
     with pytest.raises(ModelError, match="does not say how its inputs were made"):
         open_ensemble(changed(model, tmp_path / "b.safetensors", origin={}))
     origin = json.loads(json.dumps(keys.origin(faces.catalog, "svm")))
@@ -195,13 +197,42 @@ def test_unusable_models_are_one_line(faces, tmp_path):
         open_ensemble(mixed)
 
 
+def test_another_version_of_mer_reads_the_model_and_says_what_has_changed(faces, tmp_path, monkeypatch):
+    """A version that changed nothing of it says nothing."""
+    model = next(faces.folder("svm").rglob("model.safetensors"))
+    monkeypatch.setattr(predict_new, "__version__", "9.9")
+    assert not [note for note in open_ensemble(model).notes() if "changed" in note]
+    origin = json.loads(json.dumps(keys.origin(faces.catalog, "svm"))) | {"model_code": "0" * 16}
+    (note,) = (
+        n for n in open_ensemble(changed(model, tmp_path / "a.safetensors", origin=origin)).notes() if "code" in n
+    )
+    assert note == (
+        f"the code of model svm_flow has changed since the training, which was with mer {__version__}; this is 9.9"
+    )
+
+
+def test_the_plan_says_which_models_count(faces, tmp_path):
+    """After another protocol the models of the first are still there."""
+    results = shutil.copytree(faces.root / "results" / "experiments", tmp_path / "experiments").parent
+    folder = results / "experiments" / "net"
+    one, two = sorted(folder.rglob("model.safetensors"))
+    assert len(open_ensemble(folder).paths) == 2
+    record_plan(results, {"experiments/net": [two.relative_to(folder).as_posix()]})
+    assert open_ensemble(folder).paths == (two,)
+    (results / "plan.json").unlink()
+    shutil.copytree(one.parent, folder / "seed0" / "part1")
+    with pytest.raises(ModelError, match=r"holds out casme2:sub\d+, as .* does: they are folds of different protocols"):
+        open_ensemble(folder)
+
+
 def test_notes_name_what_makes_an_answer_worthless(faces, tmp_path):
     model = next(faces.folder("svm").rglob("model.safetensors"))
     origin = json.loads(json.dumps(keys.origin(faces.catalog, "svm"))) | {"labels": "permuted", "simulated": False}
     origin["chains"]["motion"][2]["code"] = "0" * 16
     notes = open_ensemble(changed(model, tmp_path / "a.safetensors", origin=origin)).notes()
     assert notes == [
-        "the code of stage flow, method dis, has changed since the training",
+        "the code of stage flow, method dis, has changed since the training, "
+        f"which was with mer {__version__}; this is {__version__}",
         "trained on permuted labels: its answers mean nothing",
     ]
 

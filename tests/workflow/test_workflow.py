@@ -10,13 +10,6 @@ import mer
 from mer.core.container import Container
 
 pytestmark = pytest.mark.slow
-STAGES = {"frames", "align", "interpolate", "magnify", "flow", "rois"}
-
-
-@pytest.fixture(scope="module")
-def clone(finished, tmp_path_factory):
-    """The finished run, with a checkout of its own that can be edited."""
-    return finished.clone(tmp_path_factory.mktemp("clone"))
 
 
 def test_a_dry_run_of_a_fresh_clone_shows_every_job(finished):
@@ -64,68 +57,12 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished.run()
 
 
-def test_a_fresh_checkout_whose_files_are_all_new_runs_nothing(clone):
-    for path in [*(clone.code / "mer").rglob("*.py"), *(clone.code / "workflow").rglob("*")]:
-        path.touch()
-    assert "Nothing to be done" in clone.run()
-
-
-def test_the_magnification_factor_runs_magnify_and_what_follows(project):
-    def change(config):
-        config["magnify"]["three"]["alphas"] = [4.0]
-
-    project.edit(change)
-    planned = project.planned()
-    assert {"magnify", "flow", "rois", "fit", "predict", "score", "report"} <= set(planned)
-    assert not {"simulate", "index", "frames", "align", "interpolate"} & set(planned)
-    assert planned["magnify"] == 4
-    assert planned["flow"] == 4, "flow/tvl1 does not read magnified frames"
-
-
-def test_a_setting_of_one_model_runs_that_model_only(project):
-    def change(config):
-        config["experiments"]["ststnet"]["train"]["epochs"] = 4
-
-    project.edit(change)
-    planned = project.planned()
-    assert planned["fit"] == 4
-    assert not STAGES & set(planned)
-
-
-def test_one_more_subject_keeps_the_others_products(project):
-    def change(config):
-        config["datasets"]["simulated"]["simulate"]["subjects"] = 5
-
-    project.edit(change)
-    planned = project.planned()
-    assert planned["simulate"] == planned["align"] == planned["magnify"] == 1
-
-
 def test_the_workflow_plans_jobs_of_several_folds(project):
     project.edit(lambda config: config["experiments"]["ststnet"].update(folds_per_job=3))
     planned = project.planned()
     # The fourth fold is alone in its job, as it was before: nothing about it has changed.
     assert planned["fit_ststnet_0"] == 1 and planned["predict"] == 3
     assert "fit" not in planned and "fit_ststnet_1" not in planned
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "runs"),
-    [
-        ("mer/stages/magnify/lagrangian.py", '"""', '"""Other words. ', set()),
-        ("mer/stages/magnify/stage.py", "\n\ndef process", "\nEXTRA = 1\n\n\ndef process", {"magnify", "flow", "rois"}),
-        ("mer/stages/flow/tvl1.py", "\n\nclass Params", "\nEXTRA = 1\n\n\nclass Params", {"flow"}),
-    ],
-)
-def test_code_counts_where_it_is_used_and_words_do_not(clone, file, old, new, runs):
-    path = clone.code / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    try:
-        assert STAGES & set(clone.planned()) == runs
-    finally:
-        path.write_text(text)
 
 
 def test_a_bad_configuration_stops_before_any_job(project):

@@ -3,15 +3,18 @@ from mer.planning import keys
 from mer.planning.catalog import Catalog
 import logging
 import os
+from functools import cache
 from pathlib import Path
 
 from mer.core import only_run
 from mer.core.errors import MerError
+from mer.core.run_plan import record_plan
 
 # Not `parse` itself: Snakemake has a function of that name where this file is run.
-from mer.planning import read_config, recorded
+from mer.planning import held_against, read_config, recorded
 from mer.planning.gpus import TOLD
 from mer.planning.places import check_places
+from mer.planning.planned_files import model_names
 from mer.provenance import code_digest
 from mer.weights.locate import used
 
@@ -57,6 +60,20 @@ os.environ[TOLD] = str(int(CONFIG.gpu))
 
 RESULTS = CONFIG.results.as_posix()
 SIMULATED = [name for name, block in CONFIG.datasets.items() if block.simulate]
+
+
+@cache
+def hold_against_plan():
+    """Have files made again that are not as planned, where Snakemake has no record of what made them.
+
+    Called by the functions of inputs: before, Snakemake does not say what kind of run it is, and after, it has decided.
+    """
+    if workflow.is_main_process:
+        try:
+            again = held_against.made_again(CATALOG, PLANS, touching=workflow.touch)
+        except MerError as error:
+            sys.exit(f"mer: {error}")
+        workflow.dag.forcefiles.update(again)
 
 
 wildcard_constraints:

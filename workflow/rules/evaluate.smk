@@ -1,6 +1,6 @@
 # score -> exclusions -> report.
 
-REPORT_TABLES = ("scores.csv", "scores.tex", "comparisons.csv", "cd6me.csv")
+from mer.planning.planned_files import REPORT_TABLES
 
 for _task in TASKS.values():
     if _task.score is None:

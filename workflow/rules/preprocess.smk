@@ -13,6 +13,7 @@ def variant_of(stage, wildcards):
 
 def stage_source(stage):
     def source(wildcards):
+        hold_against_plan()
         variant = variant_of(stage, wildcards)
         path = CATALOG.source(wildcards.dataset, variant, wildcards.subject)
         if path is not None:
@@ -25,6 +26,15 @@ def stage_source(stage):
         )
 
     return source
+
+
+def written(wildcards):
+    hold_against_plan()
+    if wildcards.dataset not in SIMULATED:
+        return []
+    folder = f"{RESULTS}/{wildcards.dataset}/simulate"
+    truths = [f"truth/{subject}.h5" for subject in CATALOG.subjects(wildcards.dataset)]
+    return [f"{folder}/{name}" for name in ("tables.done", *truths)]
 
 
 def stage_params(stage):
@@ -57,7 +67,7 @@ def stage_resources(stage, mib):
 
 rule simulate_table:
     output:
-        touch(f"{RESULTS}/{{dataset}}/simulate/tables.done"),
+        f"{RESULTS}/{{dataset}}/simulate/tables.done",
     log:
         f"{RESULTS}/logs/simulate/{{dataset}}/tables.log",
     conda:
@@ -93,15 +103,7 @@ rule simulate:
 
 rule index:
     input:
-        lambda wildcards: (
-            [f"{RESULTS}/{wildcards.dataset}/simulate/tables.done"]
-            + [
-                f"{RESULTS}/{wildcards.dataset}/simulate/truth/{subject}.h5"
-                for subject in CATALOG.subjects(wildcards.dataset)
-            ]
-            if wildcards.dataset in SIMULATED
-            else []
-        ),
+        written,
     output:
         index=f"{RESULTS}/{{dataset}}/index.csv",
         problems=f"{RESULTS}/{{dataset}}/problems.csv",

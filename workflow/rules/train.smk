@@ -11,9 +11,11 @@ except MerError as error:
 
 
 def of_plan(task, question):
-    return lambda wildcards: question(
-        PLANS[task.folder][wildcards.experiment], wildcards
-    )
+    def answer(wildcards):
+        hold_against_plan()
+        return question(PLANS[task.folder][wildcards.experiment], wildcards)
+
+    return answer
 
 
 def memory_of(task, question):

@@ -1,11 +1,11 @@
 """Folds of an experiment: each trained on every subject but its held-out ones."""
 
-import json
 from pathlib import Path
 
 
 def main(snakemake):
     from mer.core.job_log import job_log
+    from mer.planning import keys
     from mer.planning.catalog import Catalog
     from mer.planning.read_config import parse
     from mer.planning.experiments import TASKS, planned
@@ -16,7 +16,7 @@ def main(snakemake):
     from mer.training.tensorboard import folder_beside
 
     with job_log(snakemake.log[0]) as say:
-        task, told = TASKS[snakemake.params.task], json.loads(snakemake.params.block)
+        task, told = TASKS[snakemake.params.task], keys.told(snakemake.params.block, snakemake.params.code)
         plan = planned(Catalog(parse(snakemake.config)), task.folder, snakemake.params.experiment)
         device = choose_device(snakemake.resources.get("gpu", 0), say)
         jobs = []

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from mer.planning import keys
 from mer.planning.read_config import parse
 from mer.planning.catalog import Catalog
 from mer.core.job_log import job_log
@@ -17,13 +18,14 @@ with job_log(snakemake.log[0]) as say:
         from mer.training.experiment import choose_device
 
         device = choose_device(gpus, say)
-    reads_product = catalog.config.variants["/".join(filter(None, (spec.stage, spec.variant)))].source != "index"
+    source = catalog.config.variants["/".join(filter(None, (spec.stage, spec.variant)))].source
     run_subject(
         spec,
         json.loads(snakemake.params.rows),
         Path(snakemake.output[0]),
-        Path(snakemake.input[0]) if reads_product else None,
+        Path(snakemake.input[0]) if source != "index" else None,
         catalog.root(snakemake.wildcards.dataset),
         say,
         device,
+        keys.chain(catalog.config, source) if source != "index" else None,
     )

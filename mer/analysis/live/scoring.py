@@ -11,9 +11,23 @@ import numpy as np
 from mer.analysis.ensemble import Ensemble
 from mer.analysis.face_models import FaceModels
 from mer.motion.grey import grey
-from mer.spotting.region_motion import SIDE, RegionMotion, pair_motion, steps_of, stride_of, unknown_motion
+from mer.spotting.region_motion import (
+    SOUND,
+    UNITS_EVERY,
+    UNITS_STEP,
+    RegionMotion,
+    pair_motion,
+    seen_picture,
+    steps_of,
+    stride_of,
+    unit_responses,
+    unknown_motion,
+    with_units,
+)
 from mer.stages.registry import load_method
 from mer.stages.spot.stage import scaled
+
+LOOKS = 10  # at what shows in a face, the last ones
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class RegionScorer:
         self._rate = fps / self._stride
         self._steps = steps_of(self._rate)
         self._pairs: dict[tuple[int, int], tuple[np.ndarray, np.ndarray, float]] = {}
+        self._units: dict[int, np.ndarray] = {}
 
     def __call__(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """See `Scorer`."""
@@ -70,16 +85,20 @@ class RegionScorer:
     def _motion(self, window: Window, at: np.ndarray) -> RegionMotion:
         landmarks, transform, quality = window.landmarks[at], window.transform[at], window.quality[at]
         whole = unknown_motion(landmarks, transform, quality, self._rate)
-        side, pictures = window.crops.shape[1], cache(lambda t: grey(window.crops[at[t]], SIDE))
+        pictures = cache(lambda t: seen_picture(window.crops[at[t]], landmarks[t]))
         for k, step in enumerate(whole.steps.tolist()):
             for t in range(len(at) - step):
-                key = k, window.first + int(at[t])
-                if key not in self._pairs:
-                    points = scaled(landmarks[t], SIDE, side)
-                    self._pairs[key] = pair_motion(pictures(t), pictures(t + step), points)
-                whole.write(k, t, self._pairs[key])
+                place = window.first + int(at[t])
+                if (k, place) not in self._pairs:
+                    self._pairs[k, place] = pair_motion(pictures(t), pictures(t + step))
+                whole.write(k, t, self._pairs[k, place])
+                due = place >= max(self._units, default=-np.inf) + UNITS_EVERY * window.fps
+                if k == UNITS_STEP and due and min(quality[t], quality[t + step]) >= SOUND:
+                    self._units[place] = unit_responses(pictures(t), pictures(t + step))
         self._pairs = {key: one for key, one in self._pairs.items() if key[1] >= window.first}
-        return whole.blanked(quality <= 0, [])
+        # The looks of the last window stay: a face that is hidden now has been seen.
+        known = [(0, one) for one in self._units.values()][-LOOKS:]
+        return with_units(whole, known).blanked(quality <= 0, [])
 
 
 class EnsembleScorer:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mer.core.errors import ClipError
+from mer.core.source import ABSENT, unknown
 from mer.stages.flow.method import FlowParams
 
 
@@ -45,7 +46,8 @@ def frame_pairs(params: FlowParams, events: Mapping[str, Any], count: int, where
 def _event(events: Mapping[str, Any], name: str, count: int, where: str, remedy: str) -> int:
     index = events.get(name)
     if index is None:
-        raise ClipError(where, f"{name} unknown", "an annotated one, for these pairs", remedy)
+        found, expected = unknown(name, events.get(ABSENT))
+        raise ClipError(where, found, f"{expected}, for these pairs", remedy)
     if not 0 <= index < count:
         raise ClipError(where, f"{name} {index} is outside the clip", f"0 to {count - 1}", "mend its annotation")
     return int(index)

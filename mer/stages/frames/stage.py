@@ -13,7 +13,7 @@ from mer.core.errors import ClipError, MediaError
 from mer.core.filenames import split_pattern
 from mer.core.images import image_size, list_images
 from mer.core.media import inside
-from mer.core.source import Source
+from mer.core.source import ABSENT, Source
 from mer.core.video import Outcome, VideoInfo, iterate, probe
 from mer.stages.contract import Array, Stage
 from mer.stages.frames.method import FramesMethod, FramesParams
@@ -24,8 +24,8 @@ def process(source: Source, out: ClipWriter, method: FramesMethod[Any], params: 
 
     Attributes besides those of every product: `media_kind`, `media_path`, `width`, `height` (of the first
     frame), `missing` (how many frames of the annotated interval are absent), and for videos `lost` and
-    `lost_reason`. `onset`, `apex` and `offset` are left out when their own frame is absent; of a clip without any,
-    `no_event: whole` takes the first, the middle and the last.
+    `lost_reason`. `onset`, `apex` and `offset` are left out when their own frame is absent, and named in `absent`; of a
+    clip without any, `no_event: whole` takes the first, the middle and the last.
 
     Raises:
         ClipError, MediaError: the medium is missing, damaged or too incomplete.
@@ -94,7 +94,8 @@ def _annotate(
     if params.no_event == "whole" and row["onset"] is None and row["offset"] is None:
         apex = events["apex"] if row["apex"] is not None else (len(numbers) - 1) // 2
         events = {"onset": 0, "apex": apex, "offset": len(numbers) - 1}
-    out.attributes(events)
+    absent = [f"{name} {row[name]}" for name, index in events.items() if index is None and row[name] is not None]
+    out.attributes({**events, ABSENT: ", ".join(absent) or None})
 
 
 def index_of(numbers: np.ndarray, number: int | None) -> int | None:

@@ -11,13 +11,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from mer.core.errors import ClipError
+from mer.core.source import unknown
 from mer.stages.interpolate.method import Schedule
 
 EVENTS = ("onset", "apex", "offset")
 
 
 def instants(
-    events: Mapping[str, float], numbers: np.ndarray, schedule: Schedule, count: int, where: str = "clip"
+    events: Mapping[str, float],
+    numbers: np.ndarray,
+    schedule: Schedule,
+    count: int,
+    where: str = "clip",
+    absent: object = None,
 ) -> np.ndarray:
     """Return the file numbers (count,) float64 that a schedule asks for.
 
@@ -27,6 +33,7 @@ def instants(
         schedule: see `ScheduleParams`.
         count: how many.
         where: the clip's name in messages.
+        absent: events whose own image is not on disk (`mer.core.source.ABSENT`).
 
     Raises:
         ClipError: the schedule needs an event that is not known.
@@ -35,7 +42,8 @@ def instants(
     missing = [name for name in needed if name not in events]
     if missing:
         remedy = "use schedule: uniform" if missing == ["apex"] else "use schedule: all"
-        raise ClipError(where, f"{' and '.join(missing)} unknown", f"an annotated one, for schedule {schedule}", remedy)
+        found, expected = unknown(missing[0] if absent else " and ".join(missing), absent)
+        raise ClipError(where, found, f"{expected}, for schedule {schedule}", remedy)
     if schedule == "onset_apex_offset":
         return onset_apex_offset(events["onset"], events["apex"], events["offset"], count)
     first, last = (events[needed[0]], events[needed[1]]) if needed else (float(numbers[0]), float(numbers[-1]))

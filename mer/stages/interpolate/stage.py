@@ -15,7 +15,7 @@ import numpy as np
 
 from mer.core.container import Clip, ClipWriter
 from mer.core.errors import ClipError
-from mer.core.source import Source
+from mer.core.source import ABSENT, Source
 from mer.stages.contract import Array, Stage
 from mer.stages.interpolate.method import InterpolateMethod, ScheduleParams
 from mer.stages.interpolate.schedule import EVENTS, instants, to_positions
@@ -33,7 +33,7 @@ def process(source: Source, out: ClipWriter, method: InterpolateMethod[Any], par
     if len(numbers) == 0 or not np.isfinite(numbers).all() or (np.diff(numbers) <= 0).any():
         raise ClipError(clip.sample_id, "file numbers do not increase", "a larger one per frame")
     events = event_numbers(clip, numbers)
-    wanted = instants(events, numbers, params.schedule, params.frames, clip.sample_id)
+    wanted = instants(events, numbers, params.schedule, params.frames, clip.sample_id, clip.attributes.get(ABSENT))
     positions = to_positions(wanted, numbers)
     out.write("frames", method.resample(clip.lazy("frames"), positions, params))
     out.write("landmarks", interpolate_points(clip.read("landmarks"), positions))

@@ -15,7 +15,7 @@ def test_a_simulated_person_does_not_depend_on_how_many_others_there_are():
     assert keys.simulation(few, "faces", "casme2-sub01") == keys.simulation(many, "faces", "casme2-sub01")
     assert keys.simulation(few, "faces") != keys.simulation(many, "faces")
     assert keys.index_block(few, "faces") != keys.index_block(many, "faces")
-    assert keys.simulation(catalog_of(subjects=2, width=300), "faces", "casme2-sub01") != keys.simulation(
+    assert keys.simulation(catalog_of(subjects=2, width=600), "faces", "casme2-sub01") != keys.simulation(
         few, "faces", "casme2-sub01"
     )
 

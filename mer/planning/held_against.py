@@ -216,8 +216,8 @@ def _lines(found: Held, results: Path) -> Iterator[str]:
         return
     yield (
         f"{results}: of {count} files that stand here .snakemake/ has no record: it was lost, or results were copied "
-        f"without it. {len(found.right)} products, models and tables say that they are as configured and stay; "
-        f"{len(found.untold)} files that follow from them are made again, which costs little"
+        f"without it. {len(found.right)} products, models and tables say that they are as configured; they stay unless "
+        f"what they were made of changes. {len(found.untold)} files that follow from them are made again (cheap)"
     )
     if found.other:
         path, why = next(iter(found.other.items()))

@@ -232,6 +232,19 @@ def weights_fetch(
     fetch(name, file, accept_licence, typer.echo)
 
 
+@app.command()
+def verify(
+    results: Annotated[Path, typer.Argument(help="The folder of results of a finished run.")] = Path("results"),
+) -> None:
+    """Read a finished run again: does all of it still fit its report? Exit status: 0 yes, 1 no."""
+    from mer.planning.finished_run import verify as verified
+
+    lines = verified(results, lambda line: typer.echo(line, err=True))
+    for line in lines or [f"{results}: fits its report"]:
+        typer.echo(line)
+    raise typer.Exit(1 if lines else 0)
+
+
 @app.command("score-spotting")
 def score_spotting(
     truth: Annotated[Path, typer.Argument(help="True intervals: subject,video,onset,offset,emotion.")],

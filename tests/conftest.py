@@ -9,7 +9,12 @@ from mer.core import plugins, registry
 from mer.datasets import registry as readers
 
 # Tests of several files that share a run which takes long to make, and so a process; others go by their file.
-SHARING = {"notebook": "notebook", "test_workflow": "spine", "test_workflow_on_slurm": "spine"}
+SHARING = {
+    "notebook": "notebook",
+    "test_workflow": "spine",
+    "test_survival": "spine",
+    "test_workflow_on_slurm": "spine",
+}
 # Folders of the longest files: what starts first is not waited for at the end.
 FIRST = ("workflow", "cuda", "analysis", "notebook", "simulate", "spotting", "models", "training")
 

@@ -153,11 +153,12 @@ def spot_part(part: Part, name: str, method: str, given: Mapping[str, Any], fold
 
 
 def finished(path: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str], code: str) -> bool:
-    """Tell whether a complete container was made with these parameters, from these inputs, by this code."""
+    """Tell whether an undamaged container was made with these parameters, from these inputs, by this code."""
     if not path.is_file():
         return False
     try:
         with Container(path) as box:
+            box.raw.check_all()
             same = json.loads(json.dumps(dict(parameters))) == box.parameters()
             read = json.loads(str(box.attributes["inputs"]))
             return same and read == dict(inputs) and str(box.attributes["code"]) == code

@@ -3,7 +3,7 @@
 A run and all its jobs are a process group of their own, and the group gets SIGKILL: nothing can be tidied up. The same
 command is then given again. What ends is compared file by file with the results of the uninterrupted run, byte for
 byte: every container, table, checkpoint and simulated picture. What measures time is left out: logs, benchmarks, and
-the page, which shows them.
+the page, which shows them and is named in the list of digests beside it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from mer.provenance import PACKAGE
 
 RESULTS = "results"
 TIMED = ("logs", "benchmarks")
-PAGE = Path("report/index.html")
-# The smallest that has every kind of job: simulation, index, stages, folds of two kinds of model, scores, report.
+# The page, and the list of digests that has the page's.
+SHOWING = (Path("report/index.html"), Path("report/digests.json"))
+# The smallest that has every kind of job: simulation, index, stages, folds trained in epochs, scores, report.
 SMALLEST: dict[str, Any] = yaml.safe_load("""
 seed: 0
 datasets:
@@ -43,9 +44,13 @@ align:
 flow:
   apex: {from: align/face, method: dis, pairs: onset_apex}
 experiments:
-  svm_flow: &loso
-    {model: svm_flow, data: [simulated], view: emotion_3, protocol: loso, inputs: {motion: flow/apex}}
-  ststnet: {<<: *loso, model: ststnet, train: {epochs: 3}}
+  ststnet:
+    model: ststnet
+    data: [simulated]
+    view: emotion_3
+    protocol: loso
+    inputs: {motion: flow/apex}
+    train: {epochs: 3}
 bootstrap: 200
 report: {clips: 1}
 """)
@@ -132,7 +137,7 @@ def files_of(results: Path) -> dict[str, str]:
     found = {}
     for path in sorted(results.rglob("*")):
         below = path.relative_to(results)
-        if path.is_file() and below.parts[0] not in TIMED and below != PAGE and below.name not in (LOCK, GOING):
+        if path.is_file() and below.parts[0] not in TIMED and below not in SHOWING and below.name not in (LOCK, GOING):
             with path.open("rb") as handle:
                 found[below.as_posix()] = hashlib.file_digest(handle, "sha256").hexdigest()
     return found
@@ -153,8 +158,8 @@ def run_survival_bench(
 ) -> tuple[list[SurvivalRow], list[str]]:
     """Kill runs of a configuration until there were so many kills; return a row for each run, and all differences.
 
-    After every start the kill comes at a moment drawn evenly between none and half the time of the uninterrupted run;
-    a run that ends before is compared, and the next one begins anew.
+    After every start the kill comes at a moment drawn evenly between none and a quarter of the time of the
+    uninterrupted run; a run that ends before is compared, and the next one begins anew.
 
     Args:
         configuration: as `config.yaml` has it; its results go below `folder`.
@@ -180,7 +185,7 @@ def run_survival_bench(
         while (left := kills - sum(row.kills for row in rows)) > 0:
             number = len(rows) + 1
             run, started = _new_run(place / f"killed{number}", configuration, cores), time.monotonic()
-            moments = _kill(run, left, lambda: rng.uniform(0, length / 2), log)
+            moments = _kill(run, left, lambda: rng.uniform(0, length / 4), log)
             found = files_of(run.folder / RESULTS)
             differing = differences(expected, found)
             lines += [f"run {number}: {line}" for line in differing]

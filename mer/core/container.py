@@ -244,8 +244,9 @@ class Clip:
             return whole(data)
 
 
+_NOT_HDF5 = "not a readable HDF5 file: cut short or overwritten"
 # What h5py and the reader of JSON raise over broken content.
-_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError, OverflowError)
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
 
 
 @contextmanager
@@ -256,9 +257,13 @@ def _told(path: Path, where: str) -> Iterator[None]:
     except ContainerError:
         raise
     except Foreign as error:
-        raise ContainerError(where, str(error), "data that mer wrote", "run the stage that writes it") from None
+        raise _foreign(where, error) from None
     except _BROKEN as error:
-        raise damaged(path, "not a readable HDF5 file: cut short or overwritten") from error
+        raise damaged(path, _NOT_HDF5) from error
+
+
+def _foreign(where: str, error: Foreign) -> ContainerError:
+    return ContainerError(where, str(error), "data that mer wrote", "run the stage that writes it")
 
 
 class Container:
@@ -274,13 +279,34 @@ class Container:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.raw = SealedFile(self.path)
-        try:
-            with _told(self.path, str(path)):
-                self._file = h5py.File(self.raw, "r")
-                self._begin()
-        except ContainerError:
+        if error := self._open():
             self.raw.close()
-            raise
+            raise error
+
+    def _open(self) -> ContainerError | None:
+        """Open the file under HDF5; return why that cannot be done.
+
+        What h5py raises is not handed on: its traceback would keep h5py's objects until after HDF5 has shut down, and
+        the process would end in a crash.
+        """
+        try:
+            self._file = h5py.File(self.raw, "r")
+        except ContainerError as error:
+            return error.with_traceback(None)
+        except _BROKEN:
+            return damaged(self.path, _NOT_HDF5)
+        try:
+            self._begin()
+        except ContainerError as error:
+            self._file.close()
+            return error.with_traceback(None)
+        except Foreign as error:
+            self._file.close()
+            return _foreign(str(self.path), error)
+        except _BROKEN:
+            self._file.close()
+            return damaged(self.path, _NOT_HDF5)
+        return None
 
     def _begin(self) -> None:
         self.attributes = dict(self._file.attrs)

@@ -13,7 +13,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from zlib import crc32
 
 from mer.core.errors import ContainerError, DamagedContainer
@@ -37,12 +37,18 @@ _REMEDIES = {
 _WAIT = "nothing is wrong with the file as far as is known: run again when its disk or network folder answers"
 
 
+def refusal(error: OSError) -> tuple[str, str]:
+    """Return in words why the system refuses to open or read a file, with its number, and what helps."""
+    number = f"errno {error.errno}: {os.strerror(error.errno).lower()}" if error.errno else str(error)
+    return f"cannot be read ({number})", _REMEDIES.get(error.errno or 0, _WAIT)
+
+
 def refused(path: str | Path, error: OSError) -> ContainerError:
-    """Turn an operating-system refusal to open or read `path` into one line: its number, its name and what helps."""
+    """Turn a refusal to open or read a container into one line."""
     if error.errno == errno.ENOENT:
         return ContainerError(path, "container not found", remedy="run the stage that writes it")
-    number = f"errno {error.errno}: {os.strerror(error.errno).lower()}" if error.errno else str(error)
-    return ContainerError(path, f"cannot be read ({number})", remedy=_REMEDIES.get(error.errno or 0, _WAIT))
+    found, remedy = refusal(error)
+    return ContainerError(path, found, remedy=remedy)
 
 
 def damaged(path: str | Path, found: str) -> DamagedContainer:
@@ -50,7 +56,7 @@ def damaged(path: str | Path, found: str) -> DamagedContainer:
     return DamagedContainer(path, found, "a container as it was written", "move it away and run again: it is made anew")
 
 
-def write_seal(file: BinaryIO) -> None:
+def write_seal(file: Any) -> None:
     """Append the seal to a file that is open for reading and writing, and whole."""
     size, sums = file.seek(0, os.SEEK_END), bytearray()
     for _, block in _blocks(file.fileno(), 0, size):
@@ -95,8 +101,6 @@ class SealedFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self._at = path, 0
-        #: The first damage or refusal that was met.
-        self.error: ContainerError | None = None
         try:
             # Not `os.open`: what a training may not read is told by the mode (`mer.training.closed_files`).
             self._file = open(path, "rb", buffering=0)  # noqa: SIM115
@@ -126,11 +130,7 @@ class SealedFile:
             while done < len(view) and (got := os.preadv(self._file.fileno(), [view[done:]], self._at + done)):
                 done += got
         except OSError as error:
-            self.error = refused(self.path, error)
-            raise self.error from error
-        except ContainerError as error:
-            self.error = error
-            raise
+            raise refused(self.path, error) from None
         self._at += done
         return done
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from safetensors.numpy import save
 
 from mer.core.atomic import atomic_path
 from mer.core.errors import DamagedModel, ModelError
+from mer.core.seal import refusal
 from mer.models.state import State
 from mer.training.separation import FoldJob, TableRow
 
 KEY = "mer"
 DIGEST = "sha256"
-# Those of format 1 have no digest.
-FORMAT = 2
+FORMAT = 1
+# How metadata with a digest end, whatever bit of that is damaged; older ones have none.
+_SEALED = re.compile(r', ".{6}": ".{16}"\}$', re.DOTALL)
 FIELDS = ("model", "preset", "settings", "classes", "inputs", "seed", "fold", "held_out", "train_groups", "state")
 
 
@@ -41,22 +44,17 @@ def save_checkpoint(path: str | Path, state: State, metadata: dict[str, Any]) ->
     text = json.dumps({**metadata, "state": state.meta, "format": FORMAT}, sort_keys=True, ensure_ascii=False)
     arrays = {name: np.asarray(state.arrays[name], order="C") for name in sorted(state.arrays)}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(arrays, metadata={KEY: text[:-1] + _digest(text, arrays)}))
+        temporary.write_bytes(save(arrays, metadata={KEY: _sealed(text, arrays)}))
 
 
-def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """Return the end of the metadata's JSON that says the digest of the rest and of every array."""
+def _sealed(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the metadata's JSON with the digest of itself and of every array as its last key."""
     digest = hashlib.sha256(text.encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     # Within the one text: safetensors writes several in any order.
-    return f', "{DIGEST}": "{digest.hexdigest()[:16]}"}}'
-
-
-def _holds(text: str, arrays: Mapping[str, np.ndarray]) -> bool:
-    before = text[: text.rindex(f', "{DIGEST}"')]
-    return text == before + _digest(before + "}", arrays)
+    return f'{text[:-1]}, "{DIGEST}": "{digest.hexdigest()[:16]}"}}'
 
 
 def fold_metadata(job: FoldJob, rows: Iterable[TableRow], classes: Iterable[str], seed: int) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
     if not Path(path).is_file():
         raise ModelError(path, "checkpoint not found", remedy="run the fit step")
     arrays, metadata = _read(path, with_arrays=True)
-    if metadata.get("format") not in (1, FORMAT):
+    if metadata.get("format") != FORMAT:
         raise ModelError(path, "a checkpoint of another format", f"format {FORMAT}", "train again")
     lacking = [name for name in FIELDS if name not in metadata]
     if lacking:
@@ -106,12 +104,13 @@ def _read(path: str | Path, with_arrays: bool) -> tuple[dict[str, np.ndarray], d
             # keys() is the only listing that safetensors offers; the handle itself is not iterable.
             arrays = {name: handle.get_tensor(name) for name in list(handle.keys())} if with_arrays else {}
     except OSError as error:
-        raise ModelError(path, f"cannot be read ({error.strerror or error})", "a readable checkpoint") from error
+        found, remedy = refusal(error)
+        raise ModelError(path, found, remedy=remedy) from error
     except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DamagedModel(path, "not a checkpoint of mer", expected, remedy) from error
     if not isinstance(metadata, dict):
         raise DamagedModel(path, "not a checkpoint of mer", expected, remedy)
-    digest = metadata.pop(DIGEST, None)
-    if with_arrays and metadata.get("format") == FORMAT and not (digest and _holds(text, arrays)):
+    if with_arrays and (end := _SEALED.search(text)) and text != _sealed(text[: end.start()] + "}", arrays):
         raise DamagedModel(path, "damaged: it does not hold what was written", expected, remedy)
+    metadata.pop(DIGEST, None)
     return arrays, metadata

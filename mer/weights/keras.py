@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 
 from mer.core.errors import ModelError
+from mer.core.seal import refusal
 
 LARGEST = 16 << 20
 MOST_NAMES, LONGEST_NAME = 200, 200
@@ -93,6 +94,9 @@ def read_keras(path: str | Path, network: str, classes: int = 0) -> dict[str, np
             _require_layers(path, layers, wanted)
             return dict(_arrays(path, layers, wanted, classes))
     except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno:
+            found, remedy = refusal(error)
+            raise ModelError(path, f"weight file {found}", remedy=remedy) from error
         expected = "HDF5 as Keras' save_weights writes it"
         raise ModelError(path, "weight file cannot be read", expected, "get it again") from error
 

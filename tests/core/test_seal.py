@@ -153,3 +153,21 @@ def test_a_file_that_another_process_has_locked_is_read(tmp_path):
         assert len(read_all(path)[0]) == 2
     finally:
         other.communicate(b"\n")
+
+
+KEPT = """
+import sys
+from mer.core.container import Container
+from mer.core.errors import DamagedContainer
+try:
+    Container(sys.argv[1])
+except DamagedContainer as error:
+    kept = error
+"""
+
+
+def test_a_process_that_keeps_the_error_ends_well(tmp_path):
+    path = tmp_path / "a.h5"
+    small(path)
+    spoil(path, 100, 1)
+    assert subprocess.run([sys.executable, "-c", KEPT, path], check=False).returncode == 0

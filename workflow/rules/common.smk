@@ -1,6 +1,7 @@
 # The checked configuration and the catalogue of everything it leads to.
 from mer.planning import keys
 from mer.planning.catalog import Catalog
+import logging
 import os
 from pathlib import Path
 
@@ -22,6 +23,9 @@ for name in (
     "OPENCV_FOR_THREADS_NUM",
 ):
     os.environ.setdefault(name, "1")
+
+# On a full disk Snakemake's log would print a traceback for every line that it cannot take.
+logging.raiseExceptions = False
 
 # Jobs are given the configuration without the files that it stood in.
 read_config.place_plugins(config, [Path(file).parent for file in workflow.configfiles])

@@ -66,6 +66,7 @@ rule report:
     output:
         page=f"{RESULTS}/report/index.html",
         tables=[f"{RESULTS}/report/{name}" for name in REPORT_TABLES],
+        digests=f"{RESULTS}/report/digests.json",
     log:
         f"{RESULTS}/logs/report.log",
     conda:

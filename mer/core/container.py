@@ -222,6 +222,11 @@ class Clip:
         # Not `in`, which follows a link into another file.
         return self.group.get(name, getlink=True) is not None
 
+    def names(self) -> list[str]:
+        """Return the names of its arrays, sorted."""
+        with _told(self.path, self.where):
+            return sorted(self.group)
+
     @property
     def where(self) -> str:
         """File and clip, for messages."""
@@ -232,7 +237,7 @@ class Clip:
         with _told(self.path, self.where):
             data = member(self.group, name)
             if data is None:
-                raise ContainerError(self.where, f"has no array {name!r}", ", ".join(sorted(self.group)))
+                raise ContainerError(self.where, f"has no array {name!r}", ", ".join(self.names()))
             if not isinstance(data, h5py.Dataset):
                 raise ContainerError(self.where, f"{name!r} is no array", "an array", "run the stage that writes it")
             return data

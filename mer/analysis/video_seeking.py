@@ -115,11 +115,16 @@ def _sought(listing: Listing, wanted: np.ndarray, longest: int) -> Iterator[tupl
 
 
 def _from(listing: Listing, first: int, longest: int, seek: bool) -> Iterator[tuple[int, np.ndarray]]:
+    import av
+
     with opened(listing.path) as (container, stream):
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 1
         if seek:
-            container.seek(listing.stamps[first], stream=stream, backward=True)
+            try:
+                container.seek(listing.stamps[first], stream=stream, backward=True)
+            except av.error.FFmpegError:
+                return  # An index that leads nowhere: what is wanted is reached from the start.
         for frame, _ in pictures(container, stream):
             if frame is None or frame.pts is None:
                 continue

@@ -225,6 +225,11 @@ class Clip:
         # Not `in`, which follows a link into another file.
         return self.group.get(name, getlink=True) is not None
 
+    def names(self) -> list[str]:
+        """Return the names of its arrays, sorted."""
+        with _told(self.path, self.where):
+            return sorted(self.group)
+
     @property
     def where(self) -> str:
         """File and clip, for messages."""
@@ -235,7 +240,7 @@ class Clip:
         with _told(self.path, self.where):
             data = member(self.group, name)
             if data is None:
-                raise ContainerError(self.where, f"has no array {name!r}", ", ".join(sorted(self.group)))
+                raise ContainerError(self.where, f"has no array {name!r}", ", ".join(self.names()))
             if not isinstance(data, h5py.Dataset):
                 raise ContainerError(self.where, f"{name!r} is no array", "an array", "run the stage that writes it")
             return data
@@ -249,7 +254,7 @@ class Clip:
 
 _NOT_HDF5 = "not a readable HDF5 file: cut short or overwritten"
 # What h5py and the reader of JSON raise over broken content.
-_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError, OverflowError)
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
 
 
 @contextmanager

@@ -45,6 +45,8 @@ def read_image(path: str | Path) -> np.ndarray:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except _Broken as error:
         raise MediaError(path, str(error), "a whole image file", "copy the file again") from None
+    except (struct.error, IndexError):
+        raise MediaError(path, "the header ends early", "a whole image file", "copy the file again") from None
     except cv2.error as error:
         raise MediaError(path, f"cannot be decoded ({error.err})", "a readable image", "copy the file again") from None
     if image is None:

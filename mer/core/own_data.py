@@ -54,7 +54,7 @@ def _require_own(data: h5py.Dataset, name: str) -> None:
     if data.shape is None or (data.dtype.hasobject and h5py.check_string_dtype(data.dtype) is None):
         raise Foreign(f"{name} holds {'nothing' if data.shape is None else 'objects'}")
     size = data.size * data.dtype.itemsize
-    held = SPARE + EXPANDS * data.id.get_storage_size()
+    held = SPARE + EXPANDS * min(data.id.get_storage_size(), data.file.id.get_filesize())
     chunk = int(np.prod(data.chunks, dtype=float)) * data.dtype.itemsize if data.chunks else 0
     if size > min(held, LARGEST) or chunk > LARGEST_CHUNK:
         raise Foreign(f"{name} claims {max(size, chunk)} bytes, and holds {data.id.get_storage_size()}")

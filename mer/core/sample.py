@@ -149,7 +149,9 @@ def read_index(path: str | Path) -> list[Sample]:
             return [Sample(**{n: _decode(n, row[n]) for n in _NAMES}) for row in reader]  # type: ignore[arg-type]
     except FileNotFoundError:
         raise DatasetError(path, "index not found", remedy="run the index stage first") from None
-    except (ValueError, TypeError) as error:
+    except OSError as error:
+        raise DatasetError(path, f"cannot be read ({error.strerror or error})", "a readable index") from None
+    except (ValueError, TypeError, RecursionError, csv.Error) as error:
         raise DatasetError(path, f"unreadable row ({error})", "an index written by mer", "rebuild the index") from error
 
 

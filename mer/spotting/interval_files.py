@@ -70,7 +70,10 @@ def read_table(path: str | Path) -> Table:
     if "\0" in text:
         raise DatasetError(path, "not text", "a CSV file of intervals", "save the sheet as CSV")
     reader = csv.reader(io.StringIO(text), skipinitialspace=True)
-    header = [cell.strip().lower() for cell in next(reader, [])]
+    try:
+        header = [cell.strip().lower() for cell in next(reader, [])]
+    except csv.Error as error:
+        raise DatasetError(f"{path} row 1", str(error), "a line of CSV", "save the sheet as CSV") from None
     form = "megc" if set(MEGC) <= set(header) else "strs"
     missing = [name for name in (MEGC if form == "megc" else STRS) if name not in header]
     if missing:

@@ -85,7 +85,7 @@ def write_features(
 
 def read(clip: Clip) -> dict[str, np.ndarray]:
     """Return the features of a clip by name; a single array is named ''."""
-    names = sorted(clip.group)
+    names = clip.names()
     if names == [_SINGLE]:
         return {"": clip.read(_SINGLE)}
     return {name: clip.read(name) for name in names}

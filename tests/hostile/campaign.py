@@ -136,10 +136,10 @@ def _until_trouble(todo: list[tuple[str, int]], tallies: dict[str, Tally], place
 
 
 def _line(worker: subprocess.Popen[str], patience: float) -> str:
-    """Return the next line of a worker; '' where it ended, worked for `patience` seconds or waited six times that."""
+    """Return the next line of a worker; '' where it ended, worked for `patience` seconds or waited far longer."""
     assert worker.stdout is not None
     begun, worked = time.monotonic(), _cpu(worker.pid)
-    while time.monotonic() - begun < 6 * patience and _cpu(worker.pid) - worked < patience:
+    while time.monotonic() - begun < 30 * patience and _cpu(worker.pid) - worked < patience:
         if select.select([worker.stdout], [], [], 0.5)[0]:
             line = worker.stdout.readline()
             if not line:

@@ -293,6 +293,7 @@ FILES: dict[str, Sequence[Make]] = {
         _file(".csv", b"clip\n/etc/passwd\n"),
         _file(".csv", b"clip,onset\n" + b"x" * 5000 + b",1\n"),
         _file(".csv", b'clip\n"a\nb"\n'),
+        _file(".csv", b"vid,pred_onset\r,pred_offset,type\na,1,2,me\n"),
         _file(".csv", b"clip,fps\na\0b,25\n"),
         _file(".csv", b"clip,onset\n.," + b"9" * 6000 + b"\n"),
     ],

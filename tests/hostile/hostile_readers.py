@@ -34,7 +34,7 @@ def _container(path: Path) -> None:
     with Container(path) as box:
         box.parameters()
         for clip in box:
-            for name in sorted(clip.group):
+            for name in clip.names():
                 clip.read(name)
 
 

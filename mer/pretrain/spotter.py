@@ -55,7 +55,7 @@ TREES: Mapping[str, Any] = {
     "min_samples_leaf": 40,
     "l2_regularization": 5.0,
 }
-FILMED = 10.0  # how much more than a simulated minute a filmed one tells of false alarms
+FILMED = 5.0  # how much more than a simulated minute a filmed one tells of false alarms
 AS_FILMED = 5.0  # weight of a moment of a recording without implants
 
 

@@ -87,7 +87,7 @@ WEIGHTS: dict[str, Weights] = {
         variant="spotting",
         file="spotter_faces.safetensors",
         size=133_584,
-        sha256="bd241f86b116721164502eff1325ebcceb40a2942c5b10051782dd630f147dee",
+        sha256="e76a1fa3b5b9e592c3a95bb801a81c146c410a246e48d16f6d8bdad3890df1a5",
         licence="MIT, as mer",
         source="trained with mer.pretrain.spotter on simulated faces and one film",
     ),

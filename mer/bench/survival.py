@@ -25,13 +25,16 @@ import yaml
 
 from mer.bench.table import BenchRow, column
 from mer.core.errors import MerError
+from mer.core.on_disk import ENDING
 from mer.core.only_run import GOING, LOCK
+from mer.core.run_plan import FILE as PLAN
 from mer.provenance import PACKAGE
 
 RESULTS = "results"
 TIMED = ("logs", "benchmarks")
 # The page, and the list of digests that has the page's.
 SHOWING = (Path("report/index.html"), Path("report/digests.json"))
+STAMPED = (LOCK, GOING, PLAN)  # besides the stamps of files in a database, which stand beside products
 # The smallest that has every kind of job: simulation, index, stages, folds trained in epochs, scores, report.
 SMALLEST: dict[str, Any] = yaml.safe_load("""
 seed: 0
@@ -137,7 +140,8 @@ def files_of(results: Path) -> dict[str, str]:
     found = {}
     for path in sorted(results.rglob("*")):
         below = path.relative_to(results)
-        if path.is_file() and below.parts[0] not in TIMED and below not in SHOWING and below.name not in (LOCK, GOING):
+        timed = below.parts[0] in TIMED or below in SHOWING or below.name in STAMPED or below.name.endswith(ENDING)
+        if path.is_file() and not timed:
             with path.open("rb") as handle:
                 found[below.as_posix()] = hashlib.file_digest(handle, "sha256").hexdigest()
     return found

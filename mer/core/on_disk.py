@@ -22,6 +22,8 @@ from mer.core.errors import StorageError
 from mer.core.filenames import is_image, number_in, split_pattern
 from mer.core.media import inside
 
+ENDING = ".files.json"
+
 
 class Seen(NamedTuple):
     """The files of a clip as they were seen; `content` is '' where they were not read."""
@@ -116,7 +118,7 @@ def still(product: Path, root: Path, rows: Sequence[Mapping[str, Any]], params: 
 
 def beside(product: Path) -> Path:
     """Return the file in which it stands what a product was made of."""
-    return product.with_suffix(".files.json")
+    return product.with_suffix(ENDING)
 
 
 def recall(product: Path) -> dict[str, Seen]:

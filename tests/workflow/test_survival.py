@@ -68,7 +68,7 @@ def test_a_damaged_container_is_named_set_aside_and_made_anew(finished, copied, 
     stamps = {path: (copied / path).stat().st_mtime_ns for path in (aligned, flow)}
     spoil(copied / aligned)
     (copied / flow).unlink()
-    project = type(finished)(copied, finished.code)
+    project = type(finished)(copied)
     text = project.run(flow, check=False)
     assert f"mer: {aligned}: damaged: bytes" in text and f"kept as {SUBJECT}.h5.damaged" in text
     assert "Traceback" not in text and not (copied / flow).exists()

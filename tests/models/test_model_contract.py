@@ -306,4 +306,4 @@ def test_bad_flow_shape(tmp_path):
         group = file.create_group("c")
         group["flow"], group["strain"] = np.zeros((1, 3, 28, 28)), np.zeros((1, 28, 28))
         with pytest.raises(ModelError, match=r"flow \(1, 3, 28, 28\)"):
-            flow_image({"motion": Clip("c", group)}, 28)
+            flow_image({"motion": Clip("c", group, tmp_path / "x.h5")}, 28)

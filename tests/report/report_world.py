@@ -170,7 +170,10 @@ def write_experiment(
         [subject_key(s) for s in rows], CLASSES, truth, list(range(seeds)), predicted, {}, {},
     )  # fmt: skip
     write_json(folder / "metrics.json", score(data, labels=labels, draws=200) | {"name": folder.name})
-    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as handle:
+    # One file where the real ones are many: where that of the first fold would be.
+    predictions = folder / "seed0" / "alpha-s00" / "predictions.csv"
+    predictions.parent.mkdir(parents=True)
+    with predictions.open("w", newline="", encoding="utf-8") as handle:
         out = csv.writer(handle)
         out.writerow(["sample_id", "dataset", "subject", "group", "fold", "seed", "label", "prediction"])
         for seed, line in enumerate(predicted):
@@ -181,7 +184,7 @@ def write_experiment(
     preset = "float_flow"
     return ExperimentInputs(
         folder / "metrics.json",
-        [folder / "predictions.csv"],
+        [predictions],
         "svm_flow",
         preset,
         "emotion_3",

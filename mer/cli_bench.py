@@ -207,11 +207,14 @@ def bench_workflow(
     as_json: Json = False,
 ) -> None:
     """Seconds and memory of planning many clips and of a run with nothing to do; or the overhead of a finished run."""
+    from mer.bench.overhead import OverheadRow, overhead
     from mer.bench.table import shown
+    from mer.bench.workflow import WorkflowRow, run_workflow_bench
     from mer.planning.read_config import read_files
 
-    from mer.bench.workflow import WorkflowRow, run_workflow_bench
-
+    if results is not None:
+        typer.echo(shown(OverheadRow, overhead(results), as_json))
+        return
     raw = read_files(config or [Path("config.yaml")])
     rows = run_workflow_bench(raw, clips, subjects, folds_per_job, lambda line: typer.echo(line, err=True))
     typer.echo(shown(WorkflowRow, rows, as_json))

@@ -27,8 +27,8 @@ from mer.core.sample import by_subject
 from mer.datasets.reading import Reading
 from mer.provenance import PACKAGE
 
-# Around the workflow's own: every database is read as it is and multiplied. With --config pretend=1, a run begins by
-# putting empty files and Snakemake's records of them where its jobs would have, and goes no further.
+# Around the workflow's own: every database is read as it is and multiplied. A run begins by putting empty files and
+# Snakemake's records of them where its jobs would have, and goes no further.
 SNAKEFILE = """
 import os
 from pathlib import Path
@@ -127,10 +127,11 @@ def run_workflow_bench(
         (folder / "config.yaml").write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
         snakefile = SNAKEFILE.format(clips=clips, subjects=subjects, include=str(PACKAGE.parent / "Snakefile"))
         (folder / "Snakefile").write_text(snakefile, encoding="utf-8")
-        planning = _measured(folder, "planning", ("--dry-run", "--quiet", "rules", "host", "reason"))
-        jobs = int(next(iter(re.findall(r"^total +(\d+)$", planning.output, re.MULTILINE)), 0))
-        log(f"{jobs} jobs planned; every file that they would write is put there, empty, with a record")
-        _measured(folder, "pretending", ("--max-checksum-file-size", "0"))
+        # With these two, Snakemake stops where its first job would begin.
+        planning = _measured(folder, "planning", ("--dry-run", "--quiet", "rules", "progress"))
+        log("planned; every file that the jobs would write is put there, empty, with a record")
+        listed = _measured(folder, "pretending", ("--max-checksum-file-size", "0")).output
+        jobs = int(next(iter(re.findall(r"^total +(\d+)$", listed, re.MULTILINE)), 0))
         idle = _measured(folder, "nothing to do", ())
         if "Nothing to be done" not in idle.output:
             raise MerError(folder, f"jobs are left: {idle.said()}", "nothing to be done", "report it: the bench is wrong")

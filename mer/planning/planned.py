@@ -94,7 +94,9 @@ class PlannedExperiment:
 
     def products(self, sources: Iterable[str]) -> list[Path]:
         """Return the containers that a job over the given sources opens."""
-        return sorted({path for boxes in self.containers(sources).values() for path in boxes.values()})
+        # Several folds name nearly the same sources, and there may be thousands of each.
+        boxes = self.containers(dict.fromkeys(sources)).values()
+        return sorted({path for some in boxes for path in some.values()})
 
     def chains(self) -> dict[str, list[dict[str, Any]]]:
         """Return the steps that lead to each input, as containers record them."""

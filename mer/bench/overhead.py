@@ -76,10 +76,12 @@ def jobs_of(results: Path) -> list[Job]:
         try:
             with path.open(encoding="utf-8", newline="") as handle:
                 seconds = [float(row["s"]) for row in csv.DictReader(handle, delimiter="\t")]
+            if not seconds:
+                raise ValueError
         except (KeyError, TypeError, ValueError, OSError):
             raise DatasetError(path, "is no benchmark", "a file of Snakemake's", "remove it") from None
         ended = path.stat().st_mtime
-        jobs += [Job(rule, ended - sum(seconds), ended)] if seconds else []
+        jobs.append(Job(rule, ended - sum(seconds), ended))
     if not jobs:
         raise DatasetError(results, "holds no benchmarks", "the results of a run", "name the folder of `results`")
     return jobs

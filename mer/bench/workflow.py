@@ -134,8 +134,12 @@ def run_workflow_bench(
         jobs = int(next(iter(re.findall(r"^total +(\d+)$", listed, re.MULTILINE)), 0))
         idle = _measured(folder, "nothing to do", ())
         if "Nothing to be done" not in idle.output:
-            raise MerError(folder, f"jobs are left: {idle.said()}", "nothing to be done", "report it: the bench is wrong")
-        return [WorkflowRow(one.run, clips, subjects, jobs if one is planning else 0, *one.cost) for one in (planning, idle)]
+            raise MerError(
+                folder, f"jobs are left: {idle.said()}", "nothing to be done", "report it: the bench is wrong"
+            )
+        return [
+            WorkflowRow(one.run, clips, subjects, jobs if one is planning else 0, *one.cost) for one in (planning, idle)
+        ]
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,18 @@ class _Measured:
 
 def _measured(folder: Path, run: str, arguments: tuple[str, ...]) -> _Measured:
     """Run Snakemake in a folder; raises `MerError` with its last lines when it fails."""
-    command = [sys.executable, "-m", "snakemake", "all", "--cores", "1", "--resources", "gpu=1", "--nocolor", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "all",
+        "--cores",
+        "1",
+        "--resources",
+        "gpu=1",
+        "--nocolor",
+        *arguments,
+    ]
     command += ["--workflow-profile", str(PACKAGE.parent / "profiles" / "default")]
     path = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
     output, started = folder / "output.txt", time.monotonic()

@@ -75,7 +75,7 @@ class Catalog:
         self._indexed = indexed
         self._readings: dict[str, Reading] = {}
         self._subjects: dict[str, dict[str, list[Sample]]] = {}
-        self._folds: dict[str, list[Fold]] = {}
+        self._folds: dict[tuple[object, ...], list[Fold]] = {}
         self._selections: dict[str, Selection] = {}
         self._recordings: dict[str, dict[str, list[Sample]]] = {}
 
@@ -181,9 +181,10 @@ class Catalog:
 
     def folds(self, experiment: str) -> list[Fold]:
         """Return the folds of an experiment over the subjects that have a class in its view."""
-        if experiment not in self._folds:
-            block = self.config.experiments[experiment]
-            rows = self.selection(experiment).rows
-            seed, oracle = self.config.seed, block.train.regions == "annotation"
-            self._folds[experiment] = make_folds(rows, block.protocol, block.folds, block.labels, seed, oracle)
-        return self._folds[experiment]
+        block, rows = self.config.experiments[experiment], self.selection(experiment).rows
+        oracle = block.train.regions == "annotation"
+        # Experiments are compared on the same folds, and those of a thousand persons hold every row a thousand times.
+        key = (*block.data, block.view, block.protocol, block.folds, block.labels, oracle)
+        if key not in self._folds:
+            self._folds[key] = make_folds(rows, block.protocol, block.folds, block.labels, self.config.seed, oracle)
+        return self._folds[key]

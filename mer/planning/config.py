@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mer.core.params import Params
@@ -11,7 +12,9 @@ from mer.datasets.views import View
 from mer.planning.blocks import DatasetBlock, ExperimentBlock, ReportBlock
 from mer.spotting.experiment import SpottingBlock
 from mer.stages.contract import DeviceParams
+from mer.stages.run import stage_digest
 from mer.training.recipe import Settled
+from mer.weights.locate import used
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,14 @@ class Variant:
     def key(self) -> str:
         """The product's name as `from:` and `inputs:` write it."""
         return self.stage if self.stage == "frames" else f"{self.stage}/{self.name}"
+
+    @cached_property
+    def code(self) -> str:
+        """The code digest of its stage and method, joined with that of the weights it uses.
+
+        Kept, because every job of the variant asks for it.
+        """
+        return stage_digest(self.stage, self.method, used(self.params))
 
     def gpus(self, on_gpu: bool) -> int:
         """Return how many GPUs a job asks for, in a run whose jobs ask for one where it pays (`on_gpu`) or not."""

@@ -21,8 +21,6 @@ from mer.planning.config import Config, Variant
 from mer.provenance import PACKAGE, code_digest, script_digest, with_files
 from mer.simulate.names import LAYOUTS
 from mer.stages.registry import METHODS
-from mer.stages.run import stage_digest
-from mer.weights.locate import used
 
 
 def as_text(value: Mapping[str, object] | Sequence[object]) -> str:
@@ -105,14 +103,9 @@ def files_seen(
     return seen | on_disk.look(catalog.root(dataset), unread, variant.params)
 
 
-def stage_code(variant: Variant) -> str:
-    """Return the code digest of a variant's stage and method, joined with that of the weights it uses."""
-    return stage_digest(variant.stage, variant.method, used(variant.params))
-
-
 def chain(config: Config, product: str) -> list[dict[str, Any]]:
     """Return the steps that lead to a product, first one first: stage, method, all parameters, digest of the code."""
-    steps = [{**json.loads(stage_spec(step)), "code": stage_code(step)} for step in config.chain(product)]
+    steps = [{**json.loads(stage_spec(step)), "code": step.code} for step in config.chain(product)]
     for step in steps:
         del step["variant"]
     return steps

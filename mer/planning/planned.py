@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,18 @@ from mer.planning.catalog import Catalog
 from mer.provenance import code_digest
 from mer.training.folds import Fold
 from mer.training.task import Task
+
+
+def kept(answer: Callable[..., str]) -> Callable[..., str]:
+    """Have a plan compute an answer about a task once: every fold's jobs ask for the same."""
+
+    @wraps(answer)
+    def once(plan: PlannedExperiment, *task: Task) -> str:
+        if (answer.__name__, *task) not in plan.kept:
+            plan.kept[answer.__name__, *task] = answer(plan, *task)
+        return plan.kept[answer.__name__, *task]
+
+    return once
 
 
 class PlannedExperiment:
@@ -35,6 +47,7 @@ class PlannedExperiment:
     def __init__(self, catalog: Catalog, name: str, folder: str, block: Any, inputs: Mapping[str, str]) -> None:
         self.catalog, self.name, self.block, self.inputs = catalog, name, block, inputs
         self.folder: Path = catalog.config.results / folder / name
+        self.kept: dict[tuple[object, ...], str] = {}
 
     @property
     def view(self) -> View:
@@ -65,7 +78,11 @@ class PlannedExperiment:
 
     def fold(self, name: str) -> Fold[Any]:
         """Return one fold by its name."""
-        return next(fold for fold in self.folds if fold.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Fold[Any]]:
+        return {fold.name: fold for fold in self.folds}
 
     def containers(self, sources: Iterable[str]) -> dict[str, dict[str, Path]]:
         """Return `{input: {"dataset/subject": container}}` for the given sources."""
@@ -77,7 +94,9 @@ class PlannedExperiment:
 
     def products(self, sources: Iterable[str]) -> list[Path]:
         """Return the containers that a job over the given sources opens."""
-        return sorted({path for boxes in self.containers(sources).values() for path in boxes.values()})
+        # Several folds name nearly the same sources, and there may be thousands of each.
+        boxes = self.containers(dict.fromkeys(sources)).values()
+        return sorted({path for some in boxes for path in some.values()})
 
     def chains(self) -> dict[str, list[dict[str, Any]]]:
         """Return the steps that lead to each input, as containers record them."""
@@ -97,10 +116,12 @@ class PlannedExperiment:
             folder = self.folder / "folds" / fold.name
             yield from ((folder / "train.csv", fold.train), (folder / "test.csv", fold.test))
 
+    @kept
     def fit_code(self, task: Task) -> str:
         """Return the digest of the code that trains."""
         return keys.script("fit", code_digest(task.fit.module, *self.models))
 
+    @kept
     def predict_code(self, task: Task) -> str:
         """Return the digest of the code that applies what was trained."""
         return keys.script("predict", code_digest(task.predict.module, *self.models))

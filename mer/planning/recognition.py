@@ -17,7 +17,7 @@ from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.checks import spotting_named
 from mer.planning.outside import Blocks, recognition_weights, trunks
-from mer.planning.planned import PlannedExperiment
+from mer.planning.planned import PlannedExperiment, kept
 from mer.planning.spotting import PlannedSpotting
 from mer.provenance import code_digest
 from mer.training import kept_features
@@ -91,6 +91,7 @@ class PlannedRecognition(PlannedExperiment):
         clips = sorted(row.sample_id for row in rows if row.source == source)
         return keys.as_text({"model": self.block.model, "settings": seen, "clips": clips, "chains": self.chains()})
 
+    @kept
     def features_code(self) -> str:
         """Return the digest of the code that makes kept features."""
         return keys.script("features", code_digest("mer.training.kept_features", *self.models))
@@ -179,6 +180,7 @@ class PlannedRecognition(PlannedExperiment):
     def _rows(self) -> list[Sample]:
         return [row for name in self.block.data for row in self.catalog.reading(name).samples]
 
+    @kept
     def fit_block(self, task: Task = RECOGNITION) -> str:
         """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""
         block = self.block

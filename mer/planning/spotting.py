@@ -13,7 +13,7 @@ from mer.models import memory
 from mer.planning import keys
 from mer.planning.catalog import Catalog
 from mer.planning.outside import Blocks, spotting_weights
-from mer.planning.planned import PlannedExperiment
+from mer.planning.planned import PlannedExperiment, kept
 from mer.spotting.experiment import crops_of
 from mer.spotting.labels import half_length
 from mer.spotting.recording_tables import Video, videos
@@ -115,6 +115,7 @@ class PlannedSpotting(PlannedExperiment):
         """Return what the fold tables depend on."""
         return keys.as_text({"view": self.view.written, "data": self.block.data})
 
+    @kept
     def fit_block(self, task: Task = SPOTTING) -> str:
         """Return what a fit depends on besides its inputs, and what its job reads the experiment from."""
         block = self.block.model_dump(mode="json", exclude={"seeds", "data", "weights"})

@@ -104,7 +104,7 @@ def digests(folder):
     return {
         "smiles": keys.index_code(catalog, "smiles"),
         "smiles_layout": keys.simulation_code(catalog, "smiles"),
-        "normal_flow": keys.stage_code(catalog.config.variants["flow/normal"]),
+        "normal_flow": catalog.config.variants["flow/normal"].code,
         "perceptron": plan.fit_code(TASKS["fit"]),
     }
 

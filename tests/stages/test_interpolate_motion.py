@@ -1,7 +1,7 @@
 """Interpolation along the motion: `flow` and `rife` on motion that is known."""
 
 import json
-from types import SimpleNamespace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from mer.core.container import Container
 from mer.core.errors import ConfigError, ModelError
 from mer.motion.warp import sample_spline, spline_coefficients
 from mer.networks.ifnet import build
-from mer.planning.keys import stage_code
+from mer.planning.config import Variant
 from mer.stages.interpolate import between, flow_warp, linear, rife, stage
 from mer.stages.registry import METHODS, load_method
 from mer.stages.run import StageSpec, run_subject
@@ -228,14 +228,10 @@ def test_the_weights_used_are_recorded_and_decide_what_runs_again(tmp_path, alig
     assert run_subject(spec, [{"sample_id": "s_c"}], tmp_path / "out.h5", aligned(), log=lambda line: None).written == 1
     with Container(tmp_path / "out.h5") as box:
         assert "ifnet_small.safetensors" in json.loads(str(box.attributes["inputs"]))
-    codes = []
+    codes, variant = [], partial(Variant, "interpolate", "ten", "align/face", "rife")
     for seed in (0, 1):
         torch.save({"x": torch.tensor(seed)}, tmp_path / "w.pth")
-        variant = SimpleNamespace(
-            stage="interpolate", method="rife", params=rife.Params(weights=str(tmp_path / "w.pth"))
-        )
-        codes.append(stage_code(variant))
+        codes.append(variant(rife.Params(weights=str(tmp_path / "w.pth"))).code)
     assert codes[0] != codes[1]
-    gone = SimpleNamespace(stage="interpolate", method="rife", params=rife.Params(weights=str(tmp_path / "gone.pth")))
     with pytest.raises(ModelError, match="weight file not found"):
-        stage_code(gone)
+        _ = variant(rife.Params(weights=str(tmp_path / "gone.pth"))).code

@@ -28,6 +28,11 @@ def stage_source(stage):
     return source
 
 
+@cache
+def simulation_code(dataset):
+    return keys.simulation_code(CATALOG, dataset)
+
+
 def written(wildcards):
     hold_against_plan()
     if wildcards.dataset not in SIMULATED:
@@ -35,6 +40,11 @@ def written(wildcards):
     folder = f"{RESULTS}/{wildcards.dataset}/simulate"
     truths = [f"truth/{subject}.h5" for subject in CATALOG.subjects(wildcards.dataset)]
     return [f"{folder}/{name}" for name in ("tables.done", *truths)]
+
+
+@cache
+def stage_code(product):
+    return keys.script("stage", CONFIG.variants[product].code)
 
 
 def stage_params(stage):
@@ -46,9 +56,7 @@ def stage_params(stage):
             wildcards.subject,
             variant_of(stage, wildcards),
         ),
-        "code": lambda wildcards: keys.script(
-            "stage", keys.stage_code(variant_of(stage, wildcards))
-        ),
+        "code": lambda wildcards: stage_code(variant_of(stage, wildcards).key),
     }
 
 
@@ -74,7 +82,7 @@ rule simulate_table:
         "../../envs/preprocess.yaml"
     params:
         simulate=lambda wildcards: keys.simulation(CATALOG, wildcards.dataset),
-        code=lambda wildcards: keys.simulation_code(CATALOG, wildcards.dataset),
+        code=lambda wildcards: simulation_code(wildcards.dataset),
     script:
         "../scripts/simulate_tables.py"
 
@@ -96,7 +104,7 @@ rule simulate:
         simulate=lambda wildcards: keys.simulation(
             CATALOG, wildcards.dataset, wildcards.subject
         ),
-        code=lambda wildcards: keys.simulation_code(CATALOG, wildcards.dataset),
+        code=lambda wildcards: simulation_code(wildcards.dataset),
     script:
         "../scripts/simulate_subject.py"
 

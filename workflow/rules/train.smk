@@ -181,7 +181,7 @@ for _plan in PLANS["experiments"].values():
                 experiment=_plan.name,
                 folds=[fold.name for fold in _folds],
                 held_out=[fold.held_out for fold in _folds],
-                block=as_it_is(_plan.fit_block()),
+                block=as_it_is(_plan.fit_block(TASKS["fit"])),
                 code=_plan.fit_code(TASKS["fit"]),
             script:
                 "../scripts/fit.py"

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from mer.models.flow_cnn import Preset
+    from mer.models.flow_cnn_settings import Preset
 
 
 def augmented(images: torch.Tensor, preset: Preset, generator: torch.Generator) -> torch.Tensor:

@@ -22,14 +22,13 @@ The weights after the last epoch are the result; no epoch is chosen on anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from mer.core.container import Clip
-from mer.core.params import Params
 from mer.models.contract import Footprint, Model
+from mer.models.flow_cnn_settings import PRESETS, Preset
 from mer.models.flow_image import flow_image
 from mer.models.learner import FoldData, Inputs, Learner, TrainingSetup
 from mer.models.state import Features, State, by_name
@@ -40,39 +39,6 @@ if TYPE_CHECKING:
     from mer.models.feed import Feed
 
 SIDE, CHANNELS = 28, 3
-
-
-class Preset(Params):
-    """Settings of the input, of the training and of the augmentation."""
-
-    centre: bool
-    scale: Literal["fold", "clip"]
-    width: int = Field(
-        16, ge=1, description="filters of the first convolution; the others have twice and four times as many"
-    )
-    epochs: int = Field(60, ge=1, description="passes over the training clips")
-    period: int = Field(60, ge=1, description="epochs over which the rate falls")
-    batch_size: int = Field(32, ge=1, description="clips per step")
-    learning_rate: float = Field(2e-3, gt=0, description="first step size of AdamW")
-    weight_decay: float = Field(1e-2, ge=0, description="decay of AdamW")
-    dropout: float = Field(0.5, ge=0, lt=1, description="share of values dropped before the last layer")
-    class_weights: Literal["balanced", "none"] | tuple[float, ...] = "balanced"
-    mirror: bool = Field(True, description="half of the clips swap left and right; every clip is scored in both views")
-    shift: float = Field(2.0, ge=0, description="largest move along each axis, pixels of the image")
-    rotation: float = Field(10.0, ge=0, description="largest turn, degrees")
-    zoom: float = Field(0.1, ge=0, description="largest change of size: by a factor of up to 1 + zoom, or its inverse")
-    channel_jitter: float = Field(0.25, ge=0, description="largest change of a channel by itself, as `zoom`")
-    magnitude_jitter: float = Field(0.25, ge=0, description="largest change of all channels together, as `zoom`")
-    cutout: float = Field(8.0, ge=0, description="largest side of the square that is blotted out, pixels of the image")
-    mixup: float = Field(0.3, ge=0, le=0.5, description="largest share of another clip and of its class")
-
-
-PLAIN = dict.fromkeys(("shift", "rotation", "zoom", "channel_jitter", "magnitude_jitter", "cutout", "mixup"), 0.0)
-PRESETS: dict[str, Preset] = {
-    "float_flow": Preset(centre=False, scale="fold"),
-    "minmax_image": Preset(centre=True, scale="clip"),
-    "minmax_plain": Preset(centre=True, scale="clip", mirror=False, **PLAIN),
-}
 
 
 def build(preset: Preset, n_classes: int) -> nn.Module:

@@ -17,7 +17,7 @@ from mer.models.precision import channels_last
 
 if TYPE_CHECKING:
     from mer.models.feed import Feed
-    from mer.models.flow_cnn import Preset
+    from mer.models.flow_cnn_settings import Preset
 
 # The rate never falls below this share of the first one.
 LEAST = 0.01

@@ -7,8 +7,9 @@ from torch.nn import functional
 
 from mer.models import flow_cnn
 from mer.models.flow_augment import augmented, blotted, mirrored, mixed, moved
-from mer.models.flow_cnn import PLAIN, PRESETS, prepared
+from mer.models.flow_cnn import prepared
 from mer.models.flow_cnn_network import Cosine, soft_cross_entropy
+from mer.models.flow_cnn_settings import PLAIN, PRESETS
 
 BARE = PRESETS["minmax_plain"]
 FULL = PRESETS["minmax_image"]

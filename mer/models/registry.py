@@ -10,6 +10,7 @@ from mer.models.foreign import guarded
 _SHIPPED: dict[str, str] = {
     "svm_flow": "mer.models.svm_flow",
     "ststnet": "mer.models.ststnet",
+    "flow_cnn": "mer.models.flow_cnn",
     "dual_branch": "mer.models.dual_branch",
     "dual_branch_msmh": "mer.models.dual_branch_msmh",
     "mean": "mer.models.mean_softnet",

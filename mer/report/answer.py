@@ -51,6 +51,8 @@ def answer(score: Score) -> Answer:
     """Return the sentence on a pooled score."""
     experiment = score.experiment
     over = f"mean of {experiment.seeds} seeds" if experiment.seeds > 1 else "one seed"
+    if average := experiment.metrics.get("average"):
+        over += f" ({number(average['pooled']['uf1'])} by the mean of their scores of a clip)"
     who, level = "random labels", score.chance["uf1"]
     if experiment.permuted:
         who, level = "its predictions", experiment.metrics["chance"]["own_predictions"]["uf1"]

@@ -23,7 +23,8 @@ class Predictions:
     """N clips sorted by (dataset, sample_id), scored by S seeds.
 
     `truth` (N,) and `predicted` (S, N) are int64 indices into `classes`. `excluded` maps clips without a prediction to
-    the reason. `excluded_labels` are their true labels.
+    the reason. `excluded_labels` are their true labels. `scores` (S, N, C) float64 are those that the predictions were
+    made of, None where a table does not tell them.
     """
 
     keys: list[Key]
@@ -36,6 +37,7 @@ class Predictions:
     predicted: np.ndarray
     excluded: dict[Key, str]
     excluded_labels: dict[Key, str]
+    scores: np.ndarray | None = None
 
     @property
     def datasets(self) -> list[str]:
@@ -54,6 +56,7 @@ class Predictions:
             folds=[self.folds[i] for i in keep],
             truth=self.truth[keep],
             predicted=self.predicted[:, keep],
+            scores=None if self.scores is None else self.scores[:, keep],
         )
 
 
@@ -152,7 +155,22 @@ def _aligned(
         predicted=np.array(predicted, dtype=np.int64).reshape(len(seeds), len(keys)),
         excluded=excluded or {},
         excluded_labels=excluded_labels or {},
+        scores=_scores(given, seeds, keys, classes),
     )
+
+
+def _scores(
+    given: Mapping[int, Cells], seeds: Sequence[int], keys: Sequence[Key], classes: Sequence[str]
+) -> np.ndarray | None:
+    names = [f"score_{name}" for name in classes]
+    lines = [given[seed][key] for seed in seeds for key in keys]
+    if not all(cells.get(name) for cells in lines for name in names):
+        return None
+    try:
+        told = [[float(cells[name]) for name in names] for cells in lines]
+    except ValueError as error:
+        raise ModelError("predictions", f"a score is no number ({error})", "the tables of the predict step") from None
+    return np.array(told, np.float64).reshape(len(seeds), len(keys), len(names))
 
 
 def _complete(seed: int, given: Cells, left_out: Cells, expected: dict[Key, Row]) -> None:

@@ -69,6 +69,10 @@ def latex_table(result: Mapping[str, Any]) -> str:
     scores = ("uf1", "uar", "accuracy")
     name = escape(result["name"]) + (" (oracle AU)" if result.get("oracle") else "")
     rows = [[f"{name}, pooled", *(_cell(summary["pooled"][s], bounds[s]) for s in scores)]]
+    if average := result.get("average"):
+        cells = ({"mean": average["pooled"][s], "sd": None} for s in scores)
+        bounded = (_cell(cell, average["interval"][s]) for cell, s in zip(cells, scores, strict=True))
+        rows.append([f"{name}, mean of {len(result['seeds'])} seeds' scores", *bounded])
     rows += [
         [escape(name), *(_cell(block[s]) for s in scores)] for name, block in sorted(summary["per_dataset"].items())
     ]

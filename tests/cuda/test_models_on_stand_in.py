@@ -15,7 +15,7 @@ from mer.testing.cuda_stand_in import stand_in
 LARGER = ("dual_branch", "dual_branch_msmh", "au_fusion")
 CASES = [(name, preset, precision) for name, preset in PRESETS for precision in ("float32", "bf16")]
 # Of the larger networks `small` alone is trained for more than one path in a quick run.
-EACH = ["ststnet", "mean", "aman", *(pytest.param(n, marks=pytest.mark.slow) for n in LARGER)]
+EACH = ["ststnet", "flow_cnn", "mean", "aman", *(pytest.param(n, marks=pytest.mark.slow) for n in LARGER)]
 _OF_CPU = {}
 
 

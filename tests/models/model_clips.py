@@ -14,6 +14,7 @@ REGION_UNITS = {"eyes": "4+5+7+43", "mouth": "10+12+14+15+17", "eyebrows": "1+2"
 INPUTS = {
     "svm_flow": {"motion": "flow"},
     "ststnet": {"motion": "flow"},
+    "flow_cnn": {"motion": "flow"},
     "mean": {"motion": "flow"},
     "dual_branch": {"clip": "frames"},
     "dual_branch_msmh": {"clip": "frames", "regions": "regions"},

@@ -17,6 +17,9 @@ COUNTS = {
     ("svm_flow", "minmax_image"): 444,
     ("ststnet", "clean"): 1683,
     ("ststnet", "published"): 1683,
+    ("flow_cnn", "float_flow"): 26195,
+    ("flow_cnn", "minmax_image"): 26195,
+    ("flow_cnn", "minmax_plain"): 26195,
     ("dual_branch", "small"): 117751,
     ("dual_branch", "clean"): 7656491,
     ("dual_branch", "icip2024"): 7656395,
@@ -53,8 +56,8 @@ def inputs(name, preset):
     if name.startswith("dual_branch"):
         clip = (2, 3, preset.frames, preset.size, preset.size)
         return [clip] if getattr(preset, "region", "none") == "none" else [clip, clip]
-    if name in ("ststnet", "mean"):
-        side = 28 if name == "ststnet" else 42
+    if name in ("ststnet", "flow_cnn", "mean"):
+        side = 42 if name == "mean" else 28
         return [(2, 3, side, side)]
     if name == "au_fusion":
         return [(2, preset.flows, 30, 2, 7, 7), (2, 3, 16, preset.size, preset.size)]

@@ -11,6 +11,7 @@ import pytest
 from report_world import drawn
 
 from mer.metrics.units import unit_averages
+from mer.report.answer import answer
 from mer.report.build import build_report
 from mer.report.cd6me import cd6me_csv, unit_tables
 from mer.report.details import monitor_rows, oracle_rows
@@ -136,6 +137,14 @@ def test_sets_that_differ_in_more_than_the_unit_stay_apart(units: list[Experimen
     (entry,) = unit_tables([*units, twice])
     assert entry.scores is None and "two experiments on one unit" in cd6me_block([entry])
     assert cd6me_block([]).strip() == "" and len(read(cd6me_csv([]))) == 0
+
+
+def test_the_score_of_the_mean_stands_beside_the_mean_of_the_scores(experiments: dict[str, Experiment]) -> None:
+    good = experiments["good"]
+    assert "mean of 3 seeds;" in answer(score_rows(good)[0]).facts
+    average = {"pooled": {"uf1": 0.875}}
+    told = answer(score_rows(replace(good, metrics={**good.metrics, "average": average}))[0]).facts
+    assert "mean of 3 seeds (0.875 by the mean of their scores of a clip);" in told
 
 
 def test_the_oracle_diagnostic_is_shown_as_a_diagnostic_only() -> None:

@@ -12,7 +12,7 @@ from mer.core.errors import ModelError
 from mer.training.fold_tables import Row, write_table
 from mer.training.predictions import compare, read_predictions
 from mer.training.score import score, score_experiment
-from mer.training.score_tables import per_subject_csv
+from mer.training.score_tables import latex_table, per_subject_csv
 
 CLASSES = ("negative", "positive", "surprise")
 # The published log of specs/peers.md §3.1, rows = truth.
@@ -128,6 +128,46 @@ def test_mean_and_deviation_over_seeds(tmp_path):
     assert uf1["mean"] == pytest.approx((0.7353 + 1) / 2, abs=1e-4)
     assert uf1["sd"] == pytest.approx((1 - 0.7353) / np.sqrt(2), abs=1e-4)
     assert result["interval"]["uf1"]["value"] == pytest.approx(uf1["mean"])
+
+
+def test_the_mean_of_the_scores_is_one_answer_per_clip(tmp_path):
+    files = published(tmp_path, seeds=(0, 1, 2))
+    codes = [CLASSES.index(row.label) for row in files.rows]
+    # Two seeds are wrong by a little, the third is right by more than both: together they are always right.
+    for seed in (0, 1):
+        files.guess[seed] = [CLASSES[(code + 1) % 3] for code in codes]
+    files.guess[2] = [CLASSES[code] for code in codes]
+
+    def scored(whole):
+        right = whole["label"] == whole["prediction"]
+        for name in CLASSES:
+            named = whole["prediction"] == name
+            whole[f"score_{name}"] = np.where(right & named, 0.9, np.where(~right & named, 0.5, 0.0))
+            whole.loc[(whole["label"] == name) & ~right, f"score_{name}"] = 0.4
+        return whole
+
+    data = read(files.write(change=scored))
+    result = score(data, draws=200) | {"name": "mine"}
+    assert result["summary"]["pooled"]["uf1"]["mean"] == pytest.approx(1 / 3)
+    assert result["average"]["pooled"]["uf1"] == result["average"]["interval"]["uar"]["low"] == 1.0
+    assert r"mine, mean of 3 seeds' scores & 1.0000 [1.0000, 1.0000]" in latex_table(result)
+    part = data.restricted([key for key in data.keys if key[0] == "samm"])
+    assert part.scores.shape == (3, len(part.keys), 3)
+    assert score(part, draws=200)["average"]["pooled"]["accuracy"] == 1.0
+    # As suspicious as a score of one seed would be.
+    assert any(line.startswith("suspicious: UF1 1.000") for line in result["flags"])
+
+
+def test_no_mean_of_the_scores_of_one_seed_or_of_answers_alone(tmp_path):
+    assert "average" not in score(read(published(tmp_path / "two", seeds=(0, 1)).write()), draws=200)
+
+    def scored(whole):
+        return whole.assign(**{f"score_{name}": 1.0 for name in CLASSES})
+
+    assert "average" not in score(read(published(tmp_path / "one").write(change=scored)), draws=200)
+    broken = published(tmp_path / "broken").write(change=lambda whole: scored(whole).assign(score_positive="high"))
+    with pytest.raises(ModelError, match="a score is no number"):
+        read(broken)
 
 
 def test_one_seed_has_no_deviation(tmp_path):

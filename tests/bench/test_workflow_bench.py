@@ -54,7 +54,7 @@ def test_planning_and_a_run_with_nothing_to_do_are_measured(tmp_path, monkeypatc
     # Besides: tables and truths, an index, splits, fits, predictions, scores, exclusions and a report.
     assert planning["jobs"] == products + (1 + 3) + 1 + 2 * (1 + 3 + 3 + 1) + 1 + 1 + 1
     assert (idle["run"], idle["jobs"]) == ("nothing to do", 0)
-    assert all(10 < row["peak_mib"] < 1000 and 0.1 < row["cpu_seconds"] < 60 for row in (planning, idle))
+    assert all(row["peak_mib"] > 10 and row["cpu_seconds"] > 0 for row in (planning, idle))
 
 
 def finished(folder, jobs):

@@ -37,7 +37,7 @@ _REMEDIES = {
 _WAIT = "nothing is wrong with the file as far as is known: run again when its disk or network folder answers"
 
 
-def refusal(error: OSError) -> tuple[str, str]:
+def why_unreadable(error: OSError) -> tuple[str, str]:
     """Return in words why the system refuses to open or read a file, with its number, and what helps."""
     number = f"errno {error.errno}: {os.strerror(error.errno).lower()}" if error.errno else str(error)
     return f"cannot be read ({number})", _REMEDIES.get(error.errno or 0, _WAIT)
@@ -47,7 +47,7 @@ def refused(path: str | Path, error: OSError) -> ContainerError:
     """Turn a refusal to open or read a container into one line."""
     if error.errno == errno.ENOENT:
         return ContainerError(path, "container not found", remedy="run the stage that writes it")
-    found, remedy = refusal(error)
+    found, remedy = why_unreadable(error)
     return ContainerError(path, found, remedy=remedy)
 
 

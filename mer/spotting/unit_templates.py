@@ -18,6 +18,7 @@ from mer.motion.region_flow import Sight, region_displacements, sight
 from mer.simulate.action_units import AU_NUMBERS, UnitFields
 from mer.simulate.content import SHOWN
 from mer.simulate.expression import ONE_SIDED, UnitPlan
+from mer.simulate.geometry import pixel_grid
 from mer.simulate.implant import without_noise
 from mer.simulate.sampling import LANCZOS, sample
 
@@ -79,9 +80,10 @@ def responses(first: Sight, second: Sight, landmarks: tuple[np.ndarray, np.ndarr
     picture = np.repeat(np.clip(np.rint(second.levels), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
     clean = without_noise(picture)
     found = []
-    for field in _fields(after, size):
+    pixels = pixel_grid(size, size).astype(np.float64)
+    for field in _fields(after, pixels):
         # What moves towards a point comes from the other side; the noise stays where it is.
-        source = (_pixels(size) - field * (SEEN_AT * eyes)).astype(np.float32)
+        source = (pixels - field * (SEEN_AT * eyes)).astype(np.float32)
         drawn = second.levels + (sample(clean, source, LANCZOS) - clean)[..., 0]
         moved, _, _ = region_displacements(first, sight(np.clip(np.rint(drawn), 0, 255)), face)
         found.append((moved - plain) / (face.eyes * SEEN_AT))
@@ -92,7 +94,8 @@ def reaches(landmarks: np.ndarray) -> dict[tuple[int, str], float]:
     """Return the largest displacement of every action unit at intensity 1, in distances between the eyes."""
     points = np.asarray(landmarks, np.float64)
     low, size = points.min(axis=0) - eye_distance(points), 3.5 * eye_distance(points)
-    fields, places = UnitFields(points), _pixels(REACH_POINTS).reshape(-1, 2) * (size / REACH_POINTS) + low
+    grid = pixel_grid(REACH_POINTS, REACH_POINTS).astype(np.float64)
+    fields, places = UnitFields(points), grid.reshape(-1, 2) * (size / REACH_POINTS) + low
     return {unit: float(_length(_moved(fields, unit, places)).max() / eye_distance(points)) for unit in UNITS}
 
 
@@ -104,12 +107,12 @@ def templates(seen: np.ndarray) -> list[Template]:
     ]
 
 
-def _fields(landmarks: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Yield the displacement (S, S, 2) of every unit, its largest 1."""
-    fields, points = UnitFields(landmarks), _pixels(size).reshape(-1, 2)
+def _fields(landmarks: np.ndarray, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the displacement (S, S, 2) of every unit at pixels (S, S, 2), its largest 1."""
+    fields, points = UnitFields(landmarks), pixels.reshape(-1, 2)
     for unit in UNITS:
         moved = _moved(fields, unit, points)
-        yield (moved / _length(moved).max()).reshape(size, size, 2)
+        yield (moved / _length(moved).max()).reshape(pixels.shape)
 
 
 def _moved(fields: UnitFields, unit: tuple[int, str], points: np.ndarray) -> np.ndarray:
@@ -118,7 +121,3 @@ def _moved(fields: UnitFields, unit: tuple[int, str], points: np.ndarray) -> np.
 
 def _length(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.norm(vectors, axis=-1))
-
-
-def _pixels(size: int) -> np.ndarray:
-    return np.stack(np.meshgrid(np.arange(size, dtype=np.float64), np.arange(size, dtype=np.float64)), axis=-1)

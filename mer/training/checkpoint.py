@@ -19,7 +19,7 @@ from safetensors.numpy import save
 
 from mer.core.atomic import atomic_path
 from mer.core.errors import DamagedModel, ModelError
-from mer.core.seal import refusal
+from mer.core.seal import why_unreadable
 from mer.models.state import State
 from mer.training.separation import FoldJob, TableRow
 
@@ -111,7 +111,7 @@ def _read(path: str | Path, with_arrays: bool) -> tuple[dict[str, np.ndarray], d
             # keys() is the only listing that safetensors offers; the handle itself is not iterable.
             arrays = {name: handle.get_tensor(name) for name in list(handle.keys())} if with_arrays else {}
     except OSError as error:
-        found, remedy = refusal(error)
+        found, remedy = why_unreadable(error)
         raise ModelError(path, found, remedy=remedy) from error
     except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DamagedModel(path, "not a checkpoint of mer", expected, remedy) from error

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from mer.core.errors import ModelError
-from mer.core.seal import refusal
+from mer.core.seal import why_unreadable
 
 LARGEST = 16 << 20
 MOST_NAMES, LONGEST_NAME = 200, 200
@@ -95,7 +95,7 @@ def read_keras(path: str | Path, network: str, classes: int = 0) -> dict[str, np
             return dict(_arrays(path, layers, wanted, classes))
     except UNREADABLE as error:
         if isinstance(error, OSError) and error.errno:
-            found, remedy = refusal(error)
+            found, remedy = why_unreadable(error)
             raise ModelError(path, f"weight file {found}", remedy=remedy) from error
         expected = "HDF5 as Keras' save_weights writes it"
         raise ModelError(path, "weight file cannot be read", expected, "get it again") from error

@@ -27,6 +27,7 @@ from mer.analysis.review import Laid, ReviewError, lay_on, read_review
 from mer.analysis.spotters import Spotters, open_spotters, spot, write_features
 from mer.core.atomic import write_text
 from mer.core.errors import ConfigError, MerError
+from mer.core.one_thread import one_thread_each
 from mer.core.process import processes
 from mer.core.progress import bar
 from mer.report.wording import counted
@@ -257,12 +258,7 @@ def _together(works: Sequence[Work], jobs: int, update: Update | None) -> Iterat
 
 def work_on(work: Work, step: Callable[[], None] | None = None) -> dict[str, float]:
     """Align a part and compute its features; return the CPU-seconds of both."""
-    import cv2
-    import torch
-
-    # Small pictures are not worth a thread each: threads that wait for one another cost more.
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    one_thread_each()
     clock = Clock()
     align_part(work.footage, work.part, *work.align, work.folder, step or (lambda: None))
     clock.lap("align")

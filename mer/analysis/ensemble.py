@@ -9,29 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mer.analysis.trained_on import Training
 from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError, ModelError
 from mer.core.run_plan import models_of
 from mer.spotting.decode import Decoded, Decoding, decode_fixed, decode_ref
 from mer.spotting.predict import Spotter
 from mer.spotting.recording_tables import read_videos
-
-
-@dataclass(frozen=True)
-class Training:
-    """What is known of how models were trained: frame rate, alignment, and a sentence for the page."""
-
-    fps: float
-    method: str
-    align: Mapping[str, Any]
-    text: str
 
 
 class Ensemble:

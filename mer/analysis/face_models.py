@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mer.analysis.ensemble import Training
 from mer.analysis.region_parts import REGIONS
+from mer.analysis.trained_on import Training
 from mer.spotting.faces import FaceSpotter, Judged
 from mer.spotting.region_motion import RATE, SIDE, STEPS, RegionMotion
 

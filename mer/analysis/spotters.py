@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from mer.analysis.ensemble import Ensemble, open_ensemble
-from mer.analysis.expressions import Spotted, spot_expressions
+from mer.analysis.expressions import Spotted
 from mer.analysis.face_expressions import spot_faces
 from mer.analysis.face_models import ALARMS_PER_MINUTE, BUNDLED, FaceModels
 from mer.analysis.parts import AlignedVideo, Part, Track, spot_part
@@ -14,7 +13,10 @@ from mer.analysis.region_parts import REGIONS, write_regions
 from mer.core.errors import ConfigError
 from mer.weights.locate import locate
 
-Spotters: TypeAlias = FaceModels | Ensemble
+if TYPE_CHECKING:
+    from mer.analysis.ensemble import Ensemble
+
+Spotters: TypeAlias = "FaceModels | Ensemble"
 
 
 def open_spotters(experiment: Path | None = None, alarms_per_minute: float | None = None) -> Spotters:
@@ -33,6 +35,9 @@ def open_spotters(experiment: Path | None = None, alarms_per_minute: float | Non
     if alarms_per_minute is not None:
         found = "--alarms-per-minute with --experiment"
         raise ConfigError(found, "its models have thresholds of their own", "one of both")
+    # The networks of an experiment want PyTorch, which takes longer to load than a short film.
+    from mer.analysis.ensemble import open_ensemble
+
     return open_ensemble(experiment)
 
 
@@ -44,6 +49,8 @@ def spot(video: AlignedVideo, spotters: Spotters, track: Track) -> Spotted:
     """
     if isinstance(spotters, FaceModels):
         return spot_faces(video, spotters, track)
+    from mer.analysis.ensemble_expressions import spot_expressions
+
     return spot_expressions(video, spotters, track)
 
 

@@ -8,6 +8,7 @@ accurate TV-L1 in a tenth of the time. Any other key overrides the value of the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -94,20 +95,35 @@ def flow(first: np.ndarray, second: np.ndarray, options: DISOptions | None = Non
     Raises:
         ConfigError: the images are too small for the patches.
     """
-    import cv2
-
     options = options or DISOptions()
     values = settings(options)
     passes, sigma = values.pop("refinements"), values.pop("smoothing")
+    matched = matcher(options)
+
+    def estimate(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        return matched(as_uint8(one), as_uint8(two))
+
+    return refined(estimate, np.asarray(first, np.float32), np.asarray(second, np.float32), passes, sigma)
+
+
+def matcher(options: DISOptions) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return OpenCV's own estimator: two grey pictures (H, W) uint8 to their forward flow (2, H, W) float32.
+
+    Raises (when called):
+        ConfigError: the images are too small for the patches.
+    """
+    import cv2
+
     estimator = cv2.DISOpticalFlow.create(_CODES[options.preset])
-    for name, value in values.items():
-        getattr(estimator, f"set{name}")(value)
+    for name, value in settings(options).items():
+        if name[0].isupper():
+            getattr(estimator, f"set{name}")(value)
 
     def estimate(one: np.ndarray, two: np.ndarray) -> np.ndarray:
         try:
-            return np.asarray(estimator.calc(as_uint8(one), as_uint8(two), cast(Any, None))).transpose(2, 0, 1)
+            return np.asarray(estimator.calc(one, two, cast(Any, None))).transpose(2, 0, 1)
         except cv2.error as error:
             found = f"OpenCV refuses images of {one.shape} ({str(error).strip().splitlines()[0][-120:]})"
             raise ConfigError("dis", found, "larger images or smaller patches") from None
 
-    return refined(estimate, np.asarray(first, np.float32), np.asarray(second, np.float32), passes, sigma)
+    return estimate

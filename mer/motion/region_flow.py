@@ -9,15 +9,15 @@ rigid body with the depth of an average face; its ten numbers are fitted to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import cv2
 import numpy as np
 
-from mer.motion.dis import DISOptions
-from mer.motion.dis import flow as estimate
+from mer.core.levels import as_uint8
+from mer.motion.dis import DISOptions, matcher
 from mer.motion.facial_regions import GRID, HEAD_GRID, HEAD_TERMS, FacePlaces
 
 COARSE = DISOptions(preset="medium", finest_scale=2, patch_stride=4, spatial_propagation=False, refinement_iterations=0)
@@ -28,6 +28,7 @@ SHARED = 0.55  # points of a grid over which neighbours help each other
 NEEDED, NEEDED_IN_REGION = 4.0, 4.0
 ROUNDS = 6  # reweightings of the fit of the head
 LEAST_DEVIATION = 0.03  # pixels
+HELD = 1e-3 * np.eye(HEAD_TERMS)  # keeps a head at rest of which nothing is known
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class Sight:
 
     Args:
         levels: (S, S) float32 grey 0-255.
+        rounded: (S, S) uint8, the same.
         detail: (S, S) float32, without noise and light.
         slope: (2, S, S) float32, its gradient, levels a pixel to the right and down.
     """
 
     levels: np.ndarray
+    rounded: np.ndarray
     detail: np.ndarray
     slope: np.ndarray
 
@@ -53,7 +56,7 @@ def sight(levels: np.ndarray) -> Sight:
     half = cv2.resize(fine, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     light = cv2.resize(cv2.GaussianBlur(half, (0, 0), WIDE / 2), fine.shape[::-1], interpolation=cv2.INTER_LINEAR)
     detail = fine - light
-    return Sight(picture, detail, _slope(detail))
+    return Sight(picture, as_uint8(picture), detail, _slope(detail))
 
 
 def region_displacements(first: Sight, second: Sight, face: FacePlaces) -> tuple[np.ndarray, np.ndarray, float]:
@@ -72,7 +75,7 @@ def region_displacements(first: Sight, second: Sight, face: FacePlaces) -> tuple
     numbers, left = _head(sums, face)
     along, down = (face.head @ numbers).reshape(2, *sums.shape[1:])
     rest = _less(sums, along, down)
-    of_regions = np.einsum("ry,dyx,rx->dr", face.down, rest, face.across, optimize=True)
+    of_regions = ((rest @ face.across.T) * face.down.T).sum(axis=1)
     return np.stack(_solved(of_regions, NEEDED_IN_REGION), axis=1), numbers, left
 
 
@@ -82,13 +85,17 @@ def _sums(first: Sight, second: Sight) -> np.ndarray:
     Three of the matrix (xx, xy, yy), two of the right side.
     """
     size = first.detail.shape[0]
-    along, down = (_smooth(one) for one in estimate(first.levels, second.levels, COARSE))
+    along, down = (_smooth(one) for one in _coarse()(first.rounded, second.rounded))
     x, y = _pixels(size)
     moved = cv2.remap(second.detail, x + along, y + down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     # The gradient of both halves the noise in it, which would draw displacements to zero.
     right, under = (first.slope + _slope(moved)) / 2
-    told = right * along + under * down - (moved - first.detail)
-    products = (right * right, right * under, under * under, right * told, under * told)
+    told = right * along + under * down + first.detail - moved
+    products = np.empty((5, size, size), np.float32)
+    for product, one, other in zip(
+        products, (right, right, under, right, under), (right, under, under, told, told), strict=True
+    ):
+        np.multiply(one, other, out=product)
     return _means(products, GRID)
 
 
@@ -101,18 +108,31 @@ def _head(sums: np.ndarray, face: FacePlaces) -> tuple[np.ndarray, float]:
         return np.zeros(HEAD_TERMS), 0.0
     flat = _means(sums, HEAD_GRID // GRID).reshape(5, -1)[:, face.skin]
     across, down = face.bones
+    both = face.bones.reshape(-1, HEAD_TERMS)
+    xx, xy, yy, x, y = flat
+    design = np.concatenate([xx[:, None] * across + xy[:, None] * down, xy[:, None] * across + yy[:, None] * down])
+    right = np.concatenate([x, y])
+    told, followed = _solved(flat, NEEDED), _followed(flat, NEEDED)
     weight = np.ones(flat.shape[1])
     for _ in range(ROUNDS):
-        xx, xy, yy, x, y = flat * weight
-        design = np.concatenate([xx[:, None] * across + xy[:, None] * down, xy[:, None] * across + yy[:, None] * down])
-        both = np.concatenate([across, down])
-        numbers = np.linalg.solve(both.T @ design + 1e-3 * np.eye(HEAD_TERMS), both.T @ np.concatenate([x, y]))
-        left = np.hypot(*_solved(_less(flat, across @ numbers, down @ numbers), NEEDED))
+        weighted = both.T * np.tile(weight, 2)
+        numbers = np.linalg.solve(weighted @ design + HELD, weighted @ right)
+        along, under = across @ numbers, down @ numbers
+        left = np.hypot(
+            told[0] - followed[0] * along - followed[1] * under, told[1] - followed[1] * along - followed[2] * under
+        )
         middle = float(np.median(left))
         # 1.18: the median length of a plane Gaussian of standard deviation 1.
         limit = 4.685 * max(middle / 1.18, LEAST_DEVIATION)
         weight = np.where(left < limit, (1 - (left / limit) ** 2) ** 2, 0)
     return numbers, middle
+
+
+def _followed(sums: np.ndarray, needed: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return how much of a displacement `_solved` tells: (xx, xy, yy) of a symmetric matrix for each of sums (5, K)."""
+    xx, xy, yy = sums[:3]
+    area = (xx + needed) * (yy + needed) - xy * xy
+    return (xx * (yy + needed) - xy * xy) / area, needed * xy / area, (yy * (xx + needed) - xy * xy) / area
 
 
 def _less(sums: np.ndarray, along: np.ndarray, down: np.ndarray) -> np.ndarray:
@@ -133,15 +153,23 @@ def _slope(picture: np.ndarray) -> np.ndarray:
     return np.stack([cv2.Scharr(picture, cv2.CV_32F, *axis, scale=1 / 32) for axis in ((1, 0), (0, 1))])
 
 
-def _means(fields: Iterable[np.ndarray], apart: int) -> np.ndarray:
-    """Return fields as means of squares of `apart` pixels, shared a little with the neighbours, float64."""
-    small = (cv2.resize(one, None, fx=1 / apart, fy=1 / apart, interpolation=cv2.INTER_AREA) for one in fields)
-    return np.stack([cv2.GaussianBlur(one, (0, 0), SHARED) for one in small]).astype(np.float64)
+def _means(fields: np.ndarray, apart: int) -> np.ndarray:
+    """Return fields (N, S, S) as means of squares of `apart` pixels, shared a little with the neighbours, float64."""
+    count, size, _ = fields.shape
+    side = size // apart
+    # One beneath the other they are one picture, whose squares lie within them.
+    small = cv2.resize(fields.reshape(-1, size), (side, count * side), interpolation=cv2.INTER_AREA)
+    return np.stack([cv2.GaussianBlur(one, (0, 0), SHARED) for one in small.reshape(count, side, side)], dtype=float)
 
 
 def _smooth(field: np.ndarray) -> np.ndarray:
     small = cv2.resize(field, None, fx=1 / HEAD_GRID, fy=1 / HEAD_GRID, interpolation=cv2.INTER_AREA)
     return cv2.resize(cv2.GaussianBlur(small, (0, 0), SMOOTH), field.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+@cache
+def _coarse() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    return matcher(COARSE)
 
 
 @cache

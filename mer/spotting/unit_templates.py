@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from mer.core.geometry import eye_distance
@@ -78,13 +79,13 @@ def responses(first: Sight, second: Sight, landmarks: tuple[np.ndarray, np.ndarr
     size, eyes, face = len(second.levels), eye_distance(after), face_places(before, len(first.levels))
     plain, _, _ = region_displacements(first, second, face)
     picture = np.repeat(np.clip(np.rint(second.levels), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-    clean = without_noise(picture)
+    clean = without_noise(picture)[..., 0].copy()
     found = []
-    pixels = pixel_grid(size, size).astype(np.float64)
-    for field in _fields(after, pixels):
+    pixels = pixel_grid(size, size)
+    for field in _fields(after, size):
         # What moves towards a point comes from the other side; the noise stays where it is.
-        source = (pixels - field * (SEEN_AT * eyes)).astype(np.float32)
-        drawn = second.levels + (sample(clean, source, LANCZOS) - clean)[..., 0]
+        source = pixels - field * np.float32(SEEN_AT * eyes)
+        drawn = second.levels + sample(clean, source, LANCZOS) - clean
         moved, _, _ = region_displacements(first, sight(np.clip(np.rint(drawn), 0, 255)), face)
         found.append((moved - plain) / (face.eyes * SEEN_AT))
     return np.array(found, np.float32)
@@ -107,12 +108,15 @@ def templates(seen: np.ndarray) -> list[Template]:
     ]
 
 
-def _fields(landmarks: np.ndarray, pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the displacement (S, S, 2) of every unit at pixels (S, S, 2), its largest 1."""
-    fields, points = UnitFields(landmarks), pixels.reshape(-1, 2)
+def _fields(landmarks: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield the displacement (S, S, 2) float32 of every unit at the pixels of a crop, its largest 1."""
+    fields, half = UnitFields(landmarks), size // 2
+    # The fields are smooth: every other pixel tells the rest.
+    points = pixel_grid(half, half).reshape(-1, 2).astype(np.float64) * 2 + 0.5
     for unit in UNITS:
         moved = _moved(fields, unit, points)
-        yield (moved / _length(moved).max()).reshape(pixels.shape)
+        small = (moved / _length(moved).max()).astype(np.float32).reshape(half, half, 2)
+        yield cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _moved(fields: UnitFields, unit: tuple[int, str], points: np.ndarray) -> np.ndarray:

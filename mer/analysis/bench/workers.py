@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mer.core.errors import MerError
+from mer.core.one_thread import one_thread_each
 from mer.core.process import processes
 
 #: Calls a function with each of several arguments, and yields in their order what it returns or why it could not.
@@ -30,12 +31,7 @@ def workers(jobs: int) -> Iterator[Each]:
 
 def tried(work: Callable[..., Any], *given: Any) -> Any:
     """Return what a function makes of arguments, or the `MerError` that says why it could not."""
-    import cv2
-    import torch
-
-    # Small pictures are not worth a thread each: threads that wait for one another cost more.
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    one_thread_each()
     try:
         return work(*given)
     except MerError as error:

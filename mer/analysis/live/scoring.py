@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from mer.analysis.ensemble import Ensemble
 from mer.analysis.face_models import FaceModels
 from mer.motion.grey import grey
 from mer.spotting.region_motion import (
@@ -26,6 +25,9 @@ from mer.spotting.region_motion import (
 )
 from mer.stages.registry import load_method
 from mer.stages.spot.stage import scaled
+
+if TYPE_CHECKING:
+    from mer.analysis.ensemble import Ensemble
 
 LOOKS = 10  # at what shows in a face, the last ones
 

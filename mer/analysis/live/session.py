@@ -19,6 +19,7 @@ from mer.analysis.live.sources import Camera, FrameSource, GrowingFile
 from mer.analysis.spotters import open_spotters
 from mer.core.csvfile import write_csv
 from mer.core.errors import ConfigError
+from mer.core.one_thread import one_thread_each
 from mer.report.wording import counted
 from mer.stages.registry import load_method
 
@@ -227,7 +228,7 @@ def run_live(
     if ensemble.training.method != "dlib":
         raise ConfigError("mer analyze", f"models aligned by {ensemble.training.method}", "models aligned by dlib")
     params = method.Params.model_validate({**ensemble.training.align, "face": face, "samples": 1})
-    _one_thread_each()
+    one_thread_each()
     board = Board(source.name, source.fps, str(output / SCORES) if keep else "")
     scorer = scorer_of(ensemble, source.fps)
     with serve(board.state) as address:
@@ -241,14 +242,6 @@ def run_live(
                 _keep(board, output / SCORES)
             log(board.summary())
     return board
-
-
-def _one_thread_each() -> None:
-    import cv2
-    import torch
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def _keep(board: Board, path: Path) -> None:

@@ -85,16 +85,16 @@ def points_along(size: int, apart: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FacePlaces:
-    """Where a face is in a picture: at n x n points for its regions, at m x m for its head.
+    """Where a face is in a picture: at m x n points for its regions, at half as many a side for its head.
 
     Args:
         eyes: pixels between the eye centres.
-        head: (2, n², 10) float64, the fields of the ten ways in which a head moves, in pixels a pixel. Besides an
+        head: (2, m n, 10) float64, the fields of the ten ways in which a head moves, in pixels a pixel. Besides an
             affine map, a turn moves each point by its depth on an average face, and perspective by the squares of its
             place.
-        bones: (2, K, 10) float64, the same at those K of the m² points where bones carry the skin.
-        skin: (m²,) bool, which these are.
-        across, down: (R, n) float64, along each axis, the weights of the points in each region; their sum is 1.
+        bones: (2, K, 10) float64, the same at those K of the m n / 4 points where bones carry the skin.
+        skin: (m n / 4,) bool, which these are.
+        across, down: (R, n) and (R, m) float64, along each axis, the weights of the points in each region; their sum is 1.
     """
 
     eyes: float
@@ -105,22 +105,26 @@ class FacePlaces:
     down: np.ndarray
 
 
-def face_places(landmarks: np.ndarray, size: int) -> FacePlaces:
-    """Return the places of a face by its landmarks (68, 2), in pixels of a picture of `size`."""
+def face_places(landmarks: np.ndarray, shape: tuple[int, int]) -> FacePlaces:
+    """Return the places of a face by its landmarks (68, 2), in pixels of a picture of `shape` (H, W)."""
     centres, eyes = region_centres(landmarks), eye_distance(landmarks)
     width = eyes * np.array([REGIONS[name].width for name, _ in PLACES])[:, None]
-    across, down = (np.exp(-0.5 * ((points_along(size, GRID) - centres[:, [axis]]) / width) ** 2) for axis in (0, 1))
+    across, down = (
+        np.exp(-0.5 * ((points_along(shape[1 - axis], GRID) - centres[:, [axis]]) / width) ** 2) for axis in (0, 1)
+    )
     across, down = (one / np.maximum(one.sum(axis=1, keepdims=True), 1e-12) for one in (across, down))
-    skin = _skin(landmarks, size)[HEAD_GRID // 2 :: HEAD_GRID, HEAD_GRID // 2 :: HEAD_GRID].ravel()
-    head, bones = (_head_terms(landmarks, points_along(size, apart)) for apart in (GRID, HEAD_GRID))
+    skin = _skin(landmarks, shape)[HEAD_GRID // 2 :: HEAD_GRID, HEAD_GRID // 2 :: HEAD_GRID].ravel()
+    head, bones = (
+        _head_terms(landmarks, *(points_along(side, apart) for side in shape)) for apart in (GRID, HEAD_GRID)
+    )
     return FacePlaces(eyes, head, bones[:, skin], skin, across, down)
 
 
-def _head_terms(landmarks: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Return the fields (2, n², 10) of the ten ways in which a head moves, in pixels a pixel; points `along` a side."""
+def _head_terms(landmarks: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the fields (2, m n, 10) of the ten ways in which a head moves, in pixels a pixel; `rows` (m,) of points."""
     centres = eye_centres(landmarks)
     middle, eyes = centres.mean(axis=0), eye_distance(landmarks)
-    x, y = (a.ravel() for a in np.meshgrid(*((along - m) / eyes for m in middle)))
+    x, y = (a.ravel() for a in np.meshgrid((columns - middle[0]) / eyes, (rows - middle[1]) / eyes))
     z, one, none = _depth(x, y), np.ones(x.size), np.zeros(x.size)
     across = [one, none, x, y, none, none, z, none, x * x, x * y]
     down = [none, one, none, none, x, y, none, z, x * y, y * y]
@@ -133,12 +137,12 @@ def _depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(head + NOSE_LENGTH * np.exp(-((x / 0.17) ** 2) - ((y - 0.55) / 0.28) ** 2))
 
 
-def _skin(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """Return where (size, size) bool a face shows skin that its bones carry: without eyes and mouth."""
+def _skin(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return where (H, W) bool a face shows skin that its bones carry: without eyes and mouth."""
     left, right = eye_centres(landmarks)
     up = np.array([right[1] - left[1], left[0] - right[0]]) * FOREHEAD
     outline = np.concatenate([landmarks[:17], landmarks[[26, 24, 19, 17]] + up])
-    mask = np.zeros((size, size), np.uint8)
+    mask = np.zeros(shape, np.uint8)
     _fill(mask, outline, (WITHIN, WITHIN), 1)
     for part, wider in ((LEFT_EYE, 1.5), (RIGHT_EYE, 1.5), (OUTER_LIPS, 1.25)):
         _fill(mask, landmarks[list(part)], (wider, 1.4 * wider), 0)

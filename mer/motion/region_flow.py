@@ -36,10 +36,10 @@ class Sight:
     """A picture made ready to be compared with others.
 
     Args:
-        levels: (S, S) float32 grey 0-255.
-        rounded: (S, S) uint8, the same.
-        detail: (S, S) float32, without noise and light.
-        slope: (2, S, S) float32, its gradient, levels a pixel to the right and down.
+        levels: (H, W) float32 grey 0-255.
+        rounded: (H, W) uint8, the same.
+        detail: (H, W) float32, without noise and light.
+        slope: (2, H, W) float32, its gradient, levels a pixel to the right and down.
     """
 
     levels: np.ndarray
@@ -49,7 +49,7 @@ class Sight:
 
 
 def sight(levels: np.ndarray) -> Sight:
-    """Return a grey picture (S, S), 0-255, ready to be compared; S is a multiple of `HEAD_GRID`."""
+    """Return a grey picture (H, W), 0-255, ready to be compared; its sides are multiples of `HEAD_GRID`."""
     picture = levels.astype(np.float32)
     fine = cv2.GaussianBlur(picture, (0, 0), FINE)
     # Light is so smooth that half of the points tell it.
@@ -80,18 +80,17 @@ def region_displacements(first: Sight, second: Sight, face: FacePlaces) -> tuple
 
 
 def _sums(first: Sight, second: Sight) -> np.ndarray:
-    """Return the normal equations (5, n, n) float64 of a displacement about every point of the grid.
+    """Return the normal equations (5, m, n) float64 of a displacement about every point of the grid.
 
     Three of the matrix (xx, xy, yy), two of the right side.
     """
-    size = first.detail.shape[0]
     along, down = (_smooth(one) for one in _coarse()(first.rounded, second.rounded))
-    x, y = _pixels(size)
+    x, y = _pixels(first.detail.shape)
     moved = cv2.remap(second.detail, x + along, y + down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     # The gradient of both halves the noise in it, which would draw displacements to zero.
     right, under = (first.slope + _slope(moved)) / 2
     told = right * along + under * down + first.detail - moved
-    products = np.empty((5, size, size), np.float32)
+    products = np.empty((5, *moved.shape), np.float32)
     for product, one, other in zip(
         products, (right, right, under, right, under), (right, under, under, told, told), strict=True
     ):
@@ -154,12 +153,11 @@ def _slope(picture: np.ndarray) -> np.ndarray:
 
 
 def _means(fields: np.ndarray, apart: int) -> np.ndarray:
-    """Return fields (N, S, S) as means of squares of `apart` pixels, shared a little with the neighbours, float64."""
-    count, size, _ = fields.shape
-    side = size // apart
+    """Return fields (N, H, W) as means of squares of `apart` pixels, shared a little with the neighbours, float64."""
+    count, height, width = (side // part for side, part in zip(fields.shape, (1, apart, apart), strict=True))
     # One beneath the other they are one picture, whose squares lie within them.
-    small = cv2.resize(fields.reshape(-1, size), (side, count * side), interpolation=cv2.INTER_AREA)
-    return np.stack([cv2.GaussianBlur(one, (0, 0), SHARED) for one in small.reshape(count, side, side)], dtype=float)
+    small = cv2.resize(fields.reshape(-1, fields.shape[2]), (width, count * height), interpolation=cv2.INTER_AREA)
+    return np.stack([cv2.GaussianBlur(one, (0, 0), SHARED) for one in small.reshape(count, height, width)], dtype=float)
 
 
 def _smooth(field: np.ndarray) -> np.ndarray:
@@ -173,6 +171,6 @@ def _coarse() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
 
 @cache
-def _pixels(size: int) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
+def _pixels(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
     return x, y

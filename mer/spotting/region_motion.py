@@ -23,6 +23,7 @@ from mer.stages.spot.stage import scaled
 RATE = 30.0  # pictures per second that are looked at
 STEPS = (0.067, 0.133, 0.2, 0.267)  # seconds between the two pictures of a pair: half of the movements looked for
 SIDE = 224  # pixels of a crop
+TOP, BOTTOM, LEFT, RIGHT = 8, 208, 24, 200  # of those, what holds an aligned face
 UNITS_EVERY = 3.0  # seconds between two looks at what of the action units shows
 UNITS_STEP = 2  # of the steps, between the two pictures of a look
 SOUND = 0.5  # quality below which a picture says nothing of the face
@@ -130,7 +131,7 @@ def region_motion(
 
 @dataclass(frozen=True)
 class Seen:
-    """A crop made ready, with its landmarks (68, 2) and the places of the face in it."""
+    """The part of a crop that holds the face, made ready, with landmarks (68, 2) in its pixels and the face's places."""
 
     picture: Sight
     landmarks: np.ndarray
@@ -139,8 +140,9 @@ class Seen:
 
 def seen_picture(crop: np.ndarray, landmarks: np.ndarray) -> Seen:
     """Return a crop (S, S, 3) uint8 RGB made ready; landmarks (68, 2) in its pixels."""
-    points = scaled(landmarks, SIDE, crop.shape[0])
-    return Seen(sight(grey(crop, SIDE)), points, face_places(points, SIDE))
+    points = scaled(landmarks, SIDE, crop.shape[0]) - (LEFT, TOP)
+    picture = sight(np.ascontiguousarray(grey(crop, SIDE)[TOP:BOTTOM, LEFT:RIGHT]))
+    return Seen(picture, points, face_places(points, picture.levels.shape))
 
 
 def unit_responses(first: Seen, second: Seen) -> np.ndarray:

@@ -71,18 +71,19 @@ def responses(first: Sight, second: Sight, landmarks: tuple[np.ndarray, np.ndarr
     of a movement, an eyebrow most; how much, depends on the face, the light and the camera.
 
     Args:
-        first: a crop.
+        first: a picture, whose sides are even.
         second: a later one.
         landmarks: (68, 2) pixels, of each.
     """
     before, after = (np.asarray(points, np.float64) for points in landmarks)
-    size, eyes, face = len(second.levels), eye_distance(after), face_places(before, len(first.levels))
+    height, width = second.levels.shape
+    eyes, face = eye_distance(after), face_places(before, (height, width))
     plain, _, _ = region_displacements(first, second, face)
     picture = np.repeat(np.clip(np.rint(second.levels), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
     clean = without_noise(picture)[..., 0].copy()
     found = []
-    pixels = pixel_grid(size, size)
-    for field in _fields(after, size):
+    pixels = pixel_grid(width, height)
+    for field in _fields(after, width, height):
         # What moves towards a point comes from the other side; the noise stays where it is.
         source = pixels - field * np.float32(SEEN_AT * eyes)
         drawn = second.levels + sample(clean, source, LANCZOS) - clean
@@ -108,15 +109,15 @@ def templates(seen: np.ndarray) -> list[Template]:
     ]
 
 
-def _fields(landmarks: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Yield the displacement (S, S, 2) float32 of every unit at the pixels of a crop, its largest 1."""
-    fields, half = UnitFields(landmarks), size // 2
+def _fields(landmarks: np.ndarray, width: int, height: int) -> Iterator[np.ndarray]:
+    """Yield the displacement (H, W, 2) float32 of every unit at all pixels, its largest 1."""
+    fields = UnitFields(landmarks)
     # The fields are smooth: every other pixel tells the rest.
-    points = pixel_grid(half, half).reshape(-1, 2).astype(np.float64) * 2 + 0.5
+    points = pixel_grid(width // 2, height // 2).reshape(-1, 2).astype(np.float64) * 2 + 0.5
     for unit in UNITS:
         moved = _moved(fields, unit, points)
-        small = (moved / _length(moved).max()).astype(np.float32).reshape(half, half, 2)
-        yield cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+        small = (moved / _length(moved).max()).astype(np.float32).reshape(height // 2, width // 2, 2)
+        yield cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _moved(fields: UnitFields, unit: tuple[int, str], points: np.ndarray) -> np.ndarray:

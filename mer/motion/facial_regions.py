@@ -94,7 +94,7 @@ class FacePlaces:
             place.
         bones: (2, K, 10) float64, the same at those K of the m n / 4 points where bones carry the skin.
         skin: (m n / 4,) bool, which these are.
-        across, down: (R, n) and (R, m) float64, along each axis, the weights of the points in each region; their sum is 1.
+        across, down: (R, n) and (R, m) float64, the weights of columns and rows in each region; their sum is 1.
     """
 
     eyes: float
@@ -121,7 +121,7 @@ def face_places(landmarks: np.ndarray, shape: tuple[int, int]) -> FacePlaces:
 
 
 def _head_terms(landmarks: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the fields (2, m n, 10) of the ten ways in which a head moves, in pixels a pixel; `rows` (m,) of points."""
+    """Return the fields (2, m n, 10) of the ten ways in which a head moves, in pixels a pixel."""
     centres = eye_centres(landmarks)
     middle, eyes = centres.mean(axis=0), eye_distance(landmarks)
     x, y = (a.ravel() for a in np.meshgrid((columns - middle[0]) / eyes, (rows - middle[1]) / eyes))

@@ -131,7 +131,7 @@ def region_motion(
 
 @dataclass(frozen=True)
 class Seen:
-    """The part of a crop that holds the face, made ready, with landmarks (68, 2) in its pixels and the face's places."""
+    """The part of a crop that holds the face, made ready; landmarks (68, 2) and places in its pixels."""
 
     picture: Sight
     landmarks: np.ndarray

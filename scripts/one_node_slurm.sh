@@ -2,7 +2,7 @@
 # A SLURM cluster of this one machine, to try the workflow on: not for work. Debian and Ubuntu.
 #
 #   scripts/one_node_slurm.sh install    as root: the packages slurmctld, slurmd, slurm-client and munge
-#   scripts/one_node_slurm.sh start      begins it, waits until the node is idle, and says what to export
+#   scripts/one_node_slurm.sh start      begins it, waits until its node is idle, and prints what a shell must export
 #   scripts/one_node_slurm.sh slurmd     begins the node's daemon again, after it was killed
 #   scripts/one_node_slurm.sh slurmctld  begins the controller again
 #   scripts/one_node_slurm.sh stop       ends it, its jobs included
@@ -79,6 +79,13 @@ PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=500 Stat
 END
 }
 
+# The plug-in of Snakemake hides SLURM_CONF from the srun of its jobs, as clusters have their file in /etc.
+write_srun() {
+  mkdir -p "$FOLDER/bin"
+  printf '#!/bin/sh\nSLURM_CONF=%q exec %q "$@"\n' "$SLURM_CONF" "$(command -v srun)" >"$FOLDER/bin/srun"
+  chmod +x "$FOLDER/bin/srun"
+}
+
 begin() {
   case $1 in
     munged)
@@ -113,11 +120,12 @@ start() {
   chmod 755 "$FOLDER"
   [ -s "$FOLDER/munge.key" ] || (umask 077 && head -c 128 /dev/urandom >"$FOLDER/munge.key")
   write_configuration
+  write_srun
   running munged || begin munged
   begin slurmctld
   begin slurmd
   until_true 30 "the node is not idle after 30 s" idle
-  echo "export SLURM_CONF=$SLURM_CONF"
+  echo "export SLURM_CONF=$SLURM_CONF PATH=$FOLDER/bin:\$PATH"
 }
 
 stop() {
@@ -144,6 +152,7 @@ case ${1:-} in
     shift
     start >&2
     trap stop EXIT
+    export PATH=$FOLDER/bin:$PATH
     "$@"
     ;;
   *)

@@ -1,7 +1,7 @@
-"""`mer bench cluster`: whole runs through `profiles/slurm`, disturbed as clusters disturb them, against an undisturbed one.
+"""`mer bench cluster`: runs through `profiles/slurm`, disturbed as clusters disturb them, against an undisturbed one.
 
-It wants the cluster of one machine that `scripts/one_node_slurm.sh start` begins, and whose daemons it kills. Every fault
-is a run of its own in a new folder; the run must go on by itself, or after the same command was given again, and
+It wants the cluster of one machine that `scripts/one_node_slurm.sh start` begins, and whose daemons it kills. Every
+fault is a run of its own in a new folder; the run must go on by itself, or after the same command was given again, and
 end with the same files, byte for byte (`mer.bench.survival`).
 """
 

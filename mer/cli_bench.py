@@ -206,9 +206,8 @@ def bench_cluster(
     keep: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Disturb runs on a SLURM of one machine (scripts/one_node_slurm.sh), compare every file. Exit status: 0 same, 1 not."""
-    from mer.bench.cluster import FAULTS, ClusterRow, run_cluster_bench
-    from mer.bench.survival import SMALLEST
+    """Disturb runs on a SLURM of one machine (scripts/one_node_slurm.sh), compare files. Exit status: 0 same, 1 not."""
+    from mer.bench.cluster import FAULTS, SMALLEST, ClusterRow, run_cluster_bench
     from mer.bench.table import shown
     from mer.planning.read_config import read_files
 

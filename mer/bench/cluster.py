@@ -7,6 +7,7 @@ end with the same files, byte for byte (`mer.bench.survival`).
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from mer.bench import survival
 from mer.bench.survival import RESULTS, WholeRun, differences, files_of, new_run
 from mer.bench.table import BenchRow, column
 from mer.core.errors import ConfigError, MerError
@@ -33,6 +35,9 @@ PATIENCE = 900.0
 ORDINARY = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "COMPLETED"}
 # One core for every submission, as the machine may have no more; and states are asked for often, as jobs are short.
 PROFILE = ("--profile", str(PACKAGE.parent / "profiles" / "slurm"), "--slurm-init-seconds-before-status-checks", "3")
+#: Smaller still than what survives being killed: a submission starts three processes of Snakemake.
+SMALLEST: dict[str, Any] = copy.deepcopy(survival.SMALLEST)
+SMALLEST["datasets"]["simulated"]["simulate"]["subjects"] = 2
 #: A first attempt that asks for less than the training takes: MiB, minutes.
 TOO_LITTLE = {"memory": "mem_mb=300 if attempt == 1 else 2500", "time": "runtime=1 if attempt == 1 else 60"}
 

@@ -31,6 +31,7 @@ from mer.core.run_plan import FILE as PLAN
 from mer.provenance import PACKAGE
 
 RESULTS = "results"
+LOCALLY = ("--resources", "gpu=1")
 TIMED = ("logs", "benchmarks")
 # The page, and the list of digests that has the page's.
 SHOWING = (Path("report/index.html"), Path("report/digests.json"))
@@ -86,7 +87,7 @@ class WholeRun:
         folder: Path,
         cores: int = 2,
         code: Path = PACKAGE.parent,
-        options: Sequence[str] = ("--resources", "gpu=1"),
+        options: Sequence[str] = LOCALLY,
     ) -> None:
         self.folder, self.code, self.output = folder, code, folder / "run.log"
         self.command = [sys.executable, "-m", "snakemake", "--snakefile", str(code / "Snakefile"), "--nocolor"]
@@ -218,7 +219,7 @@ def new_run(folder: Path, configuration: Mapping[str, Any], cores: int, *options
     folder.mkdir(parents=True)
     text = yaml.safe_dump({**configuration, "results": RESULTS}, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
-    return WholeRun(folder, cores, options=options) if options else WholeRun(folder, cores)
+    return WholeRun(folder, cores, options=options or LOCALLY)
 
 
 def _kill(run: WholeRun, most: int, draw: Callable[[], float], said: Callable[[str], None]) -> Sequence[float]:

@@ -32,8 +32,8 @@ CLIP, RECORDING = 70, 5000
 SHORT, LONGEST = 10, 24 * 60
 #: Networks, caches and disks that are slower than where this was measured.
 MARGIN = 3.0
-#: Seconds to train or apply a clip once, for every MiB that a step takes of it (`Footprint`): of `aman`, the slowest of the
-#: published systems; the others take 0.0001 to 0.005 (`mer bench systems`).
+#: Seconds to train or apply a clip once, for every MiB that a step takes of it (`Footprint`): of `aman`, the slowest of
+#: the published systems; the others take 0.0001 to 0.005 (`mer bench systems`).
 SECONDS_OF_A_MIB = 0.012
 #: How many times faster a GPU is: an estimate, not measured.
 GPU = 20

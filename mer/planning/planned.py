@@ -155,7 +155,7 @@ class PlannedExperiment:
 
 
 def trying(asked: Callable[..., int], most: int = sys.maxsize) -> Callable[..., int]:
-    """Return a resource of a rule: as much again with every attempt, for a job that was ended for its memory or time."""
+    """Return a resource of a rule: as much again with every attempt, as the last was ended for its memory or time."""
     return lambda wildcards, threads, attempt: min(most, attempt * asked(wildcards, threads))
 
 

@@ -88,11 +88,13 @@ def stage_group(stage):
     return lambda wildcards: group_of(CONFIG, variant_of(stage, wildcards).key)
 
 
+# Tables are made where Snakemake runs: seconds of work are not worth a submission.
 rule simulate_table:
     output:
         f"{RESULTS}/{{dataset}}/simulate/tables.done",
     log:
         f"{RESULTS}/logs/simulate/{{dataset}}/tables.log",
+    localrule: True
     conda:
         "../../envs/preprocess.yaml"
     params:
@@ -136,6 +138,7 @@ rule index:
         problems=f"{RESULTS}/{{dataset}}/problems.csv",
     log:
         f"{RESULTS}/logs/index/{{dataset}}.log",
+    localrule: True
     conda:
         "../../envs/preprocess.yaml"
     params:

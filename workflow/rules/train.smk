@@ -46,6 +46,7 @@ for _folder, _plans in PLANS.items():
                 [path.as_posix() for path, _ in _plan.tables()],
             log:
                 f"{RESULTS}/logs/{_task.table.rule}/{_plan.name}.log",
+            localrule: True
             conda:
                 "../../envs/torch.yaml"
             params:

@@ -9,14 +9,16 @@
 #   scripts/one_node_slurm.sh exec snakemake --profile profiles/slurm     starts it, runs a command there, stops it
 #
 # All files lie in MER_SLURM (default: /tmp/mer-slurm-<user>), none in /etc, and whoever starts it owns it: after `install`
-# nobody needs to be root. GPUS says how many GPUs the node shows (default: those of /dev/nvidia*, else 2 stand-ins,
-# which jobs are given and cannot compute on), CPUS and MEMORY (MiB) what it has.
+# nobody needs to be root. GPUS says how many GPUs the node shows (default: those of /dev/nvidia*, else 2 stand-ins, which
+# jobs are given and cannot compute on), CPUS and MEMORY (MiB) what it claims to have, PORT where the controller listens
+# (the node's daemon: one above).
 set -euo pipefail
 
 FOLDER=${MER_SLURM:-/tmp/mer-slurm-$(id -un)}
 export SLURM_CONF=$FOLDER/slurm.conf
 PATH=$PATH:/usr/sbin:/sbin
 HOST=$(hostname -s)
+PORT=${PORT:-16817}
 
 die() {
   echo "one_node_slurm: $*" >&2
@@ -47,8 +49,8 @@ ClusterName=mer
 SlurmctldHost=$HOST(127.0.0.1)
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort=$PORT
+SlurmdPort=$((PORT + 1))
 AuthType=auth/munge
 AuthInfo=socket=$FOLDER/munge.socket
 CredType=cred/munge
@@ -69,6 +71,7 @@ JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 ReturnToService=2
+SlurmdParameters=config_overrides
 KillWait=5
 SlurmdTimeout=10
 SlurmctldTimeout=10

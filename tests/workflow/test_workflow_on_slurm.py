@@ -54,17 +54,11 @@ def submitted(project, folder):
     # Apart from the commands: a value that is the name of a file beside the profile would be taken for that file.
     profile = folder / "profile"
     profile.mkdir()
-    (profile / "config.yaml").write_text(text + "  slurm_partition: batch\n  slurm_account: tests\n")
+    own = "default-resources:\n  slurm_partition: batch\n  slurm_account: tests\n"
+    (profile / "config.yaml").write_text(text.replace("default-resources:\n", own))
     # A submission for each person: the profile would put all four into one.
-    options = [
-        "--group-components",
-        "gpu1=1",
-        "--retries",
-        "0",
-        "--slurm-init-seconds-before-status-checks",
-        "5",
-        "--nocolor",
-    ]
+    options = ["--group-components", "gpu1=1", "--retries", "0"]
+    options += ["--slurm-init-seconds-before-status-checks", "5", "--nocolor"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--profile", str(profile)]
     command += options
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}

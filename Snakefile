@@ -11,6 +11,7 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
 include: "workflow/rules/preprocess.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/features.smk"
@@ -18,10 +19,11 @@ include: "workflow/rules/spotting.smk"
 include: "workflow/rules/evaluate.smk"
 
 
-# One run at a time; and so that a notebook can open the folder of results by itself, its configuration; and so that
-# readers of models know which ones count, its plan.
+# Nothing is sent where nobody takes it. One run at a time; and so that a notebook can open the folder of results by
+# itself, its configuration; and so that readers of models know which ones count, its plan.
 onstart:
     try:
+        check_cluster(workflow.executor_plugin.name)
         only_run.hold(RESULTS)
         only_run.watch(workflow.scheduler.exit_gracefully)
         recorded.record(config, RESULTS)

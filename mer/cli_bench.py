@@ -197,6 +197,32 @@ def bench_survival(
     raise typer.Exit(1 if lines else 0)
 
 
+@bench.command("cluster")
+def bench_cluster(
+    fault: Annotated[list[str] | None, typer.Option(help="memory, time, node, scancel or controller; all.")] = None,
+    config: Annotated[
+        list[Path] | None, typer.Option(help="Configuration files with an experiment ststnet; a small one by default.")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Disturb runs on a SLURM of one machine (scripts/one_node_slurm.sh), compare files. Exit status: 0 same, 1 not."""
+    from mer.bench.cluster import FAULTS, SMALLEST, ClusterRow, run_cluster_bench
+    from mer.bench.table import shown
+    from mer.planning.read_config import read_files
+
+    rows, lines = run_cluster_bench(
+        read_files(config) if config else SMALLEST,
+        fault or list(FAULTS),
+        keep,
+        lambda line: typer.echo(line, err=True),
+    )
+    typer.echo(shown(ClusterRow, rows, as_json))
+    for line in lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(1 if lines else 0)
+
+
 @bench.command("workflow")
 def bench_workflow(
     results: Annotated[Path | None, typer.Argument(help="A finished run: its overhead, from its benchmarks.")] = None,

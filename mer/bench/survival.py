@@ -31,6 +31,7 @@ from mer.core.run_plan import FILE as PLAN
 from mer.provenance import PACKAGE
 
 RESULTS = "results"
+LOCALLY = ("--resources", "gpu=1")
 TIMED = ("logs", "benchmarks")
 # The page, and the list of digests that has the page's.
 SHOWING = (Path("report/index.html"), Path("report/digests.json"))
@@ -78,12 +79,19 @@ class WholeRun:
         folder: where it is started; holds `config.yaml`.
         cores: of the run.
         code: the folder of the Snakefile.
+        options: more of the command.
     """
 
-    def __init__(self, folder: Path, cores: int = 2, code: Path = PACKAGE.parent) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cores: int = 2,
+        code: Path = PACKAGE.parent,
+        options: Sequence[str] = LOCALLY,
+    ) -> None:
         self.folder, self.code, self.output = folder, code, folder / "run.log"
         self.command = [sys.executable, "-m", "snakemake", "--snakefile", str(code / "Snakefile"), "--nocolor"]
-        self.command += ["--cores", str(cores), "--resources", "gpu=1"]
+        self.command += ["--cores", str(cores), *options]
 
     def killed_after(self, seconds: float, begun: bool = False) -> bool:
         """Start it and kill it and its jobs after so long; return False when it had ended before, and well.
@@ -179,7 +187,7 @@ def run_survival_bench(
     with tempfile.TemporaryDirectory(prefix="mer-survival-") as temporary:
         place, rng = (folder or Path(temporary)).resolve(), random.Random(seed)
         started = time.monotonic()
-        run = _new_run(place / "alone", configuration, cores)
+        run = new_run(place / "alone", configuration, cores)
         run.finish()
         length = time.monotonic() - started
         expected = files_of(run.folder / RESULTS)
@@ -188,7 +196,7 @@ def run_survival_bench(
         lines: list[str] = []
         while (left := kills - sum(row.kills for row in rows)) > 0:
             number = len(rows) + 1
-            run, started = _new_run(place / f"killed{number}", configuration, cores), time.monotonic()
+            run, started = new_run(place / f"killed{number}", configuration, cores), time.monotonic()
             moments = _kill(run, left, lambda: rng.uniform(0, length / 4), log)
             found = files_of(run.folder / RESULTS)
             differing = differences(expected, found)
@@ -200,13 +208,18 @@ def run_survival_bench(
         return rows, lines
 
 
-def _new_run(folder: Path, configuration: Mapping[str, Any], cores: int) -> WholeRun:
+def new_run(folder: Path, configuration: Mapping[str, Any], cores: int, *options: str) -> WholeRun:
+    """Return a run of a configuration in a new folder, with other options than the documented ones if any are given.
+
+    Raises:
+        MerError: the folder exists.
+    """
     if folder.exists():
         raise MerError(folder, "exists already", "a new folder", "name another one with --keep, or remove it")
     folder.mkdir(parents=True)
     text = yaml.safe_dump({**configuration, "results": RESULTS}, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
-    return WholeRun(folder, cores)
+    return WholeRun(folder, cores, options=options or LOCALLY)
 
 
 def _kill(run: WholeRun, most: int, draw: Callable[[], float], said: Callable[[str], None]) -> Sequence[float]:

@@ -123,13 +123,17 @@ class Catalog:
 
     def rows(self, dataset: str, subject: str, variant: Variant) -> list[dict[str, object]]:
         """Return the label-free rows of one subject that a variant is made from: the parameters of its job."""
+        return [media_row(sample) for sample in self.samples(dataset, subject, variant)]
+
+    def samples(self, dataset: str, subject: str, variant: Variant) -> list[Sample]:
+        """Return the rows of one subject that a variant is made from."""
         units = {self.config.unit(variant.key)}
         if variant.stage == "frames":
             units = {self.config.unit(key) for key in self.config.products_of(dataset)}
         rows = expressions(self.subjects(dataset).get(subject, [])) if "expressions" in units else []
         if "recordings" in units:
             rows = rows + self.recordings(dataset).get(subject, [])
-        return [media_row(sample) for sample in rows]
+        return rows
 
     def subject_name(self, dataset: str, key: str) -> str:
         """Return the subject, as its owner writes it, behind the name of a container."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
 
 from mer.datasets.views import View
-from mer.planning import keys
+from mer.planning import keys, minutes
 from mer.planning.catalog import Catalog
 from mer.provenance import code_digest
 from mer.training.folds import Fold
@@ -70,6 +71,19 @@ class PlannedExperiment:
     def predict_mib(self, task: Task, fold: Fold[Any]) -> int:
         """Return the memory, MiB, of a job that predicts a fold."""
         raise NotImplementedError
+
+    def fit_minutes(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
+        """Return the minutes of a job that trains these folds, on a CPU in so many processes."""
+        return minutes.UNKNOWN
+
+    def predict_minutes(self, task: Task, fold: Fold[Any]) -> int:
+        """Return the minutes of a job that predicts a fold."""
+        return minutes.SHARED
+
+    def fit_group(self, task: Task) -> str | None:
+        """Return the group of the fits of a single fold; None for those that need a submission each."""
+        longest = max((self.fit_minutes(task, [fold]) for fold in self.folds[:1]), default=0)
+        return None if self.gpus(task) or longest > minutes.SHARED else task.fit.rule
 
     @cached_property
     def folds(self) -> list[Fold[Any]]:
@@ -140,9 +154,9 @@ class PlannedExperiment:
         return [self.folds[start : start + size] for start in range(0, len(self.folds), size)] if size > 1 else []
 
 
-def trying(mib: Callable[..., int]) -> Callable[..., int]:
-    """Return a resource of a rule: as much again with every attempt, for a job that was ended for its memory."""
-    return lambda wildcards, threads, attempt: attempt * mib(wildcards, threads)
+def trying(asked: Callable[..., int], most: int = sys.maxsize) -> Callable[..., int]:
+    """Return a resource of a rule: as much again with every attempt, as the last was ended for its memory or time."""
+    return lambda wildcards, threads, attempt: min(most, attempt * asked(wildcards, threads))
 
 
 def one_by_one(experiments: Iterable[PlannedExperiment]) -> str:

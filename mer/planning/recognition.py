@@ -13,7 +13,7 @@ from mer.datasets.views import shipped_views
 from mer.models import memory
 from mer.models.contract import Model
 from mer.models.registry import MODELS, model
-from mer.planning import keys
+from mer.planning import keys, minutes
 from mer.planning.catalog import Catalog
 from mer.planning.checks import spotting_named
 from mer.planning.outside import Blocks, recognition_weights, trunks
@@ -134,6 +134,16 @@ class PlannedRecognition(PlannedExperiment):
         """Return the memory, MiB, of a job that predicts a fold."""
         asked = memory.predict_mib(*self._model, len(fold.test))
         return asked + (memory.rounded(2 * self._kept_mib()) if task is ORACLE_EPOCHS else 0)
+
+    def fit_minutes(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
+        """Return the minutes of a job that trains these folds, on a CPU in so many processes."""
+        in_turn = -(-len(folds) // workers)
+        return minutes.fit_minutes(*self._model, len(folds[0].train), in_turn, self.gpus(task))
+
+    def predict_minutes(self, task: Task, fold: Fold[Any]) -> int:
+        """Return the minutes of a job that predicts a fold."""
+        epochs = int(self._model[2].model_dump().get("epochs", 1)) if task is ORACLE_EPOCHS else 1
+        return minutes.predict_minutes(*self._model, epochs * len(fold.test))
 
     def _kept_mib(self) -> float:
         """Return the size of the weights of all epochs that the oracle keeps, MiB."""

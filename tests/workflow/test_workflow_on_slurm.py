@@ -54,8 +54,11 @@ def submitted(project, folder):
     # Apart from the commands: a value that is the name of a file beside the profile would be taken for that file.
     profile = folder / "profile"
     profile.mkdir()
-    (profile / "config.yaml").write_text(text + "  slurm_partition: batch\n  slurm_account: tests\n")
-    options = ["--retries", "0", "--slurm-init-seconds-before-status-checks", "5", "--nocolor"]
+    own = "default-resources:\n  slurm_partition: batch\n  slurm_account: tests\n"
+    (profile / "config.yaml").write_text(text.replace("default-resources:\n", own))
+    # A submission for each person: the profile would put all four into one.
+    options = ["--group-components", "gpu1=1", "--retries", "0"]
+    options += ["--slurm-init-seconds-before-status-checks", "5", "--nocolor"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--profile", str(profile)]
     command += options
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
@@ -81,7 +84,8 @@ def test_submissions_with_a_gpu_are_not_sent_one_at_a_time(project, tmp_path):
     sent = submitted(project, tmp_path / "slurm")
     groups = [(asked, told) for asked, told, _ in sent if "variant=one" in told]
     assert len(groups) == 4 and all("variant=two" in told for _, told in groups)
-    # Two jobs with a GPU in one submission take turns on one.
+    # A submission with a GPU holds nothing that does not need it, and its jobs take turns on one.
+    assert all(not re.search(r"target-jobs [^-]*(interpolate|rois):", told) for _, told in groups)
     assert {asked["gpus"] for asked, _ in groups} == {"1"}
     fits = [asked for asked, told, _ in sent if re.search(r"fit_ststnet_\d:", told)]
     assert len(fits) == 2 and {asked["gpus"] for asked in fits} == {"1"}

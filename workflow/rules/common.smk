@@ -13,6 +13,7 @@ from mer.core.run_plan import record_plan
 
 # Not `parse` itself: Snakemake has a function of that name where this file is run.
 from mer.planning import held_against, read_config, recorded
+from mer.planning.cluster import check_cluster
 from mer.planning.gpus import TOLD
 from mer.planning.places import check_places
 from mer.planning.planned_files import model_names

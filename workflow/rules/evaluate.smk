@@ -38,6 +38,7 @@ rule exclusions:
         f"{RESULTS}/{{dataset}}/excluded.csv",
     log:
         f"{RESULTS}/logs/exclusions/{{dataset}}.log",
+    localrule: True
     conda:
         "../../envs/preprocess.yaml"
     params:

@@ -31,6 +31,7 @@ rule features:
             TASKS["fit"]
         ),
         mem_mb=lambda wildcards, attempt: attempt * 3000,
+        runtime=lambda wildcards, attempt: attempt * minutes.SHARED,
     params:
         block=of_features(lambda plan, source: plan.features_block(source)),
         code=lambda wildcards: PLANS["experiments"][

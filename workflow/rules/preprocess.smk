@@ -3,6 +3,8 @@
 # subject's label-free rows and the digest of its own code.
 
 from mer.models import memory
+from mer.planning import minutes
+from mer.planning.groups import group_of
 
 
 def variant_of(stage, wildcards):
@@ -26,11 +28,6 @@ def stage_source(stage):
         )
 
     return source
-
-
-@cache
-def simulation_code(dataset):
-    return keys.simulation_code(CATALOG, dataset)
 
 
 def written(wildcards):
@@ -60,55 +57,33 @@ def stage_params(stage):
     }
 
 
-# A GPU is asked for by variants that compute on one; memory grows with every attempt of a job that was ended for it.
+# A GPU is asked for by variants that compute on one; memory and time grow with every attempt of a job that was ended for
+# them.
 def stage_resources(stage, mib):
     def gpus(wildcards):
         return variant_of(stage, wildcards).gpus(CONFIG.gpu)
+
+    def runtime(wildcards, attempt):
+        variant = variant_of(stage, wildcards)
+        rows = CATALOG.samples(wildcards.dataset, wildcards.subject, variant)
+        recordings = CONFIG.unit(variant.key) == "recordings"
+        asked = minutes.stage_minutes(stage, rows, recordings)
+        return min(minutes.LONGEST, attempt * asked)
 
     return {
         "gpu": gpus,
         "mem_mb": lambda wildcards, attempt: (
             attempt * (mib + memory.CUDA * gpus(wildcards))
         ),
+        "runtime": runtime,
     }
 
 
-rule simulate_table:
-    output:
-        f"{RESULTS}/{{dataset}}/simulate/tables.done",
-    log:
-        f"{RESULTS}/logs/simulate/{{dataset}}/tables.log",
-    conda:
-        "../../envs/preprocess.yaml"
-    params:
-        simulate=lambda wildcards: keys.simulation(CATALOG, wildcards.dataset),
-        code=lambda wildcards: simulation_code(wildcards.dataset),
-    script:
-        "../scripts/simulate_tables.py"
+def stage_group(stage):
+    return lambda wildcards: group_of(CONFIG, variant_of(stage, wildcards).key)
 
 
-rule simulate:
-    output:
-        truth=f"{RESULTS}/{{dataset}}/simulate/truth/{{subject}}.h5",
-    log:
-        f"{RESULTS}/logs/simulate/{{dataset}}/{{subject}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/simulate/{{dataset}}/{{subject}}.tsv"
-    group:
-        "frames"
-    conda:
-        "../../envs/preprocess.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: attempt * 1500,
-    params:
-        simulate=lambda wildcards: keys.simulation(
-            CATALOG, wildcards.dataset, wildcards.subject
-        ),
-        code=lambda wildcards: simulation_code(wildcards.dataset),
-    script:
-        "../scripts/simulate_subject.py"
-
-
+# Tables are made where Snakemake runs: seconds of work are not worth a submission.
 rule index:
     input:
         written,
@@ -117,6 +92,7 @@ rule index:
         problems=f"{RESULTS}/{{dataset}}/problems.csv",
     log:
         f"{RESULTS}/logs/index/{{dataset}}.log",
+    localrule: True
     conda:
         "../../envs/preprocess.yaml"
     params:
@@ -138,7 +114,7 @@ rule frames:
     benchmark:
         f"{RESULTS}/benchmarks/frames/{{dataset}}/{{subject}}.tsv"
     group:
-        "frames"
+        stage_group("frames")
     conda:
         "../../envs/preprocess.yaml"
     resources:
@@ -159,6 +135,8 @@ use rule frames as align with:
     benchmark:
         f"{RESULTS}/benchmarks/align/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 1
+    group:
+        stage_group("align")
     resources:
         **stage_resources("align", 1500),
     params:
@@ -176,7 +154,7 @@ use rule align as interpolate with:
         f"{RESULTS}/benchmarks/interpolate/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 2
     group:
-        "motion"
+        stage_group("interpolate")
     resources:
         **stage_resources("interpolate", 1500),
     params:
@@ -193,6 +171,8 @@ use rule interpolate as magnify with:
     benchmark:
         f"{RESULTS}/benchmarks/magnify/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 3
+    group:
+        stage_group("magnify")
     resources:
         **stage_resources("magnify", 1500),
     params:
@@ -209,6 +189,8 @@ use rule interpolate as flow with:
     benchmark:
         f"{RESULTS}/benchmarks/flow/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 4
+    group:
+        stage_group("flow")
     resources:
         **stage_resources("flow", 1500),
     params:
@@ -225,6 +207,8 @@ use rule interpolate as rois with:
     benchmark:
         f"{RESULTS}/benchmarks/rois/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 5
+    group:
+        stage_group("rois")
     resources:
         **stage_resources("rois", 1500),
     params:
@@ -241,6 +225,8 @@ use rule interpolate as spot with:
     benchmark:
         f"{RESULTS}/benchmarks/spot/{{dataset}}/{{variant}}/{{subject}}.tsv"
     priority: 5
+    group:
+        stage_group("spot")
     resources:
         **stage_resources("spot", 1500),
     params:

@@ -1,6 +1,7 @@
 # split -> fit(fold) -> predict(fold) of every task: recognition, its oracle-epoch diagnostic, and spotting
 # (mer.training.task). A fit job's inputs are the containers of every subject but the held-out ones, and a table of
 # training rows only: it cannot open what it must not see.
+from mer.planning import minutes
 from mer.planning.experiments import TASKS, all_planned
 from mer.planning.planned import one_by_one, trying
 
@@ -18,11 +19,12 @@ def of_plan(task, question):
     return answer
 
 
-def memory_of(task, question):
+def asked_of(task, question, most=sys.maxsize):
     return trying(
         lambda wildcards, threads: question(
             PLANS[task.folder][wildcards.experiment], wildcards, threads
-        )
+        ),
+        most,
     )
 
 
@@ -44,6 +46,7 @@ for _folder, _plans in PLANS.items():
                 [path.as_posix() for path, _ in _plan.tables()],
             log:
                 f"{RESULTS}/logs/{_task.table.rule}/{_plan.name}.log",
+            localrule: True
             conda:
                 "../../envs/torch.yaml"
             params:
@@ -85,15 +88,24 @@ for _task in TASKS.values():
                 else "[^/]+"
             ),
         priority: 6
+        group:
+            of_plan(_task, lambda plan, job, task=_task: plan.fit_group(task))
         conda:
             "../../envs/torch.yaml"
         resources:
             gpu=of_plan(_task, lambda plan, job, task=_task: plan.gpus(task)),
-            mem_mb=memory_of(
+            mem_mb=asked_of(
                 _task,
                 lambda plan, job, threads, task=_task: plan.fit_mib(
                     task, [plan.fold(job.fold)]
                 ),
+            ),
+            runtime=asked_of(
+                _task,
+                lambda plan, job, threads, task=_task: plan.fit_minutes(
+                    task, [plan.fold(job.fold)]
+                ),
+                minutes.LONGEST,
             ),
         params:
             task=_task.fit.rule,
@@ -122,10 +134,19 @@ for _task in TASKS.values():
         benchmark:
             f"{RESULTS}/benchmarks/{_task.predict.rule}/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
         priority: 7
+        group:
+            _task.predict.rule
         conda:
             "../../envs/torch.yaml"
         resources:
-            mem_mb=memory_of(
+            runtime=asked_of(
+                _task,
+                lambda plan, job, threads, task=_task: plan.predict_minutes(
+                    task, plan.fold(job.fold)
+                ),
+                minutes.LONGEST,
+            ),
+            mem_mb=asked_of(
                 _task,
                 lambda plan, job, threads, task=_task: plan.predict_mib(
                     task, plan.fold(job.fold)
@@ -175,6 +196,12 @@ for _plan in PLANS["experiments"].values():
                     lambda job, threads, plan=_plan, folds=_folds: plan.fit_mib(
                         TASKS["fit"], folds, threads
                     )
+                ),
+                runtime=trying(
+                    lambda job, threads, plan=_plan, folds=_folds: plan.fit_minutes(
+                        TASKS["fit"], folds, threads
+                    ),
+                    minutes.LONGEST,
                 ),
             params:
                 task="fit",

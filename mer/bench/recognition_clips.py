@@ -31,12 +31,15 @@ from mer.simulate.head import build_head
 from mer.simulate.render import Renderer
 from mer.simulate.take import Take
 
-SIZE, KEPT = 224, 112
+SIZE, KEPT = 160, 112
 QUALITY = 92
-# Pairs of the frames onset, rising, apex, offset; `raw` holds the head's motion, the others are without it.
-PAIRS = {"raw": (0, 2), "apex": (0, 2), "rising": (0, 1), "falling": (2, 3)}
 FACTOR = 3.0
-EVERY = (*PAIRS, "magnified")
+MAGNIFIED = 4
+# Pairs of the frames onset, rising, apex, offset and magnified apex. Of each there is the flow as it is, which holds
+# the head's motion, and `still`, without it.
+PAIRS = {"apex": (0, 2), "rising": (0, 1), "falling": (2, 3), "magnified": (0, MAGNIFIED)}
+STILL = " still"
+EVERY = tuple(name + still for name in PAIRS for still in ("", STILL))
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,8 @@ class FlowClips:
     """Flow of N clips.
 
     Args:
-        fields: pair of frames -> (N, 3, 112, 112) float16 of u, v (pixels of a crop of 224) and strain; `magnified` is
-            that from the onset to the apex magnified by `FACTOR`.
-        landmarks: (N, 68, 2) float32 of the onset, pixels of a crop of 224.
+        fields: a name of `EVERY` -> (N, 3, 112, 112) float16 of u, v (pixels of a crop of 160) and strain.
+        landmarks: (N, 68, 2) float32 of the onset, pixels of a crop of 160.
         y: (N,) int64 labels.
         groups: (N,) str, the person of each clip.
         datasets: (N,) str.
@@ -112,24 +114,22 @@ def person_fields(
 def _clip_fields(
     take: Take, clip: Shown, light: float, wanted: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    needed = {0, 2, *(frame for name in wanted for frame in PAIRS.get(name, ()))}
-    frames, landmarks = filmed(take, clip, light, needed)
+    names = dict.fromkeys(name.removesuffix(STILL) for name in wanted)
+    frames, landmarks = filmed(take, clip, light, {0, 2, *(frame for name in names for frame in PAIRS[name])})
     greys = {k: grey(frame, None) for k, frame in frames.items()}
-    if "magnified" in wanted:
-        greys[4] = grey(magnified_apex(frames[0], frames[2]), None)
-    found: dict[tuple[int, int], np.ndarray] = {}
+    if "magnified" in names:
+        greys[MAGNIFIED] = grey(magnified_apex(frames[0], frames[2]), None)
+    found = {name: estimated(*(greys[frame] for frame in PAIRS[name])) for name in names}
     kept = {}
     for name in wanted:
-        pair = PAIRS.get(name, (0, 4))
-        if pair not in found:
-            found[pair] = estimated(greys[pair[0]], greys[pair[1]])
-        field = found[pair] if name == "raw" else centre(found[pair], "similarity", landmarks)
+        field = found[name.removesuffix(STILL)]
+        field = centre(field, "similarity", landmarks) if name.endswith(STILL) else field
         kept[name] = area_pool(np.concatenate([field, strain(field)[None]]), KEPT).astype(np.float16)
     return kept, landmarks.astype(np.float32)
 
 
 def filmed(take: Take, clip: Shown, light: float, needed: Collection[int]) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Return the crops (224, 224, 3) uint8 of the needed ones of onset, rising, apex and offset (0 to 3).
+    """Return the crops (160, 160, 3) uint8 of the needed ones of onset, rising, apex and offset (0 to 3).
 
     Also the onset's landmarks (68, 2) in them.
     """
@@ -156,14 +156,14 @@ def filmed(take: Take, clip: Shown, light: float, needed: Collection[int]) -> tu
 
 
 def estimated(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the flow (2, 224, 224) between two grey crops by the stage's own default method."""
+    """Return the flow (2, 160, 160) between two grey crops by the stage's own default method."""
     from mer.motion.dis import DISOptions, flow
 
     return flow(first, second, DISOptions())
 
 
 def magnified_apex(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
-    """Return the apex (224, 224, 3) uint8 magnified by `FACTOR` relative to the onset."""
+    """Return the apex (160, 160, 3) uint8 magnified by `FACTOR` relative to the onset."""
     from mer.stages.magnify.lagrangian import Params, magnified
 
     *_, last = magnified(np.stack([onset, apex]), 0, Params(alphas=[FACTOR]))

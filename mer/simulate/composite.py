@@ -63,8 +63,8 @@ class Source:
 
 SOURCES = (
     Source("smic", 16, (70, 51, 43), 39, {"fps": 100.0, "width": 320, "height": 240}, midpoint=True),
-    Source("casme2", 24, (88, 32, 25), 31, {"fps": 200.0, "width": 400, "height": 300}),
-    Source("samm", 28, (92, 26, 15), 20, {"fps": 200.0, "width": 480, "height": 360}),
+    Source("casme2", 24, (88, 32, 25), 31, {"fps": 200.0, "width": 320, "height": 240}),
+    Source("samm", 28, (92, 26, 15), 20, {"fps": 200.0, "width": 320, "height": 240}),
 )
 FACES = 120  # numbers of faces apart
 

@@ -119,6 +119,7 @@ def bench_recognition(
         Path | None, typer.Option(help="Published flow images (reader `flow_images`) instead of simulated faces.")
     ] = None,
     inputs: Annotated[str, typer.Option(help="Inputs to compare, with commas between; all by default.")] = "",
+    models: Annotated[str, typer.Option(help="svm_flow, ststnet, flow_cnn; all by default.")] = "",
     seeds: Annotated[int, typer.Option(help="Seeds of every training.", min=1)] = 5,
     folds: Annotated[int, typer.Option(help="Parts of persons, held out in turn; 0: person by person.", min=0)] = 5,
     orders: Annotated[int, typer.Option(help="Orders of shuffled labels; 0: none.", min=0)] = 5,
@@ -136,8 +137,8 @@ def bench_recognition(
     from mer.bench.recognition_run import Asked, run_image_bench, run_recognition_bench
     from mer.bench.table import shown
 
-    chosen = [name.strip() for name in inputs.split(",") if name.strip()]
-    asked = Asked(seed, range(seeds), folds, orders, chosen, jobs, keep)
+    chosen, of = ([name.strip() for name in names.split(",") if name.strip()] for names in (inputs, models))
+    asked = Asked(seed, range(seeds), folds, orders, chosen, of, jobs, keep)
 
     def log(line: str) -> None:
         typer.echo(line, err=True)

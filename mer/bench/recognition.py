@@ -75,7 +75,7 @@ class System:
 def answers(
     system: System, x: np.ndarray, people: People, folds: int, seeds: Sequence[int], pool: Any = None, train: int = 0
 ) -> np.ndarray:
-    """Return the classes (S, N) int64 that a system names for held-out clips, a row for each seed.
+    """Return the scores (S, N, C) float64 that a system gives to held-out clips, for each seed.
 
     Args:
         system: what is trained.
@@ -89,9 +89,9 @@ def answers(
     part = people.parts(folds, 0)
     tasks = [(seed, k) for seed in seeds for k in range(part.max() + 1)]
     work = partial(_fold, system, x, people, part, train)
-    found = np.empty((len(seeds), len(people.y)), np.int64)
-    for (seed, k), guess in zip(tasks, (pool.map if pool else map)(work, tasks), strict=True):
-        found[list(seeds).index(seed), part == k] = guess
+    found = np.empty((len(seeds), len(people.y), CLASSES))
+    for (seed, k), scores in zip(tasks, (pool.map if pool else map)(work, tasks), strict=True):
+        found[list(seeds).index(seed), part == k] = scores
     return found
 
 
@@ -109,20 +109,23 @@ def _fold(
     card = model(system.model, "bench")
     preset = card.presets[system.preset].model_copy(update=dict(system.settings))
     if len(np.unique(people.y[shown])) < 2:
-        return np.full(held.sum(), people.y[shown][0])
+        return np.eye(CLASSES)[np.full(held.sum(), people.y[shown][0])]
     state = card.fit(x[shown], people.y[shown], people.groups[shown], CLASSES, preset, own, lambda line: None)
-    return np.asarray(card.predict(state, x[held])).argmax(axis=1)
+    return np.asarray(card.predict(state, x[held]))
 
 
 def scored(part: str, what: str, people: People, found: np.ndarray, told: str = "") -> RecognitionRow:
-    """Return the row of a system's answers (S, N): the mean over seeds and its interval over persons and seeds."""
-    spread = bootstrap.interval(people.y, found, list(people.groups), list(people.datasets), CLASSES)
+    """Return the row of a system's scores (S, N, C): the mean over seeds and its interval over persons and seeds."""
+    named = found.argmax(axis=2)
+    spread = bootstrap.interval(people.y, named, list(people.groups), list(people.datasets), CLASSES)
     return _row(part, what, len(found), spread, told)
 
 
 def compared(what: str, people: People, found: np.ndarray, base: np.ndarray) -> RecognitionRow:
-    """Return the row of a difference of answers (S, N), on the same draws of persons."""
-    spread = bootstrap.paired_difference(people.y, found, base, list(people.groups), list(people.datasets), CLASSES)
+    """Return the row of a difference of scores (S, N, C), on the same draws of persons."""
+    spread = bootstrap.paired_difference(
+        people.y, found.argmax(axis=2), base.argmax(axis=2), list(people.groups), list(people.datasets), CLASSES
+    )
     signs = {name: 1 if spread[name]["low"] > 0 else -1 if spread[name]["high"] < 0 else 0 for name in ("uf1", "uar")}
     told = {1: "helps", -1: "hurts"}.get(signs["uf1"] if signs["uf1"] == signs["uar"] else 0, "not told from nothing")
     return _row("over 28x28 min-max", what, len(found), spread, told)
@@ -150,7 +153,7 @@ def permuted(
     rows = []
     for order in range(orders):
         mixed = shuffled(people, order)
-        found = answers(system, x, mixed, folds, (order,), pool)
+        found = answers(system, x, mixed, folds, (order,), pool).argmax(axis=2)
         band = chance.permutation_band(mixed.y, found, mixed.datasets, CLASSES)
         table = confusion(mixed.y, found[0], CLASSES)
         value = {"uf1": float(uf1(table)), "uar": float(uar(table))}

@@ -18,7 +18,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mer import __version__
 from mer.bench.clips import Crop
+from mer.core.atomic import atomic_path
 from mer.core.geometry import apply
 from mer.core.seeds import derive_seed
 from mer.models.flow_image import area_pool
@@ -69,32 +71,40 @@ def render_clips(
     keep: Path | None = None,
     log: Callable[[str], None] = print,
 ) -> FlowClips:
-    """Render the composite of a seed, or read it from the folder `keep`, where it is kept under its parameters."""
-    name = f"composite-{derive_seed(seed, 'kept', hardness.model_dump_json(), *wanted) % 10**10:010d}.npz"
-    if keep is not None and (keep / name).exists():
-        with np.load(keep / name, allow_pickle=False) as kept:
-            fields = {pair: kept[pair] for pair in kept.files if pair not in ("landmarks", "y", "groups", "datasets")}
-            return FlowClips(fields, kept["landmarks"], kept["y"], kept["groups"], kept["datasets"])
+    """Render the composite of a seed; with `keep`, people that lie in this folder already are read instead."""
     clips = composite(seed, hardness)
     people = [list(part) for _, part in groupby(clips, key=lambda clip: clip.group)]
-    work = partial(person_fields, seed, hardness, wanted)
+    work = partial(_person, seed, hardness, tuple(wanted), keep)
     if jobs > 1:
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
             made = list(pool.map(work, people))
     else:
         made = [work(part) for part in people]
-    log(f"rendered {len(clips)} clips of {len(people)} people")
-    found = FlowClips(
-        {pair: np.concatenate([part[0][pair] for part in made]) for pair in made[0][0]},
-        np.concatenate([part[1] for part in made]),
+    log(f"recognition: {len(clips)} clips of {len(people)} people, seen through {', '.join(wanted)}")
+    return FlowClips(
+        {pair: np.concatenate([part[pair] for part in made]) for pair in wanted},
+        np.concatenate([part["landmarks"] for part in made]),
         np.array([clip.label for clip in clips]),
         np.array([clip.group for clip in clips]),
         np.array([clip.dataset for clip in clips]),
     )
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        columns = {name: getattr(found, name) for name in ("landmarks", "y", "groups", "datasets")}
-        np.savez(keep / name, allow_pickle=False, **found.fields, **columns)
+
+
+def _person(
+    seed: int, hardness: Hardness, wanted: Sequence[str], keep: Path | None, clips: Sequence[Shown]
+) -> dict[str, np.ndarray]:
+    """Return the fields of a person's clips by name, and `landmarks`, from the folder `keep` where they lie there."""
+    known = derive_seed(seed, "kept", hardness.model_dump_json(), *wanted, __version__)
+    path = None if keep is None else keep / f"{known % 10**10:010d}-{clips[0].group}.npz"
+    if path is not None and path.exists():
+        with np.load(path, allow_pickle=False) as kept:
+            return {name: kept[name] for name in kept.files}
+    fields, landmarks = person_fields(seed, hardness, wanted, clips)
+    found = {**fields, "landmarks": landmarks}
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as part, part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **found)
     return found
 
 

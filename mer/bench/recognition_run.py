@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,13 +31,17 @@ from mer.simulate.composite import Hardness
 
 @dataclass(frozen=True)
 class Asked:
-    """What to run: seeds of the composite and of training, parts of persons, orders of shuffled labels, inputs."""
+    """What to run: seeds of the composite and of training, parts of persons, orders of shuffled labels.
+
+    `inputs` and `models` name those to run, all of them where there is none. Inputs need `flow_cnn`.
+    """
 
     seed: int = 0
     seeds: Sequence[int] = range(5)
     folds: int = 5
     orders: int = 5
     inputs: Sequence[str] = ()
+    models: Sequence[str] = ()
     jobs: int = 1
     keep: Path | None = None
     hardness: Hardness = field(default_factory=Hardness)
@@ -55,6 +60,8 @@ def _cnn(name: str, sees: Input, preset: str = "", **settings: Any) -> System:
 #: The plain input, and one change of it at a time.
 BASE = _cnn("flow_cnn", Input())
 LINEAR = System("svm_flow", "svm_flow", "minmax_image", Input(), {})
+SHALLOW = System("ststnet", "ststnet", "clean", Input(), {})
+MODELS = ("svm_flow", "ststnet", "flow_cnn")
 INPUTS = {
     "magnitude": _cnn("magnitude in pixels", Input(minmax=False)),
     "still": _cnn("head held still", Input(_still("apex"))),
@@ -77,7 +84,7 @@ def run_recognition_bench(asked: Asked, log: Log) -> list[RecognitionRow]:
     """
     for name in asked.inputs:
         lookup(dict.fromkeys(INPUTS, ""), name, "--inputs")
-    chosen = {name: INPUTS[name] for name in asked.inputs or INPUTS}
+    chosen = {name: INPUTS[name] for name in asked.inputs or INPUTS} if BASE.name in (asked.models or MODELS) else {}
     fields = sorted({pair for system in (BASE, *chosen.values()) for pair in system.sees.pairs})
     clips = render_clips(asked.seed, asked.hardness, fields, asked.jobs, asked.keep, log)
     people = People(clips.y, clips.groups, clips.datasets)
@@ -99,6 +106,7 @@ def run_image_bench(root: Path, asked: Asked, log: Log) -> list[RecognitionRow]:
     """Return the rows of a folder of published flow images: level, and shuffled labels of every system.
 
     Raises:
+        ConfigError: an unknown model.
         DatasetError, ClipError: as the reader `flow_images` and its method.
     """
     images, people = published(root)
@@ -113,21 +121,27 @@ def run_image_bench(root: Path, asked: Asked, log: Log) -> list[RecognitionRow]:
 def _levels(
     asked: Asked, people: People, images: np.ndarray, pool: Any, log: Log, real: bool = False
 ) -> tuple[list[RecognitionRow], np.ndarray]:
-    """Return the rows of every baseline on min-max images, and the answers of `BASE`."""
+    """Return the rows of every baseline on min-max images, and the scores that `BASE` gives."""
     seeds = tuple(asked.seeds)
-    shallow = System("ststnet", "ststnet", "clean", Input(), {})
     rows: list[RecognitionRow] = []
     base = np.empty(0)
-    for system in (LINEAR, *((shallow,) if real else ()), BASE):
+    for name in asked.models:
+        lookup(dict.fromkeys(MODELS, ""), name, "--models")
+    for system in (LINEAR, SHALLOW, BASE):
+        if system.name not in (asked.models or MODELS):
+            continue
         log(f"recognition: {system.name} on {len(people.y)} clips of {len(set(people.groups))} people")
         x = features(system, images)
         # Persons one by one cost the linear machine nothing.
-        folds = 0 if system is LINEAR else asked.folds
+        folds = 0 if system.name == LINEAR.name else asked.folds
+        started = time.perf_counter()
         base = answers(system, x, people, folds, seeds, pool)
-        rows.append(scored("level", system.name, people, base))
-        if system is LINEAR and not real:
+        rows.append(scored("level", system.name, people, base, f"{time.perf_counter() - started:.0f} s"))
+        if len(seeds) > 1:
+            rows.append(scored("level", f"{system.name}, mean of seeds' scores", people, base.mean(axis=0)[None]))
+        if system.name == LINEAR.name and not real:
             rows += curve(system, x, people, folds, seeds, pool)
-        rows += permuted(system, x, people, asked.folds, asked.orders, pool)
+        rows += permuted(system, x, people, folds, asked.orders, pool)
     return rows, base
 
 

@@ -26,12 +26,13 @@ from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan, draw_interval
 
 CLASSES = ("negative", "positive", "surprise")
-# Emotions behind a class, in the databases' words.
-EMOTIONS: dict[str, tuple[str, ...]] = {
-    "negative": ("disgust", "anger", "repression", "sadness", "fear", "contempt"),
-    "positive": ("happiness",),
-    "surprise": ("surprise",),
+# Emotions behind a class, in the databases' words, and how often each is meant.
+EMOTIONS: dict[str, dict[str, float]] = {
+    "negative": {"disgust": 0.4, "anger": 0.3, "repression": 0.12, "contempt": 0.08, "sadness": 0.05, "fear": 0.05},
+    "positive": {"happiness": 1.0},
+    "surprise": {"surprise": 1.0},
 }
+LEANING = 4.0  # the smaller, the more a person shows one emotion of a class
 
 
 class Hardness(Params):
@@ -128,7 +129,9 @@ def composite(seed: int, hardness: Hardness, sources: tuple[Source, ...] = SOURC
                 **source.camera,
             )  # fmt: skip
             habits = np.random.default_rng(derive_seed(seed, "composite", source.name, person, "habits"))
-            leaning = {name: habits.dirichlet(np.full(len(e), 0.8)) for name, e in EMOTIONS.items()}
+            leaning = {
+                name: habits.dirichlet(LEANING * np.array([*meant.values()])) for name, meant in EMOTIONS.items()
+            }
             for turn, label in enumerate(labels):
                 where = (source.name, person, turn)
                 clips.append(_clip(seed, hardness, source, params, k * FACES + person, where, int(label), leaning))
@@ -151,7 +154,7 @@ def _clip(
     shown = CLASSES[label]
     doubtful, other = rng.random() < hardness.doubtful, CLASSES[int(rng.integers(len(CLASSES)))]
     shown = other if doubtful else shown
-    emotion = EMOTIONS[shown][int(rng.choice(len(EMOTIONS[shown]), p=leaning[shown]))]
+    emotion = [*EMOTIONS[shown]][int(rng.choice(len(EMOTIONS[shown]), p=leaning[shown]))]
     choices = SHOWN[emotion]
     strength = hardness.strength * float(np.exp(hardness.spread * rng.standard_normal()))
     units = list(draw_play(choices[int(rng.random() * len(choices))], strength, rng))

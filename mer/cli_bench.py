@@ -113,6 +113,40 @@ def bench_systems(
     typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
 
 
+@bench.command("recognition")
+def bench_recognition(
+    images: Annotated[
+        Path | None, typer.Option(help="Published flow images (reader `flow_images`) instead of simulated faces.")
+    ] = None,
+    inputs: Annotated[str, typer.Option(help="Inputs to compare, with commas between; all by default.")] = "",
+    models: Annotated[str, typer.Option(help="svm_flow, ststnet, flow_cnn; all by default.")] = "",
+    seeds: Annotated[int, typer.Option(help="Seeds of every training.", min=1)] = 5,
+    folds: Annotated[int, typer.Option(help="Parts of persons, held out in turn; 0: person by person.", min=0)] = 5,
+    orders: Annotated[int, typer.Option(help="Orders of shuffled labels; 0: none.", min=0)] = 5,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated composite.")] = 0,
+    keep: Annotated[Path | None, typer.Option(help="Keep the simulated flow in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score baselines on a composite as hard as life, and what each input adds to 28x28 min-max images.
+
+    442 simulated clips of 68 people: level, learning curve, labels in random order, and every input against the plain
+    one by a paired bootstrap over persons.
+    """
+    from mer.bench.recognition import RecognitionRow
+    from mer.bench.recognition_run import Asked, run_image_bench, run_recognition_bench
+    from mer.bench.table import shown
+
+    chosen, of = ([name.strip() for name in names.split(",") if name.strip()] for names in (inputs, models))
+    asked = Asked(seed, range(seeds), folds, orders, chosen, of, jobs, keep)
+
+    def log(line: str) -> None:
+        typer.echo(line, err=True)
+
+    rows = run_image_bench(images, asked, log) if images else run_recognition_bench(asked, log)
+    typer.echo(shown(RecognitionRow, rows, as_json))
+
+
 @bench.command("spotting")
 def bench_spotting(
     videos: Annotated[list[Path] | None, typer.Argument(help="Films of faces, each of one person.")] = None,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def augmented(images: torch.Tensor, preset: Preset, generator: torch.Generator) -> torch.Tensor:
-    """Return flow images (B, 3, H, W) of u, v and strain, every one with draws of its own.
+    """Return flow images (B, C, H, W), u, v and strain of each frame pair, every one with draws of its own.
 
     Vectors keep their length and direction when the picture is moved, turned or enlarged, but u changes its sign with
     left and right: turns are small, and flow that was stretched channel by channel has no direction to turn. Pixels
@@ -33,8 +33,9 @@ def augmented(images: torch.Tensor, preset: Preset, generator: torch.Generator) 
     angle, zoom = drawn() * math.radians(preset.rotation), (1 + preset.zoom) ** drawn()
     images = moved(images, side, angle, zoom, drawn(2) * preset.shift)
     # One factor for each channel, and one for all of them; those of u carry its sign.
-    factors = (1 + preset.channel_jitter) ** drawn(3) * (1 + preset.magnitude_jitter) ** drawn(1)
-    factors = torch.cat([factors[:, :1] * side[:, None], factors[:, 1:]], dim=1)
+    channels = images.shape[1]
+    factors = (1 + preset.channel_jitter) ** drawn(channels) * (1 + preset.magnitude_jitter) ** drawn(1)
+    factors = torch.where(across(images), factors * side[:, None], factors)
     return blotted(images * factors[..., None, None], drawn(2), (drawn() + 1) / 2 * preset.cutout)
 
 
@@ -75,9 +76,14 @@ def blotted(images: torch.Tensor, centre: torch.Tensor, width: torch.Tensor) -> 
     return images.masked_fill(inside[:, None], 0.0)
 
 
+def across(images: torch.Tensor) -> torch.Tensor:
+    """Return which (C,) bool channels of flow images (B, C, H, W) hold u: the first of every three."""
+    return torch.arange(images.shape[1], device=images.device) % 3 == 0
+
+
 def mirrored(images: torch.Tensor) -> torch.Tensor:
-    """Return flow images (B, 3, H, W) with left and right swapped and u negated."""
-    return torch.cat([-images[:, :1], images[:, 1:]], dim=1).flip(3)
+    """Return flow images (B, C, H, W) with left and right swapped and u negated."""
+    return torch.where(across(images)[:, None, None], -images, images).flip(3)
 
 
 def mixed(

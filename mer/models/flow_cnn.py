@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 
     from mer.models.feed import Feed
 
-SIDE, CHANNELS = 28, 3
+CHANNELS = 3
 
 
 def build(preset: Preset, n_classes: int) -> nn.Module:
     """Return the network with fresh weights from torch's random state."""
     from mer.models.flow_cnn_network import flow_cnn
 
-    return flow_cnn(n_classes, preset.width, preset.dropout)
+    return flow_cnn(n_classes, preset.width, preset.dropout, CHANNELS * preset.pairs, preset.side)
 
 
 def prepared(image: np.ndarray, preset: Preset) -> np.ndarray:
-    """Return a flow image (3, 28, 28) as the preset sees it, from its own values only; float32.
+    """Return a flow image (C, S, S) as the preset sees it, from its own values only; float32.
 
     A channel that is constant becomes 0 where channels are brought to unit root mean square.
     """
@@ -58,7 +58,8 @@ def prepared(image: np.ndarray, preset: Preset) -> np.ndarray:
     floor = 1e-5 * np.abs(image).max(axis=(1, 2), keepdims=True)
     if preset.centre:
         # Strain has a true zero, its least value; only u and v lost theirs.
-        image[:2] -= np.median(image[:2], axis=(1, 2), keepdims=True)
+        moving = np.arange(len(image)) % CHANNELS < 2
+        image[moving] -= np.median(image[moving], axis=(1, 2), keepdims=True)
     if preset.scale == "clip":
         size = np.sqrt(np.square(image).mean(axis=(1, 2), keepdims=True))
         image = np.divide(image, size, out=np.zeros_like(image), where=size > floor)
@@ -66,23 +67,23 @@ def prepared(image: np.ndarray, preset: Preset) -> np.ndarray:
 
 
 def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
-    """Return (3, 28, 28) float32; raises `ModelError` as `mer.models.flow_image.flow_image`."""
-    return prepared(flow_image(clips, SIDE), preset)
+    """Return (3 pairs, side, side) float32; raises `ModelError` as `mer.models.flow_image.flow_image`."""
+    return prepared(flow_image(clips, preset.side, preset.pairs), preset)
 
 
 def channel_scale(x: np.ndarray) -> np.ndarray:
-    """Return (3,) float64: the median root mean square of each channel over clips (N, 3, H, W); 1 where that is 0."""
+    """Return (C,) float64: the median root mean square of each channel over clips (N, C, H, W); 1 where that is 0."""
     middle = np.median(np.sqrt(np.square(x.astype(np.float64)).mean(axis=(2, 3))), axis=0)
     return np.where(middle > 0, middle, 1.0)
 
 
 def _prepare(features: Features, fold: FoldData, preset: Preset) -> Inputs:
     x = np.asarray(by_name(features)[""])
-    return Inputs({"": x}, {"scale": channel_scale(x) if preset.scale == "fold" else np.ones(CHANNELS)})
+    return Inputs({"": x}, {"scale": channel_scale(x) if preset.scale == "fold" else np.ones(x.shape[1])})
 
 
 def _recall(features: Features, state: State, preset: Preset) -> Inputs:
-    return Inputs(by_name(features), {"scale": state.array("scale", (CHANNELS,))})
+    return Inputs(by_name(features), {"scale": state.array("scale", (CHANNELS * preset.pairs,))})
 
 
 def _training_setup(network: Any, inputs: Inputs, feed: Feed, preset: Preset) -> TrainingSetup:
@@ -103,6 +104,6 @@ MODEL = Model(
     fit=LEARNER.fit,
     predict=LEARNER.predict,
     build=build,
-    noise=lambda preset, draw: draw(CHANNELS, SIDE, SIDE),
+    noise=lambda preset, draw: draw(CHANNELS * preset.pairs, preset.side, preset.side),
     footprints=dict.fromkeys(PRESETS, Footprint(1, 110)),
 )

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 LEAST = 0.01
 
 
-def flow_cnn(n_classes: int, width: int, dropout: float) -> nn.Sequential:
-    """Return the network: flow images (B, 3, 28, 28) to logits (B, n_classes)."""
+def flow_cnn(n_classes: int, width: int, dropout: float, channels: int = 3, side: int = 28) -> nn.Sequential:
+    """Return the network: flow images (B, channels, side, side) to logits (B, n_classes); side is 28, 56 or 112."""
 
     def layer(before: int, after: int, size: int, stride: int) -> list[nn.Module]:
         convolution = nn.Conv2d(before, after, size, stride, padding=size // 2, bias=False)
         return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
 
     return nn.Sequential(
-        *layer(3, width, 5, 2),
+        *layer(channels, width, 5, 2),
+        *(nn.MaxPool2d(2) for _ in range({28: 0, 56: 1, 112: 2}[side])),
         *layer(width, 2 * width, 3, 1),
         nn.MaxPool2d(2),
         *layer(2 * width, 4 * width, 3, 1),

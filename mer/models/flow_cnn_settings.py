@@ -14,6 +14,8 @@ class Preset(Params):
 
     centre: bool
     scale: Literal["fold", "clip"]
+    side: Literal[28, 56, 112] = Field(28, description="side of the image that flow is averaged to, pixels")
+    pairs: int = Field(1, ge=1, description="frame pairs of the flow, in turn the channels of the image")
     width: int = Field(
         16, ge=1, description="filters of the first convolution; the others have twice and four times as many"
     )
@@ -38,5 +40,6 @@ PLAIN = dict.fromkeys(("shift", "rotation", "zoom", "channel_jitter", "magnitude
 PRESETS: dict[str, Preset] = {
     "float_flow": Preset(centre=False, scale="fold"),
     "minmax_image": Preset(centre=True, scale="clip"),
+    "mer": Preset(centre=False, scale="fold", pairs=2),
     "minmax_plain": Preset(centre=True, scale="clip", mirror=False).model_copy(update=PLAIN),
 }

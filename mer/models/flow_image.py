@@ -29,24 +29,30 @@ def area_pool(image: np.ndarray, cells: int) -> np.ndarray:
     return area_weights(height, cells) @ image.astype(np.float64) @ area_weights(width, cells).T
 
 
-def flow_image(clips: Mapping[str, Clip], size: int) -> np.ndarray:
-    """Return (3, size, size) float32 of u, v and strain of a clip's one frame pair, in the product's units.
+def flow_image(clips: Mapping[str, Clip], size: int, pairs: int = 1) -> np.ndarray:
+    """Return (3 pairs, size, size) float32 of u, v and strain of a clip's frame pairs in turn, in the product's units.
 
     Args:
-        clips: has `motion`, a clip with `flow` ([1,] 1, 2, H, W) and `strain` ([1,] 1, H, W).
+        clips: has `motion`, a clip with `flow` ([1,] P, 2, H, W) and `strain` ([1,] P, H, W).
         size: side of the image; the field is averaged by area. Displacements keep their unit, pixels of the product.
+        pairs: P.
 
     Raises:
-        ModelError: the product holds several frame pairs or magnification factors, or shapes that do not fit.
+        ModelError: the product holds another number of frame pairs, several magnification factors, or shapes that do
+            not fit.
     """
     clip = clips["motion"]
     where = clip.where
     flow, strain = clip.lazy("flow"), clip.lazy("strain")
     if flow.ndim not in (4, 5) or flow.shape[-3] != 2 or strain.shape != (*flow.shape[:-3], *flow.shape[-2:]):
         raise ModelError(where, f"flow {flow.shape}, strain {strain.shape}", "flow (1, 2, H, W), strain (1, H, W)")
-    if set(flow.shape[:-3]) != {1}:
+    if flow.shape[:-3] not in ((pairs,), (1, pairs)):
+        if pairs > 1:
+            raise ModelError(
+                where, f"flow {flow.shape}", f"{pairs} frame pairs", "name a flow variant that has as many"
+            )
         found = f"flow {flow.shape}: several frame pairs or magnification factors"
         raise ModelError(where, found, "one pair", "name a flow variant with the onset-apex pair only")
     height, width = flow.shape[-2:]
-    stacked = np.concatenate([flow[()].reshape(2, height, width), strain[()].reshape(1, height, width)])
-    return area_pool(stacked, size).astype(np.float32)
+    fields = flow[()].reshape(pairs, 2, height, width), strain[()].reshape(pairs, 1, height, width)
+    return area_pool(np.concatenate(fields, axis=1), size).reshape(3 * pairs, size, size).astype(np.float32)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from mer.simulate.action_units import UnitFields
+from mer.simulate.action_units import ACTION_UNITS, Bump, UnitFields
 from mer.simulate.geometry import Deformation, frame_window, inverse_map
 from mer.simulate.head import OVERSAMPLING, Head
 from mer.simulate.lids import Lids
@@ -22,11 +24,12 @@ class Renderer:
 
     Args:
         head: what `mer.simulate.head.build_head` returns.
+        muscles: the bumps of each unit of this person.
     """
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, muscles: Mapping[int, tuple[Bump, ...]] = ACTION_UNITS) -> None:
         self.head = head
-        self.fields = UnitFields(head.landmarks)
+        self.fields = UnitFields(head.landmarks, muscles)
         self.lids = Lids(head.landmarks)
         self.height, self.width = head.backdrop.shape[:2]
         self._dressed = np.flatnonzero(head.garment[..., 3].any(axis=1))

@@ -1,0 +1,171 @@
+"""The run behind `mer bench recognition`, on the simulated composite or on published flow images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mer.bench.recognition import (
+    Log,
+    People,
+    RecognitionRow,
+    System,
+    answers,
+    compared,
+    curve,
+    permuted,
+    pool_of,
+    scored,
+)
+from mer.bench.recognition_clips import STILL, render_clips
+from mer.bench.recognition_inputs import Input
+from mer.core.registry import lookup
+from mer.models import flow_cnn, svm_flow
+from mer.simulate.composite import Hardness
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to run: seeds of the composite and of training, parts of persons, orders of shuffled labels.
+
+    `inputs` and `models` name those to run, all of them where there is none. Inputs need `flow_cnn`.
+    """
+
+    seed: int = 0
+    seeds: Sequence[int] = range(5)
+    folds: int = 5
+    orders: int = 5
+    inputs: Sequence[str] = ()
+    models: Sequence[str] = ()
+    jobs: int = 1
+    keep: Path | None = None
+    hardness: Hardness = field(default_factory=Hardness)
+
+
+def _still(*pairs: str) -> tuple[str, ...]:
+    return tuple(pair + STILL for pair in pairs)
+
+
+def _cnn(name: str, sees: Input, preset: str = "", **settings: Any) -> System:
+    scale = sees.side // 28
+    reach = {"shift": 2.0 * scale, "cutout": 8.0 * scale, "side": sees.side, "pairs": len(sees.pairs)}
+    return System(name, "flow_cnn", preset or ("minmax_image" if sees.minmax else "float_flow"), sees, reach | settings)
+
+
+#: The plain input, and one change of it at a time.
+BASE = _cnn("flow_cnn", Input())
+LINEAR = System("svm_flow", "svm_flow", "minmax_image", Input(), {})
+SHALLOW = System("ststnet", "ststnet", "clean", Input(), {})
+MODELS = ("svm_flow", "ststnet", "flow_cnn")
+INPUTS = {
+    "magnitude": _cnn("magnitude in pixels", Input(minmax=False)),
+    "still": _cnn("head held still", Input(_still("apex"))),
+    "magnitude_still": _cnn("magnitude, head held still", Input(_still("apex"), minmax=False)),
+    "56": _cnn("56 pixels", Input(side=56)),
+    "112": _cnn("112 pixels", Input(side=112)),
+    "falling": _cnn("onset-apex and apex-offset", Input(("apex", "falling"))),
+    "frames": _cnn("onset-rising, onset-apex, apex-offset", Input(("rising", "apex", "falling"))),
+    "regions": _cnn("9 regions about landmarks", Input(regions=True)),
+    "magnified": _cnn("magnified 3 times", Input(("magnified",))),
+    "mer": _cnn("preset mer", Input(_still("apex", "falling"), minmax=False), "mer"),
+}
+
+
+def run_recognition_bench(asked: Asked, log: Log) -> list[RecognitionRow]:
+    """Return the rows of the simulated composite: level, learning curve, inputs, shuffled labels.
+
+    Raises:
+        ConfigError: an unknown input.
+    """
+    for name in asked.inputs:
+        lookup(dict.fromkeys(INPUTS, ""), name, "--inputs")
+    chosen = {name: INPUTS[name] for name in asked.inputs or INPUTS} if BASE.name in (asked.models or MODELS) else {}
+    fields = sorted({pair for system in (BASE, *chosen.values()) for pair in system.sees.pairs})
+    clips = render_clips(asked.seed, asked.hardness, fields, asked.jobs, asked.keep, log)
+    people = People(clips.y, clips.groups, clips.datasets)
+    seeds = tuple(asked.seeds)
+    pool = pool_of(asked.jobs)
+    try:
+        rows, base = _levels(asked, people, BASE.sees.of(clips), pool, log)
+        for system in chosen.values():
+            log(f"recognition: {system.name}")
+            found = answers(system, features(system, system.sees.of(clips)), people, asked.folds, seeds, pool)
+            rows += [scored("input", system.name, people, found), compared(system.name, people, found, base)]
+        return rows
+    finally:
+        if pool:
+            pool.shutdown()
+
+
+def run_image_bench(root: Path, asked: Asked, log: Log) -> list[RecognitionRow]:
+    """Return the rows of a folder of published flow images: level, and shuffled labels of every system.
+
+    Raises:
+        ConfigError: an unknown model.
+        DatasetError, ClipError: as the reader `flow_images` and its method.
+    """
+    images, people = published(root)
+    pool = pool_of(asked.jobs)
+    try:
+        return _levels(asked, people, images, pool, log, real=True)[0]
+    finally:
+        if pool:
+            pool.shutdown()
+
+
+def _levels(
+    asked: Asked, people: People, images: np.ndarray, pool: Any, log: Log, real: bool = False
+) -> tuple[list[RecognitionRow], np.ndarray]:
+    """Return the rows of every baseline on min-max images, and the scores that `BASE` gives."""
+    seeds = tuple(asked.seeds)
+    rows: list[RecognitionRow] = []
+    base = np.empty(0)
+    for name in asked.models:
+        lookup(dict.fromkeys(MODELS, ""), name, "--models")
+    for system in (LINEAR, SHALLOW, BASE):
+        if system.name not in (asked.models or MODELS):
+            continue
+        log(f"recognition: {system.name} on {len(people.y)} clips of {len(set(people.groups))} people")
+        x = features(system, images)
+        # Persons one by one cost the linear machine nothing.
+        folds = 0 if system.name == LINEAR.name else asked.folds
+        started = time.perf_counter()
+        base = answers(system, x, people, folds, seeds, pool)
+        rows.append(scored("level", system.name, people, base, f"{time.perf_counter() - started:.0f} s"))
+        if len(seeds) > 1:
+            rows.append(scored("level", f"{system.name}, mean of seeds' scores", people, base.mean(axis=0)[None]))
+        if system.name == LINEAR.name and not real:
+            rows += curve(system, x, people, folds, seeds, pool)
+        rows += permuted(system, x, people, folds, asked.orders, pool)
+    return rows, base
+
+
+def features(system: System, images: np.ndarray) -> np.ndarray:
+    """Return what a system computes of images (N, C, S, S)."""
+    if system.model == "svm_flow":
+        return np.stack([svm_flow.pooled_features(image, svm_flow.PRESETS[system.preset]) for image in images])
+    if system.model == "ststnet":
+        from mer.models import ststnet
+
+        return np.stack([ststnet.scale_image(image, ststnet.PRESETS[system.preset].scaling) for image in images])
+    preset = flow_cnn.PRESETS[system.preset]
+    return np.stack([flow_cnn.prepared(image, preset) for image in images])
+
+
+def published(root: Path) -> tuple[np.ndarray, People]:
+    """Return published flow images (N, 3, 28, 28) float64, u and v less their medians, and whose they are."""
+    from mer.datasets.flow_images import READER
+    from mer.stages.flow.published import Params, decode, read
+
+    reading = READER.read(root, READER.options())
+    rows = [sample for sample in reading.samples if sample.status == "ok"]
+    classes = ("negative", "positive", "surprise")
+    decoded = (decode(read(root / row.media_path), Params()) for row in rows)
+    images = np.stack([np.concatenate([flow, bent[None]]) for flow, bent in decoded])
+    y = np.array([classes.index(row.emotion_norm) for row in rows])
+    return images, People(y, np.array([row.group for row in rows]), np.array([row.dataset for row in rows]))

@@ -6,6 +6,7 @@ The same inputs give the same bytes: no time of day, no random number, every lis
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from mer.report.answer import answer, title
 from mer.report.cd6me import cd6me_csv, unit_tables
 from mer.report.charts import Interval, bar_chart, interval_chart
 from mer.report.clips import sample_clips
+from mer.report.courses import read_courses
 from mer.report.data import load_dataset
 from mer.report.details import Details
-from mer.report.html import render
+from mer.report.every_clip import every_clip, pictured
+from mer.report.html import PACKAGE, digest_of, render
 from mer.report.inputs import ReportInputs
 from mer.report.origin import ProductRecord, as_yaml, record
-from mer.report.scores import Experiment, Score, comparisons, load_experiment, score_rows, twins
+from mer.report.scores import Experiment, Score, comparisons, load_experiment, overview, score_rows, twins
 from mer.report.spotting import load_spotting
 from mer.report.tables import comparisons_csv, scores_csv, scores_tex
 from mer.report.times import known_jobs, stage_times
@@ -42,10 +45,13 @@ def build_report(inputs: ReportInputs, out: Path) -> None:
     experiments = [load_experiment(name, files) for name, files in inputs.experiments.items()]
     scores = [score for experiment in experiments for score in score_rows(experiment)]
     pairs, units = comparisons(experiments), unit_tables(experiments)
+    script = (files(PACKAGE) / "templates" / "report.js").read_text(encoding="utf-8")
     page = render(
         "report.html",
         **_experiment_values(experiments, scores),
-        **_data_values(inputs),
+        **_data_values(inputs, experiments),
+        script=script,
+        script_digest=digest_of(script),
         comparisons=pairs,
         units=units,
         spotting=[load_spotting(name, files) for name, files in inputs.spotting.items()],
@@ -68,12 +74,15 @@ def _experiment_values(experiments: Sequence[Experiment], scores: Sequence[Score
         "scores": scores,
         "score_chart": interval_chart([_interval(score) for score in scores], "UF1"),
         "twins": twins(experiments),
-        "experiments": [Details(experiment) for experiment in experiments],
+        "overview": overview(scores),
+        "experiments": [
+            (Details(experiment), read_courses(experiment.inputs.models)) for experiment in experiments
+        ],
     }
 
 
-def _data_values(inputs: ReportInputs) -> dict[str, Any]:
-    """Return what the page prints of datasets and of the time that their products took."""
+def _data_values(inputs: ReportInputs, experiments: Sequence[Experiment]) -> dict[str, Any]:
+    """Return what the page prints of datasets, of their clips and of the time that their products took."""
     datasets = [load_dataset(name, files) for name, files in inputs.datasets.items()]
     records = {
         name: [record(product, paths) for product, paths in files.products.items()]
@@ -81,12 +90,17 @@ def _data_values(inputs: ReportInputs) -> dict[str, Any]:
     }
     known = known_jobs(inputs)
     times = stage_times(inputs.benchmarks, clip_counts(records), known)
+    clips = [sample_clips(one, records[one.name], inputs.sources, inputs.clips) for one in datasets]
+    every = every_clip(datasets, experiments)
+    if inputs.every_clip:
+        every = pictured(every, datasets, records, inputs.sources, {one.name: one.scales for one in clips})
     bars = [(f"{row.stage} {row.what}", row.cpu, f"{row.cpu:.1f} s") for row in times if row.cpu is not None]
     return {
         "datasets": datasets,
         "records": records,
         "index_digests": {dataset.name: file_digest(dataset.inputs.index) for dataset in datasets},
-        "clips": [sample_clips(one, records[one.name], inputs.sources, inputs.clips) for one in datasets],
+        "clips": clips,
+        "every": every,
         "times": times,
         "time_chart": bar_chart(bars, "CPU seconds per stage") if bars else None,
     }

@@ -29,7 +29,7 @@ def report_inputs(catalog: Catalog, configuration: Mapping[str, Any]) -> ReportI
             for key in config.products_of(name)
         }
         index, excluded, problems = (base / f"{table}.csv" for table in ("index", "excluded", "problems"))
-        datasets[name] = DatasetInputs(index, excluded, problems, products, block.simulate is not None)
+        datasets[name] = DatasetInputs(index, excluded, problems, products, block.simulate is not None, block.reader)
     return ReportInputs(
         datasets=datasets,
         experiments={name: experiment_inputs(catalog, name) for name in config.experiments},
@@ -70,6 +70,7 @@ def experiment_inputs(catalog: Catalog, name: str) -> ExperimentInputs:
         left_out=selection.left_out,
         unheard=plan.unheard_words(),
         models=plan.files("model.safetensors"),
+        products=block.inputs,
     )
 
 

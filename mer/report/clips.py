@@ -26,7 +26,7 @@ class ShownClip:
 
 @dataclass(frozen=True)
 class DatasetClips:
-    """The sample clips of one dataset; `licensed` faces are not for everyone to see. `scales` are of its flow products."""
+    """The sample clips of one dataset; `licensed` faces are not for everyone to see. `scales` are of flow products."""
 
     name: str
     licensed: bool

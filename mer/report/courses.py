@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,14 @@ class Courses:
     """The losses of an experiment's folds and seeds.
 
     `losses` has one array (E,) float64 per fold and seed that tells them, the last training of each fit; `names` says
-    which; `silent` counts the checkpoints that tell none (a model without epochs, or one of an older version).
+    which; `silent` counts the checkpoints that tell none (a model without epochs, or one of an older version);
+    `settings` are those of the first fit.
     """
 
     losses: Sequence[np.ndarray]
     names: Sequence[str]
     silent: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def mean(self) -> np.ndarray:
@@ -49,17 +52,19 @@ def read_courses(models: Sequence[Path]) -> Courses:
     from mer.training.checkpoint import read_metadata
 
     losses, names, silent = [], [], 0
+    settings: Mapping[str, Any] = {}
     for path in models:
         try:
-            told = read_metadata(path).get("losses")
+            meta = read_metadata(path)
         except MerError:
-            told = None
+            meta = {}
+        settings, told = settings or meta.get("settings") or {}, meta.get("losses")
         if told and told[-1]:
             losses.append(np.asarray(told[-1], float))
             names.append(f"{path.parent.name}, {path.parent.parent.name}")
         else:
             silent += 1
-    return Courses(losses, names, silent)
+    return Courses(losses, names, silent, settings)
 
 
 def course_chart(courses: Courses) -> Chart:

@@ -27,7 +27,8 @@ TRIED = 5  # clips by which the size of the pictures is chosen
 @dataclass(frozen=True)
 class Verdict:
     """What one system says of one clip over its seeds: right where most seeds are; `share` is the mean score (0 to 1)
-    that the true class got, None where the system's tables tell no scores."""
+    that the true class got, None where the system's tables tell no scores.
+    """
 
     system: str
     truth: str

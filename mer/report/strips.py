@@ -1,7 +1,8 @@
 """Small pictures of a clip's products over time: one image per product, its frames side by side.
 
 A page with thousands of clips must still open at once, so size and number of frames follow from what is left of a
-budget of bytes. Their pixels are to be looked at, not measured: encoding is with loss, also where colour carries a value.
+budget of bytes. Their pixels are to be looked at, not measured: encoding is with loss, even where
+colour carries a value.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mer.core.container import Clip
 from mer.core.errors import ContainerError
 from mer.motion.colour import flow_to_rgb
 from mer.report.clip_pictures import DRAWN, ClipReader, rois_of
-from mer.report.product_pictures import Scales, describe, events_of, flow_scales, spread
+from mer.report.product_pictures import Scales, events_of, flow_scales, spread
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ def strips(reader: ClipReader, scales: Mapping[str, Scales], level: Level) -> li
     return found
 
 
-def _tiles(
-    reader: ClipReader, product: str, scales: Mapping[str, Scales], count: int
-) -> list[tuple[np.ndarray, str]]:
+def _tiles(reader: ClipReader, product: str, scales: Mapping[str, Scales], count: int) -> list[tuple[np.ndarray, str]]:
     clip, stage = reader.clip(product), product.split("/")[0]
     if stage == "rois":
         return [(panel.image, panel.label) for panel in rois_of(reader, product, clip).panels if not panel.sheet][:1]

@@ -14,8 +14,8 @@ from skimage.data import astronaut
 from mer.core.atomic import write_json
 from mer.core.container import ContainerWriter, file_digest
 from mer.core.sample import ActionUnit, Sample, subject_key, write_index
-from mer.motion.strain import strain
 from mer.models.state import State
+from mer.motion.strain import strain
 from mer.report.build import build_report
 from mer.report.html import PACKAGE, environment
 from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs
@@ -247,7 +247,9 @@ def build_inputs(root: Path, face: np.ndarray) -> ReportInputs:
         "leak_test": write_experiment(root / "experiments" / "leak_test", everything, 0.0, 1, "permuted"),
     }
     write_benchmarks(root / "benchmarks")
-    return ReportInputs(datasets, experiments, root / "benchmarks", clips=2, every_clip=False, sources=SOURCES, configuration=CONFIG)
+    return ReportInputs(
+        datasets, experiments, root / "benchmarks", clips=2, every_clip=False, sources=SOURCES, configuration=CONFIG
+    )
 
 
 @pytest.fixture(scope="session")

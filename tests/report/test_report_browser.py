@@ -80,7 +80,9 @@ def test_rows_are_filtered_by_words_and_by_outcome(shown):
 
 
 def test_a_clip_is_looked_at_frame_by_frame_with_the_keyboard_alone(shown):
-    shown.run("document.querySelector('#every-clip').nextElementSibling.nextElementSibling.querySelector('select').focus()")
+    shown.run(
+        "document.querySelector('#every-clip').nextElementSibling.nextElementSibling.querySelector('select').focus()"
+    )
     for _ in range(20):
         shown.press("Tab")
         if shown.run("document.activeElement.matches('table.clips [data-look]')"):
@@ -116,7 +118,9 @@ def test_play_moves_the_frames_and_stops(shown):
 
 def test_what_every_system_said_of_a_clip_is_beside_its_truth(shown):
     shown.run("document.querySelector('#errors details [data-look]').click()")
-    rows = shown.run("[...document.querySelectorAll('#look-verdicts tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+    rows = shown.run(
+        "[...document.querySelectorAll('#look-verdicts tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+    )
     assert [row[0] for row in rows] == ["good", "better"]
     assert all("wrong" in row[3] and row[1] != row[2] for row in rows)
     first = shown.run("byId('look-name').textContent")

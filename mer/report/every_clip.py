@@ -26,7 +26,7 @@ TRIED = 5  # clips by which the size of the pictures is chosen
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one system says of one clip over its seeds: right where most seeds are; `share` is the mean score (0 to 1)
+    """What one system says of one clip over its seeds: right where most seeds are; `share` is the mean score
     that the true class got, None where the system's tables tell no scores.
     """
 

@@ -7,9 +7,11 @@ inputs give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
@@ -18,12 +20,13 @@ from mer.core.errors import ConfigError
 from mer.report.clip_pictures import ClipReader, clip_pictures
 from mer.report.courses import Courses
 from mer.report.details import Details
-from mer.report.product_pictures import Picture
+from mer.report.product_pictures import Panel, Picture
 from mer.report.scores import Score
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+P = ParamSpec("P")
 COLUMNS = {1: 3.5, 2: 7.16}  # inches, as IEEE prints them
 FORMATS = ("pdf", "svg", "png")
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
@@ -31,8 +34,10 @@ STYLE = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.0, "axes.spines.top": False,
     "axes.spines.right": False, "pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "mer",
-    "figure.dpi": 100, "savefig.dpi": 300, "figure.constrained_layout.use": True,
+    "figure.dpi": 100, "savefig.dpi": 300,
 }  # fmt: skip
+SIDE, NAME, LABEL, GAP = 0.83, 0.17, 0.3, 0.06  # inches: a picture's height, the line above, the room below and between
+NARROW, LETTERS = 0.5, 19  # inches that a narrow picture's words take at least; letters of 6 points in an inch
 TIMELESS = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
 
 
@@ -53,15 +58,27 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _figure(columns: int, height: float, **grid: Any) -> tuple[Figure, Any]:
-    import matplotlib
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Let a function draw in the style of this module."""
+
+    @wraps(draw)
+    def drawn(*given: P.args, **named: P.kwargs) -> Figure:
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            return draw(*given, **named)
+
+    return drawn
+
+
+def _figure(columns: int, height: float) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMNS[columns], height))
-        return figure, figure.subplots(**grid)
+    figure = Figure(figsize=(COLUMNS[columns], height), layout="constrained")
+    return figure, figure.subplots()
 
 
+@styled
 def confusion(details: Details, columns: int = 1) -> Figure:
     """Draw the pooled confusion matrix: counts, shaded by each row's shares."""
     counts, names = np.array(details.confusion), details.classes
@@ -79,6 +96,7 @@ def confusion(details: Details, columns: int = 1) -> Figure:
     return figure
 
 
+@styled
 def intervals(scores: Sequence[Score], columns: int = 1, statistic: str = "uf1") -> Figure:
     """Draw one score per row with its 95 % interval over the range of random labels."""
     figure, axes = _figure(columns, 0.55 + 0.19 * len(scores))
@@ -88,13 +106,15 @@ def intervals(scores: Sequence[Score], columns: int = 1, statistic: str = "uf1")
         axes.barh(row, level["high"] - level["low"], left=level["low"], **band)
         axes.plot([score.low[statistic], score.high[statistic]], [row, row], color=BLUE)
         axes.plot(score.value[statistic], row, "o", color=BLUE, markersize=3.5)
-    labels = [one.experiment.name if one.dataset is None else f"   {one.dataset}" for one in scores]
-    axes.set_yticks(range(len(scores)), labels)
+    axes.set_yticks(range(len(scores)), [one.dataset or one.experiment.name for one in scores])
+    for tick, score in zip(axes.get_yticklabels(), scores, strict=True):
+        tick.set_fontweight("normal" if score.dataset else "bold")
     axes.set(xlim=(0, 1), ylim=(len(scores) - 0.4, -0.6), xlabel=f"{statistic.upper()} with 95 % interval")
     figure.legend(loc="outside upper right", frameon=False)
     return figure
 
 
+@styled
 def curves(courses: Courses, columns: int = 1) -> Figure:
     """Draw the training loss of every fold over epochs, and their mean."""
     figure, axes = _figure(columns, COLUMNS[columns] * 0.6)
@@ -102,11 +122,13 @@ def curves(courses: Courses, columns: int = 1) -> Figure:
         name = "each fold and seed" if not number else None
         axes.plot(np.arange(1, len(one) + 1), one, color=GREY, linewidth=0.4, label=name)
     axes.plot(np.arange(1, len(courses.mean) + 1), courses.mean, color=BLUE, linewidth=1.6, label="mean")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel="training loss")
     axes.legend(frameon=False)
     return figure
 
 
+@styled
 def clip(reader: ClipReader, columns: int = 2, stages: Sequence[str] = ()) -> Figure:
     """Draw the products of a clip in the order of the journey, a row each; only some `stages` where they are named.
 
@@ -117,23 +139,35 @@ def clip(reader: ClipReader, columns: int = 2, stages: Sequence[str] = ()) -> Fi
     pictures = [one for one in pictures if not stages or one.product.split("/")[0] in stages or one.product in stages]
     if not pictures:
         raise ConfigError(f"clip {reader.sample_id}", "has no product that can be drawn", "one of a finished run")
-    most = 4 if columns == 1 else 8
-    rows = [_spread(one, most) for one in pictures]
-    across = max(len(row) for row in rows)
-    side = COLUMNS[columns] / across
-    figure, grid = _figure(columns, len(rows) * (side + 0.28), nrows=len(rows), ncols=across, squeeze=False)
-    for axes, picture, row in zip(grid, pictures, rows, strict=True):
-        axes[0].set_title(picture.product, loc="left", fontweight="bold")
-        for place, panel in zip(axes, [*row, *[None] * (across - len(row))], strict=True):
-            place.set_axis_off()
-            if panel is not None:
-                place.imshow(panel.image)
-                place.text(0.5, -0.03, panel.label, transform=place.transAxes, ha="center", va="top", fontsize=6)
+    from matplotlib.figure import Figure
+
+    width = COLUMNS[columns]
+    rows = [(one, _lines(one, width)) for one in pictures]
+    total = sum(NAME + len(lines) * (SIDE + LABEL) for _, lines in rows)
+    figure, below = Figure(figsize=(width, total)), total
+    for picture, lines in rows:
+        figure.text(0, (below - 0.03) / total, picture.product, va="top", fontweight="bold")
+        below -= NAME
+        for line in lines:
+            below -= SIDE + LABEL
+            for left, across, panel in line:
+                place = figure.add_axes((left / width, (below + LABEL) / total, across / width, SIDE / total))
+                place.set_axis_off()
+                place.imshow(panel.image, aspect="auto", interpolation="nearest")
+                words = textwrap.fill(panel.label, int(max(across, NARROW) * LETTERS))
+                figure.text(left / width, (below + LABEL - 0.03) / total, words, va="top", fontsize=6)
     return figure
 
 
-def _spread(picture: Picture, most: int) -> list[Any]:
-    """Return at most `most` panels, first and last among them."""
-    panels = list(picture.panels)
-    chosen = sorted({round(float(i)) for i in np.linspace(0, len(panels) - 1, min(len(panels), most))})
-    return [panels[i] for i in chosen]
+def _lines(picture: Picture, width: float) -> list[list[tuple[float, float, Panel]]]:
+    """Return the left end and the width in inches of each panel, broken into lines of one height."""
+    lines: list[list[tuple[float, float, Panel]]] = [[]]
+    left = 0.0
+    for panel in picture.panels:
+        across = min(SIDE * panel.image.shape[1] / panel.image.shape[0], width)
+        if lines[-1] and left + across > width:
+            lines.append([])
+            left = 0.0
+        lines[-1].append((left, across, panel))
+        left += max(across, NARROW) + GAP
+    return lines

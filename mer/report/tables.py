@@ -75,7 +75,8 @@ def scores_tex(scores: Sequence[Score], readers: Mapping[str, str] | None = None
     rules = [r"\toprule", head, r"\midrule", *lines, r"\bottomrule"]
     body = "\n".join([r"\begin{tabular}{lrcccc}", *rules, r"\end{tabular}"]).replace("−", "$-$")
     note = "% random UF1: 97.5 % of random orders of the labels stay below. Intervals: subject bootstrap."
-    return f"{note}\n% \\usepackage{{booktabs}}; the citations are in references.bib.\n{body}\n"
+    needs = r"% \usepackage{booktabs}; \scriptsize fits two columns. The citations are in references.bib."
+    return f"{note}\n{needs}\n{body}\n"
 
 
 def comparisons_csv(rows: Sequence[Comparison]) -> str:

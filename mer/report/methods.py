@@ -64,7 +64,9 @@ def _text(value: object) -> str:
 
 
 def _joined(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    if len(parts) < 2:
+        return parts[0] if parts else "nothing"
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _data(datasets: Sequence[Dataset]) -> str:

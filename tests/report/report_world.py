@@ -28,6 +28,7 @@ EMOTIONS = {"negative": "disgust", "positive": "happiness", "surprise": "surpris
 HOSTILE = '<script>alert("x")</script>&amp;\u202e'
 APEX = 4
 FRAMES = 9
+READERS = {"alpha": "casme2", "beta": "samm"}
 CONFIG = {
     "results": "results",
     "seed": 0,
@@ -194,6 +195,7 @@ def write_experiment(
         "loso",
         ["alpha", "beta"],
         labels,
+        products={"motion": "flow/apex"},
     )
 
 
@@ -239,7 +241,13 @@ def build_inputs(root: Path, face: np.ndarray) -> ReportInputs:
         fault = {"rule": "V04", "severity": "error", "file": "a.xlsx", "row": 7, "message": "<img src=x onerror=y>"}
         tables = write_table(folder / "excluded.csv", [lost]), write_table(folder / "problems.csv", [fault])
         products = write_products(folder, samples, face)
-        datasets[name] = DatasetInputs(folder / "index.csv", *tables, products, simulated=name == "alpha")
+        datasets[name] = DatasetInputs(
+            folder / "index.csv",
+            *tables,
+            products,
+            simulated=name == "alpha",
+            reader={"alpha": "casme2", "beta": "samm"}[name],
+        )
         everything += samples
     experiments = {
         "good": write_experiment(root / "experiments" / "good", everything, 0.7, 3),

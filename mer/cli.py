@@ -13,6 +13,7 @@ import typer
 from mer import __version__
 from mer.cli_analyze import analyze
 from mer.cli_bench import Json, bench
+from mer.cli_figure import figure
 from mer.core.atomic import refusal
 from mer.core.errors import MerError
 from mer.core.process import short_lived
@@ -312,6 +313,7 @@ def predict(
 
 
 app.command()(analyze)
+app.command()(figure)
 
 
 def main() -> None:

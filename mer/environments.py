@@ -17,8 +17,8 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     ),
     "preprocess": (
         "av", "dlib-bin", "face_recognition_models", "h5py", "jinja2", "markupsafe", "matplotlib", "numpy",
-        "opencv-contrib-python-headless", "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "scikit-image", "scipy",
-        "typer", "xlrd",
+        "opencv-contrib-python-headless", "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "safetensors",
+        "scikit-image", "scipy", "typer", "xlrd",
     ),
     "torch": (
         "h5py", "numba", "numpy", "openpyxl", "pandas", "pydantic", "pyyaml", "rich", "safetensors", "scikit-learn",

@@ -5,8 +5,6 @@ The page is one file without network: its scripts are in it, and a policy in its
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -22,7 +20,7 @@ from mer.analysis.results import ELAN, INTERVALS, MEGC, OBJECTS, SCORES, Result
 from mer.analysis.review import FORMAT, film_digest
 from mer.analysis.timeline import clock, lanes, numbers_of, shaded
 from mer.motion.face_signals import FaceSignals
-from mer.report.html import render
+from mer.report.html import digest_of, render
 from mer.report.product_pictures import EVENTS
 from mer.report.wording import counted
 
@@ -56,7 +54,7 @@ def page_of(result: Result, signals: FaceSignals, regions: RegionCurves, film: C
         remarks=_remarks(result),
         film=film,
         script=script,
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_digest=digest_of(script),
         data=_data(result, signals, regions),
         lane_names=[lane["name"] for lane in lanes(result, signals, regions)],
         keys=KEYS,

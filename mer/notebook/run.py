@@ -213,7 +213,7 @@ class Run(Results):
         """
         from mer.notebook.scoring import as_table
 
-        return as_table(self._scored(experiment).scored)
+        return as_table(self.scored(experiment).scored)
 
     def scores(self, *experiments: str) -> pd.DataFrame:
         """Return the scores of experiments, all when none is named, as the report has them.
@@ -233,13 +233,13 @@ class Run(Results):
         from mer.report.scores import score_rows
         from mer.report.tables import SCORE_COLUMNS, score_cells
 
-        scored = [self._scored(name) for name in experiments or self.experiments]
+        scored = [self.scored(name) for name in experiments or self.experiments]
         rows = [score_cells(row) for experiment in scored for row in score_rows(experiment)]
         return pd.DataFrame(rows, columns=list(SCORE_COLUMNS)).set_index(["experiment", "dataset"])
 
     def metrics(self, experiment: str) -> dict[str, Any]:
         """Return everything that the score step wrote of an experiment (docs/scores.md); errors as `predictions`."""
-        return dict(self._scored(experiment).metrics)
+        return dict(self.scored(experiment).metrics)
 
     def export(
         self,
@@ -289,7 +289,8 @@ class Run(Results):
         selection = self.select(view, experiment, self.holders(product, data, among))
         return selection, self.find(product, selection.rows)
 
-    def _scored(self, name: str) -> Experiment:
+    def scored(self, name: str) -> Experiment:
+        """Return an experiment as the score step left it, for `mer.report`; errors as `predictions`."""
         from mer.report.scores import load_experiment
 
         self._require_index(self._experiment(name).data)

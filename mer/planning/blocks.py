@@ -83,6 +83,11 @@ class ReportBlock(Params):
     """What the report shows."""
 
     clips: int = Field(3, ge=1, le=50, description="Sample clips pictured per dataset.")
+    every_clip: bool = Field(
+        True,
+        description="Whether the page holds small pictures of every clip, to look at errors. `false` where a licence "
+        "lets only some people be shown and the page is to be passed on.",
+    )
 
 
 class Top(Params):

@@ -14,7 +14,7 @@ from mer.training.folds import Fold
 from mer.training.task import ORACLE_EPOCHS, Task
 
 Plans = Mapping[str, Mapping[str, Planned]]
-REPORT_TABLES = ("scores.csv", "scores.tex", "comparisons.csv", "cd6me.csv")
+REPORT_TABLES = ("scores.csv", "scores.tex", "methods.tex", "references.bib", "comparisons.csv", "cd6me.csv")
 #: Of every database, besides its products.
 DATASET_TABLES = ("index.csv", "problems.csv", "excluded.csv")
 

@@ -29,12 +29,13 @@ def report_inputs(catalog: Catalog, configuration: Mapping[str, Any]) -> ReportI
             for key in config.products_of(name)
         }
         index, excluded, problems = (base / f"{table}.csv" for table in ("index", "excluded", "problems"))
-        datasets[name] = DatasetInputs(index, excluded, problems, products, block.simulate is not None)
+        datasets[name] = DatasetInputs(index, excluded, problems, products, block.simulate is not None, block.reader)
     return ReportInputs(
         datasets=datasets,
         experiments={name: experiment_inputs(catalog, name) for name in config.experiments},
         benchmarks=config.results / "benchmarks",
         clips=config.report.clips,
+        every_clip=config.report.every_clip,
         spotting={name: _spotting(catalog, name) for name in config.spotting},
         sources=sources(config),
         configuration=configuration,
@@ -68,6 +69,8 @@ def experiment_inputs(catalog: Catalog, name: str) -> ExperimentInputs:
         scheme=tuple(plan.view.told(row.dataset for row in selection.rows)),
         left_out=selection.left_out,
         unheard=plan.unheard_words(),
+        models=plan.files("model.safetensors"),
+        products=block.inputs,
     )
 
 

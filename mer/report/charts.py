@@ -83,9 +83,12 @@ class Chart:
 
     def curve(self, x: Scale, y: Scale, places: np.ndarray, values: np.ndarray) -> None:
         """Draw values (N,) over places (N,), thinned where they are many."""
-        pairs = zip(*thinned(places, values), strict=True)
-        points = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value in pairs)
-        self.shapes.append(Shape("polyline", {"points": points, "class": "curve"}))
+        self.lines(x, y, *thinned(places, values), "curve")
+
+    def lines(self, x: Scale, y: Scale, places: np.ndarray, values: np.ndarray, kind: str, tip: str = "") -> None:
+        """Draw values (N,) over places (N,) as they are."""
+        points = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value in zip(places, values, strict=True))
+        self.shapes.append(Shape("polyline", {"points": points, "class": kind}, tip=tip))
 
     def axis(self, scale: Scale, ticks: Iterable[tuple[float, str]], top: float, bottom: float, below: float) -> None:
         """Draw a line from `top` to `bottom` at each tick (value, label), and its label `below` pixels further down."""

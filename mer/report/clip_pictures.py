@@ -59,6 +59,12 @@ class ClipReader:
         self._stack = ExitStack()
         self._boxes: dict[str, Container] = {}
 
+    def of(self, sample_id: str) -> ClipReader:
+        """Return a reader of another clip of the same person, which shares the open containers and ends with this."""
+        other = ClipReader(self.paths, sample_id, self.sources)
+        other._stack, other._boxes = self._stack, self._boxes
+        return other
+
     def __enter__(self) -> ClipReader:
         return self
 
@@ -122,7 +128,7 @@ def _picture(reader: ClipReader, product: str, scales: Mapping[str, Scales]) -> 
     if stage == "interpolate":
         return product_pictures.interpolate_picture(product, clip, parameters)
     if stage == "rois":
-        return _rois(reader, product, clip)
+        return rois_of(reader, product, clip)
 
     def face(index: int, factor: int | None) -> np.ndarray | None:
         return reader.face(product, index, factor)
@@ -138,7 +144,7 @@ def common_scales(clips: Sequence[Clip]) -> Scales:
     return Scales(*(nice_ceiling(max(top[i] for top in tops)) for i in range(2)))
 
 
-def _rois(reader: ClipReader, product: str, clip: Clip) -> Picture:
+def rois_of(reader: ClipReader, product: str, clip: Clip) -> Picture:
     """Draw the boxes of the most telling row on the crop that its row of the source starts from."""
     source = reader.sources.get(product, "")
     parameters = reader.container(product).parameters()

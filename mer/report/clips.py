@@ -26,11 +26,12 @@ class ShownClip:
 
 @dataclass(frozen=True)
 class DatasetClips:
-    """The sample clips of one dataset; `licensed` faces are not for everyone to see."""
+    """The sample clips of one dataset; `licensed` faces are not for everyone to see. `scales` are of flow products."""
 
     name: str
     licensed: bool
     clips: Sequence[ShownClip]
+    scales: Mapping[str, Scales]
 
 
 def sample_clips(
@@ -46,7 +47,7 @@ def sample_clips(
         scales = flow_scales(readers)
         # Each clip is encoded before the next is drawn: its arrays are many times larger.
         clips = [_shown(sample, reader, scales) for sample, reader in zip(chosen, readers, strict=True)]
-    return DatasetClips(dataset.name, not dataset.inputs.simulated, clips)
+    return DatasetClips(dataset.name, not dataset.inputs.simulated, clips, scales)
 
 
 def _shown(sample: Sample, reader: ClipReader, scales: Mapping[str, Scales]) -> ShownClip:

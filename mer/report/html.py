@@ -6,6 +6,8 @@ and what a page must not hold is replaced in the whole of it, wherever it came f
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
 from typing import Any
 
@@ -39,3 +41,8 @@ def render(template: str, *packages: str, **values: Any) -> str:
         values: what the template prints: plain data, escaped unless a template made it.
     """
     return plain(environment(*packages, PACKAGE).get_template(template).render(values))
+
+
+def digest_of(script: str) -> str:
+    """Return the digest by which a page's policy lets this script run, and no other."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

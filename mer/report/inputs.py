@@ -15,7 +15,7 @@ class DatasetInputs:
 
     `products` maps a product (`align/face224`, in the order of the journey) to `{subject key: container}`. `excluded`
     and `problems` are CSV files (`mer.stages.exclusions`, `mer.datasets.reading`). Faces that are not `simulated` are
-    licensed.
+    licensed. `reader` is the name of its reader.
     """
 
     index: Path
@@ -23,6 +23,7 @@ class DatasetInputs:
     problems: Path
     products: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     simulated: bool = False
+    reader: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class ExperimentInputs:
     `metrics` is `metrics.json` of `mer.training.score`; `predictions` are the CSV files of all folds and seeds;
     `settings` are its inputs, overrides and number of folds as canonical text. `scheme` has a row of database, class
     and what it takes for each class of the view; `left_out` counts the clips that take no part by reason; `unheard`
-    are the emotions that a view of the user's own names and no row has.
+    are the emotions that a view of the user's own names and no row has; `models` are the checkpoints of all folds and
+    seeds, `products` what the model reads by the names of its inputs.
     """
 
     metrics: Path
@@ -47,6 +49,8 @@ class ExperimentInputs:
     scheme: Sequence[tuple[str, str, str]] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     unheard: Sequence[str] = ()
+    models: Sequence[Path] = ()
+    products: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def recipe(self) -> str:
@@ -68,14 +72,15 @@ class ReportInputs:
     """Everything that `mer.report.build.build_report` reads.
 
     `benchmarks` is the folder of Snakemake's benchmark files, which may be absent; `clips` the number of sample clips
-    pictured per dataset; `sources` maps a product to the one that it is made from; `configuration` is printed as it
-    was given, and nothing else is taken from it.
+    pictured per dataset, `every_clip` whether small pictures of all are in the page; `sources` maps a product to the
+    one that it is made from; `configuration` is printed as it was given, and nothing else is taken from it.
     """
 
     datasets: Mapping[str, DatasetInputs]
     experiments: Mapping[str, ExperimentInputs]
     benchmarks: Path
     clips: int = 3
+    every_clip: bool = True
     spotting: Mapping[str, SpottingInputs] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from mer.report.product_pictures import describe
 class ProductRecord:
     """What the containers of one product say of themselves; each tuple holds the distinct values among them.
 
-    `inputs` maps a subject to the digests that its container was made from; `absent` says why others have none.
+    `inputs` maps a subject to the digests that its container was made from; `absent` says why others have none;
+    `told` are the parameters of one of them.
     """
 
     product: str
@@ -31,6 +32,7 @@ class ProductRecord:
     versions: tuple[str, ...]
     inputs: Mapping[str, Mapping[str, str]]
     absent: tuple[str, ...]
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def releases(self) -> list[str]:
@@ -57,12 +59,14 @@ def record(product: str, paths: Mapping[str, Path]) -> ProductRecord:
     parameters, codes, versions = set(), set(), set()
     inputs: dict[str, dict[str, str]] = {}
     absent: list[str] = []
+    told: Mapping[str, Any] = {}
     clip_ids: set[str] = set()
     failures = 0
     for subject, path in sorted(paths.items()):
         try:
             with Container(path) as box:
-                parameters.add(describe(box.parameters()))
+                told = box.parameters()
+                parameters.add(describe(told))
                 codes.add(str(box.attributes["code"]))
                 versions.add(f"{box.attributes['mer_version']} with {box.attributes.get('libraries', '')}")
                 inputs[subject] = json.loads(str(box.attributes["inputs"]))
@@ -72,7 +76,7 @@ def record(product: str, paths: Mapping[str, Path]) -> ProductRecord:
             absent.append(f"{subject}: {error.found}")
     texts = [tuple(sorted(values)) for values in (parameters, codes, versions)]
     return ProductRecord(
-        product, len(inputs), frozenset(clip_ids), failures, texts[0], texts[1], texts[2], inputs, tuple(absent)
+        product, len(inputs), frozenset(clip_ids), failures, texts[0], texts[1], texts[2], inputs, tuple(absent), told
     )
 
 

@@ -166,6 +166,30 @@ def comparisons(experiments: Sequence[Experiment]) -> list[Comparison]:
     return [compare(a, b) for a, b in pairs if a.inputs.view == b.inputs.view]
 
 
+@dataclass(frozen=True)
+class Overview:
+    """Systems by databases: `rows` holds an experiment's name and its score of each column, None where it has none."""
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Score | None]]]
+
+
+def overview(scores: Sequence[Score]) -> Overview:
+    """Return the scores on true labels as a table of experiments by databases, the pooled score first."""
+    true = [score for score in scores if not score.experiment.permuted]
+    columns: dict[str | None, str] = {None: "all"}
+    for score in true:
+        known = score.dataset or next(iter(score.experiment.metrics["datasets"]))
+        columns.setdefault(known, known)
+    found: dict[str, dict[str | None, Score]] = {}
+    for score in true:
+        row = found.setdefault(score.experiment.name, {})
+        row[score.dataset] = score
+        if len(score.experiment.metrics["datasets"]) == 1:
+            row[next(iter(score.experiment.metrics["datasets"]))] = score
+    return Overview(list(columns.values()), [(name, [row.get(c) for c in columns]) for name, row in found.items()])
+
+
 def compare(first: Experiment, second: Experiment) -> Comparison:
     """Compare two experiments; `problem` says why where they cannot be compared."""
     names = (first.name, second.name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mer.core import latex
 from mer.core.csvfile import csv_text
+from mer.report.citations import called, cite
 from mer.report.scores import STATISTICS, Comparison, Score
 from mer.report.wording import number, plain
 
@@ -53,18 +54,29 @@ def score_cells(score: Score) -> list[object]:
     return [*row, *folds, score.verdict, "" if score.dataset else "; ".join(experiment.metrics["flags"])]
 
 
-def scores_tex(scores: Sequence[Score]) -> str:
-    """Return the same as a LaTeX `tabular` that needs no package."""
-    lines = []
+def scores_tex(scores: Sequence[Score], readers: Mapping[str, str] | None = None) -> str:
+    """Return the same as a LaTeX `tabular` that needs the package booktabs, with the citations of `references.bib`.
+
+    Args:
+        scores: the rows.
+        readers: reader of each database, by which it is cited.
+    """
+    lines: list[str] = []
     for score in scores:
         cells = [rf"{number(score.value[s])} [{number(score.low[s])}, {number(score.high[s])}]" for s in STATISTICS]
-        name = latex.escape(plain(score.experiment.name if score.dataset is None else score.dataset))
-        name = name if score.dataset is None else rf"\quad {name}"
+        if score.dataset is None:
+            lines += [r"\midrule"] if lines else []
+            name = latex.escape(plain(score.experiment.name)) + cite(f"model:{score.experiment.inputs.model}")
+        else:
+            reader = f"reader:{(readers or {}).get(score.dataset, '')}"
+            name = rf"\quad {called(reader, latex.escape(plain(score.dataset)))}{cite(reader)}"
         lines.append(" & ".join([name, str(score.clips), *cells, number(score.chance["uf1"]["high"])]) + r" \\")
     head = r" & clips & UF1 [95\,\%] & UAR [95\,\%] & accuracy [95\,\%] & random UF1 \\"
-    body = "\n".join([r"\begin{tabular}{lrcccc}", r"\hline", head, r"\hline", *lines, r"\hline", r"\end{tabular}"])
+    rules = [r"\toprule", head, r"\midrule", *lines, r"\bottomrule"]
+    body = "\n".join([r"\begin{tabular}{lrcccc}", *rules, r"\end{tabular}"]).replace("−", "$-$")
     note = "% random UF1: 97.5 % of random orders of the labels stay below. Intervals: subject bootstrap."
-    return f"{note}\n{body}\n"
+    needs = r"% \usepackage{booktabs}; \scriptsize fits two columns. The citations are in references.bib."
+    return f"{note}\n{needs}\n{body}\n"
 
 
 def comparisons_csv(rows: Sequence[Comparison]) -> str:

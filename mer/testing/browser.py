@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
          "--disable-dev-shm-usage", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required",
          "--remote-debugging-pipe")  # fmt: skip
 PATIENCE = 60.0  # seconds
+AXE = ("axe_core_python", "axe_playwright_python")  # packages that carry axe-core, the tester of accessibility
 # Run by a process of its own: code between fork and exec is not safe in a process with threads. One of the two ends may
 # have the other's number, so both are moved out of the way first.
 PLACING = """
@@ -38,6 +40,15 @@ os.execv(sys.argv[3], sys.argv[3:])
 def browser_path() -> str | None:
     """Return the Chromium of this machine, None where there is none."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def axe_path() -> Path | None:
+    """Return the script of axe-core, None where no package that carries it is installed."""
+    for name in AXE:
+        found = find_spec(name)
+        if found is not None and found.origin and (path := Path(found.origin).with_name("axe.min.js")).is_file():
+            return path
+    return None
 
 
 class Browser:
@@ -137,6 +148,23 @@ class Browser:
         """Write what is seen, or the whole page, as PNG."""
         told = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(told["data"]))
+
+    def barriers(self) -> list[str]:
+        """Return the serious and critical faults that axe-core finds in the page, each with its first place.
+
+        Raises:
+            RuntimeError: axe-core is not installed.
+        """
+        path = axe_path()
+        if path is None:
+            raise RuntimeError(f"no axe-core: none of {', '.join(AXE)} is installed")
+        self.run(path.read_text(encoding="utf-8") + "; undefined")
+        found = self.run("axe.run({resultTypes: ['violations']}).then(told => told.violations)")
+        return [
+            f"{one['id']} ({one['impact']}, {len(one['nodes'])}): {one['nodes'][0]['html']}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
 
     def complaints(self) -> list[str]:
         """Return what the console and the log hold of errors and warnings."""

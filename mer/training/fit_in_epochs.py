@@ -21,7 +21,7 @@ from mer.training.training_part import TrainingPart
 def fit_in_epochs(
     training_part: TrainingPart, job: FoldJob, every: float, keeps_end: bool = False
 ) -> tuple[State, dict[str, Any]]:
-    """Return the trained state, and for the checkpoint's metadata the precision and the choice of epochs."""
+    """Return the trained state, and for the checkpoint's metadata the precision, choice of epochs, and losses."""
     recipe, settings = training_part.experiment.recipe, training_part.experiment.settings
     digest = training_part.digest() if job.resume is not None else ""
     extra: dict[str, Any] = {}
@@ -36,7 +36,7 @@ def fit_in_epochs(
             state = training_part.fit(settings)
     finally:
         session.end()
-    return state, {**extra, "precision": session.used}
+    return state, {**extra, "precision": session.used, "losses": session.course()}
 
 
 def _session(training_part: TrainingPart, **options: Any) -> Session:

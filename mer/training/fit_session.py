@@ -49,6 +49,11 @@ class Session(Surroundings):
     _call: int = -1
     _written: float = 0.0
     _losses: Sequence[float] = ()
+    _courses: dict[int, list[list[float]]] = field(default_factory=dict)
+
+    def course(self, fold: int = 0) -> list[list[float]]:
+        """Return the mean loss of every epoch, six digits, of each call of the loop, for one of the folds trained."""
+        return [[float(f"{losses[fold]:.6g}") for losses in self._courses[call]] for call in sorted(self._courses)]
 
     def again(self) -> None:
         """Count the calls of the loop from the start: the same fit follows once more, with another budget."""
@@ -58,26 +63,34 @@ class Session(Surroundings):
         """See `Surroundings.begin`: the state of the file, or of `carried`, is put into `part`."""
         self._call += 1
         self._written = time.monotonic()
+        self._courses[self._call] = []
         snapshot = self.carried.get(self._call)
         if snapshot is None and self.file is not None:
             snapshot = resume.read(self.file, self.digest, self._call, self.log)
         if snapshot is None or snapshot.done > part.epochs:
             return 0, float("nan")
         resume.restore(part, snapshot)
+        self._courses[self._call] = [list(losses) for losses in snapshot.values["losses"]]
         return snapshot.done, float(snapshot.values["loss"])
 
     def after(self, part: Part, done: int, loss: float) -> None:
         """See `Surroundings.after`: the state is kept."""
+        self._courses[self._call].append([float(one) for one in self._losses or (loss,)])
         if self.carries and done == part.epochs:
-            self.carried[self._call] = resume.capture(part, done, loss)
+            self.carried[self._call] = self._state(part, done, loss)
         due = time.monotonic() - self._written >= self.every or (self.keeps_end and done == part.epochs)
         if self.file is not None and due:
-            resume.write(self.file, self.digest, self._call, resume.capture(part, done, loss))
+            resume.write(self.file, self.digest, self._call, self._state(part, done, loss))
             self._written = time.monotonic()
         rate = float(part.optimiser.param_groups[0]["lr"])
         for board, its_loss in zip((self.board, *self.boards), (loss, *self._losses), strict=False):
             if board is not None:
                 board.epoch(done, {"loss": its_loss, "learning_rate": rate})
+
+    def _state(self, part: Part, done: int, loss: float) -> resume.Snapshot:
+        snapshot = resume.capture(part, done, loss)
+        snapshot.values["losses"] = [list(losses) for losses in self._courses[self._call]]
+        return snapshot
 
     def each(self, done: int, losses: Sequence[float]) -> None:
         """See `Surroundings.each`: every fold has its own curves."""

@@ -81,7 +81,7 @@ def fit_on_gpu(
     while waiting:
         taken, say = waiting[:width], log(jobs[waiting[0]].fold)
         try:
-            states = _at_once(experiment, [jobs[k] for k in taken], shared, taken, say, every, width < len(jobs))
+            done = _at_once(experiment, [jobs[k] for k in taken], shared, taken, say, every, width < len(jobs))
         except torch.OutOfMemoryError:
             if width == 1:
                 raise ModelError("training", "no memory for one fold", remedy="set a smaller batch_size") from None
@@ -89,9 +89,10 @@ def fit_on_gpu(
             torch.cuda.empty_cache()
             say(f"no memory for {len(taken)} folds at once; {width} from here on")
             continue
-        for k, state in zip(taken, states, strict=True):
+        for k, (state, losses) in zip(taken, done, strict=True):
             data = Gathered([shared.data.rows[i] for i in shared.clips(k)], np.zeros(0), *shared.told(k))
-            write_fold(experiment, jobs[k], data, state, {"precision": "float32"}, log(jobs[k].fold))
+            extra = {"precision": "float32", "losses": losses}
+            write_fold(experiment, jobs[k], data, state, extra, log(jobs[k].fold))
         waiting = waiting[len(taken) :]
 
 
@@ -103,8 +104,8 @@ def _at_once(
     say: Log,
     every: float,
     keeps_end: bool,
-) -> list[State]:
-    """Return the states of the given folds, trained at once; their common state is kept in the first one's file."""
+) -> list[tuple[State, list[list[float]]]]:
+    """Return the state and losses of each fold, trained at once; their common state is kept in the first one's file."""
     from mer.models.surroundings import surrounded
     from mer.models.together import Share
     from mer.training.fit_session import Session
@@ -122,7 +123,8 @@ def _at_once(
         session.boards = [Board(job.board) if job.board is not None else None for job in jobs]
         with surrounded(session):
             given = shared.data.features, shares, len(experiment.classes), experiment.settings
-            return together(*given, say, experiment.device)
+            states = together(*given, say, experiment.device)
+            return [(state, session.course(number)) for number, state in enumerate(states)]
     finally:
         session.end()
 

@@ -14,9 +14,12 @@ from skimage.data import astronaut
 from mer.core.atomic import write_json
 from mer.core.container import ContainerWriter, file_digest
 from mer.core.sample import ActionUnit, Sample, subject_key, write_index
+from mer.models.state import State
 from mer.motion.strain import strain
+from mer.report.build import build_report
 from mer.report.html import PACKAGE, environment
 from mer.report.inputs import DatasetInputs, ExperimentInputs, ReportInputs
+from mer.training.checkpoint import save_checkpoint
 from mer.training.predictions import Predictions
 from mer.training.score import score
 
@@ -25,6 +28,7 @@ EMOTIONS = {"negative": "disgust", "positive": "happiness", "surprise": "surpris
 HOSTILE = '<script>alert("x")</script>&amp;\u202e'
 APEX = 4
 FRAMES = 9
+READERS = {"alpha": "casme2", "beta": "samm"}
 CONFIG = {
     "results": "results",
     "seed": 0,
@@ -191,6 +195,7 @@ def write_experiment(
         "loso",
         ["alpha", "beta"],
         labels,
+        products={"motion": "flow/apex"},
     )
 
 
@@ -236,7 +241,13 @@ def build_inputs(root: Path, face: np.ndarray) -> ReportInputs:
         fault = {"rule": "V04", "severity": "error", "file": "a.xlsx", "row": 7, "message": "<img src=x onerror=y>"}
         tables = write_table(folder / "excluded.csv", [lost]), write_table(folder / "problems.csv", [fault])
         products = write_products(folder, samples, face)
-        datasets[name] = DatasetInputs(folder / "index.csv", *tables, products, simulated=name == "alpha")
+        datasets[name] = DatasetInputs(
+            folder / "index.csv",
+            *tables,
+            products,
+            simulated=name == "alpha",
+            reader={"alpha": "casme2", "beta": "samm"}[name],
+        )
         everything += samples
     experiments = {
         "good": write_experiment(root / "experiments" / "good", everything, 0.7, 3),
@@ -244,13 +255,36 @@ def build_inputs(root: Path, face: np.ndarray) -> ReportInputs:
         "leak_test": write_experiment(root / "experiments" / "leak_test", everything, 0.0, 1, "permuted"),
     }
     write_benchmarks(root / "benchmarks")
-    return ReportInputs(datasets, experiments, root / "benchmarks", clips=2, sources=SOURCES, configuration=CONFIG)
+    return ReportInputs(
+        datasets, experiments, root / "benchmarks", clips=2, every_clip=False, sources=SOURCES, configuration=CONFIG
+    )
 
 
 @pytest.fixture(scope="session")
 def inputs(tmp_path_factory: pytest.TempPathFactory, face: np.ndarray) -> ReportInputs:
     """Return a results folder that no test changes."""
     return build_inputs(tmp_path_factory.mktemp("results"), face)
+
+
+@pytest.fixture(scope="session")
+def whole(inputs: ReportInputs) -> ReportInputs:
+    """The same with small pictures of every clip, and the losses of one experiment's folds."""
+    good = inputs.experiments["good"]
+    models = [good.metrics.parent / f"seed{seed}" / fold / "model.safetensors" for seed in (0, 1) for fold in "abc"]
+    for number, path in enumerate(models[:5]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        course = [round(1.2 * 0.8**epoch + 0.01 * number, 6) for epoch in range(12)]
+        save_checkpoint(path, State({"w": np.ones(1)}, {}), {"losses": [[9.0], course]})
+    experiments = {**inputs.experiments, "good": replace(good, models=models)}
+    return replace(inputs, experiments=experiments, every_clip=True)
+
+
+@pytest.fixture(scope="session")
+def page(whole: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole report, built once."""
+    out = tmp_path_factory.mktemp("report") / "index.html"
+    build_report(whole, out)
+    return out
 
 
 @pytest.fixture

@@ -113,7 +113,10 @@ def test_together_is_alone_within_rounding(world, tmp_path):
         scores = [ststnet.MODEL.predict(one, data.data.features) for one in (state, expected)]
         assert scores[0] == pytest.approx(scores[1], abs=1e-4)
         differing = {key for key in meta if meta[key] != told[key]}
-        assert differing <= {"state"}
+        assert differing <= {"state", "losses"}
+        assert len(meta["losses"]) == 1 and len(meta["losses"][0]) == experiment.settings.epochs
+        assert meta["losses"][0] == pytest.approx(told["losses"][0], rel=1e-3)
+        assert meta["losses"][0][-1] == pytest.approx(expected.meta["training_loss"], rel=1e-3)
 
 
 class Killed(Exception):

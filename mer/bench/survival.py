@@ -78,10 +78,14 @@ class WholeRun:
         folder: where it is started; holds `config.yaml`.
         cores: of the run.
         code: the folder of the Snakefile.
+
+    `environment` is laid over that of this process, and `umask` (-1: as it is) over its umask.
     """
 
     def __init__(self, folder: Path, cores: int = 2, code: Path = PACKAGE.parent) -> None:
         self.folder, self.code, self.output = folder, code, folder / "run.log"
+        self.environment: Mapping[str, str] = {}
+        self.umask = -1
         self.command = [sys.executable, "-m", "snakemake", "--snakefile", str(code / "Snakefile"), "--nocolor"]
         self.command += ["--cores", str(cores), "--resources", "gpu=1"]
 
@@ -103,7 +107,8 @@ class WholeRun:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, **self.environment, "PYTHONPATH": path},
+                umask=self.umask,
             )
         try:
             while begun and process.poll() is None and b"Select jobs" not in self.output.read_bytes():
@@ -179,7 +184,7 @@ def run_survival_bench(
     with tempfile.TemporaryDirectory(prefix="mer-survival-") as temporary:
         place, rng = (folder or Path(temporary)).resolve(), random.Random(seed)
         started = time.monotonic()
-        run = _new_run(place / "alone", configuration, cores)
+        run = new_run(place / "alone", configuration, cores)
         run.finish()
         length = time.monotonic() - started
         expected = files_of(run.folder / RESULTS)
@@ -188,7 +193,7 @@ def run_survival_bench(
         lines: list[str] = []
         while (left := kills - sum(row.kills for row in rows)) > 0:
             number = len(rows) + 1
-            run, started = _new_run(place / f"killed{number}", configuration, cores), time.monotonic()
+            run, started = new_run(place / f"killed{number}", configuration, cores), time.monotonic()
             moments = _kill(run, left, lambda: rng.uniform(0, length / 4), log)
             found = files_of(run.folder / RESULTS)
             differing = differences(expected, found)
@@ -200,7 +205,8 @@ def run_survival_bench(
         return rows, lines
 
 
-def _new_run(folder: Path, configuration: Mapping[str, Any], cores: int) -> WholeRun:
+def new_run(folder: Path, configuration: Mapping[str, Any], cores: int) -> WholeRun:
+    """Return a run of a configuration in a new folder; raises `MerError` where that is there already."""
     if folder.exists():
         raise MerError(folder, "exists already", "a new folder", "name another one with --keep, or remove it")
     folder.mkdir(parents=True)

@@ -231,6 +231,36 @@ def bench_survival(
     raise typer.Exit(1 if lines else 0)
 
 
+@bench.command("sameness")
+def bench_sameness(
+    only: Annotated[
+        str, typer.Option(help="Surroundings whose name has this part, e.g. processor; all by default.")
+    ] = "",
+    config: Annotated[
+        list[Path] | None, typer.Option(help="Configuration files, laid over each other; a small one by default.")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Repeat a run elsewhere: cores, folder, locale, time zone, umask, TMPDIR, processor. Exit status: 0 same."""
+    from mer.bench.sameness import SamenessRow, ScoreRow, run_sameness_bench
+    from mer.bench.survival import SMALLEST
+    from mer.bench.table import shown
+    from mer.planning.read_config import read_files
+
+    raw = read_files(config) if config else SMALLEST
+    rows, scores, lines = run_sameness_bench(raw, only, keep, lambda line: typer.echo(line, err=True))
+    if as_json:
+        objects = {"runs": [row.as_dict() for row in rows], "scores": [row.as_dict() for row in scores]}
+        typer.echo(json.dumps(objects, indent=1))
+    else:
+        typer.echo(shown(SamenessRow, rows))
+        typer.echo(shown(ScoreRow, scores) if scores else "", nl=bool(scores))
+    for line in lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(1 if lines else 0)
+
+
 @bench.command("cluster")
 def bench_cluster(
     fault: Annotated[list[str] | None, typer.Option(help="memory, time, node, scancel or controller; all.")] = None,

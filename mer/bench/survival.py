@@ -80,6 +80,8 @@ class WholeRun:
         cores: of the run.
         code: the folder of the Snakefile.
         options: more of the command.
+
+    `environment` is laid over that of this process, and `umask` (-1: as it is) over its umask.
     """
 
     def __init__(
@@ -90,6 +92,8 @@ class WholeRun:
         options: Sequence[str] = LOCALLY,
     ) -> None:
         self.folder, self.code, self.output = folder, code, folder / "run.log"
+        self.environment: Mapping[str, str] = {}
+        self.umask = -1
         self.command = [sys.executable, "-m", "snakemake", "--snakefile", str(code / "Snakefile"), "--nocolor"]
         self.command += ["--cores", str(cores), *options]
 
@@ -111,7 +115,8 @@ class WholeRun:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, **self.environment, "PYTHONPATH": path},
+                umask=self.umask,
             )
         try:
             while begun and process.poll() is None and b"Select jobs" not in self.output.read_bytes():

@@ -77,34 +77,41 @@ def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | Non
     total = weights.sum()
     if not total > 0:
         raise ValueError("a similarity needs two distinct points of positive weight")
-    weights = weights / total
-    mean_s, mean_t = weights @ source, weights @ target
+    # Sums and products of single elements, here and below: the order of BLAS depends on the processor.
+    weights = (weights / total)[:, None]
+    mean_s, mean_t = (weights * source).sum(axis=0), (weights * target).sum(axis=0)
     s, t = source - mean_s, target - mean_t
-    spread = weights @ (s * s).sum(axis=1)
+    spread = (weights * (s * s)).sum()
     if spread <= 1e-12 * max(1.0, float(np.abs(source).max()) ** 2):
         raise ValueError("a similarity needs two distinct points of positive weight")
-    cosine = weights @ (s * t).sum(axis=1) / spread
-    sine = weights @ (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]) / spread
-    linear = np.array([[cosine, -sine], [sine, cosine]])
-    return np.column_stack([linear, mean_t - linear @ mean_s])
+    cosine = (weights * (s * t)).sum() / spread
+    sine = (weights[:, 0] * (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0])).sum() / spread
+    matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
+    matrix[:, 2] = mean_t - apply(matrix, mean_s)
+    return matrix
 
 
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return points (..., 2) taken through `matrix` (2, 3), or through one matrix each ((T, 2, 3), (T, N, 2))."""
-    linear, shift = matrix[..., :2], matrix[..., 2]
-    return points @ np.swapaxes(linear, -1, -2) + (shift[..., None, :] if matrix.ndim > 2 else shift)
+    m = matrix[..., None, :, :] if matrix.ndim > 2 else matrix
+    x, y = points[..., 0], points[..., 1]
+    return np.stack([x * m[..., k, 0] + y * m[..., k, 1] + m[..., k, 2] for k in range(2)], axis=-1)
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
     """Return the inverse of transforms (..., 2, 3)."""
-    linear = np.linalg.inv(matrix[..., :2])
-    return np.concatenate([linear, -linear @ matrix[..., 2:]], axis=-1)
+    (a, b, x), (c, d, y) = np.moveaxis(np.asarray(matrix, dtype=np.float64), (-2, -1), (0, 1))
+    size = a * d - b * c
+    a, b, c, d = d / size, -b / size, -c / size, a / size
+    rows = ([a, b, -(a * x + b * y)], [c, d, -(c * x + d * y)])
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """Return the transform that applies `inner` (..., 2, 3) first and `outer` (..., 2, 3) second."""
-    linear = outer[..., :2] @ inner[..., :2]
-    return np.concatenate([linear, outer[..., :2] @ inner[..., 2:] + outer[..., 2:]], axis=-1)
+    product = outer[..., :, :1] * inner[..., :1, :] + outer[..., :, 1:2] * inner[..., 1:2, :]
+    product[..., 2] += outer[..., 2]
+    return np.asarray(product)
 
 
 def scale_of(matrix: np.ndarray) -> np.ndarray:

@@ -10,11 +10,14 @@ GAMMA = 2.2
 LAMP_HERTZ = 100.0
 MID_GREY = 118.0
 READ_SHARE = 0.35
+# Grey levels of the square root of light, which is nearly theirs: 0.002 levels from one entry to the next.
+RESPONSE = (255 * (np.arange(2**16) / (2**16 - 1)) ** (2 / GAMMA)).astype(np.float32)
 
 
 def develop(light: np.ndarray, gain: float = 1.0) -> np.ndarray:
     """Return grey levels (H, W, 3) float32, 0-255, of linear light 0-1 under an exposure `gain`."""
-    return np.power(np.clip(light * np.float32(gain), 0, 1), np.float32(1 / GAMMA)) * np.float32(255)
+    root = np.sqrt(np.clip(light * np.float32(gain), 0, 1)) * np.float32(len(RESPONSE) - 1)
+    return RESPONSE[(root + np.float32(0.5)).astype(np.intp)]
 
 
 def flicker_gain(seed: int, amplitude: float, number: float, fps: float) -> float:

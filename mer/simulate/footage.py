@@ -11,6 +11,7 @@ from mer.core.seeds import derive_seed
 from mer.simulate import timeline
 from mer.simulate.camera import develop, expose, flicker_gain
 from mer.simulate.distractions import turns, with_speech
+from mer.simulate.exact import weighted
 from mer.simulate.head import frame_scale
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan, Interval, Recording
@@ -56,7 +57,7 @@ class Footage(Take):
         """Return frame `number` as the camera sees it: (H, W, 3) uint8 RGB, or (H, W) where the sensor is grey."""
         light = self.frame(number)
         if sensor != "colour":
-            light = light @ np.array(LUMINANCE[sensor], dtype=np.float32)
+            light = weighted(light, LUMINANCE[sensor])
         gain = flicker_gain(self.clip.seed, params.flicker, number, self.clip.fps)
         frame = expose(develop(light, gain), params.noise, self.clip.seed, number)
         return np.repeat(frame[..., None], 3, axis=2) if sensor == "infrared" else frame

@@ -16,6 +16,7 @@ import numpy as np
 from mer.core.errors import MediaError
 from mer.core.geometry import apply, invert
 from mer.simulate.action_units import UnitFields
+from mer.simulate.exact import product
 from mer.simulate.expression import UnitPlan
 
 GRID = 4
@@ -90,23 +91,22 @@ def _polish(fields: UnitFields, state: Deformation, part: np.ndarray, corner: np
     part[...] = (still - moved).reshape(part.shape)
 
 
-def refine(coarse: np.ndarray, width: int, height: int) -> np.ndarray:
+def refine(coarse: np.ndarray, width: int, height: int, step: int = GRID) -> np.ndarray:
     """Interpolate (rows, columns, 2) by splines to every pixel, (H, W, 2) float32.
 
-    Values lie at every GRID-th pixel, from one node before the frame on.
+    Values lie at every `step`-th pixel, from one node before the frame on.
     """
-    down, across = _spline_matrix(coarse.shape[0], height), _spline_matrix(coarse.shape[1], width)
-    parts = [down @ coarse[..., k].astype(np.float32) @ across.T for k in range(2)]
-    return np.stack(parts, axis=-1)
+    down, across = _spline_matrix(coarse.shape[0], height, step), _spline_matrix(coarse.shape[1], width, step)
+    return np.stack([product(down, coarse[..., k], across) for k in range(2)], axis=-1).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
-def _spline_matrix(nodes: int, pixels: int) -> np.ndarray:
+def _spline_matrix(nodes: int, pixels: int, step: int) -> np.ndarray:
     # Interpolation is linear in the values: one matrix per axis makes a dense cubic spline two matrix products.
     from scipy.interpolate import make_interp_spline
 
-    spline = make_interp_spline((np.arange(nodes) - 1.0) * GRID, np.eye(nodes), k=3)
-    return np.asarray(spline(np.arange(pixels)), dtype=np.float32)
+    spline = make_interp_spline((np.arange(nodes) - 1.0) * step, np.eye(nodes), k=3)
+    return np.asarray(spline(np.arange(pixels)))
 
 
 def frame_window(pose: np.ndarray, box: tuple[float, ...], width: int, height: int, margin: int) -> tuple[slice, slice]:

@@ -10,6 +10,8 @@ import numpy as np
 
 from mer.core.seeds import derive_seed
 from mer.simulate.action_units import MIRROR
+from mer.simulate.exact import ThinPlate, blur, function
+from mer.simulate.geometry import refine
 from mer.simulate.identity import (
     CENTRE,
     NECK_HALF,
@@ -162,19 +164,14 @@ def _extent(texture: np.ndarray, margin: float) -> tuple[float, float, float, fl
 
 def _photo_map(identity: Identity, photo: Photograph, shape: np.ndarray, canvas: Canvas) -> np.ndarray:
     """Return, for every texel, the pixel of the photograph's arrays to show there: (h, w, 2) float32."""
-    from scipy.interpolate import RBFInterpolator
-
     target = np.concatenate([shape[_KEYS], *_surroundings(identity, shape, photo.rest), FRAME])
     source = np.concatenate([photo.landmarks[_KEYS], OUTLINE, HAIRLINE, EARS, NECK, FRAME])
-    warp = RBFInterpolator(target, source - target, kernel="thin_plate_spline", smoothing=0.6)
+    warp = ThinPlate(target, source - target, smoothing=0.6)
     rows, columns = canvas.texels[0] // CONTROL_STEP + 4, canvas.texels[1] // CONTROL_STEP + 4
     kx, ky = np.meshgrid((np.arange(columns) - 1.0) * CONTROL_STEP, (np.arange(rows) - 1.0) * CONTROL_STEP)
     points = canvas.to_photo(np.stack([kx, ky], axis=-1) / OVERSAMPLING - canvas.margin)
     coarse = to_pixels(points + warp(points.reshape(-1, 2)).reshape(points.shape))
-    matrix = np.array([[1 / CONTROL_STEP, 0, 1], [0, 1 / CONTROL_STEP, 1]], dtype=np.float64)
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    size = canvas.texels[::-1]
-    return cv2.warpAffine(coarse.astype(np.float32), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return refine(coarse, *canvas.texels[::-1], CONTROL_STEP)
 
 
 def _surroundings(identity: Identity, shape: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -210,9 +207,7 @@ def backdrop(identity: Identity, width: int, height: int) -> np.ndarray:
     rng = np.random.default_rng(derive_seed(identity.seed, "backdrop"))
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     falloff = 1 + 0.16 * identity.light_side * x - 0.10 * y - 0.14 * (x * x + y * y)
-    blotches = cv2.resize(
-        rng.standard_normal((6, 8)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
-    )
+    blotches = _enlarged(rng.standard_normal((6, 8)), width, height)
     wall = np.array(identity.backdrop) * (falloff * (1 + 0.02 * blotches))[..., None]
     return np.clip(wall, 0, 1).astype(np.float32)
 
@@ -236,15 +231,19 @@ def garment(
     dip = (
         (8 + 26 * identity.collar)
         * unit
-        * np.clip(1 - (across / 0.97) ** 2, 0, 1) ** (0.6 if identity.collar < 0.6 else 1.0)
+        * function(np.power, np.clip(1 - (across / 0.97) ** 2, 0, 1), 0.6 if identity.collar < 0.6 else 1.0)
     )
-    slope = top + 22 * unit * np.clip(across - 1.02, 0, None) ** 1.2
+    slope = top + 22 * unit * function(np.power, np.clip(across - 1.02, 0, None), 1.2)
     edge = np.where(across < 1.0, top + dip, slope)
     opacity = np.clip((y - edge) / (1.6 * unit) + 0.5, 0, 1)
     band = np.clip(1 - np.abs(y - edge - 9 * unit) / (1.2 * unit), 0, 1) * (across < 1.5)
-    knit = cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), 0.9 * unit)
-    folds = cv2.resize(rng.standard_normal((5, 9)), (width, height), interpolation=cv2.INTER_CUBIC)
+    knit = blur(rng.standard_normal((height, width)), 0.9 * unit)
+    folds = _enlarged(rng.standard_normal((5, 9)), width, height)
     shade = 0.72 + 0.28 * np.clip((y - edge) / (12 * unit), 0, 1) - 0.22 * band + 0.10 * knit + 0.10 * folds
     colour = np.clip(np.array(identity.clothes) * shade[..., None], 0, 1)
-    soft = np.asarray(cv2.GaussianBlur(opacity, (0, 0), 0.7))[..., None]
+    soft = blur(opacity, 0.7)[..., None]
     return np.concatenate([colour * soft, soft], axis=2).astype(np.float32)
+
+
+def _enlarged(values: np.ndarray, width: int, height: int) -> np.ndarray:
+    return cv2.resize(values.astype(np.float32), (width, height), interpolation=cv2.INTER_LANCZOS4)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mer.core.seeds import derive_seed
+from mer.simulate.exact import PLACE_BITS, on_grid
 
 CENTRE = (224.0, 103.0)
 NECK_HALF, NECK_MIDDLE = 33.25, 219.75
@@ -161,7 +162,7 @@ def shape_landmarks(identity: Identity, rest: np.ndarray) -> np.ndarray:
     _set_face(identity, points)
     _set_eyes(identity, points)
     _set_nose_and_mouth(identity, points)
-    return points
+    return on_grid(points, PLACE_BITS)
 
 
 def _set_face(identity: Identity, points: np.ndarray) -> None:

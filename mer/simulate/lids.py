@@ -7,8 +7,9 @@ shows, drawn together as a lid folds, below it the open eye, untouched: nothing 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+
+from mer.simulate.exact import blur, function
 
 EYES = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
 OVERLAP = 0.03
@@ -109,19 +110,18 @@ def _close_eye(skin: np.ndarray, eye: np.ndarray, size: float, lash: np.ndarray)
     along = np.clip((x - eye[0, 0]) / (eye[3, 0] - eye[0, 0]), -0.3, 1.3)
     near = np.clip(np.minimum(along + 0.24, 1.24 - along) / 0.12, 0, 1)
     eaten = near * (y > upper - 0.13 * size * (0.6 + inside)) * (y < lower + 0.07 * size * (0.6 + inside))
-    hole = cv2.GaussianBlur(np.clip(eaten, 0, 1), (0, 0), 0.05 * size)
+    hole = blur(np.clip(eaten, 0, 1), 0.05 * size)
     keep = (1 - np.clip(hole * 2.5, 0, 1)).astype(np.float32)[..., None]
-    filled = cv2.GaussianBlur(skin * keep, (0, 0), 0.16 * size) / np.maximum(
-        cv2.GaussianBlur(keep, (0, 0), 0.16 * size)[..., None], 1e-4
-    )
+    filled = blur(skin * keep, 0.16 * size) / np.maximum(blur(keep, 0.16 * size)[..., None], 1e-4)
     height = np.clip((lower - y) / np.maximum(lower - upper, 1), 0, 1.6)
     bulge = (
         1
-        + 0.10 * np.sin(np.pi * np.clip(height, 0, 1)) * inside
-        - 0.16 * np.exp(-(((y - upper + 0.04 * size) / (0.04 * size)) ** 2)) * inside
+        + 0.10 * function(np.sin, np.pi * np.clip(height, 0, 1)) * inside
+        - 0.16 * function(np.exp, -(((y - upper + 0.04 * size) / (0.04 * size)) ** 2)) * inside
     )
     mix = hole[..., None]
     out = skin * (1 - mix) + filled * bulge[..., None] * mix
     edge = np.maximum(lower + OVERLAP * size * inside, upper)
-    line = 0.9 * np.exp(-(((y - edge + 0.035 * size) / (0.034 * size)) ** 2)) * np.clip(inside * 1.3, 0, 1)
+    lashes = function(np.exp, -(((y - edge + 0.035 * size) / (0.034 * size)) ** 2))
+    line = 0.9 * lashes * np.clip(inside * 1.3, 0, 1)
     return out * (1 - line[..., None]) + lash * line[..., None]

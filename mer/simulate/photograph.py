@@ -19,7 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mer.simulate.sampling import CUBIC, sample
+from mer.simulate.exact import REACH, blur, function
+from mer.simulate.sampling import LANCZOS, sample
 
 LEFT, TOP, WIDTH, HEIGHT, SCALE = 85, 0, 280, 240, 4
 NECK_LEFT, NECK_RIGHT, NECK_BELOW = 186.5, 253.0, 183.0
@@ -76,7 +77,7 @@ def neutral_photograph() -> Photograph:
     colour, head, skin = _load()
     x, y = _photo_grid()
     where = to_pixels(np.stack([x, np.minimum(closed_mouth(x, y), NECK_BELOW)], axis=-1)).astype(np.float32)
-    colour, head, skin = (sample(a, where, CUBIC) for a in (colour, head, skin))
+    colour, head, skin = (sample(a, where, LANCZOS) for a in (colour, head, skin))
     head = np.maximum(head, _neck(x, y))
     landmarks = _push(np.array(json.loads((DATA / "landmarks.json").read_text()), dtype=np.float64))
     rest = landmarks.copy()
@@ -128,7 +129,7 @@ def _irises(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _lips(landmarks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     mask = np.zeros(shape, dtype=np.float32)
     cv2.fillPoly(mask, [to_pixels(landmarks[48:60]).round().astype(np.int32)], 1.0)
-    return cv2.GaussianBlur(mask, (0, 0), 1.1 * SCALE)
+    return blur(mask, 1.1 * SCALE)
 
 
 def _push(points: np.ndarray) -> np.ndarray:
@@ -154,14 +155,14 @@ def _load() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     size = (WIDTH * SCALE, HEIGHT * SCALE)
     colour = cv2.resize(crop, size, interpolation=cv2.INTER_LANCZOS4)
     for sigma, gain in ((1.3 * SCALE, 0.25), (0.6 * SCALE, 0.35)):
-        colour += gain * (colour - cv2.GaussianBlur(colour, (0, 0), sigma))
+        colour += gain * (colour - blur(colour, sigma))
     with np.load(DATA / "matte.npz") as stored:
         matte = np.stack([stored["head"], stored["skin"]], axis=-1).astype(np.float32) / 255
     rows = HEIGHT * MATTE_SCALE - matte.shape[0]
     matte = np.asarray(cv2.copyMakeBorder(matte, 0, rows, 0, 0, cv2.BORDER_CONSTANT, value=(0, 1, 0)))
-    full = np.clip(cv2.resize(matte, size, interpolation=cv2.INTER_CUBIC), 0, 1)
+    full = np.clip(cv2.resize(matte, size, interpolation=cv2.INTER_LANCZOS4), 0, 1)
     head, skin = full[..., 0], full[..., 1]
-    return _spread(np.clip(colour, 0, 1) ** 2.2, head), head, skin
+    return _spread(function(np.power, np.clip(colour, 0, 1), 2.2), head), head, skin
 
 
 def _spread(colour: np.ndarray, head: np.ndarray) -> np.ndarray:
@@ -169,8 +170,8 @@ def _spread(colour: np.ndarray, head: np.ndarray) -> np.ndarray:
     core = np.clip((head - 0.9) / 0.1, 0, 1)[..., None]
     near = colour * core
     for sigma in (2.0, 6.0, 20.0):
-        weight = cv2.GaussianBlur(core, (0, 0), sigma)[..., None]
-        blurred = cv2.GaussianBlur(colour * core, (0, 0), sigma) / np.maximum(weight, 1e-4)
+        weight = blur(core, sigma)[..., None]
+        blurred = blur(colour * core, sigma) / np.maximum(weight, 1e-4)
         trust = np.clip(weight * 8, 0, 1)
         near = near + (1 - core) * trust * blurred
         core = core + (1 - core) * trust
@@ -183,9 +184,8 @@ def _lip_shadow(colour: np.ndarray) -> np.ndarray:
     upper, lower = lip_opening(x)
     line = upper + CLOSING_POINT * (lower - upper)
     inside = np.clip(np.minimum(x - 201.0, 246.0 - x) / 4.0, 0, 1)
-    depth = 0.62 * inside * np.exp(-(((y - line) / 0.75) ** 2)) + 0.22 * inside * np.exp(
-        -(((y - line - 0.6) / 2.2) ** 2)
-    )
+    deep, wide = (function(np.exp, -(r**2)) for r in ((y - line) / 0.75, (y - line - 0.6) / 2.2))
+    depth = 0.62 * inside * deep + 0.22 * inside * wide
     return colour * (1 - depth[..., None] * np.array([0.85, 1.0, 1.0]))
 
 
@@ -194,18 +194,29 @@ def _soften(colour: np.ndarray) -> np.ndarray:
     for fold in FOLDS:
         points = to_pixels(np.array(fold, dtype=np.float64)).round().astype(np.int32)
         cv2.polylines(mask, [points], False, 1.0, thickness=10 * SCALE)
-    mask = np.clip(cv2.GaussianBlur(mask, (0, 0), 2.6 * SCALE), 0, 1)[..., None] * 0.92
-    return colour * (1 - mask) + cv2.GaussianBlur(colour, (0, 0), 7.0 * SCALE) * mask
+    mask = np.clip(blur(mask, 2.6 * SCALE), 0, 1)[..., None] * 0.92
+    near = _around(mask, 7.0 * SCALE)
+    out = np.array(colour)
+    out[near] += mask[near] * (blur(colour[near], 7.0 * SCALE) - colour[near])
+    return out
 
 
 def _clear_forehead(colour: np.ndarray, skin: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # Where the fringe is moved up, its tips would be drawn out into streaks over the forehead.
-    weight = np.clip((skin - 0.8) / 0.2, 0, 1) * np.clip((y - 82.5) / 2.0, 0, 1) + 1e-5
-    weight = (weight * np.clip((94.0 - y) / 4.0, 0, 1) + 1e-6).astype(np.float32)
-    filled = (
-        cv2.GaussianBlur(colour * weight[..., None], (0, 0), 4.5 * SCALE)
-        / cv2.GaussianBlur(weight, (0, 0), 4.5 * SCALE)[..., None]
-    )
     across = np.clip(np.minimum(x - 187.0, 265.0 - x) / 5.0, 0, 1)
     mask = across * np.clip((86.5 - 0.055 * np.abs(x - 226.0) - y) / 2.5, 0, 1) * np.clip(skin, 0, 1)
-    return colour * (1 - mask[..., None]) + filled * mask[..., None]
+    weight = np.clip((skin - 0.8) / 0.2, 0, 1) * np.clip((y - 82.5) / 2.0, 0, 1) + 1e-3
+    weight = (weight * np.clip((94.0 - y) / 4.0, 0, 1) + 1e-3)[..., None]
+    near = _around(mask, 4.5 * SCALE)
+    filled = blur(colour[near] * weight[near], 4.5 * SCALE) / blur(weight[near], 4.5 * SCALE)[..., None]
+    out = np.array(colour)
+    out[near] += mask[near][..., None] * (filled - colour[near])
+    return out
+
+
+def _around(mask: np.ndarray, sigma: float) -> tuple[slice, slice]:
+    """Return the rows and columns that a blur by `sigma` reads where `mask` (h, w[, 1]) is not 0."""
+    seen = mask.reshape(mask.shape[:2]) > 0
+    ends = (np.flatnonzero(seen.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    rows, columns = (slice(max(int(low - REACH * sigma) - 1, 0), int(high + REACH * sigma) + 2) for low, high in ends)
+    return rows, columns

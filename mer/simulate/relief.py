@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mer.simulate.exact import LEVEL_BITS, bilinear, blur, function, on_grid
+
 # No detail finer than this many texels: the texture is sampled at every other texel, and a lens blurs.
 FINEST = 1.5
 
@@ -19,10 +21,9 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], across: float, along
     along = across if along is None else along
     step_x, step_y = max(1, int(across / 3)), max(1, int(along / 3))
     small = rng.standard_normal((-(-shape[0] // step_y) + 4, -(-shape[1] // step_x) + 4), dtype=np.float32)
-    smooth = cv2.GaussianBlur(small, (0, 0), max(across / step_x, 0.3), sigmaY=max(along / step_y, 0.3))
-    full = np.asarray(
-        cv2.resize(smooth, (small.shape[1] * step_x, small.shape[0] * step_y), interpolation=cv2.INTER_CUBIC)
-    )
+    smooth = blur(small, max(across / step_x, 0.3), max(along / step_y, 0.3))
+    size = small.shape[1] * step_x, small.shape[0] * step_y
+    full = np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_LANCZOS4))
     full = full[step_y : step_y + shape[0], step_x : step_x + shape[1]]
     return full / full.std()
 
@@ -46,21 +47,23 @@ def strands(rng: np.random.Generator, shape: tuple[int, int], scale: float, dire
     streaks = noise(rng, shape, max(FINEST, 0.30 * scale))
     x, y = np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
     step = 1.6
-    dx, dy = (step * np.cos(direction)).astype(np.float32), (step * np.sin(direction)).astype(np.float32)
+    dx, dy = step * function(np.cos, direction), step * function(np.sin, direction)
     for doubling in range(4):
         reach = np.float32(2**doubling)
-        ahead = cv2.remap(streaks, x + reach * dx, y + reach * dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        back = cv2.remap(streaks, x - reach * dx, y - reach * dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        ahead = bilinear(streaks, x + reach * dx, y + reach * dy)
+        back = bilinear(streaks, x - reach * dx, y - reach * dy)
         streaks = (ahead + streaks + back) / 3
     return streaks / streaks.std()
 
 
 def strand_direction(grey: np.ndarray, sigma: float) -> np.ndarray:
     """Return the direction (h, w) float32 in radians along which `grey` (h, w) varies least: the structure tensor's."""
-    grey = cv2.GaussianBlur(grey, (0, 0), 0.3 * sigma)
-    gx, gy = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    xx, yy, xy = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (gx * gx, gy * gy, gx * gy))
-    return 0.5 * np.arctan2(2 * xy, xx - yy) + np.float32(np.pi / 2)
+    grey = on_grid(blur(grey, 0.3 * sigma), LEVEL_BITS)
+    gx, gy = cv2.Sobel(grey, cv2.CV_64F, 1, 0), cv2.Sobel(grey, cv2.CV_64F, 0, 1)
+    # Weighted by the slope, not its square, whose small values the grid would not hold.
+    slope = np.maximum(np.sqrt(gx * gx + gy * gy), 2.0**-LEVEL_BITS)
+    cosine, sine = blur((gx * gx - gy * gy) / slope, sigma), blur(2 * gx * gy / slope, sigma)
+    return np.float32(0.5) * function(np.arctan2, sine, cosine) + np.float32(np.pi / 2)
 
 
 def curve_mask(shape: tuple[int, int], points: np.ndarray, width: float) -> np.ndarray:
@@ -77,5 +80,5 @@ def curve_mask(shape: tuple[int, int], points: np.ndarray, width: float) -> np.n
         taper = 0.35 + 0.65 * np.sin(np.pi * (k + 0.5) / len(line))
         away = np.minimum(away, ((x - px) ** 2 + (y - py) ** 2) / (width * taper) ** 2)
     mask = np.zeros(shape, dtype=np.float32)
-    mask[low[1] : high[1], low[0] : high[0]] = np.exp(-away)
+    mask[low[1] : high[1], low[0] : high[0]] = function(np.exp, -away)
     return mask

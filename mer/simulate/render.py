@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from mer.simulate.action_units import ACTION_UNITS, Bump, UnitFields
+from mer.simulate.exact import bilinear
 from mer.simulate.geometry import Deformation, frame_window, inverse_map
 from mer.simulate.head import OVERSAMPLING, Head
 from mer.simulate.lids import Lids
-from mer.simulate.sampling import LANCZOS, LINEAR, sample
+from mer.simulate.sampling import LANCZOS, sample
 
 WINDOW_MARGIN = 4
 
@@ -60,8 +61,7 @@ class Renderer:
     def opacity(self, material: np.ndarray) -> np.ndarray:
         """Return the head's opacity (H, W) float32 at material points (H, W, 2)."""
         where = (material + np.float32(self.head.margin)) * np.float32(OVERSAMPLING)
-        alpha = np.ascontiguousarray(self.head.texture[..., 3])
-        return sample(alpha, where, LINEAR)
+        return bilinear(self.head.texture[..., 3], where[..., 0], where[..., 1])
 
     def _blink(self, frame: np.ndarray, material: np.ndarray, state: Deformation) -> None:
         for box in self.lids.boxes():

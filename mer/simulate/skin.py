@@ -7,13 +7,14 @@ import numpy as np
 
 from mer.core.seeds import derive_seed
 from mer.simulate.action_units import inter_ocular
+from mer.simulate.exact import blur, function, weighted
 from mer.simulate.identity import Identity
 from mer.simulate.photograph import Photograph
 from mer.simulate.relief import curve_mask, noise, skin_relief, strand_direction, strands
-from mer.simulate.sampling import CUBIC, sample
+from mer.simulate.sampling import LANCZOS, sample
 
 PHOTO_HAIR = 0.15
-# The lens: it also keeps detail coarse enough for cubic sampling of the texture.
+# The lens: it also keeps detail coarse enough for the texture to be sampled.
 LENS_BLUR = 1.3
 # Upper edge of a beard from the left of the jaw to the right: landmark and shift in inter-ocular distances.
 BEARD_EDGE = (
@@ -31,8 +32,8 @@ def paint(identity: Identity, photo: Photograph, where: np.ndarray, landmarks: n
         scale: texels per photo pixel.
     """
     rng = np.random.default_rng(derive_seed(identity.seed, "texture"))
-    colour = np.clip(sample(photo.colour, where, CUBIC), 0, 1)
-    masks = np.clip(sample(photo.masks, where, CUBIC), 0, 1)
+    colour = np.clip(sample(photo.colour, where, LANCZOS), 0, 1)
+    masks = np.clip(sample(photo.masks, where, LANCZOS), 0, 1)
     head, skin = masks[..., :1], masks[..., 1:2]
     face = _skin(identity, rng, colour, masks, landmarks, scale)
     hair = _hair(identity, rng, colour, scale)
@@ -41,16 +42,16 @@ def paint(identity: Identity, photo: Photograph, where: np.ndarray, landmarks: n
     head = _ragged(head, skin, rng, scale)
     out, head = _long_hair(identity, rng, out * head, head, landmarks, scale)
     texture = np.concatenate([np.clip(out, 0, 1), head], axis=2).astype(np.float32)
-    return cv2.GaussianBlur(texture, (0, 0), LENS_BLUR)
+    return blur(texture, LENS_BLUR)
 
 
 def _ragged(head: np.ndarray, skin: np.ndarray, rng: np.random.Generator, scale: float) -> np.ndarray:
     """Break up the outline of the hair into tufts, as the matte of so small a photograph cannot."""
     shape = head.shape[:2]
-    soft = cv2.GaussianBlur(head, (0, 0), 0.55 * scale)
+    soft = blur(head, 0.55 * scale)
     tufts = noise(rng, shape, 0.45 * scale) + 0.7 * noise(rng, shape, 1.3 * scale)
     edge = np.clip((soft - 0.5) * 1.6 + 0.5 + 0.13 * tufts * 4 * soft * (1 - soft), 0, 1)[..., None]
-    hair = cv2.GaussianBlur(1 - skin, (0, 0), 1.5 * scale)[..., None]
+    hair = blur(1 - skin, 1.5 * scale)[..., None]
     return (hair * edge + (1 - hair) * head).astype(np.float32)
 
 
@@ -83,14 +84,14 @@ def _eye_mask(landmarks: np.ndarray, shape: tuple[int, ...], scale: float) -> np
     mask = np.zeros(shape, dtype=np.float32)
     for eye in (landmarks[36:42], landmarks[42:48]):
         cv2.fillPoly(mask, [eye.round().astype(np.int32)], 1.0)
-    return cv2.GaussianBlur(mask, (0, 0), 0.45 * scale)[..., None]
+    return blur(mask, 0.45 * scale)[..., None]
 
 
 def _hair(identity: Identity, rng: np.random.Generator, colour: np.ndarray, scale: float) -> np.ndarray:
-    grey = colour @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+    grey = weighted(colour, (0.2126, 0.7152, 0.0722))
     detail = strands(rng, grey.shape, scale, strand_direction(grey, 1.6 * scale))
-    ratio = (np.maximum(grey, 0.003) / PHOTO_HAIR) ** np.float32(identity.hair[3])
-    ratio *= np.exp(0.22 * detail)
+    ratio = function(np.power, np.maximum(grey, 0.003) / PHOTO_HAIR, identity.hair[3])
+    ratio *= function(np.exp, 0.22 * detail)
     shine = 0.012 * np.maximum(ratio - 1, 0)
     return ratio[..., None] * np.array(identity.hair[:3], dtype=np.float32) + shine[..., None]
 
@@ -106,7 +107,7 @@ def _shading(identity: Identity, landmarks: np.ndarray, shape: tuple[int, int]) 
     u, v = u * shrink, v * shrink
     depth = np.sqrt(np.maximum(1 - u * u - v * v, 0))
     light = np.array([identity.light_side, -0.25 - 0.2 * identity.light_angle, 1.0])
-    light /= np.linalg.norm(light)
+    light /= np.sqrt((light**2).sum())
     lit = 0.45 + 0.75 * np.clip(u * light[0] + v * light[1] + depth * light[2], 0, None)
     plain = 0.45 + 0.75 * np.clip(depth, 0, None)
     return np.clip(lit / plain, 0.55, 1.5).astype(np.float32)
@@ -142,7 +143,8 @@ def _marks(
         )
     specks = np.clip(noise(rng, shape, 0.55 * scale) - 1.5, 0, 1.2)
     x, y = np.meshgrid(np.arange(shape[1]), np.arange(shape[0]))
-    cheeks = np.exp(-(((x - landmarks[29, 0]) / (0.9 * iod)) ** 2) - ((y - landmarks[30, 1]) / (0.5 * iod)) ** 2)
+    away = ((x - landmarks[29, 0]) / (0.9 * iod)) ** 2 + ((y - landmarks[30, 1]) / (0.5 * iod)) ** 2
+    cheeks = function(np.exp, -away)
     return marks * (1 - 0.22 * identity.freckles * specks * cheeks)
 
 
@@ -162,7 +164,7 @@ def _beard(
     area = np.zeros(lips.shape, dtype=np.float32)
     outline = np.concatenate([landmarks[3:14] + [0, 0.06 * iod], upper])
     cv2.fillPoly(area, [outline.round().astype(np.int32)], 1.0)
-    soft = cv2.GaussianBlur(area, (0, 0), 0.055 * iod) * np.clip(1 - 1.4 * lips, 0, 1)
+    soft = blur(area, 0.055 * iod) * np.clip(1 - 1.4 * lips, 0, 1)
     density = identity.stubble * soft * np.clip(0.50 + 0.22 * hairs, 0, 1)
     target = 0.75 * np.array(identity.hair[:3], dtype=np.float32) + 0.012
     return painted * (1 - density[..., None] * 0.8) + density[..., None] * 0.8 * np.minimum(target, painted)
@@ -207,7 +209,7 @@ def _long_hair(
     inside *= np.clip((y - top) / (10 * scale), 0, 1)
     detail = strands(rng, shape, scale, direction)
     depth = 0.30 + 0.55 * np.clip((np.abs(x - middle) - 0.72 * half) / (0.40 * half), 0, 1)
-    light = depth * np.exp(0.30 * detail + 0.25 * noise(rng, shape, 3.0 * scale, 40 * scale))
+    light = depth * function(np.exp, 0.30 * detail + 0.25 * noise(rng, shape, 3.0 * scale, 40 * scale))
     back = light[..., None] * np.array(identity.hair[:3], dtype=np.float32)
     opacity = inside[..., None].astype(np.float32)
     return out + (1 - head) * opacity * back, head + (1 - head) * opacity

@@ -10,12 +10,12 @@ import numpy as np
 
 from mer.core.geometry import apply, invert
 from mer.simulate import timeline
+from mer.simulate.exact import bilinear
 from mer.simulate.geometry import Deformation, forward, pixel_grid
 from mer.simulate.head import build_head, frame_scale
 from mer.simulate.params import SimulateParams
 from mer.simulate.plan import ClipPlan
 from mer.simulate.render import Renderer
-from mer.simulate.sampling import LINEAR, sample
 
 EDGE_BAND = 2
 MOVING = 0.1
@@ -96,7 +96,7 @@ class Take:
         shows_head, target_head = self._shows_head(material), self._shows_head(self.renderer.material(after))
         moved = pixel_grid(*self._size) + self._flow(material, after) * shows_head[..., None]
         inside = (moved >= 0).all(-1) & (moved[..., 0] <= self._size[0] - 1) & (moved[..., 1] <= self._size[1] - 1)
-        landed = sample(target_head.astype(np.float32), moved, LINEAR)
+        landed = bilinear(target_head.astype(np.float32), moved[..., 0], moved[..., 1])
         seen = (np.abs(landed - shows_head) < 0.01) & inside & self._away_from_edges(material)
         if max(before.closure, after.closure) > 0:
             for left, top, right, bottom in self.renderer.lids.boxes():

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mer.core.geometry import apply
 from mer.core.seeds import derive_seed
+from mer.simulate.exact import PLACE_BITS, TURN_BITS, on_grid
 from mer.simulate.expression import UnitPlan
 
 BLINK_CLOSING, BLINK_OPENING = 0.045, 0.085
@@ -108,9 +110,10 @@ class HeadMotion:
         """Return H_t (2, 3) float64: neutral material pixels to frame pixels."""
         x, y, roll, zoom = self.components(time)
         cos, sin = np.exp(zoom) * np.cos(roll), np.exp(zoom) * np.sin(roll)
-        linear = np.array([[cos, -sin], [sin, cos]])
+        matrix = on_grid(np.array([[cos, -sin, 0.0], [sin, cos, 0.0]]), TURN_BITS)
         centre = np.asarray(self.centre)
-        return np.concatenate([linear, (centre + [x, y] - linear @ centre)[:, None]], axis=1)
+        matrix[:, 2] = on_grid(centre + [x, y] - apply(matrix, centre), PLACE_BITS)
+        return matrix
 
 
 def draw_head_motion(seed: int, drift: float, scale: float, centre: tuple[float, float], fps: float) -> HeadMotion:

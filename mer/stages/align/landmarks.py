@@ -26,8 +26,11 @@ def patch_landmarks(patch: np.ndarray, samples: int = 3) -> np.ndarray:
     """
     import cv2
 
-    large = cv2.resize(cv2.GaussianBlur(patch, (0, 0), 1.0), None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-    picture = np.clip(large + 0.5, 0, 255).astype(np.uint8)
+    # The last bits of a float depend on the processor and would turn some grey levels: so the blur is rounded to 1/16,
+    # its means of four are multiples of 1/256, and what is added keeps them away from where the level turns.
+    smooth = np.rint(16 * cv2.GaussianBlur(patch.astype(np.float64), (0, 0), 1.0)).astype(np.float32)
+    large = cv2.resize(smooth, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+    picture = np.clip(large * np.float32(1 / 16) + np.float32(0.5 + 1 / 512), 0, 255).astype(np.uint8)
     centre, half = (BOX[:2] + BOX[2:]) / 2, (BOX[2:] - BOX[:2]) / 2
     predicted = []
     for x, y, scale in _BOXES[:samples]:

@@ -116,7 +116,8 @@ def _filtered(window: np.ndarray, factor: int) -> np.ndarray:
     if factor > 1:
         shape = (window.shape[1] // factor, window.shape[0] // factor)
         window = cv2.resize(window, shape, interpolation=cv2.INTER_AREA)
-    smooth = cv2.GaussianBlur(window, (0, 0), SMOOTHING)
+    # In float64 from here on: the last bits of float32 sums depend on the processor, and landmarks would feel it.
+    smooth = cv2.GaussianBlur(window.astype(np.float64), (0, 0), SMOOTHING)
     return smooth - cv2.blur(smooth, (BACKGROUND, BACKGROUND))
 
 
@@ -157,12 +158,12 @@ def _level(patch: np.ndarray, mask: np.ndarray, factor: int) -> _Level:
 def _whiten(gradient: np.ndarray, weight: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return `project`, `design` and `texture` from gradients (2, B, 64), weights (B, 64) and centres (B, 2)."""
     share = weight / weight.sum(axis=1, keepdims=True)
-    structure = np.einsum("ibp,jbp,bp->bij", gradient, gradient, share).astype(float)
+    structure = np.einsum("ibp,jbp,bp->bij", gradient, gradient, share)
     texture = np.trace(structure, axis1=1, axis2=2) / 2
     # The ridge keeps blocks with one edge direction (or none) invertible; they then say nothing along the edge.
     root = np.linalg.cholesky(structure + np.eye(2) * (0.02 * texture[:, None, None] + 1e-3))
     inverse = np.linalg.inv(root)
-    project = np.einsum("bij,jbp,bp->bip", inverse, gradient, share).astype(np.float32)
+    project = np.einsum("bij,jbp,bp->bip", inverse, gradient, share)
     u, v = ((centre - _MIDDLE) / _MIDDLE).T
     one, zero = np.ones_like(u), np.zeros_like(u)
     jacobian = np.stack([np.stack([u, -v, one, zero], axis=1), np.stack([v, u, zero, one], axis=1)], axis=1)
@@ -182,7 +183,7 @@ def _solve(level: _Level, cut: np.ndarray, back: np.ndarray) -> tuple[np.ndarray
     image = _filtered(sample(cut, back, level.window), level.factor).ravel()[level.pixels].reshape(level.image.shape)
     gain, correlation = _gain(level, image)
     error = level.image - gain * image
-    motion = (level.project @ error[..., None])[..., 0].astype(float)
+    motion = (level.project @ error[..., None])[..., 0]
     energy = (level.weight * error * error).sum(axis=1) / level.weight.sum(axis=1)
     noise = max(_quarter(energy), 0.1) * 2 / NOISE_PIXELS
     slack = noise + OWN_MOTION**2 * level.texture
@@ -206,12 +207,12 @@ def _solve(level: _Level, cut: np.ndarray, back: np.ndarray) -> tuple[np.ndarray
 
 
 def _quarter(values: np.ndarray) -> float:
-    """Return what `np.quantile(values, 0.25)` does for (N,) float32, to the bit; its checks cost more than the rest."""
+    """Return what `np.quantile(values, 0.25)` does for (N,) float64, to the bit; its checks cost more than the rest."""
     place, part = divmod(len(values) - 1, 4)
     if not part:
         return float(np.partition(values, place)[place])
     low, high = np.partition(values, [place, place + 1])[place : place + 2]
-    step, share = high - low, np.float32(part / 4)
+    step, share = high - low, part / 4
     return float(low + step * share if part == 1 else high - step * (1 - share))
 
 

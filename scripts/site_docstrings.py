@@ -1,4 +1,4 @@
-"""What the site shows of docstrings: examples, which stand bare at their end here, become code (an extension of Griffe)."""
+"""An extension of Griffe: examples, which stand bare at the end of docstrings here, become blocks of code."""
 
 import re
 

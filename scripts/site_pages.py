@@ -1,7 +1,8 @@
 """The pages of the site that are made of the code, as a hook of MkDocs (`mkdocs.yml`); `make docs` builds the site.
 
-Reference pages come from the registries and the command, the gallery from running `examples/gallery/`, the glossary, the
-changelog and the page for contributors from where they stand. Links to files outside `docs/` are led to these pages.
+Reference pages come from the registries and the command, the gallery from running `examples/gallery/`; the glossary,
+the changelog and the page for contributors come from where they stand. Links to files outside `docs/` are led to these
+pages.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ def models() -> Iterator[str]:
     from mer.models.listing import SPOTTING, entries
 
     yield "# Systems and presets\n"
-    yield "What `mer models` prints; a preset without a number depends on the clips. MiB is the memory that the job of a fold asks for with 442 clips.\n"
+    yield "What `mer models` prints; a preset without a number depends on the clips. MiB is the memory that the job of"
+    yield "a fold asks for with 442 clips.\n"
     yield "| system | preset | parameters | MiB | inputs | source |\n|---|---|---|---|---|---|"
     for row in entries():
         count = f"{row.parameters:,}" if row.parameters is not None else ""
@@ -162,7 +164,8 @@ def protocols() -> Iterator[str]:
         ("Spotting", SpottingBlock, "spotting.md"),
     ):
         names = get_args(block.model_fields["protocol"].annotation)
-        yield f"## {title}\n\n`protocol`: {', '.join(f'`{name}`' for name in names)}. {cell(descriptions(block)['protocol'])}"
+        yield f"## {title}\n\n`protocol`: {', '.join(f'`{name}`' for name in names)}."
+        yield cell(descriptions(block)["protocol"])
         yield f"[More](../{page}).\n"
     yield "## Class schemes\n\n`view` of an experiment; [one of your own](../scores.md#which-class-a-clip-has).\n"
     yield "| view | classes, in the order of every table |\n|---|---|"

@@ -1,8 +1,9 @@
 """What choosing the epoch on the test person is worth.
 
-No model: random answers over 24 people with six clips of three classes. The rule of many public codes keeps, for each person, the epoch that happened to
-answer best. Its UF1 grows with the number of epochs alone, far above what random answers deserve. Epochs of a real training resemble each other, so that
-it grows more slowly there: [the evidence](explanation/lower-scores.md).
+No model: random answers over 24 people with six clips of three classes. The rule of many public codes keeps, for each
+person, the epoch that happened to answer best. Its UF1 grows with the number of epochs alone, far above what random
+answers deserve. Epochs of a real training resemble each other, so that it grows more slowly there: [the
+evidence](explanation/lower-scores.md).
 """
 
 import sys

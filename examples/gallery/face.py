@@ -1,7 +1,7 @@
 """A simulated expression.
 
-A photograph in the public domain, its brows raised (action units 1 and 2). Onset, apex, and what changed, eight times brighter: to the eye, nothing.
-The other examples import this face.
+A photograph in the public domain, its brows raised (action units 1 and 2). Onset, apex, and what changed, eight times
+brighter: to the eye, nothing. The other examples import this face.
 """
 
 import sys

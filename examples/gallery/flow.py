@@ -1,6 +1,7 @@
 """Motion, measured and true.
 
-Where the skin went from onset to apex, as measured from the two aligned pictures and as the simulator knows it, in pixels of the crop.
+Where the skin went from onset to apex, as measured from the two aligned pictures and as the simulator knows it, in
+pixels of the crop.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The commands and code of the documentation: what stands on each page, whether it is well formed, and how to run it."""
+"""The commands and code of the documentation: what stands on each page, whether it is known, and how to run it."""
 
 import os
 import re

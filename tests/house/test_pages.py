@@ -69,9 +69,9 @@ def test_the_count(capsys):
     kinds = ("sh", "", "python", "yaml", "output")
     count = {page: len(pages.blocks(page, *kinds)) for page in OWN}
     run = sum(count[page] for page in pages.EXECUTED)
+    calls = sum(len(pages.commands(page)) for page in OWN)
     with capsys.disabled():
-        calls = sum(len(pages.commands(page)) for page in OWN)
         print(
-            f"\n{len(OWN)} pages, {sum(count.values())} snippets with {calls} commands: {run} executed, the others parsed"
+            f"\n{len(OWN)} pages, {sum(count.values())} snippets, {calls} commands: {run} executed, all others parsed"
         )
-    assert run >= 40
+    assert run >= 35

@@ -78,4 +78,4 @@ def test_the_gallery_shows_what_its_code_drew(site):
 def test_the_site_has_the_chapters_that_it_promises():
     text = re.sub(r"!!python\S+", "", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     chapters = [next(iter(entry)) for entry in yaml.safe_load(text)["nav"]]
-    assert chapters[:8] == "Start Tutorials How-to Reference Explanation Benchmarks Gallery FAQ".split()
+    assert chapters[:8] == ["Start", "Tutorials", "How-to", "Reference", "Explanation", "Benchmarks", "Gallery", "FAQ"]

@@ -2,11 +2,15 @@
 
 import contextlib
 import shutil
+from pathlib import Path
 
+import av
 import numpy as np
 import pages
 import pytest
 from PIL import Image
+from sklearn.model_selection import cross_val_predict
+from sklearn.svm import SVC
 
 from mer.simulate.params import SimulateParams
 from mer.simulate.registry import plan
@@ -14,7 +18,7 @@ from mer.simulate.take import Take
 
 pytestmark = pytest.mark.slow
 #: What the pages call a product or a clip, and what this run has.
-NAMES = [("align/face224", "align/face"), ("flow/consecutive", "flow/micro"), ("sub01/EP01_01", "sub01/EP02_01f")]
+NAMES = [("align/face224", "align/face"), ("flow/consecutive", "flow/micro")]
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +41,7 @@ def place(project, tmp_path, monkeypatch):
 def execute(page, **names):
     """Run the Python of a page from top to bottom, and return what it leaves."""
     for block in pages.blocks(page, "python"):
-        code = block.text.replace("sub01/EP02_01f", "sub01/EP02_01f")
-        exec(compile(code, page, "exec"), names)
+        exec(compile(block.text, page, "exec"), names)
     return names
 
 
@@ -55,21 +58,19 @@ def test_faces_and_flow(place, filmed, capsys):
     assert list((place / "faces").rglob("*.png")) and list((place / "flow").rglob("*.npz"))
 
 
-def test_the_notebook_page(place, filmed, monkeypatch):
-    from sklearn.model_selection import cross_val_predict
-    from sklearn.svm import SVC
-
-    folder = place / "clip"
-    folder.mkdir()
+def test_the_notebook_page(place, filmed):
+    (place / "clip").mkdir()
     for number, frame in enumerate(filmed):
-        Image.fromarray(frame).save(folder / f"{number:03d}.jpg")
-    names = {"cross_val_predict": cross_val_predict, "SVC": SVC, "frames": np.repeat(filmed, 8, axis=0)}
-    first, *others = (block.text for block in pages.blocks("docs/notebook.md", "python"))
-    exec(compile(first, "docs/notebook.md", "exec"), names)
-    for text in others:
-        with contextlib.suppress(ImportError):
-            exec(compile(text, "docs/notebook.md", "exec"), names)
-    assert names["X"].shape[0] == len(names["y"]) and names["ten"].shape[0] == 10
+        Image.fromarray(frame).save(place / "clip" / f"{number:03d}.jpg")
+    with av.open(str(place / "clip.mp4"), "w") as film:
+        stream = film.add_stream("mpeg4", rate=30)
+        stream.height, stream.width = filmed.shape[1:3]
+        for frame in filmed:
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        film.mux(stream.encode())
+    given = {"frames": np.repeat(filmed, 8, axis=0), "cross_val_predict": cross_val_predict, "SVC": SVC}
+    names = execute("docs/notebook.md", np=np, Image=Image, av=av, Path=Path, **given)
+    assert len(names["X"]) == len(names["y"]) and len(names["ten"]) == 10 and names["frames"].shape == filmed.shape
     for command in pages.commands("docs/notebook.md"):
         pages.mer(command, place, replaced=NAMES)
 

@@ -72,15 +72,17 @@ def test_the_wheel_works_in_an_empty_environment(built, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "empty")], check=True)
     python = tmp_path / "empty" / "bin" / "python"
     (site,) = (tmp_path / "empty").glob("lib/python*/site-packages")
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, str(next(built.glob("*.whl")))], check=True, capture_output=True)
-    paths = [path for path in sys.path if "site-packages" in path] or [sysconfig.get_path("purelib")]
-    (site / "behind.pth").write_text("\n".join(paths))
 
     def run(*words):
+        # Without PYTHONPATH, by which Python would find the checkout.
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    run(*pip, str(next(built.glob("*.whl"))))
+    paths = [path for path in sys.path if "site-packages" in path] or [sysconfig.get_path("purelib")]
+    (site / "behind.pth").write_text("\n".join(paths))
 
     assert run(python, "-c", "import mer; print(mer.__file__)").startswith(str(site))
     mer = tmp_path / "empty" / "bin" / "mer"

@@ -2,7 +2,7 @@
 
 import re
 
-from griffe import Docstring, Extension, Object
+from griffe import Extension, Object
 
 EXAMPLE = re.compile(r"\n\n(>>> .*?)(?=\n\n|\Z)", re.S)
 
@@ -17,9 +17,4 @@ class Examples(Extension):
         if obj.docstring and found:
             summary, _, rest = EXAMPLE.sub("", text).partition("\n\n")
             shown = "\n\n".join(found)
-            obj.docstring = Docstring(
-                f"{summary}\n\n```pycon\n{shown}\n```\n\n{rest}".rstrip(),
-                lineno=obj.docstring.lineno,
-                endlineno=obj.docstring.endlineno,
-                parent=obj,
-            )
+            obj.docstring.value = f"{summary}\n\n```pycon\n{shown}\n```\n\n{rest}".rstrip()

@@ -118,3 +118,14 @@ def test_the_entry_of_the_catalogue_names_what_a_run_needs():
     entry = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
     assert entry["mandatory-flags"]["flags"] == "--resources gpu=1"
     assert set(entry["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda"}
+
+
+def test_the_help_loads_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['mer', '--help']; from mer.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = ('torch', 'numba', 'numpy', 'scipy', 'cv2', 'skimage', 'matplotlib', 'sklearn', 'pandas', 'av', 'dlib')\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stderr, "analyze" in done.stdout) == ("[]\n", True)

@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest \
   --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
 
-.PHONY: demo test quick lint envs clean
+.PHONY: demo test quick lint docs envs clean
 
 demo: $(VENV)/.demo
 	@# Snakemake keeps a cache below HOME, and stops where it cannot.
@@ -22,8 +22,8 @@ demo: $(VENV)/.demo
 	@echo "The report: $(or $(REPORT),$(RESULTS)/report/index.html)"
 
 test: $(VENV)/.test
-	$(BIN)/ruff check mer tests examples
-	$(BIN)/ruff format --check mer tests examples
+	$(BIN)/ruff check mer tests examples scripts noxfile.py
+	$(BIN)/ruff format --check mer tests examples scripts noxfile.py
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
 	@# The types beside the tests: mypy has one process.
@@ -31,15 +31,19 @@ test: $(VENV)/.test
 
 # What is worth waiting for after every change: no end-to-end runs, no trainings.
 quick: $(VENV)/.test
-	$(BIN)/ruff check mer tests examples
-	$(BIN)/ruff format --check mer tests examples
+	$(BIN)/ruff check mer tests examples scripts noxfile.py
+	$(BIN)/ruff format --check mer tests examples scripts noxfile.py
 	$(BIN)/lint-imports
 	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check --fix mer tests examples
-	$(BIN)/ruff format mer tests examples
+	$(BIN)/ruff check --fix mer tests examples scripts noxfile.py
+	$(BIN)/ruff format mer tests examples scripts noxfile.py
 	$(BIN)/snakefmt Snakefile workflow
+
+# Into build/site; open build/site/index.html.
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 envs: $(VENV)/.demo
 	$(BIN)/python -m mer.environments
@@ -63,5 +67,5 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	@$(PIP) -e ".[workflow,test]"
+	@$(PIP) -e ".[workflow,dev,docs]"
 	@touch $@

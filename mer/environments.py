@@ -1,13 +1,16 @@
-"""The conda environments of the workflow, rendered from the pins so that they cannot drift.
+"""The pins, and the conda environments of the workflow, rendered from them so that they cannot drift.
 
 `python -m mer.environments` rewrites `envs/*.yaml`; a test holds that the files equal what this module
-renders from `constraints.txt` and `pyproject.toml`.
+renders from `constraints.txt` and `pyproject.toml`. With `--lock` it first writes `constraints.txt` anew: the whole
+tree of what `pyproject.toml` asks for, in the versions that are installed (docs/releasing.md).
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,8 +64,42 @@ def render(name: str, constraints: str) -> str:
     )
 
 
+HEADER = "# Exact versions that the tests run with, the whole tree. pyproject.toml holds the ranges.\n"
+
+
+def lock(text: str) -> str:
+    """Return the pins of everything that a `pyproject.toml` leads to, extras too, as installed here.
+
+    Raises:
+        PackageNotFoundError: something of it is not installed.
+    """
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads(text)["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    asked = [Requirement(entry) for group in groups for entry in group]
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    while asked:
+        wanted = asked.pop()
+        if str(wanted) in seen:
+            continue
+        seen.add(str(wanted))
+        made = distribution(wanted.name)
+        # A build of PyTorch for one kind of processor has the version of all.
+        found[made.metadata["Name"]] = made.version.partition("+")[0]
+        for entry in map(Requirement, made.requires or ()):
+            surroundings = [{"extra": extra} for extra in ("", *wanted.extras)]
+            if entry.marker is None or any(entry.marker.evaluate(extra) for extra in surroundings):
+                asked.append(entry)
+    return HEADER + "".join(f"{name}=={found[name]}\n" for name in sorted(found, key=str.lower))
+
+
 def main() -> None:
-    """Rewrite `envs/*.yaml` from the pins."""
+    """Rewrite `envs/*.yaml` from the pins, and with `--lock` the pins from what is installed."""
+    if "--lock" in sys.argv[1:]:
+        pinned = lock((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        (ROOT / "constraints.txt").write_text(pinned, encoding="utf-8")
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     for name in ENVIRONMENTS:
         (ROOT / "envs" / f"{name}.yaml").write_text(render(name, constraints), encoding="utf-8")

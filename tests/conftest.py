@@ -14,6 +14,7 @@ SHARING = {
     "test_edits": "spine",
     "test_workflow": "spine",
     "test_survival": "spine",
+    "test_tutorials": "spine",
     "test_workflow_on_slurm": "spine",
 }
 # Folders of the longest files: what starts first is not waited for at the end.

@@ -65,7 +65,7 @@ def grid_place(result: Result, number: int) -> int:
 
 
 def write_exports(result: Result, folder: Path) -> None:
-    """Write `intervals.csv`, `megc.csv`, and `intervals.eaf` where pympi is installed (`pip install "mer[elan]"`)."""
+    """Write `intervals.csv`, `megc.csv`, and `intervals.eaf` where pympi is installed (the extra `analyze`)."""
     rows = standing(result)
     _write_intervals(folder / INTERVALS, result, rows)
     name = result.footage.path.name

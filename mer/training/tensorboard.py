@@ -1,6 +1,6 @@
 """Curves of a training while it runs, as TensorBoard event files; they change no result.
 
-TensorBoard is optional (`pip install mer[tensorboard]`). The workflow writes event files beside a job's log when the
+TensorBoard is optional (the extra `tensorboard`). The workflow writes event files beside a job's log when the
 environment variable `MER_TENSORBOARD` is 1: a key of the configuration would train everything again.
 """
 
@@ -42,7 +42,7 @@ class Board:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise ConfigError(
-                SWITCH, "TensorBoard is not installed", "the extra `tensorboard`", "pip install 'mer[tensorboard]'"
+                SWITCH, "TensorBoard is not installed", "the extra `tensorboard`", "pip install tensorboard"
             ) from None
         self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
 

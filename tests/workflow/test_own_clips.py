@@ -1,7 +1,9 @@
 """From a folder of one's own videos and a spreadsheet to scores, with the commands that a user types."""
 
 import csv
+import shlex
 
+import pages
 import pytest
 import yaml
 from conftest import project_in
@@ -11,6 +13,7 @@ from mer.cli import app
 from mer.simulate.params import SimulateParams
 from mer.simulate.registry import layout
 
+PAGE = "docs/tutorials/own-clips.md"
 SMALL = {"subjects": 3, "clips": 3, "width": 240, "height": 180, "shortest": 0.3, "longest": 0.36, "blink": 0.0}
 
 
@@ -22,19 +25,22 @@ def test_a_folder_of_videos_with_a_table_runs_to_its_scores(tmp_path):
     for subject in chosen.subjects(given):
         chosen.write_subject(given, subject, root, tmp_path / f"{subject}.h5")
     written = tmp_path / "mine.yaml"
-    done = CliRunner().invoke(app, ["init", str(root), "--output", str(written)])
-    assert done.exit_code == 0 and f"mer check --config {written} --dataset my_clips" in done.stdout
-    checked = CliRunner().invoke(app, ["check", "--config", str(written), "--dataset", "my_clips"])
-    assert checked.exit_code == 1 and "usable with exclusions: 10 of 11 rows" in checked.stdout
-    assert "column 'Clip': no video or folder of images 'p01_visit99.mp4'" in " ".join(checked.stdout.split())
+    init, check, run = pages.commands(PAGE)
+    done = pages.mer(init, tmp_path)
+    assert "mer check --config mine.yaml --dataset my_clips" in done
+    checked = pages.mer(check, tmp_path, status=(1,))
+    pages.expect(PAGE, done + checked)
+    assert "usable with exclusions: 10 of 11 rows" in checked
+    assert "column 'Clip': no video or folder of images 'p01_visit99.mp4'" in " ".join(checked.split())
     assert CliRunner().invoke(app, ["check"]).exit_code == 1
 
     (tmp_path / "project").mkdir()
     project = project_in(tmp_path / "project", written.read_text())
     config = yaml.safe_load(written.read_text())
     del config["experiments"]["ststnet"]
-    (project.folder / "config.yaml").write_text(yaml.safe_dump(config | {"results": "results", "bootstrap": 100}))
-    project.run()
+    for name in ("config.yaml", "mine.yaml"):
+        (project.folder / name).write_text(yaml.safe_dump(config | {"results": "results", "bootstrap": 100}))
+    project.run(*shlex.split(run)[1:])
     results = project.folder / "results"
     with open(results / "my_clips" / "index.csv", newline="") as handle:
         index = list(csv.DictReader(handle))

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pages
 import pytest
 import yaml
 
+from mer.planning.read_config import parse
 from mer.testing.new_plugin import write_new
 from mer.training.checkpoint import read_metadata
 
 pytestmark = pytest.mark.slow
+PAGE = "docs/tutorials/own-model.md"
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {
     "results": "results",
@@ -65,7 +68,10 @@ def planned(folder):
 def finished(tmp_path_factory):
     """The folder of a user: plug-ins and their configuration in one place, results in another."""
     folder = tmp_path_factory.mktemp("user")
-    write_new("model", "my_cnn", folder / "mine")
+    (folder / "mine").mkdir()
+    new, check, _ = pages.commands(PAGE)
+    pages.mer(new, folder / "mine")
+    pages.parsed(check)
     write_new("method", "my_flow", folder / "mine")
     (folder / "mine" / "config.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
     snakemake(folder)
@@ -88,6 +94,16 @@ def test_they_run_to_a_scored_report(finished):
     meta = read_metadata(next((results / "experiments" / "mine").rglob("model.safetensors")))
     assert meta["model"] == "my_cnn" and meta["origin"]["plugins"]["files"] == ["my_cnn.py", "my_flow.py"]
     assert str(finished) not in json.dumps(meta), "a checkpoint is the same wherever it was made"
+
+
+@pytest.mark.usefixtures("unplugged")
+def test_the_configuration_of_the_page_adds_its_experiment(finished):
+    (block,) = pages.blocks(PAGE, "yaml")
+    added, default = yaml.safe_load(block.text), yaml.safe_load((ROOT / "config.yaml").read_text())
+    both = {**default, **added, "experiments": default["experiments"] | added["experiments"]}
+    config = parse(both, str(finished / "mine" / "my_cnn.yaml"))
+    assert config.experiments["my_cnn"].train.epochs == 60 and set(config.experiments) > {"my_cnn", "svm_flow"}
+    assert pages.commands(PAGE)[2].endswith("--configfile config.yaml mine.yaml")
 
 
 def test_a_second_run_does_nothing_nor_does_a_comment(finished):

@@ -1,0 +1,113 @@
+"""The commands and code of the documentation: what stands on each page, whether it is known, and how to run it."""
+
+import os
+import re
+import shlex
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from mer.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
+FENCE = re.compile(r"^( *)```(\w*)(?: title=\"(.*?)\")?\n(.*?)^ *```$", re.M | re.S)
+#: Which test runs what stands on a page; on other pages every command is parsed by the program that it calls.
+EXECUTED = {
+    "docs/tutorials/licence.md": "tests/workflow/test_tutorials.py",
+    "docs/tutorials/own-clips.md": "tests/workflow/test_own_clips.py",
+    "docs/tutorials/own-model.md": "tests/workflow/test_plugins_workflow.py",
+    "docs/tutorials/own-video.md": "tests/analysis/test_own_video.py",
+    "docs/tutorials/cluster.md": "tests/workflow/test_tutorials.py",
+    "docs/how-to/chain-of-a-paper.md": "tests/notebook/test_pages_run.py",
+    "docs/how-to/compare.md": "tests/notebook/test_pages_run.py",
+    "docs/how-to/faces-and-flow.md": "tests/notebook/test_pages_run.py",
+    "docs/how-to/make-flow-images.md": "tests/notebook/test_pages_run.py",
+    "docs/how-to/new-clips.md": "tests/notebook/test_pages_run.py",
+    "docs/how-to/score-intervals.md": "tests/notebook/test_pages_run.py",
+    "docs/notebook.md": "tests/notebook/test_pages_run.py",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its title, and its text."""
+
+    language: str
+    title: str
+    text: str
+
+
+def blocks(page, *languages):
+    """Return the blocks of a page, given below the root; only of some languages where these are named."""
+    found = FENCE.findall((ROOT / page).read_text(encoding="utf-8"))
+    made = [Block(language, title, textwrap.dedent(text)) for _, language, title, text in found]
+    return [block for block in made if not languages or block.language in languages]
+
+
+def commands(page):
+    """Return the command lines of a page's blocks, without prompts and comments, in their order."""
+    return [line for block in blocks(page, "sh", "") for line in command_lines(block.text)]
+
+
+def command_lines(text):
+    """Return the lines of a text that call `mer`, `snakemake` or `make`."""
+    lines = []
+    for line in text.replace("\\\n", " ").splitlines():
+        command = re.sub(r"\s#.*", "", line.removeprefix("$ ")).strip()
+        if re.match(r"(mer|snakemake|make) ", command):
+            lines.append(command)
+    return lines
+
+
+def parsed(command):
+    """Let the program that a command calls read its words, without running it; raises where it does not know one."""
+    program, *words = shlex.split(command)
+    if program == "make":
+        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+        assert {word for word in words if "=" not in word} <= set(targets), command
+    elif program == "snakemake":
+        from snakemake.cli import get_argument_parser
+
+        get_argument_parser().parse_args(words)
+        assert all((ROOT / word).exists() for word in words if re.match(r"(examples|profiles)/", word)), command
+    else:
+        called = get_command(app)
+        while words and words[0] == "--plugin":
+            del words[:2]
+        while words and hasattr(called, "commands"):
+            called, name = called.commands[words[0]], words.pop(0)
+        if not hasattr(called, "commands"):
+            called.make_context(name, list(words))
+
+
+def mer(command, folder, *, replaced=(), status=(0,)):
+    """Run a command line of a page in a folder, with names replaced, and return what it prints."""
+    for before, after in replaced:
+        command = command.replace(before, after)
+    program, *words = shlex.split(command)
+    assert program == "mer", command
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        done = CliRunner().invoke(app, words, catch_exceptions=False)
+    finally:
+        os.chdir(here)
+    assert done.exit_code in status, f"{command}: {done.exit_code}\n{done.output}"
+    return done.output
+
+
+def shown(page):
+    """Return the lines that a page says are printed: patterns in which … stands for anything."""
+    lines = [line for block in blocks(page, "output") for line in block.text.splitlines() if line.strip()]
+    return [re.compile(r"\s*".join(map(re.escape, line.split())).replace("…", ".*?"), re.S) for line in lines]
+
+
+def expect(page, text):
+    """Hold what was printed against what a page says is printed."""
+    missing = [line.pattern for line in shown(page) if not line.search(text)]
+    assert not missing, f"{page} shows {missing}, which is not printed:\n{text[-3000:]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,9 @@ Experiment = Annotated[
 ]
 Rate = Annotated[float | None, typer.Option(help="Frames per second of folders of images.", min=1, max=2000)]
 RateLimit = Annotated[float | None, typer.Option(help="Thin faster videos to this rate.", min=10, max=2000)]
-Jobs = Annotated[int, typer.Option(help="Processes; each needs about 0.7 GB.", min=1, max=64)]
+Jobs = Annotated[
+    int | None, typer.Option(help="Processes; each needs about 0.5 GB. Two where there are two cores.", min=1, max=64)
+]
 DiscardCrops = Annotated[
     bool, typer.Option("--discard-crops", help="Keep no face crops, no film: of the face only the page's pictures.")
 ]
@@ -43,7 +46,7 @@ def analyze(
     experiment: Experiment = None,
     fps: Rate = None,
     fps_limit: RateLimit = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     discard_crops: DiscardCrops = False,
     no_video: NoVideo = False,
     reviewed: Reviewed = None,
@@ -67,7 +70,7 @@ def analyze(
         experiment,
         fps,
         fps_limit,
-        jobs,
+        jobs or min(2, os.cpu_count() or 1),
         not discard_crops,
         alarms_per_minute,
         not no_video,

@@ -63,5 +63,5 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	@$(PIP) -e ".[workflow,test]"
+	@$(PIP) -e ".[workflow,kubernetes,test]"
 	@touch $@

@@ -1,14 +1,16 @@
 """`mer bench cluster`: runs through `profiles/slurm`, disturbed as clusters disturb them, against an undisturbed one.
 
 It wants the cluster of one machine that `scripts/one_node_slurm.sh start` begins, and whose daemons it kills. Every
-fault is a run of its own in a new folder; the run must go on by itself, or after the same command was given again, and
-end with the same files, byte for byte (`mer.bench.survival`).
+fault is a run in a folder of its own, with the products of the undisturbed run, so that training, predictions, scores
+and report are left to do; or with nothing (`whole`). It must go on by itself, or after the same command was given
+again, and end with the same files, byte for byte (`mer.bench.survival`).
 """
 
 from __future__ import annotations
 
 import copy
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -186,7 +188,11 @@ FAULTS: Mapping[str, tuple[Callable[[Cluster, Event], None], str]] = {
 
 
 def run_cluster_bench(
-    configuration: Mapping[str, Any], faults: Sequence[str], folder: Path | None, log: Callable[[str], None]
+    configuration: Mapping[str, Any],
+    faults: Sequence[str],
+    folder: Path | None,
+    log: Callable[[str], None],
+    whole: bool = False,
 ) -> tuple[list[ClusterRow], list[str]]:
     """Run a configuration undisturbed and once with every fault; return a row for each, and all differences.
 
@@ -195,6 +201,7 @@ def run_cluster_bench(
         faults: names of `FAULTS`.
         folder: where the runs are kept; none are when None. On a disk that all nodes see.
         log: takes a line for each thing done.
+        whole: disturb whole runs, not those that have their products.
 
     Raises:
         ConfigError: no cluster of one machine runs, or a fault is not known.
@@ -212,9 +219,17 @@ def run_cluster_bench(
             disturb, _ = FAULTS[name]
             more = ("--set-resources", f"fit_ststnet_0:{TOO_LITTLE[name]}") if name in TOO_LITTLE else ()
             run = new_run(place / name, configuration, 1, *PROFILE, *more)
+            if not whole:
+                _begin_with_products(alone.folder, run.folder)
             rows.append(_disturbed(run, name, disturb, expected, log))
             lines += [f"{name}: {line}" for line in differences(expected, files_of(run.folder / RESULTS))]
         return rows, lines
+
+
+def _begin_with_products(alone: Path, folder: Path) -> None:
+    """Copy a run and what Snakemake knows of it, all but what its experiments made."""
+    left = shutil.ignore_patterns("experiments", "report", "slurm_logs", "log", "run.log", "fit", "predict", "score")
+    shutil.copytree(alone, folder, dirs_exist_ok=True, ignore=left)
 
 
 def _disturbed(

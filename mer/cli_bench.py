@@ -267,6 +267,7 @@ def bench_cluster(
     config: Annotated[
         list[Path] | None, typer.Option(help="Configuration files with an experiment ststnet; a small one by default.")
     ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Disturb whole runs, not from the training on.")] = False,
     keep: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -280,6 +281,7 @@ def bench_cluster(
         fault or list(FAULTS),
         keep,
         lambda line: typer.echo(line, err=True),
+        whole,
     )
     typer.echo(shown(ClusterRow, rows, as_json))
     for line in lines:

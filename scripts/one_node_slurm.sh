@@ -128,7 +128,7 @@ start() {
   begin slurmctld
   begin slurmd
   until_true 30 "the node is not idle after 30 s" idle
-  echo "export SLURM_CONF=$SLURM_CONF PATH=$FOLDER/bin:\$PATH"
+  echo "export MER_SLURM=$FOLDER SLURM_CONF=$SLURM_CONF PATH=$FOLDER/bin:\$PATH"
 }
 
 stop() {
@@ -155,7 +155,7 @@ case ${1:-} in
     shift
     start >&2
     trap stop EXIT
-    export PATH=$FOLDER/bin:$PATH
+    export MER_SLURM=$FOLDER PATH=$FOLDER/bin:$PATH
     "$@"
     ;;
   *)

@@ -1,14 +1,16 @@
 """`mer bench cluster`: runs through `profiles/slurm`, disturbed as clusters disturb them, against an undisturbed one.
 
 It wants the cluster of one machine that `scripts/one_node_slurm.sh start` begins, and whose daemons it kills. Every
-fault is a run of its own in a new folder; the run must go on by itself, or after the same command was given again, and
-end with the same files, byte for byte (`mer.bench.survival`).
+fault is a run in a folder of its own, with the products of the undisturbed run, so that training, predictions, scores
+and report are left to do; or with nothing (`whole`). It must go on by itself, or after the same command was given
+again, and end with the same files, byte for byte (`mer.bench.survival`).
 """
 
 from __future__ import annotations
 
 import copy
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -39,7 +41,7 @@ PROFILE = ("--profile", str(PACKAGE.parent / "profiles" / "slurm"), "--slurm-ini
 SMALLEST: dict[str, Any] = copy.deepcopy(survival.SMALLEST)
 SMALLEST["datasets"]["simulated"]["simulate"]["subjects"] = 2
 #: A first attempt that asks for less than the training takes: MiB, minutes.
-TOO_LITTLE = {"memory": "mem_mb=300 if attempt == 1 else 2500", "time": "runtime=1 if attempt == 1 else 60"}
+TOO_LITTLE = {"memory": "mem_mb=450 if attempt == 1 else 2500", "time": "runtime=1 if attempt == 1 else 60"}
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ class Cluster:
     """The cluster of one machine, by its folder of pid files, and the states that its jobs were seen in."""
 
     def __init__(self) -> None:
-        self.folder = Path(os.environ.get("SLURM_CONF", "")).parent
+        self.folder = Path(os.environ.get("MER_SLURM", ""))
         if not (self.folder / "slurmd.pid").exists():
             remedy = 'eval "$(scripts/one_node_slurm.sh start)"'
-            raise ConfigError("SLURM_CONF", "names no cluster of one machine", "one that was started here", remedy)
+            raise ConfigError("MER_SLURM", "names no cluster of one machine", "one that was started here", remedy)
         self.seen: dict[int, set[str]] = {}
         self.first = max(self.look(), default=0) + 1
 
@@ -84,28 +86,36 @@ class Cluster:
         return states
 
     def processes(self, job: int | None = None) -> Iterator[int]:
-        """Yield the processes of a job, of every job when None, without SLURM's own."""
+        """Yield the processes of a job, of every job of this cluster when None, without SLURM's own."""
         wanted = b"SLURM_JOB_ID=" + (b"" if job is None else b"%d\0" % job)
         for entry in Path("/proc").iterdir():
             with suppress(OSError):
-                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes():
+                told = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
+                if wanted in told and b"MER_SLURM=" + os.fsencode(self.folder) + b"\0" in told:
                     yield int(entry.name)
 
     def kill(self, daemon: str) -> None:
         """Kill a daemon, with the node's every process that belongs to a job."""
         _signal(int((self.folder / f"{daemon}.pid").read_text()), signal.SIGKILL)
         if daemon == "slurmd":
-            for entry in Path("/proc").iterdir():
-                with suppress(OSError):
-                    if entry.name.isdigit() and b"slurmstepd" in (entry / "cmdline").read_bytes():
-                        _signal(int(entry.name), signal.SIGKILL)
-            for number in list(self.processes()):
-                _signal(number, signal.SIGKILL)
+            computing = set(self.processes())
+            keepers = {parent for process in computing for parent in _parents(process, b"slurmstepd")}
+            for process in keepers | computing:
+                _signal(process, signal.SIGKILL)
 
     def begin(self, daemon: str) -> None:
         """Begin a daemon again."""
-        environment = {**os.environ, "MER_SLURM": str(self.folder)}
-        subprocess.run([str(SCRIPT), daemon], check=True, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.run([str(SCRIPT), daemon], check=True, stdout=subprocess.DEVNULL)
+
+
+def _parents(process: int, title: bytes) -> Iterator[int]:
+    """Yield the processes above one whose title begins so."""
+    with suppress(OSError):
+        while process > 1:
+            status = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace")
+            process = int(status.split("PPid:")[1].split()[0])
+            if Path(f"/proc/{process}/cmdline").read_bytes().startswith(title):
+                yield process
 
 
 def _signal(process: int, number: signal.Signals) -> None:
@@ -178,7 +188,11 @@ FAULTS: Mapping[str, tuple[Callable[[Cluster, Event], None], str]] = {
 
 
 def run_cluster_bench(
-    configuration: Mapping[str, Any], faults: Sequence[str], folder: Path | None, log: Callable[[str], None]
+    configuration: Mapping[str, Any],
+    faults: Sequence[str],
+    folder: Path | None,
+    log: Callable[[str], None],
+    whole: bool = False,
 ) -> tuple[list[ClusterRow], list[str]]:
     """Run a configuration undisturbed and once with every fault; return a row for each, and all differences.
 
@@ -187,6 +201,7 @@ def run_cluster_bench(
         faults: names of `FAULTS`.
         folder: where the runs are kept; none are when None. On a disk that all nodes see.
         log: takes a line for each thing done.
+        whole: disturb whole runs, not those that have their products.
 
     Raises:
         ConfigError: no cluster of one machine runs, or a fault is not known.
@@ -204,9 +219,17 @@ def run_cluster_bench(
             disturb, _ = FAULTS[name]
             more = ("--set-resources", f"fit_ststnet_0:{TOO_LITTLE[name]}") if name in TOO_LITTLE else ()
             run = new_run(place / name, configuration, 1, *PROFILE, *more)
+            if not whole:
+                _begin_with_products(alone.folder, run.folder)
             rows.append(_disturbed(run, name, disturb, expected, log))
             lines += [f"{name}: {line}" for line in differences(expected, files_of(run.folder / RESULTS))]
         return rows, lines
+
+
+def _begin_with_products(alone: Path, folder: Path) -> None:
+    """Copy a run and what Snakemake knows of it, all but what its experiments made."""
+    left = shutil.ignore_patterns("experiments", "report", "slurm_logs", "log", "run.log", "fit", "predict", "score")
+    shutil.copytree(alone, folder, dirs_exist_ok=True, ignore=left)
 
 
 def _disturbed(

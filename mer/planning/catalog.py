@@ -78,6 +78,7 @@ class Catalog:
         self._folds: dict[tuple[object, ...], list[Fold]] = {}
         self._selections: dict[str, Selection] = {}
         self._recordings: dict[str, dict[str, list[Sample]]] = {}
+        self._products: dict[tuple[str, str, str], Path] = {}
 
     def reading(self, dataset: str) -> Reading:
         """Return what the reader found, read once per process."""
@@ -141,7 +142,11 @@ class Catalog:
 
     def product(self, dataset: str, key: str, subject: str) -> Path:
         """Return the container of one product (`frames` or `stage/variant`) of one subject."""
-        return self.config.results / dataset / key / f"{subject}.h5"
+        # Every fold names nearly all of them, and putting a path together takes longer than the rest of naming it.
+        asked = dataset, key, subject
+        if asked not in self._products:
+            self._products[asked] = self.config.results / dataset / key / f"{subject}.h5"
+        return self._products[asked]
 
     def products(self, dataset: str) -> list[Path]:
         """Return every container that the configuration asks for of one database."""

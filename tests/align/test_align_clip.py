@@ -305,7 +305,7 @@ def test_a_fast_film_is_followed_at_the_rate_of_a_head(face: Face, every: int) -
     frames = [face(m, noise=2, seed=i) for i, m in enumerate(motions)]
     whole, thin = align(frames, Params()), align(frames, Params(every=every))
     assert len(thin) == len(frames) == len(thin.landmarks) == len(thin.box)
-    assert residual(thin, motions) < 1.1 * residual(whole, motions) + 0.01
+    assert residual(thin, motions) < 1.2 * residual(whole, motions) + 0.01
     assert np.abs(thin.landmarks - whole.landmarks).max() < 1.5
     assert thin.detected.tolist() == [k == 0 for k in range(len(frames))]
 

@@ -7,6 +7,8 @@ import os
 from functools import cache
 from pathlib import Path
 
+import smart_open
+
 from mer.core import only_run
 from mer.core.errors import MerError
 from mer.core.run_plan import record_plan
@@ -31,6 +33,9 @@ for name in (
 
 # A plan is millions of objects that all stay: looking through them for cycles takes an eighth of the time of planning.
 gc.set_threshold(200_000, 20, 100)
+
+# For every job Snakemake has the path of its script taken apart three times, each time with a class made for it.
+smart_open.parse_uri = cache(smart_open.parse_uri)
 
 # On a full disk Snakemake's log would print a traceback for every line that it cannot take.
 logging.raiseExceptions = False

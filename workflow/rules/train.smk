@@ -33,32 +33,37 @@ def as_it_is(text):
     return lambda wildcards: text
 
 
+# Of every file that is asked for, Snakemake tries all outputs of the rule that makes it: hence no rule for all folds.
+TABLES_PER_JOB = 100
+
 for _folder, _plans in PLANS.items():
     _task = next(task for task in TASKS.values() if task.folder == _folder)
     for _plan in _plans.values():
+        _tables = [path.as_posix() for path, _ in _plan.tables()]
+        for _number, _first in enumerate(range(0, len(_tables), TABLES_PER_JOB)):
 
-        rule:
-            name:
-                f"{_task.table.rule}_{_plan.name}"
-            input:
-                [f"{RESULTS}/{dataset}/index.csv" for dataset in _plan.block.data],
-            output:
-                [path.as_posix() for path, _ in _plan.tables()],
-            log:
-                f"{RESULTS}/logs/{_task.table.rule}/{_plan.name}.log",
-            localrule: True
-            conda:
-                "../../envs/torch.yaml"
-            params:
-                task=_task.fit.rule,
-                experiment=_plan.name,
-                indexed=_plan.indexed,
-                block=_plan.split_block(),
-                code=keys.script(
-                    "split", code_digest("mer.training.folds", _task.table.module)
-                ),
-            script:
-                "../scripts/split.py"
+            rule:
+                name:
+                    f"{_task.table.rule}{_number or ''}_{_plan.name}"
+                input:
+                    [f"{RESULTS}/{dataset}/index.csv" for dataset in _plan.block.data],
+                output:
+                    _tables[_first : _first + TABLES_PER_JOB],
+                log:
+                    f"{RESULTS}/logs/{_task.table.rule}/{_plan.name}{_number or ''}.log",
+                localrule: True
+                conda:
+                    "../../envs/torch.yaml"
+                params:
+                    task=_task.fit.rule,
+                    experiment=_plan.name,
+                    indexed=_plan.indexed,
+                    block=_plan.split_block(),
+                    code=keys.script(
+                        "split", code_digest("mer.training.folds", _task.table.module)
+                    ),
+                script:
+                    "../scripts/split.py"
 
 
 for _task in TASKS.values():

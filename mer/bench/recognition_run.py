@@ -150,7 +150,7 @@ def _levels(
         if len(seeds) > 1:
             rows.append(scored("level", f"{system.name}, mean of seeds' scores", people, found.mean(axis=0)[None]))
         if system.name == LINEAR.name and not real:
-            rows += curve(system, x, people, folds, seeds, pool)
+            rows += curve(system, x, people, folds, seeds, found, pool)
         rows += permuted(system, x, people, folds, asked.orders, pool)
         bases[system.model] = found if folds == asked.folds else answers(system, x, people, asked.folds, seeds, pool)
     return rows, bases

@@ -132,8 +132,11 @@ def compared(what: str, people: People, found: np.ndarray, base: np.ndarray) -> 
 
 
 def _row(part: str, what: str, seeds: int, spread: Mapping[str, Mapping[str, float]], told: str) -> RecognitionRow:
-    uf1s, uars = ([spread[name][end] for end in ("value", "low", "high")] for name in ("uf1", "uar"))
-    return RecognitionRow(part, what, seeds, *uf1s, *uars, told)
+    first, second = spread["uf1"], spread["uar"]
+    return RecognitionRow(
+        part, what, seeds, first["value"], first["low"], first["high"], second["value"], second["low"], second["high"],
+        told,
+    )  # fmt: skip
 
 
 def shuffled(people: People, order: int) -> People:
@@ -172,14 +175,20 @@ def permuted(
 
 
 def curve(
-    system: System, x: np.ndarray, people: People, folds: int, seeds: Sequence[int], pool: Any = None
+    system: System,
+    x: np.ndarray,
+    people: People,
+    folds: int,
+    seeds: Sequence[int],
+    whole: np.ndarray,
+    pool: Any = None,
 ) -> list[RecognitionRow]:
-    """Return the scores after training on fewer people, beside those of the real images."""
+    """Return the scores after training on fewer people, beside those of the real images; `whole` are those of all."""
     most = len(set(people.groups)) - 1
     rows = []
     for count, real in REAL_CURVE.items():
         if count <= most:
-            found = answers(system, x, people, folds, seeds, pool, 0 if count == most else count)
+            found = whole if count == most else answers(system, x, people, folds, seeds, pool, count)
             rows.append(scored("learning curve", f"{system.name}, {count} people", people, found, f"real UF1 {real}"))
     return rows
 

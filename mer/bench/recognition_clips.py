@@ -160,7 +160,8 @@ def filmed(take: Take, clip: Shown, light: float, needed: Collection[int]) -> tu
         seen = take.frame(number) * shade[..., None].astype(np.float32)
         frame = expose(develop(seen, gain), params.noise, plan.seed, number)
         if clip.dataset != "smic":  # whose pictures are bitmaps
-            frame = cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1], cv2.IMREAD_COLOR)
+            coded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+            frame = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
         frames[k] = crop.image(frame)
     return frames, apply(crop.matrix, truth)
 

@@ -51,28 +51,34 @@ def _still(*pairs: str) -> tuple[str, ...]:
     return tuple(pair + STILL for pair in pairs)
 
 
-def _cnn(name: str, sees: Input, preset: str = "", **settings: Any) -> System:
+def cnn(name: str, sees: Input) -> System:
+    """Return the small network on an input; what it shifts and blots out grows with the image."""
     scale = sees.side // 28
     reach = {"shift": 2.0 * scale, "cutout": 8.0 * scale, "side": sees.side, "pairs": len(sees.pairs)}
-    return System(name, "flow_cnn", preset or ("minmax_image" if sees.minmax else "float_flow"), sees, reach | settings)
+    return System(name, "flow_cnn", "minmax_image" if sees.minmax else "float_flow", sees, reach)
 
 
-#: The plain input, and one change of it at a time.
-BASE = _cnn("flow_cnn", Input())
-LINEAR = System("svm_flow", "svm_flow", "minmax_image", Input(), {})
+def linear(name: str, sees: Input) -> System:
+    """Return the linear machine on an input."""
+    preset = "minmax_image" if sees.minmax else "float_flow"
+    return System(name, "svm_flow", preset, sees, {"pairs": len(sees.pairs)})
+
+
+BASE, LINEAR = cnn("flow_cnn", Input()), linear("svm_flow", Input())
 SHALLOW = System("ststnet", "ststnet", "clean", Input(), {})
 MODELS = ("svm_flow", "ststnet", "flow_cnn")
+#: The plain input with one change at a time, and with several.
 INPUTS = {
-    "magnitude": _cnn("magnitude in pixels", Input(minmax=False)),
-    "still": _cnn("head held still", Input(_still("apex"))),
-    "magnitude_still": _cnn("magnitude, head held still", Input(_still("apex"), minmax=False)),
-    "56": _cnn("56 pixels", Input(side=56)),
-    "112": _cnn("112 pixels", Input(side=112)),
-    "falling": _cnn("onset-apex and apex-offset", Input(("apex", "falling"))),
-    "frames": _cnn("onset-rising, onset-apex, apex-offset", Input(("rising", "apex", "falling"))),
-    "regions": _cnn("9 regions about landmarks", Input(regions=True)),
-    "magnified": _cnn("magnified 3 times", Input(("magnified",))),
-    "mer": _cnn("preset mer", Input(_still("apex", "falling"), minmax=False), "mer"),
+    "magnitude": ("magnitude in pixels", Input(minmax=False)),
+    "still": ("head held still", Input(_still("apex"))),
+    "56": ("56 pixels", Input(side=56)),
+    "112": ("112 pixels", Input(side=112)),
+    "falling": ("onset-apex and apex-offset", Input(("apex", "falling"))),
+    "frames": ("onset-rising, onset-apex, apex-offset", Input(("rising", "apex", "falling"))),
+    "regions": ("9 regions about landmarks", Input(regions=True)),
+    "magnified": ("magnified 3 times", Input(("magnified",))),
+    "magnitude_still": ("magnitude, head held still", Input(_still("apex"), minmax=False)),
+    "both": ("magnitude, apex-offset too, head held still", Input(_still("apex", "falling"), minmax=False)),
 }
 
 
@@ -84,18 +90,23 @@ def run_recognition_bench(asked: Asked, log: Log) -> list[RecognitionRow]:
     """
     for name in asked.inputs:
         lookup(dict.fromkeys(INPUTS, ""), name, "--inputs")
-    chosen = {name: INPUTS[name] for name in asked.inputs or INPUTS} if BASE.name in (asked.models or MODELS) else {}
-    fields = sorted({pair for system in (BASE, *chosen.values()) for pair in system.sees.pairs})
+    chosen = [INPUTS[name] for name in asked.inputs or INPUTS]
+    fields = sorted({*BASE.sees.pairs, *(pair for _, sees in chosen for pair in sees.pairs)})
     clips = render_clips(asked.seed, asked.hardness, fields, asked.jobs, asked.keep, log)
     people = People(clips.y, clips.groups, clips.datasets)
-    seeds = tuple(asked.seeds)
     pool = pool_of(asked.jobs)
     try:
-        rows, base = _levels(asked, people, BASE.sees.of(clips), pool, log)
-        for system in chosen.values():
-            log(f"recognition: {system.name}")
-            found = answers(system, features(system, system.sees.of(clips)), people, asked.folds, seeds, pool)
-            rows += [scored("input", system.name, people, found), compared(system.name, people, found, base)]
+        rows, bases = _levels(asked, people, BASE.sees.of(clips), pool, log)
+        for name, sees in chosen:
+            # The linear machine pools every image to 7x7 cells, whatever its side.
+            built = {"svm_flow": linear, "flow_cnn": cnn} if sees.side == 28 else {"flow_cnn": cnn}
+            for system in (build(f"{of}, {name}", sees) for of, build in built.items() if of in bases):
+                log(f"recognition: {system.name}")
+                found = answers(system, features(system, sees.of(clips)), people, asked.folds, tuple(asked.seeds), pool)
+                rows += [
+                    scored("input", system.name, people, found),
+                    compared(system.name, people, found, bases[system.model]),
+                ]
         return rows
     finally:
         if pool:
@@ -120,29 +131,29 @@ def run_image_bench(root: Path, asked: Asked, log: Log) -> list[RecognitionRow]:
 
 def _levels(
     asked: Asked, people: People, images: np.ndarray, pool: Any, log: Log, real: bool = False
-) -> tuple[list[RecognitionRow], np.ndarray]:
-    """Return the rows of every baseline on min-max images, and the scores that `BASE` gives."""
+) -> tuple[list[RecognitionRow], dict[str, np.ndarray]]:
+    """Return the rows of every baseline on min-max images, and the scores that each gives in `asked.folds` parts."""
     seeds = tuple(asked.seeds)
     rows: list[RecognitionRow] = []
-    base = np.empty(0)
+    bases: dict[str, np.ndarray] = {}
     for name in asked.models:
         lookup(dict.fromkeys(MODELS, ""), name, "--models")
-    for system in (LINEAR, SHALLOW, BASE):
+    for system in (LINEAR, *((SHALLOW,) if real else ()), BASE):
         if system.name not in (asked.models or MODELS):
             continue
         log(f"recognition: {system.name} on {len(people.y)} clips of {len(set(people.groups))} people")
-        x = features(system, images)
+        x, started = features(system, images), time.perf_counter()
         # Persons one by one cost the linear machine nothing.
         folds = 0 if system.name == LINEAR.name else asked.folds
-        started = time.perf_counter()
-        base = answers(system, x, people, folds, seeds, pool)
-        rows.append(scored("level", system.name, people, base, f"{time.perf_counter() - started:.0f} s"))
+        found = answers(system, x, people, folds, seeds, pool)
+        rows.append(scored("level", system.name, people, found, f"{time.perf_counter() - started:.0f} s"))
         if len(seeds) > 1:
-            rows.append(scored("level", f"{system.name}, mean of seeds' scores", people, base.mean(axis=0)[None]))
+            rows.append(scored("level", f"{system.name}, mean of seeds' scores", people, found.mean(axis=0)[None]))
         if system.name == LINEAR.name and not real:
-            rows += curve(system, x, people, folds, seeds, pool)
+            rows += curve(system, x, people, folds, seeds, found, pool)
         rows += permuted(system, x, people, folds, asked.orders, pool)
-    return rows, base
+        bases[system.model] = found if folds == asked.folds else answers(system, x, people, asked.folds, seeds, pool)
+    return rows, bases
 
 
 def features(system: System, images: np.ndarray) -> np.ndarray:

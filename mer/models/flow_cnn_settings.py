@@ -40,6 +40,5 @@ PLAIN = dict.fromkeys(("shift", "rotation", "zoom", "channel_jitter", "magnitude
 PRESETS: dict[str, Preset] = {
     "float_flow": Preset(centre=False, scale="fold"),
     "minmax_image": Preset(centre=True, scale="clip"),
-    "mer": Preset(centre=False, scale="fold", pairs=2),
     "minmax_plain": Preset(centre=True, scale="clip", mirror=False).model_copy(update=PLAIN),
 }

@@ -39,6 +39,7 @@ class Preset(Params):
 
     centre: bool
     unit_norm: bool
+    pairs: int = 1
     c_grid: tuple[float, ...] = (0.01, 0.1, 1.0)
     inner_folds: int = 3
     class_weights: Literal["balanced", "none"] | tuple[float, ...] = "balanced"
@@ -51,42 +52,41 @@ PRESETS: dict[str, Preset] = {
 
 
 def pooled_features(image: np.ndarray, preset: Preset) -> np.ndarray:
-    """Return the (147,) float32 features of a (3, 28, 28) flow image (u, v, strain)."""
-    image = image.astype(np.float64)
+    """Return the (147 P,) float32 features of a (3 P, 28, 28) flow image: u, v and strain of P frame pairs in turn."""
+    image = image.astype(np.float64).reshape(-1, CHANNELS, *image.shape[1:])
     # What is left of a constant channel is rounding, which unit norm would blow up.
-    floor = 1e-5 * np.abs(image).max(axis=(1, 2))[:, None]
+    floor = 1e-5 * np.abs(image).max(axis=(2, 3), keepdims=True)
     if preset.centre:
         # Strain has a true zero, its least value; only u and v lost theirs.
-        image[:2] -= np.median(image[:2], axis=(1, 2), keepdims=True)
-    pooled = area_pool(image, CELLS).reshape(CHANNELS, -1)
+        image[:, :2] -= np.median(image[:, :2], axis=(2, 3), keepdims=True)
+    pooled = area_pool(image, CELLS)
     if preset.unit_norm:
-        norm = np.linalg.norm(pooled, axis=1, keepdims=True)
+        norm = np.linalg.norm(pooled, axis=(2, 3), keepdims=True)
         pooled = np.divide(pooled, norm, out=np.zeros_like(pooled), where=norm > floor)
-    pooled = pooled.reshape(CHANNELS, CELLS, CELLS)
-    turned = np.concatenate([-pooled[:1], pooled[1:]])[..., ::-1]
+    turned = np.concatenate([-pooled[:, :1], pooled[:, 1:]], axis=1)[..., ::-1]
     return ((pooled + turned) / 2).reshape(-1).astype(np.float32)
 
 
 def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
-    """Return (147,) float32; raises `ModelError` as `mer.models.flow_image.flow_image`."""
-    return pooled_features(flow_image(clips, SIDE), preset)
+    """Return (147 pairs,) float32; raises `ModelError` as `mer.models.flow_image.flow_image`."""
+    return pooled_features(flow_image(clips, SIDE, preset.pairs), preset)
 
 
 def spread_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation (147,) float64 of each value over training clips (N, 147); 1 for that of 0."""
+    """Return mean and standard deviation (W,) float64 of each value over training clips (N, W); 1 for that of 0."""
     middle, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     # What is left of a value that is the same in all clips is rounding.
     return middle, np.where(spread > 1e-6 * np.abs(x).max(initial=0), spread, 1.0)
 
 
 def train_machine(x: np.ndarray, y: np.ndarray, n_classes: int, cost: float, preset: Preset) -> State:
-    """Train on (N, 147) features and (N,) labels; a part with one class gives a machine that always names it."""
+    """Train on (N, W) features and (N,) labels; a part with one class gives a machine that always names it."""
     from sklearn.svm import SVC  # Predicting needs no scikit-learn, and importing it costs more than predicting.
 
     middle, spread = spread_of(x)
     present = np.unique(y)
     pairs = np.array(list(combinations(present, 2)), np.int64).reshape(-1, 2)
-    weights, bias = np.zeros((0, WIDTH)), np.zeros(0)
+    weights, bias = np.zeros((0, x.shape[1])), np.zeros(0)
     if len(present) > 1:
         weight = dict(enumerate(class_weights(preset.class_weights, y, n_classes)))
         machine = SVC(kernel="linear", C=cost, class_weight={c: weight[c] for c in present})
@@ -95,7 +95,9 @@ def train_machine(x: np.ndarray, y: np.ndarray, n_classes: int, cost: float, pre
         sign = -1.0 if len(present) == 2 else 1.0
         weights, bias = sign * machine.coef_, sign * machine.intercept_
     arrays = {"weights": weights, "bias": bias, "pairs": pairs, "present": present.astype(np.int64)}
-    return State({**arrays, "middle": middle, "spread": spread}, {"n_classes": n_classes, "cost": cost})
+    return State(
+        {**arrays, "middle": middle, "spread": spread}, {"n_classes": n_classes, "cost": cost, "width": x.shape[1]}
+    )
 
 
 def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray:
@@ -106,9 +108,10 @@ def predict(state: State, features: Features, device: str = "cpu") -> np.ndarray
     """
     x = np.asarray(features)
     n_classes = int(state.meta["n_classes"])
-    middle, spread = state.array("middle", (WIDTH,)), state.array("spread", (WIDTH,))
+    width = int(state.meta["width"])
+    middle, spread = state.array("middle", (width,)), state.array("spread", (width,))
     pairs, present = state.array("pairs", (None, 2)), state.array("present", (None,))
-    weights = state.array("weights", (len(pairs), WIDTH))
+    weights = state.array("weights", (len(pairs), width))
     # A sum per clip, not one matrix product: BLAS may round a row differently in another batch.
     distance = (((x - middle) / spread)[:, None, :] * weights).sum(axis=2) + state.array("bias", (len(pairs),))
     votes, confidence = np.zeros((len(x), n_classes)), np.zeros((len(x), n_classes))
@@ -167,7 +170,7 @@ MODEL = Model(
     features=features,
     fit=fit,
     predict=predict,
-    noise=lambda preset, draw: draw(WIDTH),
+    noise=lambda preset, draw: draw(WIDTH * preset.pairs),
     # One machine for every pair of classes: a weight for each value, and an offset.
-    parameters=lambda preset, n_classes: comb(n_classes, 2) * (WIDTH + 1),
+    parameters=lambda preset, n_classes: comb(n_classes, 2) * (WIDTH * preset.pairs + 1),
 )

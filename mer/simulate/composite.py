@@ -36,17 +36,20 @@ LEANING = 4.0  # the smaller, the more a person shows one emotion of a class
 
 
 class Hardness(Params):
-    """What keeps the composite from being easy; `calibrated` values in the defaults."""
+    """What keeps the composite from being easy."""
 
-    strength: float = Field(0.6, gt=0, description="median intensity of an action unit; 1 peaks near 1-3 px at 640x480")
+    strength: float = Field(2.0, gt=0, description="median intensity of an action unit; 1 peaks near 1-3 px at 640x480")
     spread: float = Field(0.5, ge=0, description="standard deviation of its logarithm over clips")
-    style: float = Field(0.3, ge=0, description="how differently people move the same muscle; 0: alike")
-    doubtful: float = Field(0.2, ge=0, le=1, description="share of clips whose face shows what any label could mean")
-    stray: float = Field(0.4, ge=0, le=1, description="probability of a movement that has nothing to do with the label")
-    late: float = Field(0.25, ge=0, le=1, description="largest error of an annotated event, share of onset to apex")
+    style: float = Field(0.05, ge=0, description="how differently people move the same muscle; 0: alike")
+    doubtful: float = Field(
+        0.3, ge=0, le=1, description="share of clips called negative whose face shows what any label could mean"
+    )
+    surer: float = Field(0.3, ge=0, le=1, description="that share of clips of the other labels, times `doubtful`")
+    stray: float = Field(0.1, ge=0, le=1, description="probability of a movement that has nothing to do with the label")
+    late: float = Field(0.1, ge=0, le=1, description="largest error of an annotated event, share of onset to apex")
     drift: float = Field(1.5, ge=0, description="amplitude of head drift, pixels at 640x480")
     blink: float = Field(0.2, ge=0, le=1, description="probability that a clip contains a blink")
-    noise: float = Field(2.5, ge=0, description="sensor noise at mid-grey, grey levels")
+    noise: float = Field(1.5, ge=0, description="sensor noise at mid-grey, grey levels")
     light: float = Field(0.02, ge=0, description="largest change of the light across the face, share")
 
 
@@ -152,7 +155,8 @@ def _clip(
     rng = np.random.default_rng(own)
     when = draw_interval(params, rng)
     shown = CLASSES[label]
-    doubtful, other = rng.random() < hardness.doubtful, CLASSES[int(rng.integers(len(CLASSES)))]
+    doubt = hardness.doubtful * (1.0 if shown == "negative" else hardness.surer)
+    doubtful, other = rng.random() < doubt, CLASSES[int(rng.integers(len(CLASSES)))]
     shown = other if doubtful else shown
     emotion = [*EMOTIONS[shown]][int(rng.choice(len(EMOTIONS[shown]), p=leaning[shown]))]
     choices = SHOWN[emotion]

@@ -54,6 +54,9 @@ def save(figure: Figure, path: Path) -> Path:
     if kind not in FORMATS:
         raise ConfigError(path, f"ends in {path.suffix or 'nothing'}", ", ".join(f".{one}" for one in FORMATS))
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
+        # Every drawing would move a constrained layout a little.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         figure.savefig(temporary, format=kind, metadata=TIMELESS[kind])
     return path
 

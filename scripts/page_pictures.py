@@ -35,7 +35,7 @@ def simulated(folder: Path) -> Path:
 def small(path: Path) -> None:
     """Bring a picture to few colours, and print its size."""
     picture = Image.open(path).convert("RGB")
-    picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=2).save(path, optimize=True)
     print(path, path.stat().st_size)
 
 

@@ -111,3 +111,24 @@ def test_figures_say_what_they_were_given(drawn):
     mean = drawn["curves"].axes[0].lines[-1].get_ydata()
     assert mean[0] == pytest.approx(2.5) and mean[-1] == pytest.approx(1)
     assert {"flow/apex", "flow/big"} <= {text.get_text() for text in drawn["flow"].texts}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["pie"], "knows no 'pie'; expected confusion, intervals"),
+        (["clip"], "is not told of which clip; expected --clip and --dataset"),
+        (["curves"], "is told of no experiments; expected --experiment with one of one, two"),
+    ],
+)
+def test_a_wrong_figure_is_one_line(given, message, monkeypatch):
+    from types import SimpleNamespace
+
+    from typer.testing import CliRunner
+
+    from mer.cli import app
+    from mer.notebook import run
+
+    monkeypatch.setattr(run, "open_run", lambda *paths: SimpleNamespace(experiments=["one", "two"]))
+    told = CliRunner().invoke(app, ["figure", *given])
+    assert isinstance(told.exception, ConfigError) and message in told.exception.line()

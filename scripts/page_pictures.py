@@ -1,6 +1,8 @@
-"""Make the pictures of the page in docs/ from a simulated film: python scripts/page_pictures.py [FOLDER OF IMAGES]
+"""Make the pictures of the pages in docs/: python scripts/page_pictures.py [FOLDER OF IMAGES | REPORT.html]
 
-Without a folder, one recording of a simulated person is made first, which takes some minutes. Needs Chromium or Chrome.
+A report, of a run on simulated faces, gives docs/report-<width>-<scheme>.png. Else the page of a film is pictured, as
+docs/page-<width>.png; without a folder, one recording of a simulated person is made first, which takes some minutes.
+Needs Chromium or Chrome.
 """
 
 from __future__ import annotations
@@ -30,8 +32,32 @@ def simulated(folder: Path) -> Path:
     return min(path.parent for path in folder.glob("rawpic/*/*/*.jpg"))
 
 
+def small(path: Path) -> None:
+    """Bring a picture to few colours, and print its size."""
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=2).save(path, optimize=True)
+    print(path, path.stat().st_size)
+
+
+def report(page: Path) -> None:
+    """Write docs/report-<width>-<scheme>.png: the errors of a run, where a clip is looked at."""
+    with browsing() as browser:
+        for width, height, _ in SIZES:
+            for dark in (False, True):
+                browser.size(width, height, dark)
+                browser.open(page.resolve().as_uri())
+                browser.run("document.querySelector('#errors').scrollIntoView()")
+                browser.run("new Promise(done => setTimeout(done, 800))")
+                path = DOCS / f"report-{width}-{'dark' if dark else 'light'}.png"
+                browser.picture(path)
+                small(path)
+
+
 def main() -> None:
-    """Write docs/page-<width>.png."""
+    """Write the pictures of a report or of a film's page."""
+    if len(sys.argv) > 1 and sys.argv[1].endswith(".html"):
+        report(Path(sys.argv[1]))
+        return
     with tempfile.TemporaryDirectory() as held:
         work = Path(held)
         film = Path(sys.argv[1]) if len(sys.argv) > 1 else simulated(work / "film")
@@ -47,9 +73,7 @@ def main() -> None:
                 browser.run("new Promise(done => setTimeout(done, 800))")
                 path = DOCS / f"page-{width}.png"
                 browser.picture(path)
-                picture = Image.open(path).convert("RGB")
-                picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
-                print(path, path.stat().st_size)
+                small(path)
 
 
 if __name__ == "__main__":

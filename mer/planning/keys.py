@@ -139,6 +139,4 @@ def _plugged(model: str, steps: Sequence[Mapping[str, Any]]) -> dict[str, object
 def report_code() -> str:
     """Return the digest of the report's code and of its templates."""
     code = code_digest("mer.report.build", "mer.planning.report_inputs")
-    return with_files(
-        code, *sorted((PACKAGE / "report" / "templates").iterdir()), PACKAGE / "report" / "references.bib"
-    )
+    return with_files(code, *sorted((PACKAGE / "report" / "templates").iterdir()))

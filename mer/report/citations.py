@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from mer.report.html import PACKAGE
 
-FILE = "references.bib"
+FILE = "templates/references.bib"
 _OWN = re.compile(r" ?(uses|shown) = \{((?:[^{}]|\{[^{}]*\})*)\},?")
 
 

@@ -30,7 +30,7 @@ P = ParamSpec("P")
 COLUMNS = {1: 3.5, 2: 7.16}  # inches, as IEEE prints them
 FORMATS = ("pdf", "svg", "png")
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
-STYLE = {
+STYLE: Any = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.0, "axes.spines.top": False,
     "axes.spines.right": False, "pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "mer",
@@ -38,7 +38,7 @@ STYLE = {
 }  # fmt: skip
 SIDE, NAME, LABEL, GAP = 0.83, 0.17, 0.3, 0.06  # inches: a picture's height, the line above, the room below and between
 NARROW, LETTERS = 0.5, 19  # inches that a narrow picture's words take at least; letters of 6 points in an inch
-TIMELESS = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
+TIMELESS: Any = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -54,6 +54,9 @@ def save(figure: Figure, path: Path) -> Path:
     if kind not in FORMATS:
         raise ConfigError(path, f"ends in {path.suffix or 'nothing'}", ", ".join(f".{one}" for one in FORMATS))
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
+        # Every drawing would move a constrained layout a little.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         figure.savefig(temporary, format=kind, metadata=TIMELESS[kind])
     return path
 

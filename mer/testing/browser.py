@@ -104,7 +104,7 @@ class Browser:
     def open(self, address: str) -> None:
         """Load an address and wait until it is complete."""
         self.ask("Page.navigate", url=address)
-        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'", PATIENCE)
 
     def run(self, script: str) -> Any:
         """Return the value of a JavaScript expression, or of what it promises.

@@ -6,7 +6,7 @@ import analysis_world as world
 import pytest
 
 from mer.analysis.command import Options, run_analyze
-from mer.testing.browser import browser_path, browsing
+from mer.testing.browser import axe_path, browser_path, browsing
 
 pytestmark = [
     pytest.mark.slow,
@@ -211,6 +211,15 @@ def test_everything_that_can_be_used_has_a_name_and_can_be_reached(page):
     page.run("byId('keys').checked = false")
     page.press("ArrowRight")
     assert "frame 1" in page.run("canvas.getAttribute('aria-valuetext')")
+
+
+@pytest.mark.skipif(axe_path() is None, reason="axe-core-python is not installed")
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_no_serious_barrier(page, dark):
+    page.size(390, 844, dark)
+    page.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+    page.run("new Promise(done => setTimeout(done, 100))")
+    assert page.barriers() == []
 
 
 def test_the_slider_shows_more_or_less_of_the_enlarged_motion(page):

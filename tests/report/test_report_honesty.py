@@ -193,7 +193,7 @@ def test_jobs_of_what_was_taken_out_are_not_counted(inputs: ReportInputs, tmp_pa
 def test_the_report_writes_its_tables_and_shows_the_twins(inputs: ReportInputs, tmp_path: Path) -> None:
     build_report(inputs, tmp_path / "index.html")
     assert {path.name for path in tmp_path.iterdir()} == {
-        "index.html", "scores.csv", "scores.tex", "comparisons.csv", "cd6me.csv",
+        "index.html", "scores.csv", "scores.tex", "methods.tex", "references.bib", "comparisons.csv", "cd6me.csv",
     }  # fmt: skip
     html = (tmp_path / "index.html").read_text(encoding="utf-8")
     (line,) = read((tmp_path / "comparisons.csv").read_text(encoding="utf-8"))

@@ -17,6 +17,7 @@ from mer.metrics.recognition import source_scores
 from mer.report.build import build_report
 from mer.report.data import load_dataset
 from mer.report.details import Details
+from mer.report.html import digest_of
 from mer.report.inputs import ReportInputs
 from mer.report.scores import load_experiment
 
@@ -34,7 +35,7 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list) -> None:
         self.tags.append(tag)
         self.attributes += [(name, value or "") for name, value in attributes]
-        if tag not in ("img", "meta", "br"):
+        if tag not in ("img", "meta", "br", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -45,18 +46,14 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("report") / "index.html"
-    build_report(inputs, out)
-    return out
-
-
-@pytest.fixture(scope="module")
 def seen(page: Path) -> Reader:
     reader = Reader()
     reader.feed(page.read_text(encoding="utf-8"))
     assert not reader.open
     return reader
+
+
+PACKAGE = Path(build_report.__code__.co_filename).parent
 
 
 def words(text: str) -> str:
@@ -128,7 +125,13 @@ def test_flags_of_the_score_step_are_shown(inputs: ReportInputs, tmp_path: Path)
 
 def test_hostile_text_stays_text(page: Path, seen: Reader) -> None:
     html = page.read_text(encoding="utf-8")
-    assert "script" not in seen.tags and "b>no</b" not in html and "<img src=x" not in html
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", html, re.S)
+    (own,) = [text for kind, text in scripts if not kind]
+    assert f"script-src 'sha256-{digest_of(own)}'" in html and own in (PACKAGE / "templates/report.js").read_text()
+    assert seen.tags.count("script") == len(scripts)
+    told = [json.loads(text) for kind, text in scripts if kind]
+    assert len(told) == 46 and HOSTILE not in json.dumps(told, ensure_ascii=False)
+    assert "b>no</b" not in html and "<img src=x" not in html
     assert all(not name.startswith("on") for name, _ in seen.attributes)
     assert "\u202e" not in html
     assert HOSTILE.replace("\u202e", "\ufffd") in seen.text
@@ -146,9 +149,9 @@ def test_nothing_is_fetched_from_elsewhere(page: Path, seen: Reader) -> None:
     assert "default-src 'none'; img-src data:" in html
 
 
-def test_the_same_inputs_give_the_same_bytes(inputs: ReportInputs, page: Path, tmp_path: Path) -> None:
-    assert build(inputs, tmp_path) == page.read_text(encoding="utf-8")
-    for name in ("scores.csv", "scores.tex"):
+def test_the_same_inputs_give_the_same_bytes(whole: ReportInputs, page: Path, tmp_path: Path) -> None:
+    assert build(whole, tmp_path) == page.read_text(encoding="utf-8")
+    for name in ("scores.csv", "scores.tex", "methods.tex", "references.bib"):
         assert (tmp_path / name).read_bytes() == (page.parent / name).read_bytes()
 
 

@@ -65,8 +65,11 @@ rule report:
         ],
         products=[path for name in CONFIG.datasets for path in CATALOG.products(name)],
     output:
-        page=f"{RESULTS}/report/index.html",
-        tables=[f"{RESULTS}/report/{name}" for name in REPORT_TABLES],
+        page=report(f"{RESULTS}/report/index.html", category="Report"),
+        tables=[
+            report(f"{RESULTS}/report/{name}", category="Report")
+            for name in REPORT_TABLES
+        ],
         digests=f"{RESULTS}/report/digests.json",
     log:
         f"{RESULTS}/logs/report.log",

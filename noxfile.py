@@ -19,15 +19,21 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS)
-@nox.parametrize("kind", ["whl", "tar.gz"])
-def wheel(session: nox.Session, kind: str) -> None:
-    """Build a distribution, install it with all that it needs into an empty environment, and start it there."""
+def wheel(session: nox.Session) -> None:
+    """Build both distributions, install the wheel and all that it needs into an empty environment, then the other."""
     out = Path(session.create_tmp())
     session.install("-c", "constraints.txt", "build")
     session.run("python", "-m", "build", "--outdir", str(out))
-    (made,) = out.glob(f"*.{kind}")
+    (made,) = out.glob("*.whl")
     session.install("-c", "constraints.txt", f"{made}[workflow]")
     session.chdir(out)
+    _started(session)
+    session.install("--force-reinstall", "--no-deps", *(str(path) for path in out.glob("*.tar.gz")))
+    _started(session)
+
+
+def _started(session: nox.Session) -> None:
+    """Run what imports, reads data of the package, and writes."""
     session.run("mer", "--version")
     session.run("mer", "models")
     session.run("mer", "simulate", "faces", "--subjects", "1", "--clips", "1")

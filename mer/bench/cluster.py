@@ -35,7 +35,7 @@ STARTS = 4
 PATIENCE = 900.0
 #: What becomes of a job that nobody disturbs.
 ORDINARY = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "COMPLETED"}
-# One core for every submission, as the machine may have no more; and states are asked for often, as jobs are short.
+# States are asked for often, as jobs are short.
 PROFILE = ("--profile", str(PACKAGE.parent / "profiles" / "slurm"), "--slurm-init-seconds-before-status-checks", "3")
 #: Smaller still than what survives being killed: a submission starts three processes of Snakemake.
 SMALLEST: dict[str, Any] = copy.deepcopy(survival.SMALLEST)

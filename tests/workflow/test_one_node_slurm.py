@@ -54,12 +54,12 @@ def slurm():
         # It offers more than the machine has: other tests run at the same time.
         os.environ |= {"MER_SLURM": str(folder), "PORT": str(free_port()), "CPUS": "4", "MEMORY": "16000", "GPUS": "2"}
         try:
-            subprocess.run([str(SCRIPT), "start"], check=True, timeout=60)
+            subprocess.run([str(SCRIPT), "start"], check=True, timeout=120)
             os.environ |= {"SLURM_CONF": str(folder / "slurm.conf"), "PYTHONPATH": str(ROOT)}
             os.environ["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
             yield folder
         finally:
-            subprocess.run([str(SCRIPT), "stop"], check=True, timeout=60)
+            subprocess.run([str(SCRIPT), "stop"], check=True, timeout=120)
             os.environ.clear()
             os.environ |= before
 
@@ -88,4 +88,4 @@ def test_a_person_goes_through_the_profile_to_the_same_bytes(slurm, tmp_path):
 def test_jobs_on_a_node_of_two_cards_have_one_each(slurm):
     command = ["srun", "--gpus=1", "--ntasks=1", "--mem=200", sys.executable, "-c", CARD]
     jobs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert sorted(job.communicate(timeout=60)[0].split() for job in jobs) == [["0", "None"], ["1", "None"]]
+    assert sorted(job.communicate(timeout=300)[0].split() for job in jobs) == [["0", "None"], ["1", "None"]]

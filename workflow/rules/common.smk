@@ -86,6 +86,12 @@ def hold_against_plan():
         workflow.dag.forcefiles.update(again)
 
 
+def shared(group):
+    """Return the group of jobs where a profile asks for it, and in its submissions: Snakemake checks each in all runs."""
+    asked = group in workflow.group_settings.group_components
+    return group if asked or not workflow.is_main_process else None
+
+
 wildcard_constraints:
     dataset="[^/]+",
     variant="[^/]+",

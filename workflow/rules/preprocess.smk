@@ -80,7 +80,7 @@ def stage_resources(stage, mib):
 
 
 def stage_group(stage):
-    return lambda wildcards: group_of(CONFIG, variant_of(stage, wildcards).key)
+    return lambda wildcards: shared(group_of(CONFIG, variant_of(stage, wildcards).key))
 
 
 # Tables are made where Snakemake runs: seconds of work are not worth a submission.

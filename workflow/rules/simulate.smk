@@ -31,7 +31,7 @@ rule simulate:
     benchmark:
         f"{RESULTS}/benchmarks/simulate/{{dataset}}/{{subject}}.tsv"
     group:
-        "frames"
+        lambda wildcards: shared("frames")
     conda:
         "../../envs/preprocess.yaml"
     resources:

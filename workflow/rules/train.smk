@@ -94,7 +94,7 @@ for _task in TASKS.values():
             ),
         priority: 6
         group:
-            of_plan(_task, lambda plan, job, task=_task: plan.fit_group(task))
+            of_plan(_task, lambda plan, job, task=_task: shared(plan.fit_group(task)))
         conda:
             "../../envs/torch.yaml"
         resources:
@@ -140,7 +140,7 @@ for _task in TASKS.values():
             f"{RESULTS}/benchmarks/{_task.predict.rule}/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
         priority: 7
         group:
-            _task.predict.rule
+            of_plan(_task, lambda plan, job, task=_task: shared(task.predict.rule))
         conda:
             "../../envs/torch.yaml"
         resources:

@@ -40,8 +40,8 @@ def blur(image: np.ndarray, sigma: float, sigma_y: float | None = None) -> np.nd
         sigma: standard deviation along x in pixels.
         sigma_y: the same along y; equal to `sigma` when None.
     """
-    kernels = [gaussian(sigma), gaussian(sigma if sigma_y is None else sigma_y)]
-    smooth = cv2.sepFilter2D(on_grid(image, LEVEL_BITS), cv2.CV_64F, *kernels, borderType=cv2.BORDER_REFLECT_101)
+    across, down = gaussian(sigma), gaussian(sigma if sigma_y is None else sigma_y)
+    smooth = cv2.sepFilter2D(on_grid(image, LEVEL_BITS), cv2.CV_64F, across, down, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(smooth, dtype=np.float32)
 
 

@@ -65,8 +65,8 @@ def sample(cut: np.ndarray, back: np.ndarray, window: tuple[int, int, int, int] 
 
     left, top, width, height = window
     x, y = np.arange(left, left + width), np.arange(top, top + height)[:, None]
-    at = (np.rint(a * x + (b * y + c)).astype(np.float32) / np.float32(STEPS) for a, b, c in STEPS * back)
-    return cv2.remap(cut, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    u, v = (np.rint(a * x + (b * y + c)).astype(np.float32) / np.float32(STEPS) for a, b, c in STEPS * back)
+    return cv2.remap(cut, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def patch_of(grey: np.ndarray, matrix: np.ndarray) -> np.ndarray:

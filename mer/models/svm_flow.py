@@ -10,8 +10,8 @@ smallest C). No step is random but the dealing of persons.
 Presets:
 
 - `float_flow` for flow in pixels: sign, zero level and magnitude are kept.
-- `mer` the same, for flow in pixels without the head's motion (`centre: similarity` of the flow stage): the recipe that
-  `mer bench recognition` found worth its while.
+- `mer` the same, for flow in pixels without the head's motion (`centre: similarity` of the flow stage): the best of the
+  inputs that `mer bench recognition` has tried.
 - `minmax_image` for flow that was stretched to a fixed range image by image, which loses zero and magnitude: u and v
   have their medians removed, and each channel is scaled to unit norm, clip by clip.
 """

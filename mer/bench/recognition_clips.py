@@ -94,7 +94,7 @@ def _person(
     seed: int, hardness: Hardness, wanted: Sequence[str], keep: Path | None, clips: Sequence[Shown]
 ) -> dict[str, np.ndarray]:
     """Return the fields of a person's clips by name, and `landmarks`, from the folder `keep` where they lie there."""
-    known = derive_seed(seed, "kept", hardness.model_dump_json(), *wanted, __version__)
+    known = derive_seed(seed, "kept", repr(list(clips)), hardness.style, hardness.light, *wanted, __version__)
     path = None if keep is None else keep / f"{known % 10**10:010d}-{clips[0].group}.npz"
     if path is not None and path.exists():
         with np.load(path, allow_pickle=False) as kept:

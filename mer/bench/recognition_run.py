@@ -77,7 +77,7 @@ INPUTS = {
     "frames": ("onset-rising, onset-apex, apex-offset", Input(("rising", "apex", "falling"))),
     "regions": ("9 regions about landmarks", Input(regions=True)),
     "magnified": ("magnified 3 times", Input(("magnified",))),
-    "magnitude_still": ("magnitude, head held still", Input(_still("apex"), minmax=False)),
+    "mer": ("preset mer: magnitude, head held still", Input(_still("apex"), minmax=False)),
     "both": ("magnitude, apex-offset too, head held still", Input(_still("apex", "falling"), minmax=False)),
 }
 

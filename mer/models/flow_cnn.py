@@ -1,11 +1,12 @@
 """A small convolutional network of our own on one 28×28 flow image, with strong augmentation (specs/peers.md §3.6).
 
-Three convolutions read u, v and strain, each followed by batch normalisation and ReLU: 5×5 with stride 2, then twice
-3×3 and 2×2 maximum pooling; dropout and one linear layer see what is left, 4w×3×3 for w first filters
-(`mer.models.flow_cnn_network`). A few hundred clips are soon learned by heart, so every step sees changed ones
-(`mer.models.flow_augment`): mirrored with u negated, moved, turned, enlarged, each channel and all of them stronger or
-weaker, a square blotted out, a share of another clip mixed in. A clip is scored by the mean of its logits and those of
-its mirror image. Parameters: 75w + 18w² + 72w² + 14w + 36w·C + C; 26,195 for w = 16 and three classes.
+Three convolutions read u, v and strain (of several frame pairs: of each in turn), each followed by batch normalisation
+and ReLU: 5×5 with stride 2, then twice 3×3 and 2×2 maximum pooling; dropout and one linear layer see what is left,
+4w×3×3 for w first filters (`mer.models.flow_cnn_network`). Images of 56 and 112 pixels are pooled once and twice more.
+A few hundred clips are soon learned by heart, so every step sees changed ones (`mer.models.flow_augment`): mirrored
+with u negated, moved, turned, enlarged, each channel and all of them stronger or weaker, a square blotted out, a share
+of another clip mixed in. A clip is scored by the mean of its logits and those of its mirror image. Parameters: 75w +
+18w² + 72w² + 14w + 36w·C + C; 26,195 for w = 16 and three classes.
 
 Presets, fixed in advance and not tuned on held-out persons:
 

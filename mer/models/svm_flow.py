@@ -10,6 +10,8 @@ smallest C). No step is random but the dealing of persons.
 Presets:
 
 - `float_flow` for flow in pixels: sign, zero level and magnitude are kept.
+- `mer` the same, for flow in pixels without the head's motion (`centre: similarity` of the flow stage): the best of the
+  inputs that `mer bench recognition` has tried.
 - `minmax_image` for flow that was stretched to a fixed range image by image, which loses zero and magnitude: u and v
   have their medians removed, and each channel is scaled to unit norm, clip by clip.
 """
@@ -47,6 +49,7 @@ class Preset(Params):
 
 PRESETS: dict[str, Preset] = {
     "float_flow": Preset(centre=False, unit_norm=False),
+    "mer": Preset(centre=False, unit_norm=False),
     "minmax_image": Preset(centre=True, unit_norm=True),
 }
 

@@ -42,7 +42,7 @@ class Hardness(Params):
     spread: float = Field(0.5, ge=0, description="standard deviation of its logarithm over clips")
     style: float = Field(0.05, ge=0, description="how differently people move the same muscle; 0: alike")
     doubtful: float = Field(
-        0.3, ge=0, le=1, description="share of clips called negative whose face shows what any label could mean"
+        0.36, ge=0, le=1, description="share of clips called negative whose face shows what any label could mean"
     )
     surer: float = Field(0.3, ge=0, le=1, description="that share of clips of the other labels, times `doubtful`")
     stray: float = Field(0.1, ge=0, le=1, description="probability of a movement that has nothing to do with the label")

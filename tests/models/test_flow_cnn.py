@@ -55,6 +55,21 @@ def test_half_of_the_clips_are_mirrored_with_u_negated():
     assert torch.equal(mirrored(mirrored(x)), x)
 
 
+def test_every_frame_pair_is_mirrored_alike():
+    x = torch.randn(4, 6, 28, 28, generator=seeded())
+    assert torch.equal(mirrored(x), torch.cat([mirrored(x[:, :3]), mirrored(x[:, 3:])], dim=1))
+    got = augmented(x, BARE.model_copy(update={"mirror": True, "pairs": 2}), seeded())
+    for one, before, after in zip(got, x, mirrored(x), strict=True):
+        assert any(torch.allclose(one, whole, atol=1e-5) for whole in (before, after))
+
+
+@pytest.mark.parametrize("side", [28, 56, 112])
+def test_larger_images_and_several_pairs_leave_the_last_layer_as_it_is(side):
+    network = flow_cnn.build(FULL.model_copy(update={"side": side, "pairs": 2}), 3)
+    assert network(torch.zeros(2, 6, side, side)).shape == (2, 3)
+    assert network[-1].in_features == flow_cnn.build(FULL, 3)[-1].in_features
+
+
 def test_shift_is_to_the_right_and_down():
     x = pictures(2)
     got = moved(x, **still(2, shift=torch.tensor([[2.0, 3.0], [-1.0, 0.0]])))

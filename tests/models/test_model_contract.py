@@ -171,6 +171,18 @@ def test_svm_has_147_features_and_presets_differ_in_scale_and_zero():
         assert svm_flow.pooled_features(mirrored, preset) == pytest.approx(svm_flow.pooled_features(image, preset))
 
 
+def test_svm_reads_as_many_frame_pairs_as_asked_for(tmp_path):
+    flow = np.random.default_rng(0).normal(size=(2, 2, 28, 28))
+    both, first = clips_of(tmp_path / "f.h5", [flow, flow[:1]])
+    preset = svm_flow.PRESETS["minmax_image"]
+    two = svm_flow.features(both, preset.model_copy(update={"pairs": 2}))
+    assert two.shape == (294,) and np.array_equal(two[:147], svm_flow.features(first, preset))
+    with pytest.raises(ModelError, match="expected 2 frame pairs"):
+        svm_flow.features(first, preset.model_copy(update={"pairs": 2}))
+    x, y = np.stack([two, -two, two, -two]), np.array([0, 1, 0, 1])
+    assert (svm_flow.predict(svm_flow.train_machine(x, y, 3, 1.0, preset), x).argmax(axis=1) == y).all()
+
+
 @pytest.mark.parametrize("value", [9.0, 0.1, -1e-4, 0.0])
 def test_svm_constant_motion_is_no_motion(value):
     image = np.full((3, 28, 28), value)

@@ -6,7 +6,7 @@ const make = (name, text, attributes) => {
   for (const [key, value] of Object.entries(attributes || {})) one.setAttribute(key, value);
   return one;
 };
-for (const one of document.querySelectorAll(".scripted")) one.hidden = false;
+for (const one of document.querySelectorAll(".tool")) one.hidden = false;
 
 // Tables: a column sorts by its head; long tables have a box that filters their rows.
 // A table of several bodies keeps each body together: a row and those that belong to it.

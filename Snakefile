@@ -36,3 +36,8 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report/index.html",
+        # What the report needs, too: of a file that is gone and only led to one that stands, nobody asks otherwise.
+        [f"{RESULTS}/experiments/{name}/metrics.json" for name in CONFIG.experiments],
+        [f"{RESULTS}/spotting/{name}/metrics.json" for name in CONFIG.spotting],
+        [f"{RESULTS}/{name}/excluded.csv" for name in CONFIG.datasets],
+        [path for name in CONFIG.datasets for path in CATALOG.products(name)],

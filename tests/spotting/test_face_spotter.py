@@ -227,7 +227,7 @@ def test_the_shipped_trees_fit_this_version():
 def person():
     """Return a simulated person who talks, blinks and moves a little."""
     habits = Habits(micro=0, macro=0, sway=0.4, talk=0.2, hand=0)
-    film = lifelike(5, 9.0, RATE, (320, 240), habits, eyes=60)
+    film = lifelike(8, 9.0, RATE, (320, 240), habits, eyes=60)
     return MovingFace("person", motion_of(list(film.frames()), RATE, "person"))
 
 

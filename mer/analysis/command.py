@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,16 @@ from mer.analysis.face_motion import with_motion
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.negatives import films_in, from_negatives
 from mer.analysis.page import page_of
-from mer.analysis.parts import AlignedVideo, Part, align_part, gather_track, plan
+from mer.analysis.part_work import Clock, Work, work_on
+from mer.analysis.parts import AlignedVideo, gather_track, plan
 from mer.analysis.player import write_copy
 from mer.analysis.recording_signals import curves_of, recording_signals, region_curves
 from mer.analysis.remarks import remarks_of
 from mer.analysis.results import PAGE, Result, claim, discard, own_folder, write_results
 from mer.analysis.review import Laid, ReviewError, lay_on, read_review
-from mer.analysis.spotters import Spotters, open_spotters, spot, write_features
+from mer.analysis.spotters import Spotters, open_spotters, spot
 from mer.core.atomic import write_text
 from mer.core.errors import ConfigError, MerError
-from mer.core.one_thread import one_thread_each
 from mer.core.process import processes
 from mer.core.progress import bar
 from mer.report.wording import counted
@@ -84,37 +83,6 @@ class Options:
         words += [str(word) for key, value in told.items() if value is not None for word in (key, value)]
         flags = {"--discard-crops": not self.keep_crops, "--no-video": not self.film}
         return shlex.join([*words, *(flag for flag, given in flags.items() if given)])
-
-
-@dataclass(frozen=True)
-class Work:
-    """One part's work, as a process of its own can do it."""
-
-    footage: Footage
-    part: Part
-    folder: Path
-    align: tuple[str, dict[str, Any]]
-    features: dict[str, tuple[str, dict[str, Any]]]
-
-
-@dataclass
-class Clock:
-    """CPU-seconds by step."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.process_time)
-
-    def lap(self, step: str = "") -> None:
-        """Count the time since the last lap as that of `step`, or as nobody's."""
-        now = time.process_time()
-        if step:
-            self.add({step: now - self._last})
-        self._last = now
-
-    def add(self, seconds: Mapping[str, float]) -> None:
-        """Count what another clock measured."""
-        for step, value in seconds.items():
-            self.seconds[step] = self.seconds.get(step, 0.0) + value
 
 
 def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[list[dict[str, Any]], bool]:
@@ -254,15 +222,3 @@ def _together(works: Sequence[Work], jobs: int, update: Update | None) -> Iterat
             yield one.result()
             if update is not None:
                 update(done, len(works))
-
-
-def work_on(work: Work, step: Callable[[], None] | None = None) -> dict[str, float]:
-    """Align a part and compute its features; return the CPU-seconds of both."""
-    one_thread_each()
-    clock = Clock()
-    align_part(work.footage, work.part, *work.align, work.folder, step or (lambda: None))
-    clock.lap("align")
-    for name, (method, keys) in work.features.items():
-        write_features(work.part, name, method, keys, work.footage.fps, work.folder)
-    clock.lap("spotting features")
-    return clock.seconds

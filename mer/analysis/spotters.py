@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from mer.analysis.expressions import Spotted
 from mer.analysis.face_expressions import spot_faces
 from mer.analysis.face_models import ALARMS_PER_MINUTE, BUNDLED, FaceModels
-from mer.analysis.parts import AlignedVideo, Part, Track, spot_part
-from mer.analysis.region_parts import REGIONS, write_regions
+from mer.analysis.parts import AlignedVideo, Track
 from mer.core.errors import ConfigError
 from mer.weights.locate import locate
 
@@ -52,11 +51,3 @@ def spot(video: AlignedVideo, spotters: Spotters, track: Track) -> Spotted:
     from mer.analysis.ensemble_expressions import spot_expressions
 
     return spot_expressions(video, spotters, track)
-
-
-def write_features(part: Part, name: str, method: str, keys: dict[str, float], fps: float, folder: Path) -> None:
-    """Write what a spotter looks at in an aligned part, unless it is there already."""
-    if method == REGIONS:
-        write_regions(part, fps, folder)
-    else:
-        spot_part(part, name, method, keys, folder)

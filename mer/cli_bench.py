@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 bench = typer.Typer(no_args_is_help=True, help="Measure against a named peer, in one run.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print a list of objects instead of a table.")]
+Configurations = Annotated[
+    list[Path] | None, typer.Option(help="Configuration files, laid over each other; a small one by default.")
+]
+KeptRuns = Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")]
+
+
+def _told(differences: list[str]) -> NoReturn:
+    """Print what differs between runs, and end with 1 if anything does."""
+    for line in differences:
+        typer.echo(line, err=True)
+    raise typer.Exit(1 if differences else 0)
 
 
 @bench.command("stages")
@@ -211,10 +222,8 @@ def bench_survival(
     kills: Annotated[int, typer.Option(help="How often runs are killed, all together.", min=1)] = 30,
     seed: Annotated[int, typer.Option(help="Seed of the moments.")] = 0,
     cores: Annotated[int, typer.Option(help="Cores of each run.", min=1)] = 2,
-    config: Annotated[
-        list[Path] | None, typer.Option(help="Configuration files, laid over each other; a small one by default.")
-    ] = None,
-    keep: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
+    config: Configurations = None,
+    keep: KeptRuns = None,
     as_json: Json = False,
 ) -> None:
     """Kill whole runs (SIGKILL) at random moments, start them again, compare every file. Exit status: 0 same, 1 not."""
@@ -226,9 +235,7 @@ def bench_survival(
         read_files(config) if config else SMALLEST, kills, seed, cores, keep, lambda line: typer.echo(line, err=True)
     )
     typer.echo(shown(SurvivalRow, rows, as_json))
-    for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(1 if lines else 0)
+    _told(lines)
 
 
 @bench.command("sameness")
@@ -236,10 +243,8 @@ def bench_sameness(
     only: Annotated[
         str, typer.Option(help="Surroundings whose name has this part, e.g. processor; all by default.")
     ] = "",
-    config: Annotated[
-        list[Path] | None, typer.Option(help="Configuration files, laid over each other; a small one by default.")
-    ] = None,
-    keep: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
+    config: Configurations = None,
+    keep: KeptRuns = None,
     as_json: Json = False,
 ) -> None:
     """Repeat a run elsewhere: cores, folder, locale, time zone, umask, TMPDIR, processor. Exit status: 0 same."""
@@ -256,9 +261,7 @@ def bench_sameness(
     else:
         typer.echo(shown(SamenessRow, rows))
         typer.echo(shown(ScoreRow, scores) if scores else "", nl=bool(scores))
-    for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(1 if lines else 0)
+    _told(lines)
 
 
 @bench.command("cluster")
@@ -268,7 +271,7 @@ def bench_cluster(
         list[Path] | None, typer.Option(help="Configuration files with an experiment ststnet; a small one by default.")
     ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Disturb whole runs, not from the training on.")] = False,
-    keep: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
+    keep: KeptRuns = None,
     as_json: Json = False,
 ) -> None:
     """Disturb runs on a SLURM of one machine (scripts/one_node_slurm.sh), compare files. Exit status: 0 same, 1 not."""
@@ -284,9 +287,7 @@ def bench_cluster(
         whole,
     )
     typer.echo(shown(ClusterRow, rows, as_json))
-    for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(1 if lines else 0)
+    _told(lines)
 
 
 @bench.command("workflow")

@@ -8,14 +8,13 @@ bootstrap over persons and seeds of `mer.metrics.bootstrap`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
+from mer.bench.in_processes import Each
 from mer.bench.recognition_inputs import Input
 from mer.bench.table import BenchRow, column
 from mer.core.seeds import derive_seed
@@ -73,7 +72,7 @@ class System:
 
 
 def answers(
-    system: System, x: np.ndarray, people: People, folds: int, seeds: Sequence[int], pool: Any = None, train: int = 0
+    system: System, x: np.ndarray, people: People, folds: int, seeds: Sequence[int], each: Each = map, train: int = 0
 ) -> np.ndarray:
     """Return the scores (S, N, C) float64 that a system gives to held-out clips, for each seed.
 
@@ -83,14 +82,14 @@ def answers(
         people: labels and persons.
         folds: parts of persons, 0 for one person at a time; the same parts for all seeds.
         seeds: of the training.
-        pool: an executor; None to compute here.
+        each: computes every fold (`mer.bench.in_processes`).
         train: so many persons of each training part are drawn, anew for each seed; 0 for all.
     """
     part = people.parts(folds, 0)
     tasks = [(seed, k) for seed in seeds for k in range(part.max() + 1)]
     work = partial(_fold, system, x, people, part, train)
     found = np.empty((len(seeds), len(people.y), CLASSES))
-    for (seed, k), scores in zip(tasks, (pool.map if pool else map)(work, tasks), strict=True):
+    for (seed, k), scores in zip(tasks, each(work, tasks), strict=True):
         found[list(seeds).index(seed), part == k] = scores
     return found
 
@@ -150,13 +149,13 @@ def shuffled(people: People, order: int) -> People:
 
 
 def permuted(
-    system: System, x: np.ndarray, people: People, folds: int, orders: int, pool: Any = None
+    system: System, x: np.ndarray, people: People, folds: int, orders: int, each: Each = map
 ) -> list[RecognitionRow]:
     """Return a row for each order of shuffled labels: the score, and the band of its own answers under other orders."""
     rows = []
     for order in range(orders):
         mixed = shuffled(people, order)
-        found = answers(system, x, mixed, folds, (order,), pool).argmax(axis=2)
+        found = answers(system, x, mixed, folds, (order,), each).argmax(axis=2)
         band = chance.permutation_band(mixed.y, found, mixed.datasets, CLASSES)
         table = confusion(mixed.y, found[0], CLASSES)
         value = {"uf1": float(uf1(table)), "uar": float(uar(table))}
@@ -166,11 +165,8 @@ def permuted(
         rows.append(_row("shuffled labels", f"{system.name}, order {order}", 1, spread, told))
     if not rows:
         return []
-    values = [(row.uf1, row.uar) for row in rows]
-    middle = {name: dict.fromkeys(("value", "low", "high"), float(np.mean(v))) for name, v in
-              zip(("uf1", "uar"), zip(*values, strict=True), strict=True)}  # fmt: skip
-    nothing = {"low": float("nan"), "high": float("nan")}
-    middle = {name: {**one, **nothing} for name, one in middle.items()}
+    means = {"uf1": np.mean([row.uf1 for row in rows]), "uar": np.mean([row.uar for row in rows])}
+    middle = {name: {"value": float(mean), "low": float("nan"), "high": float("nan")} for name, mean in means.items()}
     return [*rows, _row("shuffled labels", f"{system.name}, mean of orders", orders, middle, "")]
 
 
@@ -181,26 +177,13 @@ def curve(
     folds: int,
     seeds: Sequence[int],
     whole: np.ndarray,
-    pool: Any = None,
+    each: Each = map,
 ) -> list[RecognitionRow]:
     """Return the scores after training on fewer people, beside those of the real images; `whole` are those of all."""
     most = len(set(people.groups)) - 1
     rows = []
     for count, real in REAL_CURVE.items():
         if count <= most:
-            found = whole if count == most else answers(system, x, people, folds, seeds, pool, count)
+            found = whole if count == most else answers(system, x, people, folds, seeds, each, count)
             rows.append(scored("learning curve", f"{system.name}, {count} people", people, found, f"real UF1 {real}"))
     return rows
-
-
-def pool_of(jobs: int) -> ProcessPoolExecutor | None:
-    """Return an executor of processes with one thread each; None for one job."""
-    if jobs < 2:
-        return None
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread)
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)

@@ -8,11 +8,9 @@ two, so that the head's motion stays in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -20,6 +18,7 @@ import numpy as np
 
 from mer import __version__
 from mer.bench.clips import Crop
+from mer.bench.in_processes import in_processes
 from mer.core.atomic import atomic_path
 from mer.core.geometry import apply
 from mer.core.seeds import derive_seed
@@ -75,11 +74,8 @@ def render_clips(
     clips = composite(seed, hardness)
     people = [list(part) for _, part in groupby(clips, key=lambda clip: clip.group)]
     work = partial(_person, seed, hardness, tuple(wanted), keep)
-    if jobs > 1:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            made = list(pool.map(work, people))
-    else:
-        made = [work(part) for part in people]
+    with in_processes(jobs) as each:
+        made = list(each(work, people))
     log(f"recognition: {len(clips)} clips of {len(people)} people, seen through {', '.join(wanted)}")
     return FlowClips(
         {pair: np.concatenate([part[pair] for part in made]) for pair in wanted},

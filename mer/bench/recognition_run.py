@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mer.bench.in_processes import Each, in_processes
 from mer.bench.recognition import (
     Log,
     People,
@@ -19,7 +19,6 @@ from mer.bench.recognition import (
     compared,
     curve,
     permuted,
-    pool_of,
     scored,
 )
 from mer.bench.recognition_clips import STILL, render_clips
@@ -94,23 +93,19 @@ def run_recognition_bench(asked: Asked, log: Log) -> list[RecognitionRow]:
     fields = sorted({*BASE.sees.pairs, *(pair for _, sees in chosen for pair in sees.pairs)})
     clips = render_clips(asked.seed, asked.hardness, fields, asked.jobs, asked.keep, log)
     people = People(clips.y, clips.groups, clips.datasets)
-    pool = pool_of(asked.jobs)
-    try:
-        rows, bases = _levels(asked, people, BASE.sees.of(clips), pool, log)
+    with in_processes(asked.jobs) as each:
+        rows, bases = _levels(asked, people, BASE.sees.of(clips), each, log)
         for name, sees in chosen:
             # The linear machine pools every image to 7x7 cells, whatever its side.
             built = {"svm_flow": linear, "flow_cnn": cnn} if sees.side == 28 else {"flow_cnn": cnn}
             for system in (build(f"{of}, {name}", sees) for of, build in built.items() if of in bases):
                 log(f"recognition: {system.name}")
-                found = answers(system, features(system, sees.of(clips)), people, asked.folds, tuple(asked.seeds), pool)
+                found = answers(system, features(system, sees.of(clips)), people, asked.folds, tuple(asked.seeds), each)
                 rows += [
                     scored("input", system.name, people, found),
                     compared(system.name, people, found, bases[system.model]),
                 ]
         return rows
-    finally:
-        if pool:
-            pool.shutdown()
 
 
 def run_image_bench(root: Path, asked: Asked, log: Log) -> list[RecognitionRow]:
@@ -121,16 +116,12 @@ def run_image_bench(root: Path, asked: Asked, log: Log) -> list[RecognitionRow]:
         DatasetError, ClipError: as the reader `flow_images` and its method.
     """
     images, people = published(root)
-    pool = pool_of(asked.jobs)
-    try:
-        return _levels(asked, people, images, pool, log, real=True)[0]
-    finally:
-        if pool:
-            pool.shutdown()
+    with in_processes(asked.jobs) as each:
+        return _levels(asked, people, images, each, log, real=True)[0]
 
 
 def _levels(
-    asked: Asked, people: People, images: np.ndarray, pool: Any, log: Log, real: bool = False
+    asked: Asked, people: People, images: np.ndarray, each: Each, log: Log, real: bool = False
 ) -> tuple[list[RecognitionRow], dict[str, np.ndarray]]:
     """Return the rows of every baseline on min-max images, and the scores that each gives in `asked.folds` parts."""
     seeds = tuple(asked.seeds)
@@ -145,14 +136,14 @@ def _levels(
         x, started = features(system, images), time.perf_counter()
         # Persons one by one cost the linear machine nothing.
         folds = 0 if system.name == LINEAR.name else asked.folds
-        found = answers(system, x, people, folds, seeds, pool)
+        found = answers(system, x, people, folds, seeds, each)
         rows.append(scored("level", system.name, people, found, f"{time.perf_counter() - started:.0f} s"))
         if len(seeds) > 1:
             rows.append(scored("level", f"{system.name}, mean of seeds' scores", people, found.mean(axis=0)[None]))
         if system.name == LINEAR.name and not real:
-            rows += curve(system, x, people, folds, seeds, found, pool)
-        rows += permuted(system, x, people, folds, asked.orders, pool)
-        bases[system.model] = found if folds == asked.folds else answers(system, x, people, asked.folds, seeds, pool)
+            rows += curve(system, x, people, folds, seeds, found, each)
+        rows += permuted(system, x, people, folds, asked.orders, each)
+        bases[system.model] = found if folds == asked.folds else answers(system, x, people, asked.folds, seeds, each)
     return rows, bases
 
 

@@ -149,6 +149,12 @@ class Browser:
         told = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(told["data"]))
 
+    def unfold(self, dark: bool) -> None:
+        """Show the page on a telephone, in a scheme, with everything unfolded."""
+        self.size(390, 844, dark)
+        self.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+        self.run("new Promise(done => setTimeout(done, 100))")
+
     def barriers(self) -> list[str]:
         """Return the serious and critical faults that axe-core finds in the page, each with its first place.
 

@@ -216,9 +216,7 @@ def test_everything_that_can_be_used_has_a_name_and_can_be_reached(page):
 @pytest.mark.skipif(axe_path() is None, reason="axe-core-python is not installed")
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_no_serious_barrier(page, dark):
-    page.size(390, 844, dark)
-    page.run("document.querySelectorAll('details').forEach(one => one.open = true)")
-    page.run("new Promise(done => setTimeout(done, 100))")
+    page.unfold(dark)
     assert page.barriers() == []
 
 

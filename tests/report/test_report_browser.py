@@ -140,9 +140,7 @@ def test_fits_its_window_and_its_scheme(shown, width, dark):
 @pytest.mark.skipif(axe_path() is None, reason="axe-core-python is not installed")
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_no_serious_barrier(shown, dark):
-    shown.size(390, 844, dark)
-    shown.run("document.querySelectorAll('details').forEach(one => one.open = true)")
-    shown.run("new Promise(done => setTimeout(done, 100))")
+    shown.unfold(dark)
     assert shown.barriers() == []
 
 

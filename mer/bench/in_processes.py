@@ -1,0 +1,23 @@
+"""A function of many arguments, in this process or in several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mer.core.one_thread import one_thread_each
+from mer.core.process import processes
+
+#: As `map` of one iterable: yields in its order what a function returns.
+Each = Callable[..., Any]
+
+
+@contextmanager
+def in_processes(jobs: int) -> Iterator[Each]:
+    """Yield `map`, or with several jobs one that works in as many processes of one thread each."""
+    if jobs < 2:
+        yield map
+        return
+    with processes(jobs, one_thread_each) as pool:
+        yield pool.map

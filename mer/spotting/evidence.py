@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -61,6 +62,14 @@ class Evidence:
         """Return the inverse covariance (D, D) at a moment."""
         scale = self.scales[step, moment]
         return np.asarray(self.inverse[step] / np.outer(scale, scale))
+
+    @cached_property
+    def path(self) -> np.ndarray:
+        """Where the regions are at every moment, (T, D) from an unknown zero; what is not known does not move."""
+        step = int(self.steps[0])
+        # A sum of motions over a step is the mean of the places within it.
+        behind = np.zeros((1 + (step - 1) // 2, self.shortest.shape[1]))
+        return np.concatenate([behind, np.cumsum(np.nan_to_num(self.shortest), axis=0) / step])[: len(self.shortest)]
 
 
 def evidence(motion: RegionMotion, templates: Sequence[Template]) -> Evidence:

@@ -23,17 +23,17 @@ from mer.models.state import State
 from mer.motion.face_signals import face_signals
 from mer.spotting.boosted import from_state
 from mer.spotting.evidence import Evidence, evidence
-from mer.spotting.moments import APART, Moment, extent, moments, speed_along
+from mer.spotting.moments import APART, Moment, moments
 from mer.spotting.region_motion import SOUND, RegionMotion
+from mer.spotting.there_and_back import course
 from mer.spotting.unit_templates import Template, templates
 from mer.training.checkpoint import load_checkpoint
 
-FORMAT = "faces 2"
+FORMAT = "faces 3"
 WINDOW = 90.0  # seconds whose habits count as one
 OVERLAP = 6.0  # seconds that neighbouring windows share
-REACH = 0.7  # seconds to either side of an apex in which a movement begins and ends
-AT_REST = 0.2  # share of a movement's height at which it begins and ends
 FAINT = 2.0  # standard deviations of the templates' scores: half of the length of a strong one's direction
+FOOT = 0.1  # share of its height at which the score of a moment ends
 CERTAIN = 0.98  # no moment is surer than this: nobody has seen it happen often enough
 ALARM_STEPS = 400
 OF_A_BLINK = 0.1  # share of the motion about a blink that must go along a template to be more than the blink
@@ -166,12 +166,12 @@ class FaceSpotter:
         return np.minimum(odds / odds.sum(axis=1, keepdims=True), CERTAIN)
 
     def _found(self, seen: Evidence, one: Moment, probability: float, classes: np.ndarray) -> Found:
-        onset, apex, offset = interval(seen, one)
+        gone = course(seen, one.at, one.step, one.template)
         named = dict(zip(self.classes, map(float, classes), strict=True))
         amplitude = float(np.exp(one.told["amplitude"]))
         template = seen.templates[one.template]
         blink = is_blink(one.told, template)
-        return Found(onset, apex, offset, probability, named, template, amplitude, blink)
+        return Found(gone.onset, gone.apex, gone.offset, probability, named, template, amplitude, blink)
 
 
 def windows(count: int, rate: float) -> list[tuple[int, int, tuple[int, int]]]:
@@ -185,31 +185,6 @@ def windows(count: int, rate: float) -> list[tuple[int, int, tuple[int, int]]]:
 def is_blink(told: Mapping[str, float], template: Template) -> bool:
     """Tell a blink from a movement: lids do close, and the template moves the eyes alone or is little of what moves."""
     return told["blink"] > 0 and (template.groups == {"eyes"} or told["explained"] < OF_A_BLINK)
-
-
-def interval(seen: Evidence, one: Moment) -> tuple[int, int, int]:
-    """Return onset, apex and offset of a moment in pictures, from how far the face is along its template."""
-    step = int(seen.steps[0])
-    way = np.cumsum(speed_along(seen, one.at, one.template)) / step
-    # A sum of motions over a step is the mean of what lies within it.
-    way = np.concatenate([np.zeros(1 + (step - 1) // 2), way])[: len(way)]
-    reach, wide = max(2, round(REACH * seen.rate)), int(seen.steps[one.step])
-    first, last = max(0, one.at - reach), min(len(way) - 1, one.at + reach)
-    near = slice(max(first, one.at - wide // 2), min(last, one.at + wide // 2) + 1)
-    apex = near.start + int(way[near].argmax())
-    before, after = way[first : apex + 1], way[apex : last + 1]
-    low, high = _settled(before[::-1], wide), _settled(after, wide)
-    return apex - low, apex, apex + high
-
-
-def _settled(way: np.ndarray, wide: int) -> int:
-    """Return after how many pictures a way (N,) that begins at its top is at rest again."""
-    if len(way) < 2:
-        return 0
-    # Rest is where it is lowest within the duration that the movement was found with.
-    bottom = float(way[: 2 * wide + 1].min())
-    below = np.flatnonzero(way <= bottom + AT_REST * (way[0] - bottom))
-    return int(below[0]) if len(below) else len(way) - 1
 
 
 def naming_features(seen: Evidence, one: Moment) -> np.ndarray:
@@ -228,10 +203,13 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 def _shape(seen: Evidence, one: Moment) -> np.ndarray:
     """Return how strongly (T,) 0-1 the evidence of a moment stands at every picture around it."""
-    own = np.maximum(seen.scores[one.step, :, one.template], 0)
-    low, high = extent(own, one.at, 0.1)
+    own = np.maximum(seen.scores[one.step, :, one.template], 0) / seen.scores[one.step, one.at, one.template]
+    below = np.flatnonzero(own <= FOOT)
+    after = int(np.searchsorted(below, one.at))
+    low = int(below[after - 1]) if after else 0
+    high = int(below[after]) if after < len(below) else len(own) - 1
     shape = np.zeros(len(own))
-    shape[low : high + 1] = np.minimum(own[low : high + 1] / own[one.at], 1.0)
+    shape[low : high + 1] = np.minimum(own[low : high + 1], 1.0)
     return shape
 
 

@@ -20,10 +20,11 @@ from mer.simulate.habits import Habits
 from mer.simulate.head import build_head
 from mer.simulate.lifelike import lifelike
 from mer.spotting.boosted import BoostedTrees, from_sklearn, from_state
-from mer.spotting.evidence import bumps_of, evidence
-from mer.spotting.faces import FaceSpotter, alarm_table, interval, windows
+from mer.spotting.evidence import Evidence, bumps_of, evidence
+from mer.spotting.faces import FaceSpotter, alarm_table, windows
 from mer.spotting.region_motion import SIDE, RegionMotion, region_motion, steps_of, stride_of
-from mer.spotting.unit_templates import UNITS, movements, responses, templates
+from mer.spotting.there_and_back import course, returned
+from mer.spotting.unit_templates import UNITS, Template, movements, responses, templates
 from mer.weights.locate import locate
 
 RATE = 30.0
@@ -262,11 +263,35 @@ def test_an_interval_begins_and_ends_with_the_movement(person):
         for moment in moments(seen, motion, person.signals):
             for one in implants:
                 if one.onset <= moment.at <= one.offset:
-                    onset, apex, offset = interval(seen, moment)
-                    assert onset <= apex <= offset
-                    inside = max(0, min(offset, one.offset) - max(onset, one.onset) + 1)
-                    far.append(inside / (max(offset, one.offset) - min(onset, one.onset) + 1))
+                    gone = course(seen, moment.at, moment.step, moment.template)
+                    assert gone.onset <= gone.apex <= gone.offset
+                    inside = max(0, min(gone.offset, one.offset) - max(gone.onset, one.onset) + 1)
+                    far.append(inside / (max(gone.offset, one.offset) - min(gone.onset, one.onset) + 1))
     assert np.median(far) > 0.6
+
+
+@pytest.mark.parametrize(("level", "fall_over_rise", "left"), [(0.0, 1.0, 0.0), (0.5, 0.5, 0.5), (0.8, 0.2, 0.8)])
+def test_what_is_left_of_a_movement_is_measured(level, fall_over_rise, left):
+    """Half of the movement is undone: it falls by half of its rise, and half of it is left."""
+    rate, steps = 30.0, steps_of(30.0)
+    vectors = np.zeros((3, 2))
+    vectors[0, 1] = -1.0
+    one = Template((1,), "", vectors)
+    place = 0.03 * np.interp(np.arange(90), [40, 46, 52], [0.0, 1.0, level])[:, None] * vectors.ravel()
+    still = np.random.default_rng(0).normal(0, 1e-5, (90, 6))
+    moved = np.full((len(steps), 90, 6), np.nan)
+    for k, step in enumerate(steps.tolist()):
+        moved[k, :-step] = place[step:] - place[:-step] + still[step:] - still[:-step]
+    bumps, rests = bumps_of(moved, steps)
+    same, none = np.stack([np.eye(6)] * len(steps)), np.zeros((len(steps), 90, 1), np.float32)
+    seen = Evidence(rate, steps, [one], bumps, rests, moved[0], np.full_like(bumps, 0.001), same, none)
+    gone = course(seen, 46, 1, 0)
+    told = returned(seen, 46, 0, gone)
+    assert abs(gone.apex - 46) <= 1 and 37 <= gone.onset <= 43
+    assert np.exp(told["fall over rise"]) == pytest.approx(fall_over_rise, abs=0.15)
+    assert told["left, of its height"] == pytest.approx(left, abs=0.15)
+    assert np.exp(told["left in its regions"]) == pytest.approx(max(left, 0.02), abs=0.15)
+    assert told["back as there, in its regions"] > 0.95
 
 
 def test_judging_a_part_of_a_recording_is_judging_the_recording(person):

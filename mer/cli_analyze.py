@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from mer.cli_options import Json, note
+from mer.core.exits import Status
+
 Videos = Annotated[list[Path] | None, typer.Argument(help="Video files, or folders of numbered images.")]
 Output = Annotated[Path, typer.Option("--output", help="Folder; each video gets one of its own in it.")]
 Experiment = Annotated[
@@ -37,7 +40,6 @@ Face = Annotated[
 Camera = Annotated[int | None, typer.Option(help="Show the live score of this camera, from 0.", min=0)]
 Follow = Annotated[Path | None, typer.Option(help="Show the live score of a video that is being written.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Of a live session, keep the scores.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print what was found as objects.")]
 
 
 def analyze(
@@ -56,14 +58,14 @@ def analyze(
     camera: Camera = None,
     follow: Follow = None,
     keep: Keep = False,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video."""
     from mer.analysis.command import Options, run_analyze
     from mer.analysis.live.session import run_live
 
     if not videos or camera is not None or follow is not None:
-        run_live(videos or [], camera, follow, keep, out, experiment, face, lambda line: typer.echo(line, err=True))
+        run_live(videos or [], camera, follow, keep, out, experiment, face, note)
         return
     options = Options(
         out,
@@ -78,8 +80,8 @@ def analyze(
         face,
         negatives,
     )
-    found, complete = run_analyze(videos, options, lambda line: typer.echo(line, err=True))
+    found, complete = run_analyze(videos, options, note)
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     if not complete:
-        raise typer.Exit(2)
+        raise typer.Exit(Status.REFUSED)

@@ -15,7 +15,9 @@ import typer
 
 from mer.core.errors import ConfigError
 
-SNAKEFILE = "Snakefile"
+SNAKEFILE, LOGGER = "Snakefile", "workflow/logger"
+#: Where both are, too, unless `mer` is installed from a wheel.
+REPOSITORY = Path(__file__).resolve().parents[1]
 #: With one of these, how many cores there are is said elsewhere.
 CORES = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")
 RESOURCES = ("--resources", "--res", "--profile")
@@ -48,9 +50,9 @@ def run(
     called = [*snakefile(given), *settled(given)]
     typer.echo(shlex.join(["snakemake", *called]), err=True)
     environment = dict(os.environ)
-    if not asks(given, ITS_OWN):
-        folder = str(Path(__file__).parent / "console")
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), folder)))
+    logger = next((folder for folder in (Path(LOGGER).resolve(), REPOSITORY / LOGGER) if folder.is_dir()), None)
+    if logger and not asks(given, ITS_OWN):
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), str(logger))))
         environment[SPOKEN_FOR] = str(results(given))
         called += ["--logger", "mer"]
     # In place of this process: signals reach it as if it had been called itself, and its exit status is ours.
@@ -80,9 +82,8 @@ def snakefile(words: Sequence[str]) -> list[str]:
     """
     if asks(words, ("--snakefile", "-s")) or Path(SNAKEFILE).is_file():
         return []
-    beside = Path(__file__).resolve().parents[1] / SNAKEFILE
-    if beside.is_file():
-        return ["--snakefile", str(beside)]
+    if (REPOSITORY / SNAKEFILE).is_file():
+        return ["--snakefile", str(REPOSITORY / SNAKEFILE)]
     remedy = "get the repository, or unpack the source distribution, and run there, or name its Snakefile: -s FILE"
     raise ConfigError("mer run", "no Snakefile here", "the folder of the workflow, which a wheel does not hold", remedy)
 

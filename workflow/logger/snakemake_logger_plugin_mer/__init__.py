@@ -21,7 +21,8 @@ from mer.core.job_log import SPOKEN_FOR
 from mer.core.progress import bar
 
 MOST = 10  # failures that are told one by one
-LOG, NOTHING = "Complete log(s): ", "Nothing to be done"
+LOG, NOTHING, STOPPED = "Complete log(s): ", "Nothing to be done", "Terminating processes on user request"
+AGAIN = "what is finished stays"
 #: What Snakemake says of a failed job besides the event that names it.
 KNOWN = ("CalledProcessError", "At least one job did not complete", "Exiting because a job execution failed")
 
@@ -36,7 +37,8 @@ class LogHandler(LogHandlerBase):
         self.jobs: dict[int, str] = {}
         self.failed: set[int] = set()
         self.done = self.total = self.tenths = 0
-        self.nothing, self.log = False, ""
+        self.nothing = self.stopped = self.closed = False
+        self.log = ""
         self.drawn, self.update = ExitStack(), _undrawn
 
     def emit(self, record: LogRecord) -> None:
@@ -56,6 +58,9 @@ class LogHandler(LogHandlerBase):
             self.log = os.path.relpath(message.removeprefix(LOG))
         elif message.startswith(NOTHING):
             self.nothing = True
+        elif message.startswith(STOPPED):
+            self.stopped = True
+            _say("stopping: jobs are being ended")
         elif record.levelno >= WARNING and not any(known in message for known in KNOWN):
             _say(message.strip())
 
@@ -74,7 +79,8 @@ class LogHandler(LogHandlerBase):
             _say(f"{done} of {total} jobs done")
 
     def _fail(self, told: dict[str, Any]) -> None:
-        if told["jobid"] in self.failed:
+        # What is being ended has not failed.
+        if self.stopped or told["jobid"] in self.failed:
             return
         self.failed.add(told["jobid"])
         if len(self.failed) > MOST:
@@ -85,19 +91,24 @@ class LogHandler(LogHandlerBase):
         _say("\n  ".join(lines))
 
     def close(self) -> None:
-        """Say how it ended."""
+        """Say how it ended, once, however often Python and Snakemake close their loggers."""
+        super().close()
+        if self.closed:
+            return
+        self.closed = True
         self.drawn.close()
-        if len(self.failed) > MOST:
+        if len(self.failed) > MOST and not self.stopped:
             _say(f"and {len(self.failed) - MOST} more")
-        if self.failed:
-            again = "what is finished stays: mend it, and run the same command again"
-            _say(f"{len(self.failed)} of {self.total} jobs failed; {again}. All that Snakemake said: {self.log}")
+        if self.stopped:
+            _say(f"stopped; {AGAIN}: the same command goes on from there")
+        elif self.failed:
+            told = f"{len(self.failed)} of {self.total} jobs failed; {AGAIN}: mend it, and run the same command again"
+            _say(told + (f". All that Snakemake said: {self.log}" if self.log else ""))
         elif self.nothing or (self.total and self.done == self.total):
             report = Path(os.environ.get(SPOKEN_FOR, "")) / "report"
             page = report / "index.html"
             done = "nothing to do, all is there" if self.nothing else f"all {self.total} jobs done"
             _say(f"{done}; the report: {page}; its tables: {report}/*.csv" if page.is_file() else done)
-        super().close()
 
 
 def last_words(path: Path) -> str:
@@ -107,7 +118,7 @@ def last_words(path: Path) -> str:
     except OSError:
         return ""
     spoken = [line for line in lines if line.startswith("mer: ")] or [line for line in lines if line]
-    return spoken[-1] if spoken else ""
+    return spoken[-1].removeprefix("mer: ") if spoken else ""
 
 
 def _undrawn(done: int, total: int | None) -> None:

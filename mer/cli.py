@@ -208,13 +208,14 @@ def simulate(
 
         write_people(out, People(seconds, subjects, seed, habits_from(habit or ())), typer.echo)
         return
+    from mer.core.progress import each
     from mer.core.validation import validate
     from mer.simulate import registry
     from mer.simulate.params import SimulateParams
 
     values = {"layout": layout, "subjects": subjects, "clips": clips, "seed": seed}
     params = validate(SimulateParams, values, "mer simulate", "")
-    for subject, _ in registry.layout(layout, "mer simulate --layout").write(params, out):
+    for subject, _ in each(registry.layout(layout, "mer simulate --layout").write(params, out), "people", subjects):
         typer.echo(f"{subject}: written below {out}")
 
 

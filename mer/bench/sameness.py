@@ -19,6 +19,7 @@ from typing import Any
 
 from mer.bench.survival import RESULTS, differences, files_of, new_run
 from mer.bench.table import BenchRow, column
+from mer.core.progress import each
 
 #: Makes the libraries that compute do without what a processor has beyond SSE4.2, which NumPy cannot do without:
 #: OpenCV, its IPP, NumPy under both of its sets of names, OpenBLAS, PyTorch, oneDNN, MKL and the C library.
@@ -109,9 +110,8 @@ def run_sameness_bench(
         rows: list[SamenessRow] = []
         scores: list[ScoreRow] = []
         lines: list[str] = []
-        for name, kind in surroundings(place).items():
-            if only not in name:
-                continue
+        wanted = {name: kind for name, kind in surroundings(place).items() if only in name}
+        for name, kind in each(wanted.items(), "runs"):
             results, found, seconds = _run(place / (kind.folder or f"run{len(rows) + 1}"), configuration, kind, log)
             differing = [line for line in differences(expected, found) if not _tells_surroundings(line, kind)]
             kinds = ", ".join(sorted({_kind(line.partition(": ")[2]) for line in differing}))

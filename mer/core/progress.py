@@ -45,7 +45,9 @@ def bar(label: str, stream: TextIO | None = None) -> Iterator[Update]:
     _quiet = True
     try:
         console = Console(file=stream)
-        with Progress(*columns, console=console, transient=True, speed_estimate_period=float("inf")) as drawn:
+        with Progress(
+            *columns, console=console, transient=True, refresh_per_second=2, speed_estimate_period=float("inf")
+        ) as drawn:
             # An error that ends the process may do so before the block is left, and the cursor is hidden meanwhile.
             atexit.register(drawn.stop)
             task = drawn.add_task(label, total=None)

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from mer import __version__
 from mer.core.atomic import write_text
 from mer.core.csvfile import csv_text
 from mer.core.errors import ModelError
+from mer.core.progress import bar
 from mer.core.run_plan import models_of
 from mer.models.registry import MODELS, model
 from mer.provenance import code_digest
@@ -288,8 +290,15 @@ def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> list[d
     """
     ensemble = open_ensemble(model)
     root, new = find_clips(clips, ensemble.reads_images)
-    with TemporaryDirectory(prefix="mer-predict-") as work:
-        answers = predict_clips(ensemble, new, root, Path(work), log)
+    steps = {json.dumps(chain[: k + 1]) for chain in ensemble.chains.values() for k in range(len(chain))}
+    with TemporaryDirectory(prefix="mer-predict-") as work, bar("clips through every stage") as update:
+        numbers = count(1)
+
+        def said(line: str) -> None:
+            log(line)
+            update(next(numbers), len(steps) * len(new))
+
+        answers = predict_clips(ensemble, new, root, Path(work), said)
     text = table(ensemble, answers)
     write_text(out, text)
     for note in ensemble.notes():

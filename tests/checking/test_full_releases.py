@@ -6,8 +6,8 @@ from full_release import known
 
 import mer.checking.check as module
 from mer.checking.check import check
-from mer.core.exits import Status
 from mer.checking.media import Looked
+from mer.core.exits import Status
 from mer.datasets.registry import databases
 
 

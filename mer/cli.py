@@ -103,7 +103,14 @@ def check(
     decode: Annotated[int, typer.Option(help="Images to decode per clip.", min=0)] = 3,
     as_json: Json = False,
 ) -> None:
-    """Read a download before anything runs. Exit status: 0 usable, 1 usable with exclusions, 2 unusable."""
+    """Read a download before anything runs. Exit status: 0 usable, 1 usable with exclusions, 2 unusable.
+
+    With --json: `verdict`, `exit_code`, `stops` and `fatal`; `problems`, each
+    with `rule`, `severity`, `file`, `sample_id` and `message`, counted under
+    `rules`; `rows` by status, `left_out`, `subjects`, `counts` against the
+    known `release`, `corrections`, `leftovers`, `images`, `decoded`, `sizes`;
+    and `dataset`, `root`, `view`, `strict` as asked.
+    """
     from mer.checking.check import run_check
     from mer.planning.check_target import check_target
 
@@ -165,7 +172,11 @@ def new(
 
 @app.command(epilog=example("mer models", "mer models --json"))
 def models(as_json: Json = False) -> None:
-    """Every recognition system and preset: parameters, inputs, source; docs/models.md says what each is."""
+    """Every recognition system and preset: parameters, inputs, source; docs/models.md says what each is.
+
+    With --json: a list with `model`, `preset`, `parameters`, `classes`,
+    `mib`, `inputs` and `source`.
+    """
     from mer.models.listing import entries, render
 
     rows = entries()
@@ -221,7 +232,11 @@ def simulate(
 
 @weights.command("list", epilog=example("mer weights list", "mer weights list --json"))
 def weights_list(as_json: Json = False) -> None:
-    """Every known weight file: network, variant, whether it is here, size, licence and source."""
+    """Every known weight file: network, variant, whether it is here, size, licence and source.
+
+    With --json: a list with `name`, `network`, `variant`, `state`, `files`,
+    `size`, `sha256`, `licence` and `source`.
+    """
     from mer.weights.fetch import listing, render
 
     rows = listing()
@@ -263,7 +278,16 @@ def score_spotting(
     megc: Annotated[Path | None, typer.Option(help="Also write the predictions as an MEGC submission.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Score anyone's spotted intervals: TP, FP, FN, F1, AP, recognition of what was spotted, STRS."""
+    """Score anyone's spotted intervals: TP, FP, FN, F1, AP, recognition of what was spotted, STRS.
+
+    With --json: `strs`; `tp`, `fp`, `fn`, `precision_spotting`,
+    `recall_spotting`, `f1_spotting`, `ap_50`, `ap_50_95`, `ap_thresholds`;
+    `n_analysis`, `tp_analysis`, `fp_analysis`, `fn_analysis`,
+    `precision_analysis`, `recall_analysis`, `f1_analysis`, `uf1`, `uar`,
+    `accuracy`, `classes`; `by_type`, for `micro`, `macro` and `overall`;
+    `videos`, `n_truth`, `n_prediction`, `videos_without_truth` and
+    `subjects_without_prediction`.
+    """
     from mer.core.registry import lookup
     from mer.spotting.score_intervals import run_score
 

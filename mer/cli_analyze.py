@@ -60,7 +60,12 @@ def analyze(
     keep: Keep = False,
     as_json: Json = False,
 ) -> None:
-    """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video."""
+    """Spot the expressions in any video, name them, and draw what was seen: a page, JSON and CSV per video.
+
+    With --json: a list of what each analysis.json holds, with its `folder`
+    and `cpu_seconds` by step; of a video that cannot be analysed, `video` and
+    `error`.
+    """
     from mer.analysis.command import Options, run_analyze
     from mer.analysis.live.session import run_live
 

@@ -22,6 +22,7 @@ from mer.core.progress import bar
 
 MOST = 10  # failures that are told one by one
 LOG, NOTHING, STOPPED = "Complete log(s): ", "Nothing to be done", "Terminating processes on user request"
+SILENT = "nothing in its log: it was ended from outside, or for want of memory"
 AGAIN = "what is finished stays"
 #: What Snakemake says of a failed job besides the event that names it.
 KNOWN = ("CalledProcessError", "At least one job did not complete", "Exiting because a job execution failed")
@@ -86,7 +87,7 @@ class LogHandler(LogHandlerBase):
         if len(self.failed) > MOST:
             return
         lines = [self.jobs.get(told["jobid"], f"{told['rule_name']} failed")]
-        lines += filter(None, (last_words(Path(path)) for path in told["log"]))
+        lines += [last_words(Path(path)) or SILENT for path in told["log"]]
         lines += [f"its log: {path}" for path in told["log"]]
         _say("\n  ".join(lines))
 

@@ -184,7 +184,7 @@ def test_completion_of_a_shell_is_offered():
 
 
 def on_terminal(words, env=None, until="", keys=b""):
-    """Run a command on a terminal of its own; return its status and all that it shows; type keys once it shows a text."""
+    """Run a command on a terminal of its own; return its status and what it shows; then type keys, once it shows a text."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(words[0], words, {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **(env or {})})

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ from mer.cli_options import (
 )
 from mer.cli_run import run
 from mer.core.atomic import refusal
-from mer.core.errors import MerError
+from mer.core.errors import ConfigError, MerError
 from mer.core.exits import Status
 from mer.core.process import short_lived
 
@@ -322,14 +322,16 @@ def main() -> None:
     """Run the command, and end with one of `mer.core.exits.Status`: a user's mistake is one line on standard error."""
     short_lived()
     try:
-        app([_at_home(given) for given in sys.argv[1:]])
+        sys.exit(app([_at_home(given) for given in sys.argv[1:]], prog_name="mer", standalone_mode=False))
     except MerError as error:
         sys.exit(_fail(error))
     except OSError as error:
         sys.exit(_fail(refusal("mer", error)))
     except KeyboardInterrupt:
         sys.exit(Status.INTERRUPTED)
-    except Exception:
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            sys.exit(_misused(error))
         traceback.print_exc()
         typer.echo("mer: this is a mistake in mer, not in what it was given: please report the lines above", err=True)
         sys.exit(Status.FAULT)
@@ -339,6 +341,15 @@ def _at_home(given: str) -> str:
     """Return an argument with the tilde of `--output=~/x` expanded, which a shell leaves alone."""
     option, equals, value = given.partition("=")
     return option + equals + os.path.expanduser(value) if option.startswith("--") and value[:1] == "~" else given
+
+
+def _misused(error: Any) -> int:
+    """Say what is wrong about the words of a command; help that was asked for by typing none has been printed."""
+    name, said = getattr(error.ctx, "command_path", "mer"), error.format_message()
+    if type(error).__name__ != "NoArgsIsHelpError":
+        where = "the command line" if name == "mer" else name
+        return _fail(ConfigError(where, said.rstrip("."), remedy=f"see {name} --help"))
+    return Status.REFUSED
 
 
 def _fail(error: MerError) -> int:

@@ -150,10 +150,14 @@ def bench_recognition(
     one by a paired bootstrap over persons.
     """
     from mer.bench.recognition import RecognitionRow
-    from mer.bench.recognition_run import Asked, run_image_bench, run_recognition_bench
+    from mer.bench.recognition_run import MODELS, Asked, run_image_bench, run_recognition_bench
     from mer.bench.table import shown
+    from mer.core.registry import lookup
 
     chosen, of = ([name.strip() for name in names.split(",") if name.strip()] for names in (inputs, models))
+    for name in of:
+        # Before a thousand pictures are drawn for it.
+        lookup(dict.fromkeys(MODELS, ""), name, "--models")
     asked = Asked(seed, range(seeds), folds, orders, chosen, of, jobs, keep)
 
     rows = run_image_bench(images, asked, note) if images else run_recognition_bench(asked, note)

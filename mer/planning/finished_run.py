@@ -76,6 +76,8 @@ def verify(results: Path, note: Callable[[str], None]) -> list[str]:
     Raises:
         ConfigError: no finished run.
     """
+    if not results.is_dir():
+        raise ConfigError(results, "no such folder", "the folder of a finished run")
     try:
         told = json.loads((results / FILE).read_text(encoding="utf-8"))
         files, told_versions, libraries = dict(told["files"]), dict(told["versions"]), str(told["libraries"])

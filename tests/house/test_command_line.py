@@ -80,21 +80,35 @@ def test_the_statuses_are_documented_where_they_are_looked_for():
     ],
 )
 def test_every_end_has_its_status(raised, status, said, monkeypatch, capsys):
-    def ended(words):
+    def ended(words, **options):
         if raised is not None:
             raise raised
 
     monkeypatch.setattr(cli, "app", ended)
+    monkeypatch.setattr(cli, "short_lived", lambda: None)
     monkeypatch.setattr(sys, "argv", ["mer"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
-        sys.exit(0)
-    assert int(caught.value.code) == status
+    assert int(caught.value.code or 0) == status
     assert said in capsys.readouterr().err
 
 
-def test_a_wrong_option_ends_with_2():
-    assert CliRunner().invoke(cli.app, ["check", "--nonsense"]).exit_code == Status.REFUSED
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("check --nonsense", r"mer: mer check: No such option: --nonsense; see mer check --help\n"),
+        ("chek", r"mer: the command line: No such command 'chek'.*; see mer --help\n"),
+        ("verify a b", r"mer: mer verify: Got unexpected extra argument.* \(b\); see mer verify --help\n"),
+        ("bench training --folds 0", r"mer: mer bench training: Invalid value for '--folds': .*\n"),
+        ("weights", ""),
+    ],
+)
+def test_a_wrong_word_is_one_line_and_ends_with_2(typed, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["mer", *typed.split()])
+    monkeypatch.setattr(cli, "short_lived", lambda: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == Status.REFUSED and re.fullmatch(said, capsys.readouterr().err)
 
 
 @pytest.fixture
@@ -184,7 +198,7 @@ def test_completion_of_a_shell_is_offered():
 
 
 def on_terminal(words, env=None, until="", keys=b""):
-    """Run a command on a terminal of its own; return its status and what it shows; then type keys, once it shows a text."""
+    """Run a command on a terminal, where keys are typed once it shows a text; return its status and what it shows."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(words[0], words, {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **(env or {})})

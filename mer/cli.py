@@ -11,8 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mer import __version__, cli_results
-from mer.cli_analyze import analyze
+from mer import __version__, cli_analyze, cli_results
 from mer.cli_bench import bench
 from mer.cli_options import (
     Json,
@@ -61,12 +60,10 @@ app.command(
     epilog=example("mer run", "mer run -n", "mer run --configfile mine.yaml --replace-workflow-config"),
     context_settings={"ignore_unknown_options": True},
 )(run)
-app.command(epilog=example("mer analyze clip.mp4", "mer analyze clip.mp4 --alarms-per-minute 3 --output analysis"))(
-    analyze
-)
+cli_analyze.add_to(app)
 
 
-@app.command(epilog=example("mer init my_clips --output mine.yaml"))
+@app.command(epilog=example("mer simulate CASME2 --subjects 4", "mer init CASME2 --output mine.yaml"))
 def init(
     root: Annotated[Path, typer.Argument(help="The folder of a database, or of your own clips with a table.")],
     output: Annotated[Path, typer.Option("--output", help="The configuration to write.")] = Path("config.yaml"),
@@ -79,9 +76,7 @@ def init(
     typer.echo("\n".join(write_first_config(root, output, force, licence_accepted)))
 
 
-@app.command(
-    epilog=example("mer check --config config.yaml --dataset mine --all", "mer check /data/CASME2 --dataset casme2")
-)
+@app.command(epilog=example("mer simulate CASME2 --subjects 4", "mer check CASME2 --dataset casme2 --part"))
 def check(
     root: Annotated[
         Path | None, typer.Argument(help="The folder that the licence gave you; the configuration's if absent.")
@@ -133,7 +128,7 @@ def check(
     raise typer.Exit(status)
 
 
-@app.command("check-plugin", epilog=example("mer check-plugin my_cnn.py"))
+@app.command("check-plugin", epilog=example("mer new model my_cnn", "mer check-plugin my_cnn.py"))
 def check_plugin(
     files: Annotated[list[str], typer.Argument(help="Your own files, or dotted names of modules.")],
     config: Annotated[list[Path] | None, typer.Option(help="Give models the products of this configuration.")] = None,
@@ -183,7 +178,7 @@ def models(as_json: Json = False) -> None:
     typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render(rows))
 
 
-@app.command(epilog=example("mer simulate faces --subjects 3", "mer simulate talk --lifelike 60 --habit micro=6"))
+@app.command(epilog=example("mer simulate CASME2 --subjects 4", "mer simulate talk --lifelike 60 --habit micro=6"))
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write the database and its truth into.")],
     layout: Annotated[
@@ -243,7 +238,7 @@ def weights_list(as_json: Json = False) -> None:
     typer.echo(json.dumps(rows, indent=1) if as_json else render(rows))
 
 
-@weights.command("fetch", epilog=example("mer weights fetch rife_hdv3 --accept-licence"))
+@weights.command("fetch", epilog=example("mer weights fetch rife_m --accept-licence"))
 def weights_fetch(
     name: Annotated[str, typer.Argument(help="A name of `mer weights list`.", autocompletion=weight_files)],
     file: Annotated[Path | None, typer.Option(help="Take this file, or archive, instead of downloading.")] = None,
@@ -253,46 +248,6 @@ def weights_fetch(
     from mer.weights.fetch import fetch
 
     fetch(name, file, accept_licence, typer.echo)
-
-
-@app.command(
-    "score-spotting",
-    epilog=example("mer score-spotting truth.csv found.csv", "mer score-spotting truth.csv found.csv --fps 30 --json"),
-)
-def score_spotting(
-    truth: Annotated[Path, typer.Argument(help="True intervals: subject,video,onset,offset,emotion.")],
-    prediction: Annotated[Path, typer.Argument(help="Predicted ones, the same columns, or an MEGC submission.")],
-    classes: Annotated[
-        str, typer.Option(help="Emotions that are recognised, with commas; default: all but others.")
-    ] = "",
-    matching: Annotated[
-        str,
-        typer.Option(
-            help="one-to-one, or greedy: the published rule, by order of rows.",
-            autocompletion=one_of("one-to-one", "greedy"),
-        ),
-    ] = "one-to-one",
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second: rows without type are micro up to 0.5 s.")
-    ] = None,
-    megc: Annotated[Path | None, typer.Option(help="Also write the predictions as an MEGC submission.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Score anyone's spotted intervals: TP, FP, FN, F1, AP, recognition of what was spotted, STRS.
-
-    With --json: `strs`; `tp`, `fp`, `fn`, `precision_spotting`,
-    `recall_spotting`, `f1_spotting`, `ap_50`, `ap_50_95`, `ap_thresholds`;
-    `n_analysis`, `tp_analysis`, `fp_analysis`, `fn_analysis`,
-    `precision_analysis`, `recall_analysis`, `f1_analysis`, `uf1`, `uar`,
-    `accuracy`, `classes`; `by_type`, for `micro`, `macro` and `overall`;
-    `videos`, `n_truth`, `n_prediction`, `videos_without_truth` and
-    `subjects_without_prediction`.
-    """
-    from mer.core.registry import lookup
-    from mer.spotting.score_intervals import run_score
-
-    lookup({"one-to-one": "", "greedy": ""}, matching, "--matching")
-    typer.echo(run_score(truth, prediction, classes, matching, fps, as_json, megc))
 
 
 @app.command(epilog=example("mer predict results/experiments/ststnet --clips clip.mp4"))

@@ -62,7 +62,7 @@ def bench_clip(
     typer.echo(shown(ClipRow, rows, as_json))
 
 
-@bench.command("align", epilog=example("mer bench align", "mer bench align clip.mp4 --json"))
+@bench.command("align", epilog=example("mer bench align", "mer bench align talk/person01/film.mp4 --json"))
 def bench_align(
     video: Annotated[Path | None, typer.Argument(help="Measure on this video instead of the simulated clips.")] = None,
     hours: Annotated[float, typer.Option(help="Also measure a stream of this many hours.", min=0)] = 0.0,
@@ -78,7 +78,7 @@ def bench_align(
     typer.echo(shown(AlignRow, rows, as_json))
 
 
-@bench.command("interpolate", epilog=example("mer bench interpolate clip.mp4 --windows 4"))
+@bench.command("interpolate", epilog=example("mer bench interpolate talk/person01/film.mp4 --windows 4"))
 def bench_interpolate(
     video: Annotated[Path, typer.Argument(help="A video; every second frame is held out and made again.")],
     windows: Annotated[int, typer.Option(help="Places of the video to measure at.", min=1)] = 20,
@@ -166,7 +166,9 @@ def bench_recognition(
 
 @bench.command(
     "spotting",
-    epilog=example("mer bench spotting clip.mp4 --output spotting", "mer bench spotting --simulated 2 --json"),
+    epilog=example(
+        "mer bench spotting talk/person01/film.mp4 --output spotting", "mer bench spotting --simulated 2 --json"
+    ),
 )
 def bench_spotting(
     videos: Annotated[list[Path] | None, typer.Argument(help="Films of faces, each of one person.")] = None,
@@ -191,7 +193,7 @@ def bench_spotting(
         note(f"wrote {write_outcome(outcome, output)}")
 
 
-@bench.command("stability", epilog=example("mer bench stability clip.mp4"))
+@bench.command("stability", epilog=example("mer bench stability talk/person01/film.mp4"))
 def bench_stability(
     videos: Annotated[list[Path], typer.Argument(help="Films of faces.")],
     experiment: Annotated[Path | None, typer.Option(help="Models as `mer analyze --experiment` takes them.")] = None,
@@ -210,7 +212,7 @@ def bench_stability(
         write_json(output, objects)
 
 
-@bench.command("feeding", epilog=example("mer bench feeding --models ststnet --seconds 1"))
+@bench.command("feeding", epilog=example("mer bench feeding --models dual_branch --seconds 1"))
 def bench_feeding(
     models: Models = "",
     clips: Annotated[int, typer.Option(help="Training clips.", min=8)] = 64,

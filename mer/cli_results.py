@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
         )
     )(figure)
     app.command(
-        epilog=example("mer export flow/apex", "mer export align/faces --format mp4 --dataset casme2 --output films")
+        epilog=example("mer export flow/apex", "mer export align/face224 --format mp4 --dataset casme2 --output films")
     )(export)
     app.command(epilog=example("mer verify", "mer verify results --json"))(verify)
     app.command(epilog=example("mer clean --stale", "mer clean --stale --remove"))(clean)

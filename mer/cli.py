@@ -155,7 +155,7 @@ def new(
         typer.Argument(help="model, method or reader.", autocompletion=one_of("model", "method", "reader")),
     ],
     name: Annotated[str, typer.Argument(help="Its name, and that of its file.")],
-    folder: Annotated[Path, typer.Option(help="Where the files go.")] = Path(),
+    folder: Annotated[Path, typer.Option("--output", help="The folder that the files go into.")] = Path(),
 ) -> None:
     """Write a commented file of your own to start from, and a test beside it."""
     from mer.testing.new_plugin import write_new

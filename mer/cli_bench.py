@@ -17,7 +17,8 @@ bench = typer.Typer(
 )
 
 Configurations = Annotated[
-    list[Path] | None, typer.Option(help="Configuration files, laid over each other; a small one by default.")
+    list[Path] | None,
+    typer.Option(help="A configuration, laid over those before when given again; a small one by default."),
 ]
 KeptRuns = Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")]
 

@@ -112,7 +112,7 @@ Json = Annotated[
 ]
 Configs = Annotated[
     list[Path] | None,
-    typer.Option("--config", help="Configuration files, laid over each other; the nearest config.yaml if absent."),
+    typer.Option("--config", help="A configuration, laid over those before when given again; the nearest config.yaml."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn: the same number, the same result.")]
 Jobs = Annotated[int, typer.Option(help="Processes at the same time.", min=1, max=64)]

@@ -148,14 +148,15 @@ def _of_clip(run: Run, kind: str, clip: str, dataset: str, only: list[str] | tup
 
 def _of_experiments(run: Run, kind: str, names: list[str] | tuple[()], columns: int) -> Figure:
     from mer.core.errors import ConfigError
+    from mer.core.progress import each
     from mer.report import figures
     from mer.report.courses import read_courses
     from mer.report.details import Details
     from mer.report.scores import score_rows
 
     if kind == "intervals":
-        scored = [run.scored(name) for name in names or run.experiments]
-        return figures.intervals([row for one in scored for row in score_rows(one)], columns)
+        scored = each(names or [*run.experiments], "experiments scored")
+        return figures.intervals([row for name in scored for row in score_rows(run.scored(name))], columns)
     if len(names) != 1:
         found = f"is told of {len(names) or 'no'} experiments"
         raise ConfigError(f"mer figure {kind}", found, f"--experiment with one of {', '.join(run.experiments)}")

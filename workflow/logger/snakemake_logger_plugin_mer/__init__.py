@@ -53,6 +53,9 @@ class LogHandler(LogHandlerBase):
             self.jobs[told["jobid"]] = f"{told['rule_name']} failed{f': {named}' if named else ''}"
         elif event == LogEvent.JOB_ERROR:
             self._fail(told)
+        elif event == LogEvent.JOB_FINISHED:
+            # Of a job that is tried again, earlier failures do not count.
+            self.failed.discard(told["job_id"])
         elif event == LogEvent.PROGRESS:
             self._advance(told["done"], told["total"])
         elif message.startswith(LOG):

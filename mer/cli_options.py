@@ -20,11 +20,11 @@ def note(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _silent(asked: bool) -> bool:
+def _silent(ctx: typer.Context, asked: bool) -> bool:
     if asked:
-        from mer.core.progress import silence
+        from mer.core.progress import silent
 
-        silence()
+        ctx.with_resource(silent())
     return asked
 
 

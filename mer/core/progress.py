@@ -18,10 +18,15 @@ Update = Callable[[int, "int | None"], None]
 _quiet = False
 
 
-def silence() -> None:
-    """Draw no bar in this process from now on: a program reads what it prints."""
+@contextmanager
+def silent() -> Iterator[None]:
+    """Draw no bar within the block, as where a program reads what is printed."""
     global _quiet
-    _quiet = True
+    before, _quiet = _quiet, True
+    try:
+        yield
+    finally:
+        _quiet = before
 
 
 @contextmanager
@@ -32,7 +37,6 @@ def bar(label: str, stream: TextIO | None = None) -> Iterator[Update]:
         label: what is being done, in few words.
         stream: standard error by default; nothing is drawn where it is no terminal.
     """
-    global _quiet
     stream = stream or sys.stderr
     if _quiet or not stream.isatty():
         yield lambda done, total: None
@@ -42,18 +46,15 @@ def bar(label: str, stream: TextIO | None = None) -> Iterator[Update]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    _quiet = True
-    try:
-        console = Console(file=stream)
-        with Progress(
-            *columns, console=console, transient=True, refresh_per_second=2, speed_estimate_period=float("inf")
-        ) as drawn:
-            # An error that ends the process may do so before the block is left, and the cursor is hidden meanwhile.
-            atexit.register(drawn.stop)
-            task = drawn.add_task(label, total=None)
-            yield lambda done, total: drawn.update(task, completed=done, total=total)
-    finally:
-        _quiet = False
+    # Seldom drawn: a bench may measure this very process.
+    drawing = Progress(
+        *columns, console=Console(file=stream), transient=True, refresh_per_second=2, speed_estimate_period=float("inf")
+    )
+    with silent(), drawing as drawn:
+        # An error that ends the process may do so before the block is left, and the cursor is hidden meanwhile.
+        atexit.register(drawn.stop)
+        task = drawn.add_task(label, total=None)
+        yield lambda done, total: drawn.update(task, completed=done, total=total)
 
 
 def each(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:

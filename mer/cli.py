@@ -5,28 +5,41 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mer import __version__
-from mer.cli_analyze import analyze
-from mer.cli_bench import Json, bench
-from mer.cli_figure import figure
+from mer import __version__, cli_analyze, cli_results
+from mer.cli_bench import bench
+from mer.cli_options import (
+    Json,
+    LicenceAccepted,
+    Seed,
+    example,
+    note,
+    one_of,
+    readers_and_datasets,
+    registered,
+    weight_files,
+)
+from mer.cli_run import run
 from mer.core.atomic import refusal
-from mer.core.errors import MerError
+from mer.core.errors import ConfigError, MerError
+from mer.core.exits import Status
 from mer.core.process import short_lived
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Micro-expression research, from raw clips to honest scores."
+app = typer.Typer(no_args_is_help=True)
+weights = typer.Typer(no_args_is_help=True)
+STATUSES = "Exit status:\n" + "\n".join(f"{status:<4} {status.meaning}" for status in Status)
+
+
+@app.callback(
+    invoke_without_command=True,
+    help="Micro-expression research, from raw clips to honest scores.",
+    epilog=f"{example('mer run', 'mer check --help', 'mer show sub01/EP02_01f --dataset casme2')}\n\n{STATUSES}",
 )
-app.add_typer(bench, name="bench")
-weights = typer.Typer(no_args_is_help=True, help="Weight files: what comes with mer, and published ones on request.")
-app.add_typer(weights, name="weights")
-
-
-@app.callback(invoke_without_command=True)
 def before(
     show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
     plugin: Annotated[
@@ -43,38 +56,56 @@ def before(
         plug_in(plugin, "--plugin")
 
 
-@app.command()
+app.command(
+    epilog=example("mer run", "mer run -n", "mer run --configfile mine.yaml --replace-workflow-config"),
+    context_settings={"ignore_unknown_options": True},
+)(run)
+cli_analyze.add_to(app)
+
+
+@app.command(epilog=example("mer simulate CASME2 --subjects 4", "mer init CASME2 --output mine.yaml"))
 def init(
     root: Annotated[Path, typer.Argument(help="The folder of a database, or of your own clips with a table.")],
     output: Annotated[Path, typer.Option("--output", help="The configuration to write.")] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
-    licence_accepted: Annotated[bool, typer.Option("--licence-accepted", help="You signed the owner's form.")] = False,
+    licence_accepted: LicenceAccepted = False,
 ) -> None:
     """Write a first configuration by looking at a folder; every guess has its reason beside it."""
     from mer.planning.first_config import write_first_config
 
-    for line in write_first_config(root, output, force, licence_accepted):
-        typer.echo(line)
+    typer.echo("\n".join(write_first_config(root, output, force, licence_accepted)))
 
 
-@app.command()
+@app.command(epilog=example("mer simulate CASME2 --subjects 4", "mer check CASME2 --dataset casme2 --part"))
 def check(
     root: Annotated[
         Path | None, typer.Argument(help="The folder that the licence gave you; the configuration's if absent.")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="Its reader, e.g. casme2, or with --config its name there.")] = "",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Its reader, e.g. casme2, or with --config its name there.", autocompletion=readers_and_datasets
+        ),
+    ] = "",
     config: Annotated[list[Path] | None, typer.Option(help="Take reader and options from a configuration.")] = None,
     view: Annotated[str, typer.Option(help="Which of the released image trees to look at.")] = "",
     option: Annotated[list[str] | None, typer.Option(help="Another key of the reader, as key=value.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Any problem makes the download unusable.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="List every problem, not the first of each rule.")] = False,
-    licence_accepted: Annotated[bool, typer.Option("--licence-accepted", help="You signed the owner's form.")] = False,
+    licence_accepted: LicenceAccepted = False,
     errata: Annotated[bool, typer.Option(help="Apply the published corrections.")] = True,
     part: Annotated[bool, typer.Option("--part", help="It is a part of the release, on purpose.")] = False,
     decode: Annotated[int, typer.Option(help="Images to decode per clip.", min=0)] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one object instead of tables.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Read a download before anything runs. Exit status: 0 usable, 1 usable with exclusions, 2 unusable."""
+    """Read a download before anything runs. Exit status: 0 usable, 1 usable with exclusions, 2 unusable.
+
+    With --json: `verdict`, `exit_code`, `stops` and `fatal`; `problems`, each
+    with `rule`, `severity`, `file`, `sample_id` and `message`, counted under
+    `rules`; `rows` by status, `left_out`, `subjects`, `counts` against the
+    known `release`, `corrections`, `leftovers`, `images`, `decoded`, `sizes`;
+    and `dataset`, `root`, `view`, `strict` as asked.
+    """
     from mer.checking.check import run_check
     from mer.planning.check_target import check_target
 
@@ -97,23 +128,34 @@ def check(
     raise typer.Exit(status)
 
 
-@app.command("check-plugin")
+@app.command("check-plugin", epilog=example("mer new model my_cnn", "mer check-plugin my_cnn.py"))
 def check_plugin(
     files: Annotated[list[str], typer.Argument(help="Your own files, or dotted names of modules.")],
     config: Annotated[list[Path] | None, typer.Option(help="Give models the products of this configuration.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Hold your own model, method, reader or layout to its contract. Exit status: 0 kept, 2 not."""
+    """Hold your own model, method, reader or layout to its contract. Exit status: 0 kept, 2 not.
+
+    With --json: `kept`, whether all is; `lines`, what would be printed.
+    """
     from mer.planning.chains import chains
     from mer.testing.plugins import run_check
 
-    raise typer.Exit(0 if run_check(files, typer.echo, chains(config) if config else None) else 2)
+    lines: list[str] = []
+    kept = run_check(files, lines.append if as_json else typer.echo, chains(config) if config else None)
+    if as_json:
+        typer.echo(json.dumps({"kept": kept, "lines": lines}, indent=1, ensure_ascii=False))
+    raise typer.Exit(Status.YES if kept else Status.REFUSED)
 
 
-@app.command()
+@app.command(epilog=example("mer new model my_cnn"))
 def new(
-    kind: Annotated[str, typer.Argument(help="model, method or reader.")],
+    kind: Annotated[
+        str,
+        typer.Argument(help="model, method or reader.", autocompletion=one_of("model", "method", "reader")),
+    ],
     name: Annotated[str, typer.Argument(help="Its name, and that of its file.")],
-    folder: Annotated[Path, typer.Option(help="Where the files go.")] = Path(),
+    folder: Annotated[Path, typer.Option("--output", help="The folder that the files go into.")] = Path(),
 ) -> None:
     """Write a commented file of your own to start from, and a test beside it."""
     from mer.testing.new_plugin import write_new
@@ -123,22 +165,29 @@ def new(
     typer.echo(f"next: mer check-plugin {folder / f'{name}.py'}")
 
 
-@app.command()
+@app.command(epilog=example("mer models", "mer models --json"))
 def models(as_json: Json = False) -> None:
-    """Every recognition system and preset: parameters, inputs, source; docs/models.md says what each is."""
+    """Every recognition system and preset: parameters, inputs, source; docs/models.md says what each is.
+
+    With --json: a list with `model`, `preset`, `parameters`, `classes`,
+    `mib`, `inputs` and `source`.
+    """
     from mer.models.listing import entries, render
 
     rows = entries()
     typer.echo(json.dumps([row.as_dict() for row in rows], indent=1) if as_json else render(rows))
 
 
-@app.command()
+@app.command(epilog=example("mer simulate CASME2 --subjects 4", "mer simulate talk --lifelike 60 --habit micro=6"))
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write the database and its truth into.")],
-    layout: Annotated[str, typer.Option(help="Which database's layout to write.")] = "casme2",
-    subjects: Annotated[int, typer.Option(min=1)] = 2,
-    clips: Annotated[int, typer.Option(min=1)] = 3,
-    seed: Annotated[int, typer.Option()] = 0,
+    layout: Annotated[
+        str,
+        typer.Option(help="Which database's layout to write.", autocompletion=registered("mer.simulate.names:LAYOUTS")),
+    ] = "casme2",
+    subjects: Annotated[int, typer.Option(help="How many people.", min=1)] = 2,
+    clips: Annotated[int, typer.Option(help="How many clips of each.", min=1)] = 3,
+    seed: Seed = 0,
     into: Annotated[
         Path | None,
         typer.Option(help="Implant expressions into this film of a face instead, truth beside it."),
@@ -165,95 +214,33 @@ def simulate(
 
         write_people(out, People(seconds, subjects, seed, habits_from(habit or ())), typer.echo)
         return
+    from mer.core.progress import each
     from mer.core.validation import validate
     from mer.simulate import registry
     from mer.simulate.params import SimulateParams
 
     values = {"layout": layout, "subjects": subjects, "clips": clips, "seed": seed}
     params = validate(SimulateParams, values, "mer simulate", "")
-    for subject, _ in registry.layout(layout, "mer simulate --layout").write(params, out):
+    for subject, _ in each(registry.layout(layout, "mer simulate --layout").write(params, out), "people", subjects):
         typer.echo(f"{subject}: written below {out}")
 
 
-@app.command()
-def show(
-    clip: Annotated[str, typer.Argument(help="The clip's sample_id, e.g. sub01/EP02_01f.")],
-    dataset: Annotated[str, typer.Option(help="Its dataset in the configuration.")],
-    out: Annotated[Path, typer.Option("--output", help="The picture to write.")] = Path("clip.png"),
-    config: Annotated[list[Path] | None, typer.Option(help="Configuration files, laid over each other.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Products to draw, e.g. rois, 'flow/*'.")] = None,
-    width: Annotated[int, typer.Option(help="Width of the picture, pixels.", min=600, max=20_000)] = 1800,
-) -> None:
-    """Draw every product of one clip: aligned frames, magnified apex, flow, ROIs on the face with their patches."""
-    from mer.notebook.picture import draw
-    from mer.notebook.run import open_run
-
-    typer.echo(f"wrote {draw(open_run(*config or ()).clip(clip, dataset), only or (), width).save(out)}")
-
-
-@app.command()
-def export(
-    product: Annotated[str, typer.Argument(help="What the workflow made, as stage/variant, e.g. flow/apex.")],
-    kind: Annotated[str, typer.Option("--format", help="npz, png, mp4, or flow-images: the MEGC2019 layout.")] = "npz",
-    out: Annotated[Path, typer.Option("--output", help="The folder to make.")] = Path("export"),
-    config: Annotated[list[Path] | None, typer.Option(help="Configuration files laid over each other.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="Only of this database; may be given again.")] = None,
-    view: Annotated[str | None, typer.Option(help="A class scheme: the clips that have a class in it.")] = None,
-    experiment: Annotated[str | None, typer.Option(help="The clips, classes and folds of this experiment.")] = None,
-    array: Annotated[str | None, typer.Option(help="Of npz: the only array to write.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Of mp4: frames per second.", min=1, max=2000)] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
-) -> None:
-    """Write a product as files for other code, with an index, labels and folds."""
-    from mer.notebook.run import open_run
-
-    run, labels = open_run(*config or ()), {"view": view, "experiment": experiment}
-    made = run.export(product, kind, out, data=dataset, array=array, fps=fps, force=force, **labels)
-    typer.echo(f"wrote {made}")
-
-
-@app.command()
-def clean(
-    stale: Annotated[bool, typer.Option("--stale", help="What no plan names, or what was made otherwise.")] = False,
-    config: Annotated[list[Path] | None, typer.Option(help="Configuration files laid over each other.")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove it, too.")] = False,
-) -> None:
-    """List what earlier runs left in the results that the configuration does not lead to; remove it on request."""
-    from mer.core.errors import ConfigError
-    from mer.notebook.located import locate, nearest_file
-    from mer.planning import leftovers
-    from mer.planning.catalog import Catalog
-    from mer.planning.experiments import all_planned
-    from mer.planning.read_config import parse
-
-    if not stale:
-        raise ConfigError("mer clean", "does not say what", "--stale: what the configuration does not lead to")
-    located = locate(config or [nearest_file()])
-    catalog = Catalog(parse(located.raw, located.where))
-    results = catalog.config.results
-    if not results.is_dir():
-        raise ConfigError(results, "no such folder", "the results of a run")
-    found = leftovers.leftovers(catalog, all_planned(catalog))
-    for line in leftovers.told(found, results):
-        typer.echo(line)
-    if remove:
-        leftovers.remove(found, results)
-    done = "removed" if remove else "to be removed by --remove"
-    typer.echo(f"{results}: {len(found)} files {done}" if found else f"{results}: nothing is left over")
-
-
-@weights.command("list")
+@weights.command("list", epilog=example("mer weights list", "mer weights list --json"))
 def weights_list(as_json: Json = False) -> None:
-    """Every known weight file: network, variant, whether it is here, size, licence and source."""
+    """Every known weight file: network, variant, whether it is here, size, licence and source.
+
+    With --json: a list with `name`, `network`, `variant`, `state`, `files`,
+    `size`, `sha256`, `licence` and `source`.
+    """
     from mer.weights.fetch import listing, render
 
     rows = listing()
     typer.echo(json.dumps(rows, indent=1) if as_json else render(rows))
 
 
-@weights.command("fetch")
+@weights.command("fetch", epilog=example("mer weights fetch rife_m --accept-licence"))
 def weights_fetch(
-    name: Annotated[str, typer.Argument(help="A name of `mer weights list`.")],
+    name: Annotated[str, typer.Argument(help="A name of `mer weights list`.", autocompletion=weight_files)],
     file: Annotated[Path | None, typer.Option(help="Take this file, or archive, instead of downloading.")] = None,
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="You agree to the licence named.")] = False,
 ) -> None:
@@ -263,68 +250,46 @@ def weights_fetch(
     fetch(name, file, accept_licence, typer.echo)
 
 
-@app.command()
-def verify(
-    results: Annotated[Path, typer.Argument(help="The folder of results of a finished run.")] = Path("results"),
-) -> None:
-    """Read a finished run again: does all of it still fit its report? Exit status: 0 yes, 1 no."""
-    from mer.planning.finished_run import verify as verified
-
-    lines = verified(results, lambda line: typer.echo(line, err=True))
-    for line in lines or [f"{results}: fits its report"]:
-        typer.echo(line)
-    raise typer.Exit(1 if lines else 0)
-
-
-@app.command("score-spotting")
-def score_spotting(
-    truth: Annotated[Path, typer.Argument(help="True intervals: subject,video,onset,offset,emotion.")],
-    prediction: Annotated[Path, typer.Argument(help="Predicted ones, the same columns, or an MEGC submission.")],
-    classes: Annotated[
-        str, typer.Option(help="Emotions that are recognised, with commas; default: all but others.")
-    ] = "",
-    matching: Annotated[
-        str, typer.Option(help="one-to-one, or greedy: the published rule, by order of rows.")
-    ] = "one-to-one",
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second: rows without type are micro up to 0.5 s.")
-    ] = None,
-    megc: Annotated[Path | None, typer.Option(help="Also write the predictions as an MEGC submission.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one object instead of lines.")] = False,
-) -> None:
-    """Score anyone's spotted intervals: TP, FP, FN, F1, AP, recognition of what was spotted, STRS."""
-    from mer.core.registry import lookup
-    from mer.spotting.score_intervals import run_score
-
-    lookup({"one-to-one": "", "greedy": ""}, matching, "--matching")
-    typer.echo(run_score(truth, prediction, classes, matching, fps, as_json, megc))
-
-
-@app.command()
+@app.command(epilog=example("mer predict results/experiments/ststnet --clips clip.mp4"))
 def predict(
     model: Annotated[Path, typer.Argument(help="An experiment's folder below results/experiments, or one model.")],
     clips: Annotated[Path, typer.Option(help="A video, a folder of clips, or a CSV file that lists them.")],
     out: Annotated[Path, typer.Option("--output", help="The table to write.")] = Path("predictions.csv"),
+    as_json: Json = False,
 ) -> None:
-    """Name the expressions in new clips with a trained experiment: the mean of its models, one per fold and seed."""
+    """Name the expressions in new clips with a trained experiment: the mean of its models, one per fold and seed.
+
+    With --json: the rows of the table, too, by the names of its columns.
+    """
     from mer.training.predict_new import run_predict
 
-    run_predict(model, clips, out, lambda line: typer.echo(line, err=True))
+    rows = run_predict(model, clips, out, note)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
 
 
-app.command()(analyze)
-app.command()(figure)
+cli_results.add_to(app)
+app.add_typer(weights, name="weights", help="Weight files: what comes with mer, and published ones on request.")
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:
-    """Run the command; a user's mistake, or a file that the system refuses, is one line on stderr and exit status 2."""
+    """Run the command, and end with one of `mer.core.exits.Status`: a user's mistake is one line on standard error."""
     short_lived()
     try:
-        app([_at_home(given) for given in sys.argv[1:]])
+        sys.exit(app([_at_home(given) for given in sys.argv[1:]], prog_name="mer", standalone_mode=False))
     except MerError as error:
         sys.exit(_fail(error))
     except OSError as error:
         sys.exit(_fail(refusal("mer", error)))
+    except KeyboardInterrupt:
+        sys.exit(Status.INTERRUPTED)
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            sys.exit(_misused(error))
+        traceback.print_exc()
+        typer.echo("mer: this is a mistake in mer, not in what it was given: please report the lines above", err=True)
+        sys.exit(Status.FAULT)
 
 
 def _at_home(given: str) -> str:
@@ -333,6 +298,15 @@ def _at_home(given: str) -> str:
     return option + equals + os.path.expanduser(value) if option.startswith("--") and value[:1] == "~" else given
 
 
+def _misused(error: Any) -> int:
+    """Say what is wrong about the words of a command; help that was asked for by typing none has been printed."""
+    name, said = getattr(error.ctx, "command_path", "mer"), error.format_message()
+    if type(error).__name__ != "NoArgsIsHelpError":
+        where = "the command line" if name == "mer" else name
+        return _fail(ConfigError(where, said.rstrip("."), remedy=f"see {name} --help"))
+    return Status.REFUSED
+
+
 def _fail(error: MerError) -> int:
     typer.echo(f"mer: {error.line()}", err=True)
-    return 2
+    return Status.REFUSED

@@ -180,7 +180,7 @@ def commands() -> Iterator[str]:
     from mer.cli import app
 
     yield "# Commands\n"
-    yield "Made of the command. A mistake is one line on standard error and exit status 2.\n"
+    yield "Made of the command. What exit statuses mean, and `--json`: [in scripts](../how-to/in-scripts.md).\n"
     yield from _command(typer.main.get_command(app), "mer")
 
 
@@ -208,6 +208,9 @@ def _command(command: Any, name: str) -> Iterator[str]:
             )
             yield f"| {shown} | {default} | {cell(part.help or '')} |"
         yield ""
+    if command.epilog:
+        examples = "\n".join(command.epilog.splitlines()[1:])
+        yield f"```sh\n{examples}\n```\n"
 
 
 def python() -> Iterator[str]:

@@ -79,7 +79,10 @@ def parsed(command):
         called = get_command(app)
         while words and words[0] == "--plugin":
             del words[:2]
-        while words and words[0] not in ("--help", "--version") and hasattr(called, "commands"):
+        if words[:1] == ["run"] and words[1:] != ["--help"]:
+            return parsed(shlex.join(["snakemake", *words[1:]]))
+        known = {"--help", *(option for part in called.params for option in part.opts)}
+        while words and words[0] not in known and hasattr(called, "commands"):
             called, name = called.commands[words[0]], words.pop(0)
         if not hasattr(called, "commands"):
             called.make_context(name, list(words))

@@ -17,6 +17,7 @@ from mer.analysis.shot_cuts import filled
 from mer.core.csvfile import write_csv
 from mer.core.errors import ClipError, MediaError
 from mer.core.geometry import apply, invert
+from mer.core.progress import each
 from mer.simulate.images import VideoFile
 from mer.simulate.implant import Face, Implant, draw_implants, implant
 from mer.spotting.shown_class import shown_class
@@ -117,7 +118,7 @@ def open_film(video: Path) -> Footage:
 def write_control(footage: Footage, path: Path, quality: int) -> None:
     """Write what was filmed, encoded as `write_film` does."""
     with VideoFile(path, footage.fps, quality) as out:
-        for image in pictures(footage):
+        for image in each(pictures(footage), "frames of the control", len(footage)):
             out.add(image)
 
 
@@ -125,7 +126,7 @@ def write_film(footage: Footage, face: Face, recipe: Recipe, path: Path) -> list
     """Write a film with what the recipe implants into its face, and return that."""
     implants = draw_implants(face, footage.fps, recipe.seed, recipe.amplitudes, recipe.macro_share, recipe.units)
     with VideoFile(path, footage.fps, recipe.quality) as out:
-        for image in implant(pictures(footage), face, implants):
+        for image in each(implant(pictures(footage), face, implants), "frames of the film", len(footage)):
             out.add(image)
     return implants
 

@@ -13,6 +13,7 @@ from mer.analysis.footage import open_footage
 from mer.analysis.implanting import TRUTH, ImplantedFilm, write_truth
 from mer.core.csvfile import write_csv
 from mer.core.errors import ConfigError
+from mer.core.progress import each
 from mer.core.registry import nearest
 from mer.simulate.habits import EXPRESSIONS, Event, Habits
 from mer.simulate.images import VideoFile
@@ -78,7 +79,7 @@ def write_recording(folder: Path, recording: LifelikeRecording) -> ImplantedFilm
     paths = folder / "film.mp4", folder / "control.mp4"
     for path, some in zip(paths, (recording, control), strict=True):
         with VideoFile(path, some.fps) as out:
-            for frame in some.frames():
+            for frame in each(some.frames(), f"{folder.name}: frames of its {path.stem}", some.count):
                 out.add(frame)
     expressions = [_implant(event) for event in recording.events if event.kind in EXPRESSIONS]
     write_truth(folder / TRUTH, open_footage(paths[0]), expressions)

@@ -19,6 +19,7 @@ from mer.bench.clips import truths, write_clips
 from mer.bench.measure import Clock, Measured, run_alone
 from mer.bench.table import BenchRow, column
 from mer.core.errors import ClipError
+from mer.core.progress import bar
 
 SIZE = 224
 SAMPLE = "bench"
@@ -59,19 +60,23 @@ def run_align_bench(
         seed: of the simulated clips.
         log: receives a line per case.
     """
-    with tempfile.TemporaryDirectory(prefix="mer-bench-align-") as name:
+    total = 8 if hours > 0 else 6
+    with tempfile.TemporaryDirectory(prefix="mer-bench-align-") as name, bar("rows") as update:
         root = Path(name)
         if video is not None:
             return _rows("video", _video_listing(root, video), {}, log, peer=True)
         log("simulating 640x480")
         ordinary = _recording(root / "ordinary", 640, 480, seed)
         rows = _rows("640x480, hog", ordinary.shown(SHORT), {}, log, peer=True)
+        update(len(rows), total)
         rows += _rows("640x480, hog, landmarks alone", ordinary.shown(SHORT), {"refine": False}, log)
         rows += _rows("640x480, cnn", ordinary.shown(FEW), {"detector": "cnn", "redetect_every": 1}, log)
+        update(len(rows), total)
         log("simulating 2040x1088")
         rows += _rows(
             "2040x1088, hog", _recording(root / "large", 2040, 1088, seed).shown(SHORT // 2), {}, log, peer=True
         )
+        update(len(rows), total)
         if hours > 0:
             log("simulating 320x240")
             small = _recording(root / "small", 320, 240, seed)

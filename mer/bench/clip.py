@@ -20,6 +20,7 @@ from mer.bench.measure import Clock, run_alone
 from mer.bench.table import BenchRow, column
 from mer.bench.tasks import Errors
 from mer.core.errors import ClipError, ModelError
+from mer.core.progress import bar
 
 FRAMES, FPS = 70, 200.0
 FACTORS = tuple(round(2.2 + 0.2 * k, 1) for k in range(10))
@@ -51,15 +52,17 @@ class ClipRow(BenchRow):
 
 def run_clip_bench(seed: int = 0, log: Callable[[str], None] = print) -> list[ClipRow]:
     """Measure the chain stage by stage; the last row is the sum, with one of the two interpolations."""
-    with tempfile.TemporaryDirectory(prefix="mer-bench-clip-") as name:
+    with tempfile.TemporaryDirectory(prefix="mer-bench-clip-") as name, bar("steps") as update:
         root = Path(name)
         log(f"simulating {FRAMES} frames")
         seconds = (FRAMES - 1) / FPS
         folder = write_clips(root / "clip", 1, seed, shortest=seconds, longest=seconds, fps=FPS)
         pairs = prepare(root / "pairs", REFERENCE_PAIRS, seed)
+        update(1, 3)
         log("flow tvl1 (opencv): the reference")
         options = {"preset": "opencv"}
         reference = run_alone("mer.bench.tasks:flow", files=pairs, sigma=0.0, method="tvl1", options=options)
+        update(2, 3)
         log("the chain, twice")
         measured = run_alone("mer.bench.clip:chain", root=folder.root, products=root / "products")
     rows = []

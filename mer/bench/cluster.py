@@ -26,6 +26,7 @@ from mer.bench import survival
 from mer.bench.survival import RESULTS, WholeRun, differences, files_of, new_run
 from mer.bench.table import BenchRow, column
 from mer.core.errors import ConfigError, MerError
+from mer.core.progress import each
 from mer.provenance import PACKAGE
 
 SCRIPT = PACKAGE.parent / "scripts" / "one_node_slurm.sh"
@@ -215,7 +216,7 @@ def run_cluster_bench(
         alone = new_run(place / "alone", configuration, 1, *PROFILE)
         rows = [_disturbed(alone, "nothing", nothing, {}, log)]
         expected, lines = files_of(alone.folder / RESULTS), list[str]()
-        for name in faults:
+        for name in each(faults, "faults"):
             disturb, _ = FAULTS[name]
             more = ("--set-resources", f"fit_ststnet_0:{TOO_LITTLE[name]}") if name in TOO_LITTLE else ()
             run = new_run(place / name, configuration, 1, *PROFILE, *more)

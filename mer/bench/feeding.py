@@ -26,6 +26,7 @@ from mer.bench.feeding_peer import preparation
 from mer.bench.systems import features, systems
 from mer.bench.table import BenchRow, column
 from mer.core.container import Clip, Container, ContainerWriter
+from mer.core.progress import each
 from mer.core.registry import lookup
 from mer.core.seeds import derive_seed
 from mer.models.clip_frames import Frames, read, read_bytes
@@ -68,7 +69,7 @@ def run_feeding_bench(names: Sequence[str] | None, clips: int, seconds: float, l
     for name in names or ():
         lookup(published, name, "--models")
     rows: list[FeedingRow] = []
-    for name in names or published:
+    for name in each(names or [*published], "systems"):
         rows += system_rows(name, published[name], clips, seconds)
         log(f"{name} {published[name]}: measured")
     return [*rows, *reading_rows(seconds)]

@@ -21,6 +21,7 @@ from mer.bench.measure import Clock
 from mer.bench.table import BenchRow, column
 from mer.bench.tasks import Errors, decibels, noisy, opened, squared_error
 from mer.core.errors import MediaError
+from mer.core.progress import each
 from mer.stages.registry import METHODS, load_method
 
 STRIDES = (1, 2, 4, 8)
@@ -113,7 +114,7 @@ def real(path: str | Path, windows: int = 20, stride: int = 1, log: Callable[[st
     values: dict[str, list[float]] = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)
     positions = np.array([frame / 2 for frame in HELD_OUT])
-    for window in _windows(path, windows, stride):
+    for window in each(_windows(path, windows, stride), "places", windows):
         steps += [step(window[frame - 1], window[frame + 1]) for frame in HELD_OUT]
         for name, method in methods.items():
             started = time.process_time()

@@ -19,6 +19,8 @@ from typing import Any
 
 from mer.bench.survival import RESULTS, differences, files_of, new_run
 from mer.bench.table import BenchRow, column
+from mer.core.errors import ConfigError
+from mer.core.progress import each
 
 #: Makes the libraries that compute do without what a processor has beyond SSE4.2, which NumPy cannot do without:
 #: OpenCV, its IPP, NumPy under both of its sets of names, OpenBLAS, PyTorch, oneDNN, MKL and the C library.
@@ -101,17 +103,19 @@ def run_sameness_bench(
         file that should be the same and is not: on a plain processor, the simulated pictures alone.
 
     Raises:
+        ConfigError: there are no such surroundings.
         MerError: a run ended with an error, or a folder is there already.
     """
     with tempfile.TemporaryDirectory(prefix="mer-sameness-") as temporary:
         place = (folder or Path(temporary)).resolve()
+        wanted = {name: kind for name, kind in surroundings(place).items() if only in name}
+        if not wanted:
+            raise ConfigError("--only", f"{only!r} is in no name", f"a part of one of {', '.join(surroundings(place))}")
         first, expected, _ = _run(place / "first", configuration, Surroundings(), log)
         rows: list[SamenessRow] = []
         scores: list[ScoreRow] = []
         lines: list[str] = []
-        for name, kind in surroundings(place).items():
-            if only not in name:
-                continue
+        for name, kind in each(wanted.items(), "runs"):
             results, found, seconds = _run(place / (kind.folder or f"run{len(rows) + 1}"), configuration, kind, log)
             differing = [line for line in differences(expected, found) if not _tells_surroundings(line, kind)]
             kinds = ", ".join(sorted({_kind(line.partition(": ")[2]) for line in differing}))

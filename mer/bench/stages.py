@@ -17,6 +17,7 @@ from typing import Any, get_args
 from mer.bench.clips import Folder, prepare, prepare_recordings, write_clips
 from mer.bench.measure import Row, run_alone, run_cases
 from mer.core.errors import ModelError
+from mer.core.progress import each
 from mer.stages.flow.method import FlowMethod
 from mer.stages.registry import METHODS, load_method
 
@@ -82,7 +83,7 @@ def run_bench(count: int = 200, seed: int = 0, log: Callable[[str], None] = prin
         log("flow tvl1 (opencv): the reference")
         reference = run_alone("mer.bench.tasks:flow", files=bench.pairs[:SLOW], sigma=0.0, **REFERENCE).cpu_seconds
         rows = []
-        for task in tasks(bench):
+        for task in each(list(tasks(bench)), "methods"):
             log(f"{task.stage} {task.method}")
             try:
                 measured = run_cases(task.function, list(task.cases.values()), **task.common)

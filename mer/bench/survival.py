@@ -27,6 +27,7 @@ from mer.bench.table import BenchRow, column
 from mer.core.errors import MerError
 from mer.core.on_disk import ENDING
 from mer.core.only_run import GOING, LOCK
+from mer.core.progress import bar
 from mer.core.run_plan import FILE as PLAN
 from mer.provenance import PACKAGE
 
@@ -189,7 +190,7 @@ def run_survival_bench(
     Raises:
         MerError: a run ended by itself with an error.
     """
-    with tempfile.TemporaryDirectory(prefix="mer-survival-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="mer-survival-") as temporary, bar("kills") as update:
         place, rng = (folder or Path(temporary)).resolve(), random.Random(seed)
         started = time.monotonic()
         run = new_run(place / "alone", configuration, cores)
@@ -200,6 +201,7 @@ def run_survival_bench(
         rows: list[SurvivalRow] = []
         lines: list[str] = []
         while (left := kills - sum(row.kills for row in rows)) > 0:
+            update(kills - left, kills)
             number = len(rows) + 1
             run, started = new_run(place / f"killed{number}", configuration, cores), time.monotonic()
             moments = _kill(run, left, lambda: rng.uniform(0, length / 4), log)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mer.bench.training import peak_mib
+from mer.core.progress import each
 from mer.core.registry import lookup
 from mer.core.seeds import derive_seed
 from mer.models.registry import MODELS, model
@@ -112,7 +113,7 @@ def run_system_bench(
             lookup(dict.fromkeys(model(name, "--models").presets, ""), preset, "--preset")
     place_of(device)
     rows: list[SystemRow] = []
-    for name in names or published:
+    for name in each(names or [*published], "systems"):
         chosen, slowest = preset or published[name], None
         for precision in ("float32", "bf16"):
             given = {"name": name, "preset": chosen, "precision": precision, "count": count}

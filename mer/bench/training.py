@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from mer.core.process import processes
+from mer.core.progress import each
 from mer.core.seeds import derive_seed
 from mer.models import registry
 
@@ -92,7 +93,7 @@ def run_training_bench(
     if device == "cuda":
         methods = [("plain loop on the GPU", peer, {"threads": 1}), ("mer, folds together", ours, {})]
     made: list[dict[str, float]] = []
-    for name, task, options in methods:
+    for name, task, options in each(methods, "ways to train"):
         given = {"model": model, "folds": folds, "epochs": epochs, "count": count, "workers": workers, **options}
         given["device"] = device
         with processes(1) as pool:

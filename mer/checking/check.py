@@ -244,10 +244,18 @@ def run_check(
     """
     given = {**(configured or {}), **_pairs(options, dataset), **({"view": view} if view else {})}
     with bar(f"looking at {dataset}") as progress:
-        told: dict[str, Any] = {"licence_accepted": licence_accepted, "errata": errata, "decode": decode, "part": part}
-        if progress is not None:
-            told["listing"] = lambda folders: progress(folders, None)
-        report = check(root, dataset, given, strict, progress, **told)
+        report = check(
+            root,
+            dataset,
+            given,
+            strict,
+            progress,
+            licence_accepted=licence_accepted,
+            errata=errata,
+            decode=decode,
+            part=part,
+            listing=lambda folders: progress(folders, None),
+        )
     if as_json:
         return json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", report.exit_code
     return render(report, shutil.get_terminal_size((110, 24)).columns, everything), report.exit_code

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from mer.core.exits import Status
 from mer.datasets.errata import Erratum, errata_of
 from mer.datasets.expected import Count
 from mer.datasets.reading import Problem, Reading
 
-USABLE, WITH_EXCLUSIONS, UNUSABLE = 0, 1, 2
 APPLIED, OFF = "applied", "switched off"
 OTHER_VALUE = "not applied: the table holds another value"
 NO_ROW = "not applied: no such row, it is right already, or its files do not fit"
@@ -104,10 +104,10 @@ class CheckReport:
     def exit_code(self) -> int:
         """0 usable, 1 usable with exclusions, 2 unusable."""
         if self.fatal or self.stops:
-            return UNUSABLE
+            return Status.REFUSED
         faulty = sum(self.rows.values()) - self.rows.get("ok", 0) - self.left_out
         errors = any(problem.severity == "error" for problem in self.problems)
-        return WITH_EXCLUSIONS if errors or faulty > 0 else USABLE
+        return Status.NO if errors or faulty > 0 else Status.YES
 
     @property
     def verdict(self) -> str:
@@ -117,7 +117,7 @@ class CheckReport:
         if self.stops:
             return "unusable: " + "; ".join(self.stops)
         total, usable = sum(self.rows.values()), self.rows.get("ok", 0)
-        if self.exit_code == USABLE:
+        if self.exit_code == Status.YES:
             return f"usable: {usable} of {total} rows" + (
                 f", {self.left_out} left out by options" * bool(self.left_out)
             )
@@ -133,4 +133,4 @@ class CheckReport:
             entry["ok"] = count.ok
         values |= {"rows": dict(self.rows), "sizes": dict(self.sizes), "rules": self.rules}
         values |= {"leftovers": list(self.leftovers), "stops": list(self.stops)}
-        return values | {"exit_code": self.exit_code, "verdict": self.verdict}
+        return values | {"exit_code": int(self.exit_code), "verdict": self.verdict}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +15,9 @@ from mer.core.errors import MerError, StorageError
 from mer.core.only_run import require_going, stop_run
 from mer.core.process import short_lived
 
+#: Set by `mer run`, which itself says what the log of a failed job ends with: the folder of its results.
+SPOKEN_FOR = "MER_RUN"
+
 
 @contextmanager
 def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
@@ -20,7 +25,7 @@ def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
 
     A `MerError` in the block, and what the operating system refuses, becomes one line in the log and on standard error,
     and exit status 1. A file of the results that it says is damaged is set aside, so that the next run makes it anew;
-    where the disk refuses, the run begins no other job.
+    where the disk refuses, the run begins no other job. Of any other exception the log has the traceback.
     """
     short_lived()
     lines = _Lines(Path(log))
@@ -31,6 +36,10 @@ def job_log(log: str | Path) -> Iterator[Callable[[str], None]]:
         lines.stop(set_aside(error) if error.damaged and _of_results(error.where, Path(log)) else error)
     except OSError as error:
         lines.stop(refusal(log, error))
+    except Exception as error:
+        lines.append(traceback.format_exc().rstrip())
+        found = f"{type(error).__name__}: {error}"
+        lines.stop(MerError(log, found, remedy="a mistake in mer or in a plug-in: its traceback stands there"))
 
 
 def _of_results(path: str, log: Path) -> bool:
@@ -49,15 +58,17 @@ class _Lines:
             path.write_text("", encoding="utf-8")
 
     def say(self, line: str) -> None:
-        self._append(f"{time.strftime('%H:%M:%S')} {line}")
+        self.append(f"{time.strftime('%H:%M:%S')} {line}")
 
     def stop(self, error: MerError) -> None:
         line = f"mer: {error.line()}"
-        self._append(line)
+        written = self.append(line)
         if isinstance(error, StorageError):
             stop_run()
-        sys.exit(line)
+        sys.exit(1 if written and SPOKEN_FOR in os.environ else line)
 
-    def _append(self, line: str) -> None:
+    def append(self, line: str) -> bool:
         with suppress(OSError), self.path.open("a", encoding="utf-8") as handle:
             handle.write(line + "\n")
+            return True
+        return False

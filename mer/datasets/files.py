@@ -48,9 +48,7 @@ def checked_root(root: str | Path, dataset: str) -> Path:
     path = Path(root)
     if not path.is_dir():
         fault = "is not a folder" if path.exists() else "no such folder"
-        raise DatasetError(
-            f"{dataset}: {root}", fault, "the folder that holds the database", "correct the root in the configuration"
-        )
+        raise DatasetError(f"{dataset}: {root}", fault, "the folder that holds the database", "correct the path")
     return path.resolve()
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mer.core.params import Params
+from mer.core.progress import each
 from mer.core.texttable import text_table
 from mer.models import memory
 from mer.models.contract import Model
@@ -43,7 +44,10 @@ class Entry:
 
 def entries() -> list[Entry]:
     """Return every model and preset in the order of the registry, then what spots; builds each network once."""
-    return [*(entry(name, preset) for name in MODELS for preset in model(name, "model").presets), *spotting()]
+    return [
+        *(entry(name, preset) for name in each([*MODELS], "systems") for preset in model(name, "model").presets),
+        *spotting(),
+    ]
 
 
 def spotting() -> list[Entry]:

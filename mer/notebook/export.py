@@ -28,6 +28,7 @@ from mer.core.container import Clip, Container
 from mer.core.csvfile import write_csv
 from mer.core.errors import ConfigError, ContainerError, StorageError
 from mer.core.images import write_image
+from mer.core.progress import each
 from mer.core.registry import nearest
 from mer.datasets.annotations import safe_id
 from mer.notebook import flow_image_files
@@ -112,7 +113,7 @@ def export(
 def _files(folder: Path, source: Source, wanted: Wanted) -> list[str]:
     """Write every clip and return the name of its file or folder."""
     written, taken = list[str](), dict[str, str]()
-    for row, path in zip(source.rows, source.paths, strict=True):
+    for row, path in each(list(zip(source.rows, source.paths, strict=True)), "clips"):
         name = "/".join(safe_id(part) for part in (row.dataset, *row.sample_id.split("/")))
         if taken.setdefault(name.casefold(), row.sample_id) != row.sample_id:
             raise ContainerError(row.sample_id, f"and {taken[name.casefold()]} have the same file name", "one each")

@@ -22,6 +22,7 @@ from mer.core.csvfile import write_csv
 from mer.core.errors import ContainerError
 from mer.core.images import write_image
 from mer.core.levels import as_uint8
+from mer.core.progress import each
 from mer.datasets.annotations import safe_id
 from mer.models.flow_image import flow_image
 from mer.models.ststnet import scale_image
@@ -48,7 +49,7 @@ def write(folder: Path, source: Source, classes: Sequence[str]) -> list[str]:
         ContainerError: it has no flow, or two clips or persons get the same name.
     """
     files, lines, taken = list[str](), list[Sequence[object]](), dict[str, str]()
-    for row, path in zip(source.rows, source.paths, strict=True):
+    for row, path in each(list(zip(source.rows, source.paths, strict=True)), "clips"):
         clip = row.sample_id.partition("/")[2] or row.sample_id
         subject, clip = safe_id(row.subject), safe_id(clip.replace("/", "_"))
         name = f"{subject}_{clip} .png"

@@ -15,6 +15,7 @@ from typing import Any
 from mer.core.atomic import DAMAGED, write_json
 from mer.core.container import Container, file_digest
 from mer.core.errors import ConfigError, MerError
+from mer.core.progress import each
 from mer.core.seal import SealedFile
 from mer.planning.catalog import Catalog
 from mer.planning.experiments import TASKS, all_planned
@@ -75,6 +76,8 @@ def verify(results: Path, note: Callable[[str], None]) -> list[str]:
     Raises:
         ConfigError: no finished run.
     """
+    if not results.is_dir():
+        raise ConfigError(results, "no such folder", "the folder of a finished run")
     try:
         told = json.loads((results / FILE).read_text(encoding="utf-8"))
         files, told_versions, libraries = dict(told["files"]), dict(told["versions"]), str(told["libraries"])
@@ -87,7 +90,7 @@ def verify(results: Path, note: Callable[[str], None]) -> list[str]:
     configuration = recorded(results)
     _whole_digest.cache_clear()
     lines, size, made = [], 0, dict[str, list[Path]]()
-    for name, digest in sorted(files.items()):
+    for name, digest in each(sorted(files.items()), "files read"):
         path = results / name
         if not path.is_file():
             lines.append(f"{path}: missing; run snakemake again, which makes it")

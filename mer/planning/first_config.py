@@ -13,7 +13,9 @@ import yaml
 
 from mer.core.atomic import write_text
 from mer.core.errors import ConfigError
+from mer.core.progress import bar
 from mer.core.sample import Sample
+from mer.datasets.listed import listed_once
 from mer.datasets.usable import stops
 from mer.datasets.views import view_of
 from mer.planning.catalog import expressions
@@ -54,7 +56,8 @@ def write_first_config(root: Path, output: Path, force: bool = False, licence_ac
         raise ConfigError(
             output, "exists", "a new file", "name another one with --output, or write over it with --force"
         )
-    guess = guess_reader(root)
+    with bar("folders listed") as update, listed_once(lambda folders: update(folders, None)):
+        guess = guess_reader(root)
     name = _name(guess, root)
     scheme = choose_scheme(guess.reading.samples)
     write_text(output, "\n".join(_text(guess, name, root.resolve(), scheme, licence_accepted)) + "\n")

@@ -6,10 +6,13 @@ models of all folds and seeds of an experiment are averaged: none has seen a new
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -21,6 +24,7 @@ from mer import __version__
 from mer.core.atomic import write_text
 from mer.core.csvfile import csv_text
 from mer.core.errors import ModelError
+from mer.core.progress import bar
 from mer.core.run_plan import models_of
 from mer.models.registry import MODELS, model
 from mer.provenance import code_digest
@@ -270,8 +274,8 @@ def summary(ensemble: Ensemble, answers: Sequence[Answer]) -> str:
     return f"{named}" + (f"; {silent} without an answer" if silent else "") + f" ({what})"
 
 
-def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> None:
-    """Apply an experiment, or one model of it, to new clips and write `out` (`table`).
+def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> list[dict[str, Any]]:
+    """Apply an experiment, or one model of it, to new clips, write `out` (`table`) and return its rows.
 
     Args:
         model: folder of an experiment, or a checkpoint.
@@ -286,9 +290,17 @@ def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> None:
     """
     ensemble = open_ensemble(model)
     root, new = find_clips(clips, ensemble.reads_images)
-    with TemporaryDirectory(prefix="mer-predict-") as work:
-        answers = predict_clips(ensemble, new, root, Path(work), log)
-    write_text(out, table(ensemble, answers))
+    steps = {json.dumps(chain[: k + 1]) for chain in ensemble.chains.values() for k in range(len(chain))}
+    with TemporaryDirectory(prefix="mer-predict-") as work, bar("clips through every stage") as update:
+        numbers = count(1)
+
+        def said(line: str) -> None:
+            log(line)
+            update(next(numbers), len(steps) * len(new))
+
+        answers = predict_clips(ensemble, new, root, Path(work), said)
+    text = table(ensemble, answers)
+    write_text(out, text)
     for note in ensemble.notes():
         log(f"note: {note}")
     estimated = sum(answer.events.get("apex") == "estimated" for answer in answers)
@@ -297,3 +309,9 @@ def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> None:
     if all(answer.scores is None for answer in answers):
         raise ModelError(clips, f"no clip could be named ({answers[0].reason})", "clips as the models need them")
     log(f"wrote {out}: {summary(ensemble, answers)}")
+    return [{name: _value(name, cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
+
+
+def _value(column: str, cell: str) -> str | float | None:
+    number = column.startswith("score_") or column in ("models", "agreement")
+    return json.loads(cell) if cell and number else cell or None

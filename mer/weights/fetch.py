@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from mer.core.atomic import atomic_path, write_json
 from mer.core.errors import ModelError
+from mer.core.progress import each
 from mer.core.registry import nearest
 from mer.weights.fetch_set import fetch_set
 from mer.weights.fetch_set import listing as sets
@@ -106,7 +107,7 @@ def _from_url(url: str, temporary: Path, known: Weights, log: Callable[[str], No
 def _copy(where: object, source: IO[bytes], out: IO[bytes], limit: int) -> None:
     """Copy a stream that must be exactly `limit` bytes long; never more than that is written."""
     done = 0
-    while block := source.read(BLOCK):
+    for block in each(iter(lambda: source.read(BLOCK), b""), "MiB", 1 + limit // BLOCK):
         done += len(block)
         if done > limit:
             raise ModelError(where, f"more than {limit} bytes", f"{limit} bytes", "the file there is another one")

@@ -116,7 +116,7 @@ def test_the_bar_shows_on_a_terminal_only():
         step(3, 12)
     assert "looking" in terminal.getvalue()
     with progress.bar("looking", file) as step:
-        assert step is None
+        step(3, 12)
     assert file.getvalue() == ""
 
 

@@ -6,8 +6,8 @@ from full_release import known
 
 import mer.checking.check as module
 from mer.checking.check import check
-from mer.checking.check_report import USABLE, WITH_EXCLUSIONS
 from mer.checking.media import Looked
+from mer.core.exits import Status
 from mer.datasets.registry import databases
 
 
@@ -51,7 +51,7 @@ def test_a_genuine_download_is_usable_and_another_is_not(full, monkeypatch):
     assert not report.stops and not report.fatal, report.verdict
     assert [count for count in report.counts if not count.ok] == []
     assert [p.line() for p in report.problems if p.severity == "error" or p.rule in ("V04", "V15", "V16")] == []
-    assert report.exit_code == USABLE, report.verdict
+    assert report.exit_code == Status.YES, report.verdict
     assert {count.what for count in report.counts} >= set(known(full.dataset, full.release).counts)
 
     # The images have been looked at; only the table changes from here on.
@@ -76,7 +76,7 @@ def test_names_in_capitals_are_the_same_clips(tmp_path):
     full.write(full.root)
     report = looked_at(full)
     assert {count.what: count.found for count in report.counts}["megc2019 rows"] == 145
-    assert report.exit_code == USABLE, report.verdict
+    assert report.exit_code == Status.YES, report.verdict
 
 
 @pytest.mark.parametrize("camera", ["smic_hs", "smic_vis", "smic_nir"])
@@ -94,8 +94,8 @@ def _is_noticed(full, report):
     wrong = [count.what for count in report.counts if not count.ok]
     assert wrong and any(problem.rule == "V04" for problem in report.problems)
     if full.status == "verified":
-        assert report.exit_code not in (USABLE, WITH_EXCLUSIONS), wrong
+        assert report.exit_code not in (Status.YES, Status.NO), wrong
         assert "not the release (V04)" in report.verdict
     else:
         strict = check(full.root, full.dataset, full.options, strict=True, licence_accepted=True, decode=0)
-        assert strict.exit_code not in (USABLE, WITH_EXCLUSIONS)
+        assert strict.exit_code not in (Status.YES, Status.NO)

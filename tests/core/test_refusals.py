@@ -80,7 +80,7 @@ for act in (lambda: Container(Path({str(tmp_path / "a.h5")!r})),
 def test_a_tilde_behind_an_equals_sign_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    done = run("new", "model", "mine", "--folder=~/below", cwd=tmp_path)
+    done = run("new", "model", "mine", "--output=~/below", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "below" / "mine.py").is_file() and not (tmp_path / "~").exists()
 

@@ -16,6 +16,7 @@ from mer.analysis.bench.matching import Scored, score_film
 from mer.analysis.bench.summary import Row, as_object, paired, row
 from mer.analysis.bench.workers import workers
 from mer.core.errors import ConfigError, MerError
+from mer.core.progress import each as in_turn
 from mer.datasets.annotations import safe_id
 
 Log = Callable[[str], None]
@@ -168,8 +169,8 @@ def _watched(jobs: Sequence[Job], asked: Asked, log: Log) -> tuple[list[Watched]
     """Return films and controls; what cannot be used is told, unless it is all there is."""
     failed: list[MerError] = []
 
-    def kept(made: Iterable[Watched | MerError]) -> Iterator[Watched | None]:
-        for one in made:
+    def kept(made: Iterable[Watched | MerError], count: int) -> Iterator[Watched | None]:
+        for one in in_turn(made, "films", count):
             if isinstance(one, MerError):
                 failed.append(one)
                 log(f"mer: {one.line()}")
@@ -181,10 +182,10 @@ def _watched(jobs: Sequence[Job], asked: Asked, log: Log) -> tuple[list[Watched]
         return one
 
     with workers(asked.jobs) as each:
-        shown = list(kept(each(watch_control, [(job,) for job in jobs])))
+        shown = list(kept(each(watch_control, [(job,) for job in jobs]), len(jobs)))
         seen = [(job, told(control)) for job, control in zip(jobs, shown, strict=True) if control]
         draws = [(with_seed(job, seed), control) for job, control in seen for seed in asked.seeds]
-        films = [told(one) for one in kept(each(watch_film, draws)) if one]
+        films = [told(one) for one in kept(each(watch_film, draws), len(draws)) if one]
     if not films:
         raise failed[0]
     controls = [control for _, control in seen if any(film.name == control.name for film in films)]

@@ -26,6 +26,7 @@ from mer.analysis.footage import Footage, open_footage
 from mer.analysis.implanting import open_film, pictures
 from mer.core.atomic import atomic_path
 from mer.core.errors import MediaError, MerError
+from mer.core.progress import each as in_turn
 from mer.core.texttable import text_table
 
 Log = Callable[[str], None]
@@ -135,7 +136,7 @@ def run_stability_bench(
         wanted = [(v, video, Path(name) / str(k), spotter)
                   for k, video in enumerate(videos) for v in (None, *VERSIONS)]  # fmt: skip
         made = each(analysed_version, wanted)
-        for video in videos:
+        for video in in_turn(videos, "films"):
             original, *others = [next(made) for _ in range(1 + len(VERSIONS))]
             for one in (original, *others):
                 if isinstance(one, MerError):

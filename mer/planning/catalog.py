@@ -7,7 +7,7 @@ imported here, because every Snakemake process runs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mer.core.errors import DatasetError
@@ -22,6 +22,9 @@ from mer.simulate.contract import Layout
 from mer.simulate.registry import layout
 from mer.training.folds import Fold, Selection, make_folds, select
 from mer.training.recipe import count_class_weights
+
+#: Where `subjects_per_job` is `auto`: enough for the machines that there are, few enough to plan.
+JOBS_OF_A_PRODUCT = 40
 
 
 def read_dataset(block: DatasetBlock, root: Path) -> Reading:
@@ -164,6 +167,19 @@ class Catalog:
             else set()
         )
         return sorted(subjects | (set(self.recordings(dataset)) if "recordings" in units else set()))
+
+    def subjects_per_job(self, dataset: str) -> int:
+        """Return how many persons of a database one job of a stage takes."""
+        return self.config.subjects_per_job or max(1, len(self.subjects(dataset)) // JOBS_OF_A_PRODUCT)
+
+    def batches(self) -> Iterator[tuple[str, Variant, list[str]]]:
+        """Yield the persons of every job that takes several, with their database and the variant it makes."""
+        for dataset in self.config.datasets:
+            size = self.subjects_per_job(dataset)
+            for key in self.config.products_of(dataset) if size > 1 else ():
+                subjects = self.subjects_of(dataset, key)
+                for start in range(0, len(subjects), size):
+                    yield dataset, self.config.variants[key], subjects[start : start + size]
 
     def source(self, dataset: str, variant: Variant, subject: str) -> Path | None:
         """Return the container that a stage job reads; None when it reads the owner's media."""

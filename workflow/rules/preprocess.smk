@@ -1,10 +1,15 @@
-# index -> frames -> align -> interpolate -> magnify -> flow -> rois: one job is one stage of one subject.
+# index -> frames -> align -> interpolate -> magnify -> flow -> rois: one job is one stage of one subject, or of several in
+# turn where a database has many (`subjects_per_job`).
 # Parameters hold exactly what a job depends on besides its inputs: its own block of the configuration, its
 # subject's label-free rows and the digest of its own code.
+
+from types import SimpleNamespace
 
 from mer.models import memory
 from mer.planning import minutes
 from mer.planning.groups import group_of
+from mer.planning.planned import any_of
+from mer.stages.registry import STAGES
 
 
 def variant_of(stage, wildcards):
@@ -44,17 +49,23 @@ def stage_code(product):
     return keys.script("stage", CONFIG.variants[product].code)
 
 
+def stage_rows(stage, job):
+    return keys.stage_rows(CATALOG, job.dataset, job.subject, variant_of(stage, job))
+
+
 def stage_params(stage):
     return {
+        "dataset": lambda wildcards: wildcards.dataset,
         "spec": lambda wildcards: keys.stage_spec(variant_of(stage, wildcards)),
-        "rows": lambda wildcards: keys.stage_rows(
-            CATALOG,
-            wildcards.dataset,
-            wildcards.subject,
-            variant_of(stage, wildcards),
-        ),
+        "rows": lambda wildcards: [stage_rows(stage, wildcards)],
         "code": lambda wildcards: stage_code(variant_of(stage, wildcards).key),
     }
+
+
+def stage_runtime(variant, rows, attempt):
+    recordings = CONFIG.unit(variant.key) == "recordings"
+    asked = minutes.stage_minutes(variant.stage, rows, recordings)
+    return min(minutes.LONGEST, attempt * asked)
 
 
 # A GPU is asked for by variants that compute on one; memory and time grow with every attempt of a job that was ended for
@@ -66,9 +77,7 @@ def stage_resources(stage, mib):
     def runtime(wildcards, attempt):
         variant = variant_of(stage, wildcards)
         rows = CATALOG.samples(wildcards.dataset, wildcards.subject, variant)
-        recordings = CONFIG.unit(variant.key) == "recordings"
-        asked = minutes.stage_minutes(stage, rows, recordings)
-        return min(minutes.LONGEST, attempt * asked)
+        return stage_runtime(variant, rows, attempt)
 
     return {
         "gpu": gpus,
@@ -113,6 +122,11 @@ rule frames:
         f"{RESULTS}/logs/frames/{{dataset}}/{{subject}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/frames/{{dataset}}/{{subject}}.tsv"
+    wildcard_constraints:
+        # The others have rules of their own, below.
+        dataset=any_of(
+            name for name in CONFIG.datasets if CATALOG.subjects_per_job(name) == 1
+        ),
     group:
         stage_group("frames")
     conda:
@@ -231,3 +245,59 @@ use rule interpolate as spot with:
         **stage_resources("spot", 1500),
     params:
         **stage_params("spot"),
+
+
+# One job of several persons. Snakemake leaves the containers (`update`), and the job those that it would make again as
+# they are.
+for _number, (_dataset, _variant, _subjects) in enumerate(CATALOG.batches()):
+    _jobs = [
+        SimpleNamespace(dataset=_dataset, variant=_variant.name, subject=subject)
+        for subject in _subjects
+    ]
+    _place = "/".join(
+        filter(None, (_variant.stage, _dataset, _variant.name, f"persons{_number}"))
+    )
+
+    rule:
+        name:
+            f"{_variant.stage}_{_number}"
+        input:
+            lambda wildcards, stage=_variant.stage, jobs=_jobs: [
+                path for job in jobs for path in stage_source(stage)(job)
+            ],
+        output:
+            [
+                update(CATALOG.product(_dataset, _variant.key, subject).as_posix())
+                for subject in _subjects
+            ],
+        log:
+            f"{RESULTS}/logs/{_place}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/{_place}.tsv"
+        priority: list(STAGES).index(_variant.stage)
+        group:
+            shared(group_of(CONFIG, _variant.key))
+        conda:
+            "../../envs/preprocess.yaml"
+        resources:
+            gpu=_variant.gpus(CONFIG.gpu),
+            mem_mb=lambda wildcards, attempt, variant=_variant: attempt
+            * (1500 + memory.CUDA * variant.gpus(CONFIG.gpu)),
+            runtime=lambda wildcards, attempt, variant=_variant, jobs=_jobs: stage_runtime(
+                variant,
+                [
+                    row
+                    for job in jobs
+                    for row in CATALOG.samples(job.dataset, job.subject, variant)
+                ],
+                attempt,
+            ),
+        params:
+            dataset=_dataset,
+            spec=as_it_is(keys.stage_spec(_variant)),
+            rows=lambda wildcards, stage=_variant.stage, jobs=_jobs: [
+                stage_rows(stage, job) for job in jobs
+            ],
+            code=stage_code(_variant.key),
+        script:
+            "../scripts/stage.py"

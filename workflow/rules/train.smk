@@ -38,11 +38,6 @@ def of_folds(plan, folds, path):
     return [f"{plan.folder.as_posix()}/{path.format(fold.name)}" for fold in folds]
 
 
-def as_it_is(text):
-    # Braces in the text, of a path with {fold} in it, are no wildcards.
-    return lambda wildcards: text
-
-
 for _folder, _plans in PLANS.items():
     _task = next(task for task in TASKS.values() if task.folder == _folder)
     for _plan in _plans.values():

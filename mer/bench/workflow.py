@@ -98,8 +98,16 @@ def multiplied(reading: Reading, clips: int, subjects: int) -> Reading:
     return dataclasses.replace(reading, samples=samples)
 
 
+def together(configuration: Mapping[str, Any], folds: int, persons: int) -> dict[str, Any]:
+    """Return a configuration with so many folds and persons a job; 0 leaves what it says."""
+    changed, blocks = dict(configuration), configuration.get("experiments") or {}
+    if folds:
+        changed["experiments"] = {name: {**block, "folds_per_job": folds} for name, block in blocks.items()}
+    return {**changed, "subjects_per_job": persons} if persons else changed
+
+
 def run_workflow_bench(
-    configuration: Mapping[str, Any], clips: int, subjects: int, folds_per_job: int, log: Callable[[str], None]
+    configuration: Mapping[str, Any], clips: int, subjects: int, log: Callable[[str], None]
 ) -> list[WorkflowRow]:
     """Measure a dry run and a run with nothing to do.
 
@@ -107,7 +115,6 @@ def run_workflow_bench(
         configuration: as `config.yaml` has it; its databases are multiplied.
         clips: of all databases together, at least as many as people.
         subjects: of all databases together, at least two for each.
-        folds_per_job: of every experiment; 0 leaves what the configuration says.
         log: takes a line for each thing done.
 
     Raises:
@@ -119,11 +126,7 @@ def run_workflow_bench(
         raise ConfigError("mer bench workflow", f"{subjects} subjects, {clips} clips", f"{least} <= subjects <= clips")
     with tempfile.TemporaryDirectory(prefix="mer-workflow-") as temporary:
         folder = Path(temporary)
-        experiments = {
-            name: {**block, "folds_per_job": folds_per_job} if folds_per_job else block
-            for name, block in (configuration.get("experiments") or {}).items()
-        }
-        text = {**configuration, "experiments": experiments, "results": "results"}
+        text = {**configuration, "results": "results"}
         (folder / "config.yaml").write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
         snakefile = SNAKEFILE.format(clips=clips, subjects=subjects, include=str(PACKAGE.parent / "Snakefile"))
         (folder / "Snakefile").write_text(snakefile, encoding="utf-8")

@@ -1,8 +1,8 @@
 """`mer bench sameness`: one run in many surroundings, and on a plainer processor: which files differ, and which scores.
 
-The same seed must give the same tables, containers and checkpoints on one core and two, with folds and persons in one job or
-apart, from another folder, under another locale, time zone and umask, with another folder for temporary files, and
-where a path has spaces and letters beyond ASCII. Between processors only the simulated pictures are the same to the
+The same seed must give the same tables, containers and checkpoints on one core and two, with folds and persons in one
+job or apart, from another folder, under another locale, time zone and umask, with another folder for temporary files,
+and where a path has spaces and letters beyond ASCII. Between processors only the simulated pictures are the same to the
 bit; of the rest, scores are put side by side.
 """
 

@@ -106,8 +106,8 @@ class Top(Params):
     subjects_per_job: Literal["auto"] | Annotated[int, Field(ge=1, le=1000)] = Field(
         "auto",
         description="Persons of a database whose containers one job of a stage makes, one after the other. `auto`: so "
-        "many that every product of a database takes some forty jobs, hence one below 80 persons. Of several, those "
-        "whose container is as it would be made again are kept.",
+        "many that a product of a database takes some 25 jobs, hence one below 50 persons, and fewer where a stage is "
+        "slow. Of several, those whose container is as it would be made again are kept.",
     )
     plugins: list[str] = Field(
         default_factory=list,

@@ -16,6 +16,7 @@ from mer.datasets.reading import Reading
 from mer.datasets.recordings import NOTHING, recordings
 from mer.datasets.registry import reader
 from mer.datasets.usable import require_usable
+from mer.planning import minutes
 from mer.planning.blocks import DatasetBlock
 from mer.planning.config import Config, Variant
 from mer.simulate.contract import Layout
@@ -24,7 +25,7 @@ from mer.training.folds import Fold, Selection, make_folds, select
 from mer.training.recipe import count_class_weights
 
 #: Where `subjects_per_job` is `auto`: enough for the machines that there are, few enough to plan.
-JOBS_OF_A_PRODUCT = 40
+JOBS_OF_A_PRODUCT = 25
 
 
 def read_dataset(block: DatasetBlock, root: Path) -> Reading:
@@ -168,18 +169,22 @@ class Catalog:
         )
         return sorted(subjects | (set(self.recordings(dataset)) if "recordings" in units else set()))
 
-    def subjects_per_job(self, dataset: str) -> int:
-        """Return how many persons of a database one job of a stage takes."""
-        return self.config.subjects_per_job or max(1, len(self.subjects(dataset)) // JOBS_OF_A_PRODUCT)
-
     def batches(self) -> Iterator[tuple[str, Variant, list[str]]]:
         """Yield the persons of every job that takes several, with their database and the variant it makes."""
         for dataset in self.config.datasets:
-            size = self.subjects_per_job(dataset)
-            for key in self.config.products_of(dataset) if size > 1 else ():
-                subjects = self.subjects_of(dataset, key)
-                for start in range(0, len(subjects), size):
-                    yield dataset, self.config.variants[key], subjects[start : start + size]
+            for key in self.config.products_of(dataset):
+                subjects, variant = self.subjects_of(dataset, key), self.config.variants[key]
+                size = self.config.subjects_per_job or self._persons_of_a_job(dataset, subjects, variant)
+                for start in range(0, len(subjects), size) if size > 1 else ():
+                    yield dataset, variant, subjects[start : start + size]
+
+    def _persons_of_a_job(self, dataset: str, subjects: Sequence[str], variant: Variant) -> int:
+        most = len(subjects) // JOBS_OF_A_PRODUCT
+        if most < 2:
+            return 1
+        rows = [row for subject in subjects for row in self.samples(dataset, subject, variant)]
+        seconds = minutes.stage_seconds(variant.stage, rows, self.config.unit(variant.key) == "recordings")
+        return max(1, min(most, int(60 * minutes.SHARED / (minutes.MARGIN * seconds / len(subjects)))))
 
     def source(self, dataset: str, variant: Variant, subject: str) -> Path | None:
         """Return the container that a stage job reads; None when it reads the owner's media."""

@@ -161,9 +161,5 @@ def trying(asked: Callable[..., int], most: int = sys.maxsize) -> Callable[..., 
 
 def one_by_one(experiments: Iterable[PlannedExperiment]) -> str:
     """Return the pattern of the experiments whose folds are trained in a job each; one that nothing matches if none."""
-    return any_of(experiment.name for experiment in experiments if experiment.folds_per_job == 1)
-
-
-def any_of(names: Iterable[str]) -> str:
-    """Return the pattern of some names; one that nothing matches if there are none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+    names = [experiment.name for experiment in experiments if experiment.folds_per_job == 1]
+    return "|".join(re.escape(name) for name in names) or "(?!)"

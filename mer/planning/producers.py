@@ -13,8 +13,7 @@ class Producers(OutputIndex):
     """Look up the rules that make a file.
 
     Rules without wildcards, which make many files each (the tables of all folds, the products of several persons), are
-    found by the name of the file; others are asked once for a file, not by every job that reads it. No file of this
-    workflow has rules of both kinds.
+    found by the name of the file, before all others; these are asked once for a file, not by every job that reads it.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:

@@ -28,8 +28,8 @@ def test_every_person_of_every_product_is_in_one_job():
 
 
 def test_persons_share_jobs_only_where_there_are_many():
-    assert batches() == [] and batches(subjects=79) == [] and batches(subjects_per_job=1, subjects=99) == []
-    assert {len(subjects) for _, subjects in batches(subjects=80)} == {2}
+    assert batches() == [] and batches(subjects=49) == [] and batches(subjects_per_job=1, subjects=99) == []
+    assert {len(subjects) for _, subjects in batches(subjects=52)} == {2}
 
 
 def digests(folder, stages=("frames", "align", "interpolate", "magnify", "flow", "rois")):

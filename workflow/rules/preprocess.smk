@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from mer.models import memory
 from mer.planning import minutes
 from mer.planning.groups import group_of
-from mer.planning.planned import any_of
 from mer.stages.registry import STAGES
 
 
@@ -122,11 +121,6 @@ rule frames:
         f"{RESULTS}/logs/frames/{{dataset}}/{{subject}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/frames/{{dataset}}/{{subject}}.tsv"
-    wildcard_constraints:
-        # The others have rules of their own, below.
-        dataset=any_of(
-            name for name in CONFIG.datasets if CATALOG.subjects_per_job(name) == 1
-        ),
     group:
         stage_group("frames")
     conda:
@@ -247,8 +241,8 @@ use rule interpolate as spot with:
         **stage_params("spot"),
 
 
-# One job of several persons. Snakemake leaves the containers (`update`), and the job those that it would make again as
-# they are.
+# One job of several persons; these rules are taken before those of single ones (mer.planning.producers). Snakemake leaves
+# the containers (`update`), and the job those that it would make again as they are.
 for _number, (_dataset, _variant, _subjects) in enumerate(CATALOG.batches()):
     _jobs = [
         SimpleNamespace(dataset=_dataset, variant=_variant.name, subject=subject)

@@ -31,7 +31,9 @@ def asked_of(task, question, most=sys.maxsize):
 
 
 def one_in_a_job(task):
-    return one_by_one(PLANS[task.folder].values()) if task.fit.rule == "fit" else "[^/]+"
+    return (
+        one_by_one(PLANS[task.folder].values()) if task.fit.rule == "fit" else "[^/]+"
+    )
 
 
 def of_folds(plan, folds, path):
@@ -170,7 +172,9 @@ for _task in TASKS.values():
 # Experiments whose `folds_per_job` is not 1: one job reads the files of all its folds' training subjects once. Each fold is
 # trained on its own train table and gives what it gives alone (mer.training.many_folds); another one predicts them in turn.
 for _plan in PLANS["experiments"].values():
-    for _number, (_seed, _folds) in enumerate(product(_plan.block.seeds, _plan.batches())):
+    for _number, (_seed, _folds) in enumerate(
+        product(_plan.block.seeds, _plan.batches())
+    ):
 
         rule:
             name:

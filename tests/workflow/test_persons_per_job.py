@@ -58,3 +58,14 @@ def test_one_of_several_persons_is_made_again_and_the_others_are_kept(finished, 
         "frames/casme2-sub01.h5",
         "align/face/casme2-sub01.h5",
     }
+
+
+@pytest.mark.slow
+def test_folds_that_are_predicted_together_are_predicted_as_alone(finished, tmp_path):
+    copy = Copy(finished, tmp_path / "copy")
+    copy.config(lambda raw: raw["experiments"]["svm_flow"].update(folds_per_job=3))
+    files = sorted((copy.folder / "results" / "experiments" / "svm_flow" / "seed0").glob("*/*"))
+    before = {path: path.read_bytes() for path in files}
+    said = Project(copy.folder).run("results/experiments/svm_flow/metrics.json", "--quiet", "reason")
+    assert len(files) == 4 * 3 and before == {path: path.read_bytes() for path in files}
+    assert "predict_svm_flow_0" in said and "predict_svm_flow_1" in said

@@ -19,7 +19,6 @@ from mer.planning.cluster import check_cluster
 from mer.planning.gpus import TOLD
 from mer.planning.places import check_places
 from mer.planning.planned_files import model_names
-from mer.planning.producers import look_up_by_name
 from mer.provenance import code_digest
 from mer.weights.locate import used
 
@@ -34,9 +33,6 @@ for name in (
 
 # A plan is millions of objects that all stay: looking through them for cycles takes an eighth of the time of planning.
 gc.set_threshold(200_000, 20, 100)
-
-# Else it tries all files of a rule, of some thousands, for each file that a job reads.
-look_up_by_name()
 
 # For every job Snakemake has the path of its script taken apart three times, each time with a class made for it.
 smart_open.parse_uri = cache(smart_open.parse_uri)

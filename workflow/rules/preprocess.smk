@@ -241,7 +241,7 @@ use rule interpolate as spot with:
         **stage_params("spot"),
 
 
-# One job of several persons; these rules are taken before those of single ones (mer.planning.producers). Snakemake leaves
+# One job of several persons; these rules are taken before those of single ones (producers.smk). Snakemake leaves
 # the containers (`update`), and the job those that it would make again as they are.
 for _number, (_dataset, _variant, _subjects) in enumerate(CATALOG.batches()):
     _jobs = [

@@ -56,7 +56,7 @@ def attributes(node: h5py.Group) -> dict[str, Any]:
     for name in node.attrs:
         told = node.attrs.get_id(name)
         text = h5py.check_string_dtype(told.dtype) is not None
-        if not text and told.dtype.kind not in "biuf" or told.get_storage_size() > LARGEST_ATTRIBUTE:
+        if (not text and told.dtype.kind not in "biuf") or told.get_storage_size() > LARGEST_ATTRIBUTE:
             raise Foreign(f"the attribute {name} holds neither a text nor a few numbers")
     return dict(node.attrs)
 

@@ -3,12 +3,9 @@
 # Parameters hold exactly what a job depends on besides its inputs: its own block of the configuration, its
 # subject's label-free rows and the digest of its own code.
 
-from types import SimpleNamespace
-
 from mer.models import memory
 from mer.planning import minutes
 from mer.planning.groups import group_of
-from mer.stages.registry import STAGES
 
 
 def variant_of(stage, wildcards):
@@ -239,59 +236,3 @@ use rule interpolate as spot with:
         **stage_resources("spot", 1500),
     params:
         **stage_params("spot"),
-
-
-# One job of several persons; these rules are taken before those of single ones (producers.smk). Snakemake leaves
-# the containers (`update`), and the job those that it would make again as they are.
-for _number, (_dataset, _variant, _subjects) in enumerate(CATALOG.batches()):
-    _jobs = [
-        SimpleNamespace(dataset=_dataset, variant=_variant.name, subject=subject)
-        for subject in _subjects
-    ]
-    _place = "/".join(
-        filter(None, (_variant.stage, _dataset, _variant.name, f"persons{_number}"))
-    )
-
-    rule:
-        name:
-            f"{_variant.stage}_{_number}"
-        input:
-            lambda wildcards, stage=_variant.stage, jobs=_jobs: [
-                path for job in jobs for path in stage_source(stage)(job)
-            ],
-        output:
-            [
-                update(CATALOG.product(_dataset, _variant.key, subject).as_posix())
-                for subject in _subjects
-            ],
-        log:
-            f"{RESULTS}/logs/{_place}.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/{_place}.tsv"
-        priority: list(STAGES).index(_variant.stage)
-        group:
-            shared(group_of(CONFIG, _variant.key))
-        conda:
-            "../../envs/preprocess.yaml"
-        resources:
-            gpu=_variant.gpus(CONFIG.gpu),
-            mem_mb=lambda wildcards, attempt, variant=_variant: attempt
-            * (1500 + memory.CUDA * variant.gpus(CONFIG.gpu)),
-            runtime=lambda wildcards, attempt, variant=_variant, jobs=_jobs: stage_runtime(
-                variant,
-                [
-                    row
-                    for job in jobs
-                    for row in CATALOG.samples(job.dataset, job.subject, variant)
-                ],
-                attempt,
-            ),
-        params:
-            dataset=_dataset,
-            spec=as_it_is(keys.stage_spec(_variant)),
-            rows=lambda wildcards, stage=_variant.stage, jobs=_jobs: [
-                stage_rows(stage, job) for job in jobs
-            ],
-            code=stage_code(_variant.key),
-        script:
-            "../scripts/stage.py"

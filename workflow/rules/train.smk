@@ -1,8 +1,6 @@
 # split -> fit(fold) -> predict(fold) of every task: recognition, its oracle-epoch diagnostic, and spotting
 # (mer.training.task). A fit job's inputs are the containers of every subject but the held-out ones, and a table of
 # training rows only: it cannot open what it must not see.
-from itertools import product
-
 from mer.planning import minutes
 from mer.planning.experiments import TASKS, all_planned
 from mer.planning.planned import one_by_one, trying
@@ -34,10 +32,6 @@ def one_in_a_job(task):
     return (
         one_by_one(PLANS[task.folder].values()) if task.fit.rule == "fit" else "[^/]+"
     )
-
-
-def of_folds(plan, folds, path):
-    return [f"{plan.folder.as_posix()}/{path.format(fold.name)}" for fold in folds]
 
 
 for _folder, _plans in PLANS.items():
@@ -167,101 +161,3 @@ for _task in TASKS.values():
             code=of_plan(_task, lambda plan, job, task=_task: plan.predict_code(task)),
         script:
             "../scripts/predict.py"
-
-
-# Experiments whose `folds_per_job` is not 1: one job reads the files of all its folds' training subjects once. Each fold is
-# trained on its own train table and gives what it gives alone (mer.training.many_folds); another one predicts them in turn.
-for _plan in PLANS["experiments"].values():
-    for _number, (_seed, _folds) in enumerate(
-        product(_plan.block.seeds, _plan.batches())
-    ):
-
-        rule:
-            name:
-                f"fit_{_plan.name}_{_number}"
-            input:
-                train=of_folds(_plan, _folds, "folds/{}/train.csv"),
-                products=_plan.products(
-                    source for fold in _folds for source in fold.train_sources
-                ),
-                trunk=[path for fold in _folds for path in _plan.trunk(fold.name)],
-            output:
-                of_folds(_plan, _folds, f"seed{_seed}/{{}}/model.safetensors"),
-            log:
-                f"{RESULTS}/logs/fit/{_plan.name}/seed{_seed}/folds{_number}.log",
-            benchmark:
-                f"{RESULTS}/benchmarks/fit/{_plan.name}/seed{_seed}/folds{_number}.tsv"
-            priority: 6
-            conda:
-                "../../envs/torch.yaml"
-            threads: 1 if _plan.gpus(TASKS["fit"]) else len(_folds)
-            resources:
-                gpu=_plan.gpus(TASKS["fit"]),
-                mem_mb=trying(
-                    lambda job, threads, plan=_plan, folds=_folds: plan.fit_mib(
-                        TASKS["fit"], folds, threads
-                    )
-                ),
-                runtime=trying(
-                    lambda job, threads, plan=_plan, folds=_folds: plan.fit_minutes(
-                        TASKS["fit"], folds, threads
-                    ),
-                    minutes.LONGEST,
-                ),
-            params:
-                task="fit",
-                experiment=_plan.name,
-                seed=_seed,
-                folds=[fold.name for fold in _folds],
-                held_out=[fold.held_out for fold in _folds],
-                block=as_it_is(_plan.fit_block(TASKS["fit"])),
-                code=_plan.fit_code(TASKS["fit"]),
-            script:
-                "../scripts/fit.py"
-
-        rule:
-            name:
-                f"predict_{_plan.name}_{_number}"
-            input:
-                model=of_folds(_plan, _folds, f"seed{_seed}/{{}}/model.safetensors"),
-                test=of_folds(_plan, _folds, "folds/{}/test.csv"),
-                products=_plan.products(
-                    source for fold in _folds for source in fold.test_sources
-                ),
-            output:
-                [
-                    path
-                    for fold in _folds
-                    for file in TASKS["fit"].predict.files
-                    for path in of_folds(_plan, [fold], f"seed{_seed}/{{}}/{file}")
-                ],
-            log:
-                f"{RESULTS}/logs/predict/{_plan.name}/seed{_seed}/folds{_number}.log",
-            benchmark:
-                f"{RESULTS}/benchmarks/predict/{_plan.name}/seed{_seed}/folds{_number}.tsv"
-            priority: 7
-            group:
-                shared("predict")
-            conda:
-                "../../envs/torch.yaml"
-            resources:
-                mem_mb=trying(
-                    lambda job, threads, plan=_plan, folds=_folds: plan.predict_mib(
-                        TASKS["fit"], folds
-                    )
-                ),
-                runtime=trying(
-                    lambda job, threads, plan=_plan, folds=_folds: plan.predict_minutes(
-                        TASKS["fit"], folds
-                    ),
-                    minutes.LONGEST,
-                ),
-            params:
-                task="fit",
-                experiment=_plan.name,
-                seed=_seed,
-                folds=[fold.name for fold in _folds],
-                block=as_it_is(_plan.fit_block(TASKS["fit"])),
-                code=_plan.predict_code(TASKS["fit"]),
-            script:
-                "../scripts/predict.py"

@@ -1,7 +1,7 @@
 """`mer bench workflow`: what planning a configuration over very many clips costs, and a run with nothing to do.
 
 The rows of the configuration's databases are multiplied to so many clips of so many people, and the workflow's own
-Snakefile is run over them: a dry run, whose jobs are counted, and, once every planned file stands there (empty) with
+Snakefile is run over them: a dry run, whose jobs are counted, and, once every planned file stands there (of one byte) with
 Snakemake's record of it, a run that finds nothing to do. No picture is made and no job is run.
 """
 
@@ -27,8 +27,8 @@ from mer.core.sample import by_subject
 from mer.datasets.reading import Reading
 from mer.provenance import PACKAGE
 
-# Around the workflow's own: every database is read as it is and multiplied. A run begins by putting empty files and
-# Snakemake's records of them where its jobs would have, and goes no further.
+# Around the workflow's own: every database is read as it is and multiplied. A run begins by putting files where its jobs
+# would have (of one byte: Snakemake digests empty ones, and no containers) with its records of them, and goes no further.
 SNAKEFILE = """
 import os
 from pathlib import Path
@@ -48,7 +48,7 @@ include: {include!r}
 async def pretend(jobs, persistence):
     for path in (Path(path) for job in jobs for path in job.output):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_bytes(b".")
         os.utime(path, (1_000_000_000, 1_000_000_000))
     for job in jobs:
         await persistence.finished(job)
@@ -132,7 +132,7 @@ def run_workflow_bench(
         (folder / "Snakefile").write_text(snakefile, encoding="utf-8")
         # With these two, Snakemake stops where its first job would begin.
         planning = _measured(folder, "planning", ("--dry-run", "--quiet", "rules", "progress"))
-        log("planned; every file that the jobs would write is put there, empty, with a record")
+        log("planned; every file that the jobs would write is put there with a record")
         listed = _measured(folder, "pretending", ("--max-checksum-file-size", "0")).output
         jobs = int(next(iter(re.findall(r"^total +(\d+)$", listed, re.MULTILINE)), 0))
         idle = _measured(folder, "nothing to do", ())

@@ -1,8 +1,8 @@
 """`mer bench workflow`: what planning a configuration over very many clips costs, and a run with nothing to do.
 
 The rows of the configuration's databases are multiplied to so many clips of so many people, and the workflow's own
-Snakefile is run over them: a dry run, whose jobs are counted, and, once every planned file stands there (of one byte) with
-Snakemake's record of it, a run that finds nothing to do. No picture is made and no job is run.
+Snakefile is run over them: a dry run, whose jobs are counted, and, once every planned file stands there (of one byte)
+with Snakemake's record of it, a run that finds nothing to do. No picture is made and no job is run.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from mer.core.sample import by_subject
 from mer.datasets.reading import Reading
 from mer.provenance import PACKAGE
 
-# Around the workflow's own: every database is read as it is and multiplied. A run begins by putting files where its jobs
-# would have (of one byte: Snakemake digests empty ones, and no containers) with its records of them, and goes no further.
+# Around the workflow's own: every database is read as it is and multiplied. A run begins by putting files where its
+# jobs would have (of one byte: Snakemake digests empty ones, and no containers) with its records, and goes no further.
 SNAKEFILE = """
 import os
 from pathlib import Path

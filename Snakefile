@@ -11,9 +11,11 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/producers.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/preprocess.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/together.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/spotting.smk"
 include: "workflow/rules/evaluate.smk"

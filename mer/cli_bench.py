@@ -306,18 +306,19 @@ def bench_workflow(
     clips: Annotated[int, typer.Option(help="Simulated clips to plan for.", min=4)] = 2000,
     subjects: Annotated[int, typer.Option(help="Of so many people.", min=2)] = 250,
     folds_per_job: Annotated[int, typer.Option(help="Of every experiment; 0: as configured.", min=0)] = 0,
+    subjects_per_job: Annotated[int, typer.Option(help="Of every stage; 0: as configured.", min=0)] = 0,
     config: Annotated[list[Path] | None, typer.Option(help="Configuration files; config.yaml by default.")] = None,
     as_json: Json = False,
 ) -> None:
     """Seconds and memory of planning many clips and of a run with nothing to do; or the overhead of a finished run."""
     from mer.bench.overhead import OverheadRow, overhead
     from mer.bench.table import shown
-    from mer.bench.workflow import WorkflowRow, run_workflow_bench
+    from mer.bench.workflow import WorkflowRow, run_workflow_bench, together
     from mer.planning.read_config import read_files
 
     if results is not None:
         typer.echo(shown(OverheadRow, overhead(results), as_json))
         return
-    raw = read_files(config or [Path("config.yaml")])
-    rows = run_workflow_bench(raw, clips, subjects, folds_per_job, note)
+    raw = together(read_files(config or [Path("config.yaml")]), folds_per_job, subjects_per_job)
+    rows = run_workflow_bench(raw, clips, subjects, note)
     typer.echo(shown(WorkflowRow, rows, as_json))

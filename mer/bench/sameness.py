@@ -1,8 +1,8 @@
 """`mer bench sameness`: one run in many surroundings, and on a plainer processor: which files differ, and which scores.
 
-The same seed must give the same tables, containers and checkpoints on one core and two, with folds in one job or
-apart, from another folder, under another locale, time zone and umask, with another folder for temporary files, and
-where a path has spaces and letters beyond ASCII. Between processors only the simulated pictures are the same to the
+The same seed must give the same tables, containers and checkpoints on one core and two, with folds and persons in one
+job or apart, from another folder, under another locale, time zone and umask, with another folder for temporary files,
+and where a path has spaces and letters beyond ASCII. Between processors only the simulated pictures are the same to the
 bit; of the rest, scores are put side by side.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 
 from mer.bench.survival import RESULTS, differences, files_of, new_run
 from mer.bench.table import BenchRow, column
+from mer.bench.workflow import together
 from mer.core.errors import ConfigError
 from mer.core.progress import each
 
@@ -34,16 +35,16 @@ PLAIN_PROCESSOR = {
     "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX2_Usable,-FMA,-FMA_Usable,-AVX,-AVX_Usable",
 }
-PROCESSOR, FOLDS = "plain processor", "folds in one job"
+PROCESSOR, TOGETHER = "plain processor", "folds and persons in one job"
 LOCALES = ("tr_TR.utf8", "de_DE.utf8", "C")  # the first that is installed: dotless i, decimal comma, ASCII
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a run must not feel: its cores, the folds of a job (0: as configured), folder, environment and umask."""
+    """What a run must not feel: cores, folds and persons of a job (0: as configured), folder, environment and umask."""
 
     cores: int = 1
-    folds_per_job: int = 0
+    together: int = 0
     folder: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     umask: int = -1
@@ -77,7 +78,7 @@ def surroundings(folder: Path) -> dict[str, Surroundings]:
     spoken = next((name for name in LOCALES if name in listed), "C")
     return {
         "two cores": Surroundings(cores=2),
-        FOLDS: Surroundings(folds_per_job=1000),
+        TOGETHER: Surroundings(together=1000),
         "a folder with spaces and umlauts": Surroundings(folder="zweiter Lauf, äöü"),
         f"locale {spoken}": Surroundings(environment={"LC_ALL": spoken, "LANG": spoken, "LANGUAGE": ""}),
         "time zone Pacific/Auckland": Surroundings(environment={"TZ": "Pacific/Auckland"}),
@@ -131,13 +132,8 @@ def _run(
     folder: Path, configuration: Mapping[str, Any], kind: Surroundings, log: Callable[[str], None]
 ) -> tuple[Path, dict[str, str], float]:
     """Run a configuration to its end; return its results, their digests and the seconds that it took."""
-    started, changed = time.monotonic(), dict(configuration)
-    if kind.folds_per_job:
-        blocks = configuration.get("experiments") or {}
-        changed["experiments"] = {
-            name: {**block, "folds_per_job": kind.folds_per_job} for name, block in blocks.items()
-        }
-    run = new_run(folder, changed, kind.cores)
+    started = time.monotonic()
+    run = new_run(folder, together(configuration, kind.together, kind.together), kind.cores)
     run.environment, run.umask = kind.environment, kind.umask
     run.finish()
     results, seconds = folder / RESULTS, time.monotonic() - started
@@ -147,7 +143,7 @@ def _run(
 
 def _tells_surroundings(line: str, kind: Surroundings) -> bool:
     """Return whether a file holds the configuration, which `folds_per_job` is a part of."""
-    return bool(kind.folds_per_job) and "/" not in line.partition(": ")[2]
+    return bool(kind.together) and "/" not in line.partition(": ")[2]
 
 
 def _kind(name: str) -> str:

@@ -1,8 +1,8 @@
 """`mer bench workflow`: what planning a configuration over very many clips costs, and a run with nothing to do.
 
 The rows of the configuration's databases are multiplied to so many clips of so many people, and the workflow's own
-Snakefile is run over them: a dry run, whose jobs are counted, and, once every planned file stands there (empty) with
-Snakemake's record of it, a run that finds nothing to do. No picture is made and no job is run.
+Snakefile is run over them: a dry run, whose jobs are counted, and, once every planned file stands there (of one byte)
+with Snakemake's record of it, a run that finds nothing to do. No picture is made and no job is run.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from mer.core.sample import by_subject
 from mer.datasets.reading import Reading
 from mer.provenance import PACKAGE
 
-# Around the workflow's own: every database is read as it is and multiplied. A run begins by putting empty files and
-# Snakemake's records of them where its jobs would have, and goes no further.
+# Around the workflow's own: every database is read as it is and multiplied. A run begins by putting files where its
+# jobs would have (of one byte: Snakemake digests empty ones, and no containers) with its records, and goes no further.
 SNAKEFILE = """
 import os
 from pathlib import Path
@@ -48,7 +48,7 @@ include: {include!r}
 async def pretend(jobs, persistence):
     for path in (Path(path) for job in jobs for path in job.output):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_bytes(b".")
         os.utime(path, (1_000_000_000, 1_000_000_000))
     for job in jobs:
         await persistence.finished(job)
@@ -98,8 +98,16 @@ def multiplied(reading: Reading, clips: int, subjects: int) -> Reading:
     return dataclasses.replace(reading, samples=samples)
 
 
+def together(configuration: Mapping[str, Any], folds: int, persons: int) -> dict[str, Any]:
+    """Return a configuration with so many folds and persons a job; 0 leaves what it says."""
+    changed, blocks = dict(configuration), configuration.get("experiments") or {}
+    if folds:
+        changed["experiments"] = {name: {**block, "folds_per_job": folds} for name, block in blocks.items()}
+    return {**changed, "subjects_per_job": persons} if persons else changed
+
+
 def run_workflow_bench(
-    configuration: Mapping[str, Any], clips: int, subjects: int, folds_per_job: int, log: Callable[[str], None]
+    configuration: Mapping[str, Any], clips: int, subjects: int, log: Callable[[str], None]
 ) -> list[WorkflowRow]:
     """Measure a dry run and a run with nothing to do.
 
@@ -107,7 +115,6 @@ def run_workflow_bench(
         configuration: as `config.yaml` has it; its databases are multiplied.
         clips: of all databases together, at least as many as people.
         subjects: of all databases together, at least two for each.
-        folds_per_job: of every experiment; 0 leaves what the configuration says.
         log: takes a line for each thing done.
 
     Raises:
@@ -119,17 +126,13 @@ def run_workflow_bench(
         raise ConfigError("mer bench workflow", f"{subjects} subjects, {clips} clips", f"{least} <= subjects <= clips")
     with tempfile.TemporaryDirectory(prefix="mer-workflow-") as temporary:
         folder = Path(temporary)
-        experiments = {
-            name: {**block, "folds_per_job": folds_per_job} if folds_per_job else block
-            for name, block in (configuration.get("experiments") or {}).items()
-        }
-        text = {**configuration, "experiments": experiments, "results": "results"}
+        text = {**configuration, "results": "results"}
         (folder / "config.yaml").write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
         snakefile = SNAKEFILE.format(clips=clips, subjects=subjects, include=str(PACKAGE.parent / "Snakefile"))
         (folder / "Snakefile").write_text(snakefile, encoding="utf-8")
         # With these two, Snakemake stops where its first job would begin.
         planning = _measured(folder, "planning", ("--dry-run", "--quiet", "rules", "progress"))
-        log("planned; every file that the jobs would write is put there, empty, with a record")
+        log("planned; every file that the jobs would write is put there with a record")
         listed = _measured(folder, "pretending", ("--max-checksum-file-size", "0")).output
         jobs = int(next(iter(re.findall(r"^total +(\d+)$", listed, re.MULTILINE)), 0))
         idle = _measured(folder, "nothing to do", ())

@@ -25,7 +25,7 @@ import numpy as np
 from mer import __version__
 from mer.core.atomic import atomic_path, storage_error
 from mer.core.errors import ClipError, ContainerError, MediaError
-from mer.core.own_data import Foreign, member, whole
+from mer.core.own_data import Foreign, attributes, member, whole
 from mer.core.seal import SealedFile, damaged, read_seal, write_seal
 
 SCHEMA_VERSION = 2
@@ -218,7 +218,7 @@ class Clip:
         self.group = group
         self.path = path
         self.attributes: dict[str, Any] = {
-            k: v.item() if isinstance(v, np.generic) else v for k, v in group.attrs.items()
+            k: v.item() if isinstance(v, np.generic) else v for k, v in attributes(group).items()
         }
 
     def __contains__(self, name: str) -> bool:
@@ -306,7 +306,7 @@ class Container:
         return None
 
     def _begin(self) -> None:
-        self.attributes = dict(self._file.attrs)
+        self.attributes = attributes(self._file)
         if not self.attributes.get("complete", False):
             raise damaged(self.path, "left by an interrupted job")
         schema = self.attributes["schema_version"]

@@ -17,6 +17,8 @@ LARGEST, LARGEST_CHUNK = 8 << 30, 1 << 30
 EXPANDS, SPARE = 1100, 1 << 20
 #: Bytes of all texts of one array.
 LARGEST_TEXT = 256 << 20
+#: Bytes of an attribute, without its texts.
+LARGEST_ATTRIBUTE = 16 << 20
 FILTERS = frozenset((h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32))
 
 
@@ -43,6 +45,20 @@ def member(group: h5py.Group, name: str) -> Any:
     elif not isinstance(here, h5py.Group):
         raise Foreign(f"{name} is neither an array nor a group")
     return here
+
+
+def attributes(node: h5py.Group) -> dict[str, Any]:
+    """Return the attributes of a group or file: numbers, texts, and short lists of them.
+
+    Raises:
+        Foreign: one is of another type, which HDF5 may not survive reading from a damaged file, or is too large.
+    """
+    for name in node.attrs:
+        told = node.attrs.get_id(name)
+        text = h5py.check_string_dtype(told.dtype) is not None
+        if (not text and told.dtype.kind not in "biuf") or told.get_storage_size() > LARGEST_ATTRIBUTE:
+            raise Foreign(f"the attribute {name} holds neither a text nor a few numbers")
+    return dict(node.attrs)
 
 
 def _require_own(data: h5py.Dataset, name: str) -> None:

@@ -8,6 +8,7 @@ import what lies beside it, and so that what it defines can be sent to other pro
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ def _found(entry: str, places: Sequence[Path]) -> str:
     relative = Path(entry).expanduser() if entry.endswith(".py") else Path(*entry.split("."))
     names = [relative] if entry.endswith(".py") else [relative.with_suffix(".py"), relative / "__init__.py"]
     paths = (place / name for place in places for name in names)
-    return next((str(path.resolve()) for path in paths if path.is_file()), entry)
+    return next((str(path.resolve()) for path in paths if os.path.isfile(path)), entry)
 
 
 def plug_in(entries: Sequence[str], where: str) -> None:
@@ -133,7 +134,7 @@ def _module(entry: str, where: str) -> ModuleType:
             remedy = "paths are relative to the configuration's file or to the working directory"
             raise ConfigError(where, f"no plug-in {entry!r}", expected, remedy)
         return imported(entry, entry)
-    if not path.is_file():
+    if not os.path.isfile(path):
         remedy = "paths are relative to the configuration's file or to the working directory"
         raise ConfigError(where, f"no file {entry!r}", "a file of Python", remedy)
     names, folder = [path.stem], path.parent

@@ -89,9 +89,12 @@ def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, 
     while pending and left:
         at, end = pending.pop()
         left -= 1
+        # A size of 64 bits may lead further than any file is long.
+        if at + 8 > end:
+            continue
         file.seek(at)
         head = file.read(16)
-        if at + 8 > end or len(head) < 8:
+        if len(head) < 8:
             continue
         size, kind, begin = int.from_bytes(head[:4], "big"), head[4:8], at + 8
         if size == 1 and len(head) == 16:

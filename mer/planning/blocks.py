@@ -103,6 +103,12 @@ class Top(Params):
         "run has one, `always` (a cluster, whose nodes have some) or `never`. How many jobs may have one at once says "
         "`--resources gpu=N`.",
     )
+    subjects_per_job: Literal["auto"] | Annotated[int, Field(ge=1, le=1000)] = Field(
+        "auto",
+        description="Persons of a database whose containers one job of a stage makes, one after the other. `auto`: so "
+        "many that a product of a database takes some 25 jobs, hence one below 50 persons, and fewer where a stage is "
+        "slow. Of several, those whose container is as it would be made again are kept.",
+    )
     plugins: list[str] = Field(
         default_factory=list,
         description="Models, methods, readers and layouts of your own (docs/plugins.md): files, looked for beside the "

@@ -7,7 +7,7 @@ imported here, because every Snakemake process runs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mer.core.errors import DatasetError
@@ -16,12 +16,16 @@ from mer.datasets.reading import Reading
 from mer.datasets.recordings import NOTHING, recordings
 from mer.datasets.registry import reader
 from mer.datasets.usable import require_usable
+from mer.planning import minutes
 from mer.planning.blocks import DatasetBlock
 from mer.planning.config import Config, Variant
 from mer.simulate.contract import Layout
 from mer.simulate.registry import layout
 from mer.training.folds import Fold, Selection, make_folds, select
 from mer.training.recipe import count_class_weights
+
+#: Where `subjects_per_job` is `auto`: enough for the machines that there are, few enough to plan.
+JOBS_OF_A_PRODUCT = 25
 
 
 def read_dataset(block: DatasetBlock, root: Path) -> Reading:
@@ -164,6 +168,23 @@ class Catalog:
             else set()
         )
         return sorted(subjects | (set(self.recordings(dataset)) if "recordings" in units else set()))
+
+    def batches(self) -> Iterator[tuple[str, Variant, list[str]]]:
+        """Yield the persons of every job that takes several, with their database and the variant it makes."""
+        for dataset in self.config.datasets:
+            for key in self.config.products_of(dataset):
+                subjects, variant = self.subjects_of(dataset, key), self.config.variants[key]
+                size = self.config.subjects_per_job or self._persons_of_a_job(dataset, subjects, variant)
+                for start in range(0, len(subjects), size) if size > 1 else ():
+                    yield dataset, variant, subjects[start : start + size]
+
+    def _persons_of_a_job(self, dataset: str, subjects: Sequence[str], variant: Variant) -> int:
+        most = len(subjects) // JOBS_OF_A_PRODUCT
+        if most < 2:
+            return 1
+        rows = [row for subject in subjects for row in self.samples(dataset, subject, variant)]
+        seconds = minutes.stage_seconds(variant.stage, rows, self.config.unit(variant.key) == "recordings")
+        return max(1, min(most, int(60 * minutes.SHARED / (minutes.MARGIN * seconds / len(subjects)))))
 
     def source(self, dataset: str, variant: Variant, subject: str) -> Path | None:
         """Return the container that a stage job reads; None when it reads the owner's media."""

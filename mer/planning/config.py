@@ -58,6 +58,7 @@ class Config:
         bootstrap: draws of the subject bootstrap and of the chance levels.
         settled: what each recognition experiment trains with: its preset with its recipe in place.
         gpu: whether jobs that a GPU pays for ask for one.
+        subjects_per_job: persons of a job of a stage; 0 lets their number decide.
         where: name of the file, for messages.
     """
 
@@ -72,6 +73,7 @@ class Config:
     report: ReportBlock
     settled: Mapping[str, Settled]
     gpu: bool
+    subjects_per_job: int
     where: str
 
     def chain(self, product: str) -> list[Variant]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mer.core.container import Container
+from mer.core.container import Container, file_digest
 from mer.core.errors import ContainerError, MerError
 from mer.core.made import difference, rows_digest
 from mer.core.run_plan import record_plan, times_kept
@@ -150,6 +151,14 @@ def _product(catalog: Catalog, path: Path, dataset: str, subject: str, variant: 
         return "made of other rows or files of its database"
 
     return _told(path, question)
+
+
+def stands(catalog: Catalog, path: Path, source: Path | None, dataset: str, variant: Variant) -> bool:
+    """Return whether the product of a subject is there as it would be made again: of this source, if it has one."""
+    if not path.exists() or _product(catalog, path, dataset, path.stem, variant):
+        return False
+    with Container(path) as box:
+        return source is None or json.loads(box.attributes["inputs"]).get(source.name) == file_digest(source)
 
 
 def product_rows(catalog: Catalog, dataset: str, subject: str, variant: Variant) -> str:

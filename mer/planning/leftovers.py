@@ -20,8 +20,8 @@ from mer.training.task import RECOGNITION
 
 TASK_FOLDERS = ("experiments", "spotting")
 RECORD_FOLDERS = ("logs", "benchmarks")
-#: Of jobs that train several folds: how many there are depends on the machine.
-SEVERAL = re.compile(r"folds\d+")
+#: Of jobs that take several folds or persons: how many there are may depend on the machine.
+SEVERAL = re.compile(r"(?:folds|persons)\d+")
 
 
 def leftovers(catalog: Catalog, plans: Plans) -> dict[Path, str]:
@@ -64,7 +64,8 @@ def _written(results: Path, datasets: set[str]) -> Iterator[Path]:
 def _jobs(catalog: Catalog, plans: Plans) -> Iterator[str]:
     """Yield the path of the log of every job, below its folder and without its ending."""
     for path, dataset, subject, variant in planned_files.containers(catalog):
-        yield "/".join(filter(None, (variant.stage, dataset, variant.name, path.stem)))
+        place = (variant.stage, dataset, variant.name)
+        yield from ("/".join(filter(None, place + (name,))) for name in (path.stem, ""))
         yield f"simulate/{dataset}/{subject}"
     for dataset in catalog.config.datasets:
         yield from (f"index/{dataset}", f"exclusions/{dataset}", f"simulate/{dataset}/tables")

@@ -39,7 +39,7 @@ SECONDS_OF_A_MIB = 0.012
 GPU = 20
 #: Of a model whose card says nothing.
 UNKNOWN = 4 * 60
-#: Fits of at most so many minutes may share a submission.
+#: Fits of at most so many minutes may share a submission; a job that takes several persons is given no more.
 SHARED = 60
 
 
@@ -56,8 +56,13 @@ def stage_minutes(stage: str, rows: Sequence[Sample], recordings: bool = False) 
         rows: of the clips.
         recordings: whether a row whose length is not known is a whole recording.
     """
+    return rounded(stage_seconds(stage, rows, recordings))
+
+
+def stage_seconds(stage: str, rows: Sequence[Sample], recordings: bool = False) -> float:
+    """Return the measured seconds of a stage of some clips, by its slowest method."""
     clips = sum(max(1.0, _frames(row, recordings) / CLIP) for row in rows)
-    return rounded(clips * STAGES[stage] * (CLIP / 1000 if stage == "spot" else 1))
+    return clips * STAGES[stage] * (CLIP / 1000 if stage == "spot" else 1)
 
 
 def _frames(row: Sample, recordings: bool) -> int:

@@ -7,6 +7,7 @@ scores then say.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -54,7 +55,7 @@ def _file(
 def _checkpoint(told: WeightFiles, fold: Fold[Any], where: str, **wanted: Any) -> tuple[FoldFile, dict[str, Any]]:
     """Return the checkpoint of a fold and its metadata, which must have the values of `wanted`."""
     path = Path(told.checkpoint.replace("{fold}", fold.name)).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ConfigError(f"{where}.checkpoint", f"no file {str(path)!r}", f"a checkpoint for fold {fold.name}")
     meta = read_metadata(path)
     if lacking := [name for name in FIELDS if name not in meta]:

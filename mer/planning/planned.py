@@ -68,16 +68,16 @@ class PlannedExperiment:
         """Return the memory, MiB, of a job that trains these folds, on a CPU in so many processes."""
         raise NotImplementedError
 
-    def predict_mib(self, task: Task, fold: Fold[Any]) -> int:
-        """Return the memory, MiB, of a job that predicts a fold."""
+    def predict_mib(self, task: Task, folds: Sequence[Fold[Any]]) -> int:
+        """Return the memory, MiB, of a job that predicts these folds, one after the other."""
         raise NotImplementedError
 
     def fit_minutes(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
         """Return the minutes of a job that trains these folds, on a CPU in so many processes."""
         return minutes.UNKNOWN
 
-    def predict_minutes(self, task: Task, fold: Fold[Any]) -> int:
-        """Return the minutes of a job that predicts a fold."""
+    def predict_minutes(self, task: Task, folds: Sequence[Fold[Any]]) -> int:
+        """Return the minutes of a job that predicts these folds, one after the other."""
         return minutes.SHARED
 
     def fit_group(self, task: Task) -> str | None:
@@ -149,7 +149,7 @@ class PlannedExperiment:
         return keys.digest(self.fit_block(task), self.fit_code(task))
 
     def batches(self) -> list[list[Fold[Any]]]:
-        """Return the folds of every job that trains several."""
+        """Return the folds of every job that trains, or predicts, several."""
         size = self.folds_per_job
         return [self.folds[start : start + size] for start in range(0, len(self.folds), size)] if size > 1 else []
 

@@ -68,6 +68,7 @@ def parse(raw: Mapping[str, Any], where: str = "config.yaml", databases: bool = 
         report=top.report,
         settled=settled,
         gpu=asks_for_gpu(top.gpu),
+        subjects_per_job=0 if top.subjects_per_job == "auto" else top.subjects_per_job,
         where=where,
     )
     check(config, databases)

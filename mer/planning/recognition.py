@@ -130,9 +130,9 @@ class PlannedRecognition(PlannedExperiment):
         asked = memory.fit_mib(*self._model, clips, len(folds), side_by_side, self.gpus(task))
         return asked + (memory.rounded(3 * self._kept_mib()) if task is ORACLE_EPOCHS else 0)
 
-    def predict_mib(self, task: Task, fold: Fold[Any]) -> int:
-        """Return the memory, MiB, of a job that predicts a fold."""
-        asked = memory.predict_mib(*self._model, len(fold.test))
+    def predict_mib(self, task: Task, folds: Sequence[Fold[Any]]) -> int:
+        """Return the memory, MiB, of a job that predicts these folds, one after the other."""
+        asked = memory.predict_mib(*self._model, max(len(fold.test) for fold in folds))
         return asked + (memory.rounded(2 * self._kept_mib()) if task is ORACLE_EPOCHS else 0)
 
     def fit_minutes(self, task: Task, folds: Sequence[Fold[Any]], workers: int = 1) -> int:
@@ -140,10 +140,10 @@ class PlannedRecognition(PlannedExperiment):
         in_turn = -(-len(folds) // workers)
         return minutes.fit_minutes(*self._model, len(folds[0].train), in_turn, self.gpus(task))
 
-    def predict_minutes(self, task: Task, fold: Fold[Any]) -> int:
-        """Return the minutes of a job that predicts a fold."""
+    def predict_minutes(self, task: Task, folds: Sequence[Fold[Any]]) -> int:
+        """Return the minutes of a job that predicts these folds, one after the other."""
         epochs = int(self._model[2].model_dump().get("epochs", 1)) if task is ORACLE_EPOCHS else 1
-        return minutes.predict_minutes(*self._model, epochs * len(fold.test))
+        return minutes.predict_minutes(*self._model, epochs * sum(len(fold.test) for fold in folds))
 
     def _kept_mib(self) -> float:
         """Return the size of the weights of all epochs that the oracle keeps, MiB."""

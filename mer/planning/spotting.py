@@ -132,8 +132,8 @@ class PlannedSpotting(PlannedExperiment):
         positions = min(self.block.train.most, frames)
         return memory.rounded(memory.PROCESS + memory.STEP_MARGIN * (2 * positions * POSITION / memory.MIB + STEP))
 
-    def predict_mib(self, task: Task, fold: Fold[Any]) -> int:
-        """Return the memory, MiB, of a job that predicts a fold: it reads recordings in blocks."""
+    def predict_mib(self, task: Task, folds: Sequence[Fold[Any]]) -> int:
+        """Return the memory, MiB, of a job that predicts folds: it reads recordings in blocks."""
         return memory.rounded(memory.PROCESS + memory.STEP_MARGIN * STEP)
 
     @cached_property

@@ -70,7 +70,7 @@ def locate(name: str) -> Path:
 
 def _given(name: str) -> Path:
     path = Path(name).expanduser()
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     if path.suffix in SUFFIXES or len(path.parts) > 1:
         raise ModelError(path, "weight file not found", "a safetensors file or a PyTorch file of tensors only")

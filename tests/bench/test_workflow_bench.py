@@ -38,9 +38,9 @@ def test_clips_are_multiplied_to_so_many_of_so_many_people(catalog):
 def test_too_few_people_or_clips_are_refused():
     raw = read_files([SPINE])
     with pytest.raises(ConfigError, match="1 subjects"):
-        workflow.run_workflow_bench(raw, 4, 1, 0, print)
+        workflow.run_workflow_bench(raw, 4, 1, print)
     with pytest.raises(ConfigError, match="3 clips"):
-        workflow.run_workflow_bench(raw, 3, 4, 0, print)
+        workflow.run_workflow_bench(raw, 3, 4, print)
 
 
 @pytest.mark.slow

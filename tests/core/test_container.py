@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mer.core import container as module
-from mer.core.container import Container, ContainerWriter, file_digest
+from mer.core.container import Container, ContainerWriter, amended, file_digest
 from mer.core.errors import ClipError, ContainerError, DamagedContainer
 
 
@@ -104,6 +104,18 @@ def test_readers_refuse_unfinished_foreign_and_missing_files(tmp_path):
         Container(tmp_path / "text.h5")
     with pytest.raises(ContainerError, match=r"none.h5: container not found"):
         Container(tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_attributes_of_other_types_are_refused_before_hdf5_reads_them(tmp_path, clip):
+    with ContainerWriter(tmp_path / "a.h5", "frames") as out, out.clip("s/a") as box:
+        box.write("numbers", np.arange(3))
+    with amended(tmp_path / "a.h5") as file:
+        lists = np.empty(1, object)
+        lists[0] = np.arange(3, dtype=np.int32)
+        (file["clips/s/a"] if clip else file).attrs.create("code", lists, dtype=h5py.vlen_dtype(np.int32))
+    with pytest.raises(ContainerError, match="attribute code holds neither"), Container(tmp_path / "a.h5") as box:
+        box.clip("s/a")
 
 
 def test_a_newer_schema_is_refused(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from mer.analysis.footage import open_footage
 from mer.analysis.video_seeking import list_frames
+from mer.core import video_length
 from mer.core.video import Outcome, iterate, probe
 
 
@@ -89,3 +91,8 @@ def test_pixels_become_square(tmp_path: Path) -> None:
     assert image.shape == (96, 128, 3)
     assert np.ptp(np.flatnonzero(disc.any(axis=0))) == pytest.approx(np.ptp(np.flatnonzero(disc.any(axis=1))), abs=3)
     assert open_footage(path).size == (128, 96)
+
+
+def test_a_box_that_claims_to_end_beyond_any_file_is_the_last():
+    film = b"\0\0\0\1free" + ((1 << 64) - 1).to_bytes(8, "big") + bytes(24)
+    assert [kind for kind, _, _ in video_length._boxes(io.BytesIO(film), 0, len(film))] == [b"free"]

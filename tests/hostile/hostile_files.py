@@ -359,6 +359,8 @@ FILES: dict[str, Sequence[Make]] = {
         _file(".yaml", b"results: '/dev/null/x'\ndatasets: {'../../x': {reader: videos, root: /tmp}}\n"),
         _file(".yaml", b"seed: " + b"9" * 300_000),
         _file(".yaml", b"seed: " + b":".join([b"59"] * 100_000)),
+        _file(".yaml", b"datasets: {a: {reader: videos, root: /tmp}}\nresults: " + b"x" * 300),
+        _file(".yaml", b"datasets: {a: {reader: videos, root: /tmp}}\nplugins: [" + b"x" * 300 + b".py]"),
     ],
     "review": [
         _file(".json", b"[" * 1_000_000),

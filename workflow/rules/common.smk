@@ -86,6 +86,11 @@ def hold_against_plan():
         workflow.dag.forcefiles.update(again)
 
 
+def as_it_is(text):
+    # Braces in the text, of a path with {fold} in it, are no wildcards.
+    return lambda wildcards: text
+
+
 def shared(group):
     """Return the group of jobs where a profile asks for it, and in its submissions: Snakemake checks each in all runs."""
     asked = group in workflow.group_settings.group_components

@@ -1,4 +1,5 @@
-# index -> frames -> align -> interpolate -> magnify -> flow -> rois: one job is one stage of one subject.
+# index -> frames -> align -> interpolate -> magnify -> flow -> rois: one job is one stage of one subject, or of several in
+# turn where a database has many (`subjects_per_job`).
 # Parameters hold exactly what a job depends on besides its inputs: its own block of the configuration, its
 # subject's label-free rows and the digest of its own code.
 
@@ -44,17 +45,23 @@ def stage_code(product):
     return keys.script("stage", CONFIG.variants[product].code)
 
 
+def stage_rows(stage, job):
+    return keys.stage_rows(CATALOG, job.dataset, job.subject, variant_of(stage, job))
+
+
 def stage_params(stage):
     return {
+        "dataset": lambda wildcards: wildcards.dataset,
         "spec": lambda wildcards: keys.stage_spec(variant_of(stage, wildcards)),
-        "rows": lambda wildcards: keys.stage_rows(
-            CATALOG,
-            wildcards.dataset,
-            wildcards.subject,
-            variant_of(stage, wildcards),
-        ),
+        "rows": lambda wildcards: [stage_rows(stage, wildcards)],
         "code": lambda wildcards: stage_code(variant_of(stage, wildcards).key),
     }
+
+
+def stage_runtime(variant, rows, attempt):
+    recordings = CONFIG.unit(variant.key) == "recordings"
+    asked = minutes.stage_minutes(variant.stage, rows, recordings)
+    return min(minutes.LONGEST, attempt * asked)
 
 
 # A GPU is asked for by variants that compute on one; memory and time grow with every attempt of a job that was ended for
@@ -66,9 +73,7 @@ def stage_resources(stage, mib):
     def runtime(wildcards, attempt):
         variant = variant_of(stage, wildcards)
         rows = CATALOG.samples(wildcards.dataset, wildcards.subject, variant)
-        recordings = CONFIG.unit(variant.key) == "recordings"
-        asked = minutes.stage_minutes(stage, rows, recordings)
-        return min(minutes.LONGEST, attempt * asked)
+        return stage_runtime(variant, rows, attempt)
 
     return {
         "gpu": gpus,

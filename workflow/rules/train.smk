@@ -28,42 +28,38 @@ def asked_of(task, question, most=sys.maxsize):
     )
 
 
-def as_it_is(text):
-    # Braces in the text, of a path with {fold} in it, are no wildcards.
-    return lambda wildcards: text
+def one_in_a_job(task):
+    return (
+        one_by_one(PLANS[task.folder].values()) if task.fit.rule == "fit" else "[^/]+"
+    )
 
-
-# Of every file that is asked for, Snakemake tries all outputs of the rule that makes it: hence no rule for all folds.
-TABLES_PER_JOB = 100
 
 for _folder, _plans in PLANS.items():
     _task = next(task for task in TASKS.values() if task.folder == _folder)
     for _plan in _plans.values():
-        _tables = [path.as_posix() for path, _ in _plan.tables()]
-        for _number, _first in enumerate(range(0, len(_tables), TABLES_PER_JOB)):
 
-            rule:
-                name:
-                    f"{_task.table.rule}{_number or ''}_{_plan.name}"
-                input:
-                    [f"{RESULTS}/{dataset}/index.csv" for dataset in _plan.block.data],
-                output:
-                    _tables[_first : _first + TABLES_PER_JOB],
-                log:
-                    f"{RESULTS}/logs/{_task.table.rule}/{_plan.name}{_number or ''}.log",
-                localrule: True
-                conda:
-                    "../../envs/torch.yaml"
-                params:
-                    task=_task.fit.rule,
-                    experiment=_plan.name,
-                    indexed=_plan.indexed,
-                    block=_plan.split_block(),
-                    code=keys.script(
-                        "split", code_digest("mer.training.folds", _task.table.module)
-                    ),
-                script:
-                    "../scripts/split.py"
+        rule:
+            name:
+                f"{_task.table.rule}_{_plan.name}"
+            input:
+                [f"{RESULTS}/{dataset}/index.csv" for dataset in _plan.block.data],
+            output:
+                [path.as_posix() for path, _ in _plan.tables()],
+            log:
+                f"{RESULTS}/logs/{_task.table.rule}/{_plan.name}.log",
+            localrule: True
+            conda:
+                "../../envs/torch.yaml"
+            params:
+                task=_task.fit.rule,
+                experiment=_plan.name,
+                indexed=_plan.indexed,
+                block=_plan.split_block(),
+                code=keys.script(
+                    "split", code_digest("mer.training.folds", _task.table.module)
+                ),
+            script:
+                "../scripts/split.py"
 
 
 for _task in TASKS.values():
@@ -87,11 +83,7 @@ for _task in TASKS.values():
         benchmark:
             f"{RESULTS}/benchmarks/{_task.fit.rule}/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
         wildcard_constraints:
-            experiment=(
-                one_by_one(PLANS[_task.folder].values())
-                if _task.fit.rule == "fit"
-                else "[^/]+"
-            ),
+            experiment=one_in_a_job(_task),
         priority: 6
         group:
             of_plan(_task, lambda plan, job, task=_task: shared(plan.fit_group(task)))
@@ -115,6 +107,7 @@ for _task in TASKS.values():
         params:
             task=_task.fit.rule,
             experiment=lambda wildcards: wildcards.experiment,
+            seed=lambda wildcards: wildcards.seed,
             folds=lambda wildcards: [wildcards.fold],
             held_out=of_plan(_task, lambda plan, job: [plan.fold(job.fold).held_out]),
             block=of_plan(_task, lambda plan, job, task=_task: plan.fit_block(task)),
@@ -126,8 +119,8 @@ for _task in TASKS.values():
         name:
             _task.predict.rule
         input:
-            model=f"{_fold}/{_task.fit.files[0]}",
-            test=f"{_base}/folds/{{fold}}/test.csv",
+            model=[f"{_fold}/{_task.fit.files[0]}"],
+            test=[f"{_base}/folds/{{fold}}/test.csv"],
             products=of_plan(
                 _task,
                 lambda plan, job: plan.products(plan.fold(job.fold).test_sources),
@@ -138,6 +131,8 @@ for _task in TASKS.values():
             f"{RESULTS}/logs/{_task.predict.rule}/{{experiment}}/seed{{seed}}/{{fold}}.log",
         benchmark:
             f"{RESULTS}/benchmarks/{_task.predict.rule}/{{experiment}}/seed{{seed}}/{{fold}}.tsv"
+        wildcard_constraints:
+            experiment=one_in_a_job(_task),
         priority: 7
         group:
             of_plan(_task, lambda plan, job, task=_task: shared(task.predict.rule))
@@ -147,73 +142,22 @@ for _task in TASKS.values():
             runtime=asked_of(
                 _task,
                 lambda plan, job, threads, task=_task: plan.predict_minutes(
-                    task, plan.fold(job.fold)
+                    task, [plan.fold(job.fold)]
                 ),
                 minutes.LONGEST,
             ),
             mem_mb=asked_of(
                 _task,
                 lambda plan, job, threads, task=_task: plan.predict_mib(
-                    task, plan.fold(job.fold)
+                    task, [plan.fold(job.fold)]
                 ),
             ),
         params:
             task=_task.fit.rule,
+            experiment=lambda wildcards: wildcards.experiment,
+            seed=lambda wildcards: wildcards.seed,
+            folds=lambda wildcards: [wildcards.fold],
             block=of_plan(_task, lambda plan, job, task=_task: plan.fit_block(task)),
             code=of_plan(_task, lambda plan, job, task=_task: plan.predict_code(task)),
         script:
             "../scripts/predict.py"
-
-
-# Experiments whose `folds_per_job` is not 1: one job reads the files of all its folds' training subjects once. Each fold is
-# trained on its own train table and gives what it gives alone (mer.training.many_folds).
-for _plan in PLANS["experiments"].values():
-    for _number, _folds in enumerate(_plan.batches()):
-
-        rule:
-            name:
-                f"fit_{_plan.name}_{_number}"
-            input:
-                train=[
-                    (_plan.folder / "folds" / fold.name / "train.csv").as_posix()
-                    for fold in _folds
-                ],
-                products=_plan.products(
-                    source for fold in _folds for source in fold.train_sources
-                ),
-                trunk=[path for fold in _folds for path in _plan.trunk(fold.name)],
-            output:
-                [
-                    f"{_plan.folder.as_posix()}/seed{{seed}}/{fold.name}/model.safetensors"
-                    for fold in _folds
-                ],
-            log:
-                f"{RESULTS}/logs/fit/{_plan.name}/seed{{seed}}/folds{_number}.log",
-            benchmark:
-                f"{RESULTS}/benchmarks/fit/{_plan.name}/seed{{seed}}/folds{_number}.tsv"
-            priority: 6
-            conda:
-                "../../envs/torch.yaml"
-            threads: 1 if _plan.gpus(TASKS["fit"]) else len(_folds)
-            resources:
-                gpu=_plan.gpus(TASKS["fit"]),
-                mem_mb=trying(
-                    lambda job, threads, plan=_plan, folds=_folds: plan.fit_mib(
-                        TASKS["fit"], folds, threads
-                    )
-                ),
-                runtime=trying(
-                    lambda job, threads, plan=_plan, folds=_folds: plan.fit_minutes(
-                        TASKS["fit"], folds, threads
-                    ),
-                    minutes.LONGEST,
-                ),
-            params:
-                task="fit",
-                experiment=_plan.name,
-                folds=[fold.name for fold in _folds],
-                held_out=[fold.held_out for fold in _folds],
-                block=as_it_is(_plan.fit_block(TASKS["fit"])),
-                code=_plan.fit_code(TASKS["fit"]),
-            script:
-                "../scripts/fit.py"

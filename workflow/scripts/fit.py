@@ -27,7 +27,7 @@ def main(snakemake):
             state = beside.with_name(f"{fold}.resume.safetensors")
             jobs.append(FoldJob(fold, tuple(held_out), Path(table), Path(out), state, folder_beside(f"{beside}.log")))
         task.fit.load()(
-            function(task.experiment)(told, int(snakemake.wildcards.seed), device),
+            function(task.experiment)(told, int(snakemake.params.seed), device),
             jobs,
             plan.containers({source for one in jobs for source in sources(one.train_table)}),
             workers=snakemake.threads,

@@ -1,4 +1,4 @@
-"""One fold's held-out subjects, read once."""
+"""The held-out subjects of some folds of an experiment, each read once, by the model that has not seen them."""
 
 import json
 
@@ -10,14 +10,19 @@ from mer.training.fold_tables import sources
 from mer.training.task import function
 
 with job_log(snakemake.log[0]) as say:
-    task, asked = TASKS[snakemake.params.task], snakemake.wildcards
+    task, asked = TASKS[snakemake.params.task], snakemake.params
     plan = planned(Catalog(parse(snakemake.config)), task.folder, asked.experiment)
-    task.predict.load()(
-        function(task.experiment)(json.loads(snakemake.params.block), int(asked.seed), "cpu"),
-        asked.fold,
-        snakemake.input.model,
-        snakemake.input.test,
-        plan.containers(sources(snakemake.input.test)),
-        list(snakemake.output),
-        log=say,
-    )
+    experiment = function(task.experiment)(json.loads(asked.block), int(asked.seed), "cpu")
+    files = len(task.predict.files)
+    for number, (fold, model, table) in enumerate(
+        zip(asked.folds, snakemake.input.model, snakemake.input.test, strict=True)
+    ):
+        task.predict.load()(
+            experiment,
+            fold,
+            model,
+            table,
+            plan.containers(sources(table)),
+            list(snakemake.output[number * files : (number + 1) * files]),
+            log=say,
+        )

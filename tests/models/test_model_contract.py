@@ -199,7 +199,7 @@ def test_svm_predicts_as_scikit_learn(present):
     x *= rng.uniform(0.1, 10, 147).astype(np.float32)
     x[:, 3] = 5.0
     preset = svm_flow.PRESETS["minmax_image"]
-    state = svm_flow.train_machine(x, y, 4, 1.0, preset)
+    state = svm_flow.train_machine(x, y, 4, 147.0, preset)
     scores = svm_flow.predict(state, x)
     reference = SVC(kernel="linear", C=1.0, class_weight="balanced", break_ties=len(present) > 2)
     reference = make_pipeline(StandardScaler(), reference).fit(x.astype(float), y)
@@ -231,7 +231,7 @@ def test_svm_cost_is_chosen_by_person():
     x = rng.normal(size=(72, 147)).astype(np.float32)
     x[:, 0] += 2 * y
     cost, scores = svm_flow.choose_cost(x, y, groups, 2, svm_flow.PRESETS["float_flow"], seed=0)
-    assert set(scores) == {"0.01", "0.03", "0.1"}
+    assert set(scores) == {"1.5", "5.0", "15.0"}
     assert cost == min(float(c) for c, s in scores.items() if s == max(scores.values()))
 
 

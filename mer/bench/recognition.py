@@ -47,17 +47,18 @@ class RecognitionRow(BenchRow):
 
 @dataclass(frozen=True)
 class People:
-    """Clips by what is known of them: labels (N,) int64, persons (N,) str and databases (N,) str."""
+    """Clips by what is known of them: labels (N,) int64, persons (N,) str as file names, and databases (N,) str."""
 
     y: np.ndarray
     groups: np.ndarray
     datasets: np.ndarray
 
     def parts(self, folds: int, seed: int) -> np.ndarray:
-        """Return the part (N,) in which each clip is held out; with 0 folds every person is one."""
-        names = sorted(set(self.groups))
-        given = deal_groups(self.groups, folds, seed) if folds else {name: k for k, name in enumerate(names)}
-        return np.array([given[str(group)] for group in self.groups])
+        """Return the part (N,) str in which each clip is held out; with 0 folds every person is one."""
+        if not folds:
+            return self.groups
+        given = deal_groups(self.groups, folds, seed)
+        return np.array([f"part{given[str(group)] + 1}" for group in self.groups])
 
 
 @dataclass(frozen=True)
@@ -86,24 +87,25 @@ def answers(
         train: so many persons of each training part are drawn, anew for each seed; 0 for all.
     """
     part = people.parts(folds, 0)
-    tasks = [(seed, k) for seed in seeds for k in range(part.max() + 1)]
+    tasks = [(seed, name) for seed in seeds for name in sorted(set(part))]
     work = partial(_fold, system, x, people, part, train)
     found = np.empty((len(seeds), len(people.y), CLASSES))
-    for (seed, k), scores in zip(tasks, each(work, tasks), strict=True):
-        found[list(seeds).index(seed), part == k] = scores
+    for (seed, name), scores in zip(tasks, each(work, tasks), strict=True):
+        found[list(seeds).index(seed), part == name] = scores
     return found
 
 
 def _fold(
-    system: System, x: np.ndarray, people: People, part: np.ndarray, train: int, task: tuple[int, int]
+    system: System, x: np.ndarray, people: People, part: np.ndarray, train: int, task: tuple[int, str]
 ) -> np.ndarray:
-    seed, k = task
-    held = part == k
+    seed, name = task
+    held = part == name
     shown = ~held
-    own = derive_seed(seed, "recognition", system.name, k)
+    # As a fold of the workflow (`mer.training.training_part`), so that both give the same scores.
+    own = derive_seed(seed, system.model, system.preset, name)
     if train:
-        names = np.unique(people.groups[shown])
-        drawn = np.random.default_rng(own).choice(names, min(train, len(names)), replace=False)
+        others = np.unique(people.groups[shown])
+        drawn = np.random.default_rng(own).choice(others, min(train, len(others)), replace=False)
         shown &= np.isin(people.groups, drawn)
     card = model(system.model, "bench")
     preset = card.presets[system.preset].model_copy(update=dict(system.settings))
@@ -160,8 +162,11 @@ def permuted(
         table = confusion(mixed.y, found[0], CLASSES)
         value = {"uf1": float(uf1(table)), "uar": float(uar(table))}
         spread = {name: {"value": value[name], **{e: band[name][e] for e in ("low", "high")}} for name in value}
-        inside = value["uf1"] <= band["uf1"]["high"]
-        told = "inside chance" if inside else f"above chance, p {band['uf1']['p']:.3f}"
+        told = "inside chance"
+        if any(value[name] > band[name]["high"] for name in value):
+            told = f"above chance, p {band['uf1']['p']:.3f}"
+        elif any(value[name] < band[name]["low"] for name in value):
+            told = "below chance"
         rows.append(_row("shuffled labels", f"{system.name}, order {order}", 1, spread, told))
     if not rows:
         return []

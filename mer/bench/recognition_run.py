@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from mer.bench.recognition_clips import STILL, render_clips
 from mer.bench.recognition_inputs import Input
 from mer.core.registry import lookup
 from mer.models import flow_cnn, svm_flow
+from mer.models.face_regions import SIDE
 from mer.simulate.composite import Hardness
 
 
@@ -51,16 +52,21 @@ def _still(*pairs: str) -> tuple[str, ...]:
 
 
 def cnn(name: str, sees: Input) -> System:
-    """Return the small network on an input; what it shifts and blots out grows with the image."""
+    """Return the small network on an input; what it shifts and blots out grows with the image.
+
+    Regions are 28 pixels a side all together, since it knows no larger mosaic.
+    """
+    sees = replace(sees, side=28) if sees.regions else sees
     scale = sees.side // 28
     reach = {"shift": 2.0 * scale, "cutout": 8.0 * scale, "side": sees.side, "pairs": len(sees.pairs)}
     return System(name, "flow_cnn", "minmax_image" if sees.minmax else "float_flow", sees, reach)
 
 
 def linear(name: str, sees: Input) -> System:
-    """Return the linear machine on an input."""
-    preset = "minmax_image" if sees.minmax else "float_flow"
-    return System(name, "svm_flow", preset, sees, {"pairs": len(sees.pairs)})
+    """Return the linear machine on an input; of regions it sees them as the preset `mer` does."""
+    preset = "minmax_image" if sees.minmax else "mer" if sees.regions else "float_flow"
+    cells = svm_flow.PRESETS["mer" if sees.regions else preset].cells
+    return System(name, "svm_flow", preset, sees, {"pairs": len(sees.pairs), "cells": cells})
 
 
 BASE, LINEAR = cnn("flow_cnn", Input()), linear("svm_flow", Input())
@@ -74,10 +80,12 @@ INPUTS = {
     "112": ("112 pixels", Input(side=112)),
     "falling": ("onset-apex and apex-offset", Input(("apex", "falling"))),
     "frames": ("onset-rising, onset-apex, apex-offset", Input(("rising", "apex", "falling"))),
-    "regions": ("9 regions about landmarks", Input(regions=True)),
+    "regions": ("9 regions about landmarks", Input(side=SIDE, regions=True)),
     "magnified": ("magnified 3 times", Input(("magnified",))),
-    "mer": ("preset mer: magnitude, head held still", Input(_still("apex"), minmax=False)),
-    "both": ("magnitude, apex-offset too, head held still", Input(_still("apex", "falling"), minmax=False)),
+    "mer": (
+        "preset mer: regions, magnitude, head held still",
+        Input(_still("apex"), side=SIDE, minmax=False, regions=True),
+    ),
 }
 
 
@@ -96,8 +104,9 @@ def run_recognition_bench(asked: Asked, log: Log) -> list[RecognitionRow]:
     with in_processes(asked.jobs) as each:
         rows, bases = _levels(asked, people, BASE.sees.of(clips), each, log)
         for name, sees in chosen:
-            # The linear machine pools every image to 7x7 cells, whatever its side.
-            built = {"svm_flow": linear, "flow_cnn": cnn} if sees.side == 28 else {"flow_cnn": cnn}
+            # The linear machine pools a whole face to 7x7 cells, whatever its side.
+            larger = sees.side > BASE.sees.side and not sees.regions
+            built = {"flow_cnn": cnn} if larger else {"svm_flow": linear, "flow_cnn": cnn}
             for system in (build(f"{of}, {name}", sees) for of, build in built.items() if of in bases):
                 log(f"recognition: {system.name}")
                 found = answers(system, features(system, sees.of(clips)), people, asked.folds, tuple(asked.seeds), each)
@@ -150,7 +159,8 @@ def _levels(
 def features(system: System, images: np.ndarray) -> np.ndarray:
     """Return what a system computes of images (N, C, S, S)."""
     if system.model == "svm_flow":
-        return np.stack([svm_flow.pooled_features(image, svm_flow.PRESETS[system.preset]) for image in images])
+        settings = svm_flow.PRESETS[system.preset].model_copy(update=dict(system.settings))
+        return np.stack([svm_flow.pooled_features(image, settings) for image in images])
     if system.model == "ststnet":
         from mer.models import ststnet
 
@@ -160,14 +170,18 @@ def features(system: System, images: np.ndarray) -> np.ndarray:
 
 
 def published(root: Path) -> tuple[np.ndarray, People]:
-    """Return published flow images (N, 3, 28, 28) float64, u and v less their medians, and whose they are."""
+    """Return published flow images (N, 3, 28, 28) float32, u and v less their medians, and whose they are.
+
+    Order and rounding are those of the workflow.
+    """
+    from mer.core.sample import subject_key
     from mer.datasets.flow_images import READER
     from mer.stages.flow.published import Params, decode, read
 
     reading = READER.read(root, READER.options())
-    rows = [sample for sample in reading.samples if sample.status == "ok"]
+    rows = sorted((s for s in reading.samples if s.status == "ok"), key=lambda s: (s.dataset, s.sample_id))
     classes = ("negative", "positive", "surprise")
     decoded = (decode(read(root / row.media_path), Params()) for row in rows)
-    images = np.stack([np.concatenate([flow, bent[None]]) for flow, bent in decoded])
+    images = np.stack([np.concatenate([flow, bent[None]]) for flow, bent in decoded]).astype(np.float32)
     y = np.array([classes.index(row.emotion_norm) for row in rows])
-    return images, People(y, np.array([row.group for row in rows]), np.array([row.dataset for row in rows]))
+    return images, People(y, np.array([subject_key(row) for row in rows]), np.array([row.dataset for row in rows]))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mer.core.container import Clip
-from mer.core.errors import ModelError
+from mer.core.errors import ClipError, ModelError
 
 
 def area_weights(size: int, cells: int) -> np.ndarray:
@@ -56,3 +56,19 @@ def flow_image(clips: Mapping[str, Clip], size: int, pairs: int = 1) -> np.ndarr
     height, width = flow.shape[-2:]
     fields = flow[()].reshape(pairs, 2, height, width), strain[()].reshape(pairs, 1, height, width)
     return area_pool(np.concatenate(fields, axis=1), size).reshape(3 * pairs, size, size).astype(np.float32)
+
+
+def first_landmarks(clips: Mapping[str, Clip]) -> np.ndarray:
+    """Return the landmarks (68, 2) of the first frame of a clip's first pair, pixels of the product.
+
+    Args:
+        clips: has `motion`, as for `flow_image`.
+
+    Raises:
+        ClipError: they are not finite.
+    """
+    clip = clips["motion"]
+    landmarks = np.asarray(clip.read("landmarks")).reshape(-1, 68, 2)[0]
+    if not np.isfinite(landmarks).all():
+        raise ClipError(clip.sample_id, "landmarks are not finite", "68 points per frame", "check its alignment")
+    return landmarks

@@ -29,7 +29,7 @@ from mer.core.container import Clip
 from mer.core.errors import ClipError, ModelError
 from mer.core.params import Params
 from mer.models.contract import Footprint, Model
-from mer.models.flow_image import flow_image
+from mer.models.flow_image import first_landmarks, flow_image
 from mer.models.shallow import Shallow, TrainingPlan
 from mer.models.state import Features, State, require_classes
 
@@ -109,9 +109,7 @@ def features(clips: Mapping[str, Clip], preset: Preset) -> np.ndarray:
 
     clip = clips["motion"]
     image = flow_image(clips, int(clip.lazy("flow").shape[-1]))
-    landmarks = np.asarray(clip.read("landmarks")).reshape(-1, 68, 2)[0]
-    if not np.isfinite(landmarks).all():
-        raise ClipError(clip.sample_id, "landmarks are not finite", "68 points per frame", "check its alignment")
+    landmarks = first_landmarks(clips)
     # The published min-max saw the whole face, so that the brightest motion anywhere sets the range.
     return stack_regions(minmax(image) if preset.scaling == "minmax" else image, landmarks, clip.sample_id)
 

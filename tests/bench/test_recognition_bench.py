@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from mer.bench import recognition, recognition_run
 from mer.bench.recognition import People, answers, compared, permuted, scored, shuffled
 from mer.bench.recognition_clips import STILL, FlowClips, person_fields
-from mer.bench.recognition_inputs import Input, mosaic, stretched
+from mer.bench.recognition_inputs import Input, stretched
 from mer.bench.recognition_run import LINEAR, Asked, features, published, run_recognition_bench
 from mer.cli import app
 from mer.core.errors import ConfigError
 from mer.core.geometry import MIRRORED
+from mer.models.face_regions import mosaic
 from mer.simulate.action_units import ACTION_UNITS
 from mer.simulate.composite import CLASSES, EMOTIONS, SOURCES, Hardness, composite, own_muscles
 
@@ -91,9 +92,9 @@ def test_stretched_images_lose_size_and_zero():
 
 
 def test_regions_of_a_mirrored_face_are_the_mirrored_regions(rendered):
-    landmarks = rendered[1][0].astype(float)
+    landmarks = (rendered[1][0].astype(float) + 0.5) * (112 / 160) - 0.5
     field = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(112, 112, 3)), (0, 0), 3).transpose(2, 0, 1)
-    turned = landmarks[list(MIRRORED)] * [-1, 1] + [159, 0]
+    turned = landmarks[list(MIRRORED)] * [-1, 1] + [111, 0]
     whole = mosaic(field.astype(np.float32), landmarks)
     other = mosaic(np.ascontiguousarray(field[:, :, ::-1], dtype=np.float32), turned)
     assert whole.shape == (3, 84, 84) and np.abs(whole).max() > 0.05
@@ -136,7 +137,7 @@ def test_a_held_out_person_says_nothing():
     assert all(len(set(part[people.groups == name])) == 1 for name in people.groups)
     assert len(set(people.parts(0, 0))) == 12
     found = answers(LINEAR, x, people, 4, (0,))[0]
-    held = part == 2
+    held = part == "part3"
     wrong = People(np.where(held, (people.y + 1) % 3, people.y), people.groups, people.datasets)
     assert np.array_equal(answers(LINEAR, x, wrong, 4, (0,))[0, held], found[held])
 

@@ -199,7 +199,7 @@ def test_svm_predicts_as_scikit_learn(present):
     x *= rng.uniform(0.1, 10, 147).astype(np.float32)
     x[:, 3] = 5.0
     preset = svm_flow.PRESETS["minmax_image"]
-    state = svm_flow.train_machine(x, y, 4, 1.0, preset)
+    state = svm_flow.train_machine(x, y, 4, 147.0, preset)
     scores = svm_flow.predict(state, x)
     reference = SVC(kernel="linear", C=1.0, class_weight="balanced", break_ties=len(present) > 2)
     reference = make_pipeline(StandardScaler(), reference).fit(x.astype(float), y)
@@ -210,6 +210,19 @@ def test_svm_predicts_as_scikit_learn(present):
     assert (scores[:, absent] == -1).all()
 
 
+def test_svm_keeps_the_relation_of_cells_in_pixels():
+    x = np.random.default_rng(0).normal(size=(30, 294)) * np.repeat([3, 1, 2, 5, 0, 7], 49)
+    x[:, :10] *= 0.01
+    middle, size = svm_flow.scale_of(x, svm_flow.PRESETS["float_flow"])
+    scaled = ((x - middle) / size).reshape(30, 6, 49)
+    assert np.square(scaled).mean(axis=(0, 2)) == pytest.approx([1, 1, 1, 1, 0, 1])
+    assert scaled[:, 0, 0].std() / scaled[:, 0, 20].std() == pytest.approx(x[:, 0].std() / x[:, 20].std())
+    y = np.arange(30) % 3
+    whole = svm_flow.train_machine(x, y, 3, 0.1, svm_flow.PRESETS["float_flow"])
+    other = svm_flow.train_machine(8 * x, y, 3, 0.1, svm_flow.PRESETS["float_flow"])
+    assert svm_flow.predict(other, 8 * x) == pytest.approx(svm_flow.predict(whole, x))
+
+
 def test_svm_cost_is_chosen_by_person():
     # Every person has a signature that gives the label away within the person only.
     rng = np.random.default_rng(0)
@@ -218,7 +231,7 @@ def test_svm_cost_is_chosen_by_person():
     x = rng.normal(size=(72, 147)).astype(np.float32)
     x[:, 0] += 2 * y
     cost, scores = svm_flow.choose_cost(x, y, groups, 2, svm_flow.PRESETS["float_flow"], seed=0)
-    assert set(scores) == {"0.01", "0.1", "1.0"}
+    assert set(scores) == {"1.5", "5.0", "15.0"}
     assert cost == min(float(c) for c, s in scores.items() if s == max(scores.values()))
 
 

@@ -14,7 +14,7 @@ from mer.models.registry import MODELS, model
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 COUNTS = {
     ("svm_flow", "float_flow"): 444,
-    ("svm_flow", "mer"): 444,
+    ("svm_flow", "mer"): 1299,
     ("svm_flow", "minmax_image"): 444,
     ("ststnet", "clean"): 1683,
     ("ststnet", "published"): 1683,

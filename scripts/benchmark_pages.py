@@ -28,6 +28,8 @@ HEADINGS = {
     "following_cpu_seconds": "following, CPU s", "motion_cpu_seconds": "motion, CPU s",
     "copy_cpu_seconds": "copying, CPU s", "one_order": "UF1, one order", "told": "",
 }  # fmt: skip
+#: A table of more rows is folded.
+LONG = 12
 Rows = Sequence[dict[str, Any]]
 
 
@@ -55,7 +57,7 @@ PLOTS = {
         ("model", "precision"), "loso_hours", "Hours for 68 folds one after the other; shorter is better.", {}, True
     ),
     "feeding": Bars(
-        ("system", "path"), "clips_per_second", "Clips a second that the input side supplies; longer is better.", {}, True
+        ("system", "path"), "clips_per_second", "Clips a second that are supplied; longer is better.", {}, True
     ),
 }  # fmt: skip
 #: Of the flow methods of `stages`, the cases that the table has beside the plots; the record has all.
@@ -110,11 +112,11 @@ def _shown(title: str, name: str) -> Iterator[str]:
         from mer.bench.plots import PLOTS as OF_STAGES
 
         for plot, drawn in OF_STAGES.items():
-            yield f"![{drawn.caption}](benchmarks/stages-{plot}.png)\n"
+            yield from _pictured(drawn.caption, f"stages-{plot}.png")
         yield from _stages(taken["rows"])
     else:
         if name in PLOTS:
-            yield f"![{PLOTS[name].caption}](benchmarks/{name}.svg)\n"
+            yield from _pictured(PLOTS[name].caption, f"{name}.svg")
         yield from table(taken["rows"])
     if note := taken.get("note"):
         yield f"\n{note}"
@@ -122,6 +124,10 @@ def _shown(title: str, name: str) -> Iterator[str]:
     copied = "; copied from what it printed" if taken.get("typed") else ""
     yield f"\n`{taken['command']}`, {taken['taken']}{version}, on {taken['machine']}{copied}."
     yield f"[{title}, as JSON](benchmarks/{name}.json).\n"
+
+
+def _pictured(caption: str, file: str) -> Iterator[str]:
+    yield f"![{caption}](benchmarks/{file})\n\n*{caption}*\n"
 
 
 def _stages(rows: Rows) -> Iterator[str]:
@@ -145,14 +151,18 @@ def _stages(rows: Rows) -> Iterator[str]:
 
 
 def table(rows: Rows) -> Iterator[str]:
-    """Yield rows as a table, without the fields that no row has."""
+    """Yield rows as a table, folded where it is long, without the fields that no row has."""
     fields = [key for key in dict.fromkeys(key for row in rows for key in row)]
     fields = [key for key in fields if any(row.get(key) not in (None, "") for row in rows)]
     numeric = {key for key in fields if not any(isinstance(row.get(key), str) for row in rows)}
+    columns = [written([row.get(key) for row in rows]) for key in fields]
+    if len(rows) > LONG:
+        yield f"<details markdown><summary>{len(rows)} rows</summary>\n"
     yield f"| {' | '.join(heading(key) for key in fields)} |"
     yield f"|{'|'.join('---:' if key in numeric else '---' for key in fields)}|"
-    for row in rows:
-        yield f"| {' | '.join(written(row.get(key)) for key in fields)} |"
+    yield from (f"| {' | '.join(cells)} |" for cells in zip(*columns, strict=True))
+    if len(rows) > LONG:
+        yield "\n</details>"
 
 
 def heading(key: str) -> str:
@@ -160,13 +170,18 @@ def heading(key: str) -> str:
     return HEADINGS.get(key, key.replace("_", " "))
 
 
-def written(value: Any) -> str:
-    """Return a value for a cell: three digits of what is below a hundred, whole numbers above."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
+def written(values: Sequence[Any]) -> list[str]:
+    """Return the cells of a column: three digits of a number, in a column of small ones all to the same place."""
+    small = [f"{value:.3g}" for value in values if isinstance(value, float)]
+    places = max((len(text.partition(".")[2]) for text in small), default=0)
+    alike = all(abs(value) < 10 for value in values if isinstance(value, float))
+
+    def cell(value: Any) -> str:
+        if isinstance(value, float):
+            return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{places}f}" if alike else f"{value:.3g}"
+        return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
+
+    return [cell(value) for value in values]
 
 
 def _bars(plot: Bars, rows: Rows) -> bytes:
@@ -177,7 +192,7 @@ def _bars(plot: Bars, rows: Rows) -> bytes:
     chosen = [row for row in rows if all(row[key] in values for key, values in plot.where.items())][::-1]
     values = [row[plot.value] for row in chosen]
     with matplotlib.rc_context({"svg.hashsalt": "mer"}):
-        figure = Figure(figsize=(8, 0.9 + 0.28 * len(chosen)), layout="constrained")
+        figure = Figure(figsize=(6.5, 0.9 + 0.28 * len(chosen)), layout="constrained")
         axes = figure.add_subplot()
         axes.barh(
             range(len(chosen)), values, height=0.7, color="#4c78a8", xerr=_ends(plot.value, chosen), ecolor="#333"

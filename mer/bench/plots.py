@@ -12,7 +12,7 @@ from mer.bench.measure import Row
 from mer.core.picture_page import write_picture_page
 
 _MOTION = re.compile(r"moving ([\d.]+)-([\d.]+) px, noise 0\b")
-_NOISE = re.compile(r"moving, noise ([\d.]+),")
+_NOISE = re.compile(r"moving, noise ([\d.]+), \d+ pairs")
 _TIMED = "moving, noise 2"
 _MARKERS = "osD^vP*X<>hdp8"
 Lines = Mapping[str, Sequence[tuple[float, float]]]

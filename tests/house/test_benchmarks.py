@@ -1,7 +1,9 @@
 """What was measured: every record says where it comes from, and the page has no number that is in no record."""
 
+import json
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import pages
@@ -58,3 +60,16 @@ def test_no_number_of_the_page_is_in_no_record(section):
         text = found.rstrip(",").replace(",", "")
         digits = len(text.partition(".")[2])
         assert any(round(number, digits) == float(text) for number in known), f"{found} is in no record"
+
+
+def test_a_bench_is_kept_with_where_it_ran_and_the_note_that_was_there(tmp_path):
+    kept = runpy.run_path(str(ROOT / "scripts" / "bench_record.py"))
+    kept["main"].__globals__["RECORDS"] = tmp_path
+    (tmp_path / "fast.json").write_text('{"note": "of 3 clips", "rows": []}')
+    kept["main"]("fast", sys.executable, "-c", "import sys; print('[{\"given\": 2.5}]' * ('--json' in sys.argv))")
+    taken = json.loads((tmp_path / "fast.json").read_text())
+    assert taken["rows"] == [{"given": 2.5}] and taken["note"] == "of 3 clips" and "cores of" in taken["machine"]
+    assert taken["command"].startswith(sys.executable) and not taken["command"].endswith("--json")
+    with pytest.raises(SystemExit):
+        kept["main"]("slow", sys.executable, "-c", "raise SystemExit(3)")
+    assert not (tmp_path / "slow.json").exists()

@@ -1,9 +1,9 @@
 # Two commands do everything: `make demo` (install, then the default configuration to a finished report) and
-# `make test` (install, then every test). While working: `make quick`.
+# `make test` (install, then every test). `make small` is the demo at test size. While working: `make quick`.
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= all
-# More options for snakemake, e.g. `make demo ARGS="--configfile config.yaml tests/small.yaml"`.
+# More options for snakemake, e.g. `make demo ARGS=--dry-run`.
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -13,13 +13,20 @@ PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest \
   --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
 
-.PHONY: demo test quick lint docs envs clean
+.PHONY: demo small install test quick lint docs envs clean
 
 demo: $(VENV)/.demo
 	@# Snakemake keeps a cache below HOME, and stops where it cannot.
 	@test -w "$$HOME" || export XDG_CACHE_HOME="$${XDG_CACHE_HOME:-$(abspath $(VENV))/cache}"; \
 	  $(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGS)
 	@echo "The report: $(or $(REPORT),$(RESULTS)/report/index.html)"
+
+small:
+	@$(MAKE) --no-print-directory demo REPORT=results/small/report/index.html \
+	  ARGS="--configfile config.yaml tests/small.yaml $(ARGS)"
+
+install: $(VENV)/.demo
+	@echo "Now: . $(BIN)/activate"
 
 test: $(VENV)/.test
 	$(BIN)/ruff check mer tests examples scripts noxfile.py

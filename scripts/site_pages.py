@@ -47,11 +47,22 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Lead links out of docs/ to pages of the site; brackets after brackets are no links in the pages of facts."""
     path = page.file.src_uri
     if path.startswith("specs/"):
-        return re.sub(r"(?<=\w\])\[(?=\w)", r"\\[", markdown)
+        return re.sub(r"(?<=\w\])\[(?=\w)", r"\\[", lists(markdown))
     up = "../" * path.count("/")
     for name, target in OUTSIDE.items():
         markdown = re.sub(rf"\]\((\.\./)+{re.escape(name)}", f"]({up}{target}", markdown)
     return re.sub(r"\]\((\.\./)+examples/[\w.]+\)", f"]({up}gallery.md)", markdown)
+
+
+def lists(markdown: str) -> str:
+    """Return a page with its lists as Python's Markdown wants them: after a blank line, four blanks deep."""
+    made: list[str] = []
+    for part in re.split(r"(^ *```.*?^ *```$)", markdown, flags=re.M | re.S):
+        if not part.lstrip().startswith("```"):
+            part = re.sub(r"^ {2,3}(?=(?:[-*+]|\d+\.) )", "    ", part, flags=re.M)
+            part = re.sub(r"^((?![-*|#>] | |\d+\. ).+\n)(?=[-*] )", r"\1\n", part, flags=re.M)
+        made.append(part)
+    return "".join(made)
 
 
 def pages() -> dict[str, str]:

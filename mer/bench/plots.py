@@ -12,7 +12,7 @@ from mer.bench.measure import Row
 from mer.core.picture_page import write_picture_page
 
 _MOTION = re.compile(r"moving ([\d.]+)-([\d.]+) px, noise 0\b")
-_NOISE = re.compile(r"moving, noise ([\d.]+),")
+_NOISE = re.compile(r"moving, noise ([\d.]+), \d+ pairs")
 _TIMED = "moving, noise 2"
 _MARKERS = "osD^vP*X<>hdp8"
 Lines = Mapping[str, Sequence[tuple[float, float]]]
@@ -85,9 +85,13 @@ def write_plots(rows: Sequence[Row], folder: Path) -> Path:
     Raises:
         StorageError: the folder is not writable.
     """
+    return write_picture_page(folder, "mer bench stages: flow", "Flow against the simulator's truth", draw_plots(rows))
+
+
+def draw_plots(rows: Sequence[Row]) -> list[tuple[str, bytes, str]]:
+    """Return name, PNG and caption of every plot."""
     styles = _styles([row.method for row in _flow(rows)])
-    pictures = [(name, _draw(plot, plot.lines(rows), styles), plot.caption) for name, plot in PLOTS.items()]
-    return write_picture_page(folder, "mer bench stages: flow", "Flow against the simulator's truth", pictures)
+    return [(name, _draw(plot, plot.lines(rows), styles), plot.caption) for name, plot in PLOTS.items()]
 
 
 def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:

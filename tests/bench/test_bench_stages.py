@@ -155,6 +155,7 @@ ROWS = [
     flow_row("b", "moving 1-2 px, noise 0, 9 pairs", 0.4),
     flow_row("b", "moving 0.1-0.5 px, noise 0, 9 pairs", 0.1),
     flow_row("b", "moving, noise 0, 9 pairs", 0.2),
+    flow_row("b", "moving, noise 0, 128 px, 9 pairs", 0.05),
     flow_row("b", "moving, noise 2, 9 pairs", 0.3, 0.02),
     flow_row("b", "still, noise 2, 9 pairs", 0.7),
     flow_row("c", "moving, noise 2, 9 pairs", 0.5, 0.4),

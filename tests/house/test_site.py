@@ -69,6 +69,25 @@ def test_the_reference_holds_what_the_registries_hold(site):
 
 
 @pytest.mark.slow
+def test_no_list_row_or_emphasis_is_left_as_it_was_written(site):
+    for page in site.rglob("*.html"):
+        html = re.sub(r"<(pre|code|script|style|svg)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.S)
+        for part in re.findall(r"<(?:p|li)>(.*?)</(?:p|li)>", html, re.S):
+            words = re.sub(r"<[^>]+>", "", part)
+            assert not re.search(r"^ *[-*|] \S|\*\*|\]\(\S+\)", words, re.M), f"{page.name}: {words[:200]}"
+
+
+@pytest.mark.slow
+def test_the_page_of_benchmarks_shows_the_records(site):
+    html = (site / "benchmarks.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'src="(benchmarks/[^"]+)"', html)
+    assert len(pictures) > 5 and all((site / picture).stat().st_size > 5000 for picture in pictures)
+    assert {path.name for path in (site / "benchmarks").glob("*.json")} == set(
+        re.findall(r"benchmarks/(\S+?\.json)", html)
+    )
+
+
+@pytest.mark.slow
 def test_the_gallery_shows_what_its_code_drew(site):
     html = (site / "gallery.html").read_text(encoding="utf-8")
     names = runpy.run_path(str(ROOT / "scripts" / "site_pages.py"))["EXAMPLES"]

@@ -25,7 +25,8 @@ def test_a_folder_of_videos_with_a_table_runs_to_its_scores(tmp_path):
     for subject in chosen.subjects(given):
         chosen.write_subject(given, subject, root, tmp_path / f"{subject}.h5")
     written = tmp_path / "mine.yaml"
-    init, check, run = pages.commands(PAGE)
+    # The first films what was written above, larger.
+    _, init, check, run = pages.commands(PAGE)
     done = pages.mer(init, tmp_path)
     assert "mer check --config mine.yaml --dataset my_clips" in done
     checked = pages.mer(check, tmp_path, status=(1,))

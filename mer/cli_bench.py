@@ -138,7 +138,7 @@ def bench_recognition(
     inputs: Annotated[str, typer.Option(help="Inputs to compare, with commas between; all by default.")] = "",
     models: Annotated[str, typer.Option(help="svm_flow, ststnet, flow_cnn; all by default.")] = "",
     seeds: Annotated[int, typer.Option(help="Seeds of every training.", min=1)] = 5,
-    folds: Annotated[int, typer.Option(help="Parts of persons, held out in turn; 0: person by person.", min=0)] = 5,
+    folds: Annotated[int, typer.Option(help="Parts of persons, held out in turn; 0: person by person.", min=0)] = 0,
     orders: Annotated[int, typer.Option(help="Orders of shuffled labels; 0: none.", min=0)] = 5,
     jobs: Jobs = 1,
     seed: Seed = 0,

@@ -38,7 +38,7 @@ class Asked:
 
     seed: int = 0
     seeds: Sequence[int] = range(5)
-    folds: int = 5
+    folds: int = 0
     orders: int = 5
     inputs: Sequence[str] = ()
     models: Sequence[str] = ()

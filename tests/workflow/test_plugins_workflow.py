@@ -117,14 +117,14 @@ def test_editing_the_model_runs_fits_and_what_follows(finished):
     flow = next((finished / "results" / "faces" / "flow" / "mine").glob("*.h5"))
     before = flow.stat().st_mtime_ns
     edit(finished / "mine" / "my_cnn.py", "nn.MaxPool2d(2)", "nn.AvgPool2d(2)")
-    assert planned(finished) == {"fit_mine_0", "predict", "score", "report"}
+    assert planned(finished) == {"fit_mine_0", "predict_mine_0", "score", "report"}
     snakemake(finished)
     assert flow.stat().st_mtime_ns == before and planned(finished) == set()
 
 
 def test_editing_the_method_runs_it_and_what_follows(finished):
     edit(finished / "mine" / "my_flow.py", "first + second) / 2", "second + first) / 2")
-    assert planned(finished) == {"flow", "exclusions", "fit_mine_0", "predict", "score", "report"}
+    assert planned(finished) == {"flow", "exclusions", "fit_mine_0", "predict_mine_0", "score", "report"}
     edit(finished / "mine" / "my_flow.py", "second + first) / 2", "first + second) / 2")
 
 

@@ -107,7 +107,7 @@ for _plan in PLANS["experiments"].values():
             params:
                 task="fit",
                 experiment=_plan.name,
-                seed=_seed,
+                seed=str(_seed),
                 folds=[fold.name for fold in _folds],
                 held_out=[fold.held_out for fold in _folds],
                 block=as_it_is(_plan.fit_block(TASKS["fit"])),
@@ -155,7 +155,7 @@ for _plan in PLANS["experiments"].values():
             params:
                 task="fit",
                 experiment=_plan.name,
-                seed=_seed,
+                seed=str(_seed),
                 folds=[fold.name for fold in _folds],
                 block=as_it_is(_plan.fit_block(TASKS["fit"])),
                 code=_plan.predict_code(TASKS["fit"]),

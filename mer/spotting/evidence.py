@@ -63,6 +63,12 @@ class Evidence:
         scale = self.scales[step, moment]
         return np.asarray(self.inverse[step] / np.outer(scale, scale))
 
+    def along(self, values: np.ndarray, moment: int, template: int) -> np.ndarray:
+        """Return how far values (T, D) go along a template, (T,) in eye distances, as weighed at a moment."""
+        vector = self.templates[template].moved.ravel()
+        weighted = self.weights(0, moment) @ vector
+        return np.asarray(values @ weighted / (vector @ weighted))
+
     @cached_property
     def path(self) -> np.ndarray:
         """Where the regions are at every moment, (T, D) from an unknown zero; what is not known does not move."""

@@ -117,19 +117,12 @@ def _beside(seen: Evidence, at: int, step: int, template: int) -> dict[str, floa
 
 def _around(seen: Evidence, best: np.ndarray, at: int, step: int, template: int) -> dict[str, float]:
     """Tell how the movement stands out from the seconds around."""
-    speed = _speed_along(seen, at, template)
+    speed = np.nan_to_num(seen.along(seen.shortest, at, template))
     core = _rms(_window(speed, at, -CORE, CORE, seen.rate))
     spans = (-NEAR[1], -NEAR[0]), NEAR
     beside = sum(_rms(_window(speed, at, *span, seen.rate)) for span in spans)
     peak = max(float(_window(best, at, *span, seen.rate).max(initial=0.0)) for span in spans)
     return {"motion around": beside / (2 * core + 1e-5), "score around": peak / float(seen.scores[step, at, template])}
-
-
-def _speed_along(seen: Evidence, at: int, template: int) -> np.ndarray:
-    """Return the motion (T,) along a template over the shortest step, in eye distances, as weighed at a moment."""
-    vector = seen.templates[template].moved.ravel()
-    weighted = seen.weights(0, at) @ vector
-    return np.asarray(np.nan_to_num(seen.shortest @ weighted / (vector @ weighted)))
 
 
 def _unexplained(motion: RegionMotion, at: int, step: int) -> float:

@@ -32,9 +32,7 @@ class Course:
 
 def course(seen: Evidence, at: int, step: int, template: int) -> Course:
     """Return the course of the movement along a template about a moment, found with a step."""
-    vector = seen.templates[template].moved.ravel()
-    weighted = seen.weights(0, at) @ vector
-    way = seen.path @ weighted / (vector @ weighted)
+    way = seen.along(seen.path, at, template)
     reach, wide = max(2, round(REACH * seen.rate)), int(seen.steps[step])
     first, last = max(0, at - reach), min(len(way) - 1, at + reach)
     near = slice(max(first, at - wide // 2), min(last, at + wide // 2) + 1)

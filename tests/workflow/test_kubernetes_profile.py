@@ -29,6 +29,7 @@ def test_a_dry_run_asks_for_memory_time_and_gpus(tmp_path):
         if found := re.search(r"resources: (.*)", block):
             asked[rule] = dict(part.split("=", 1) for part in found[1].split(", "))
     assert {asked[rule]["gpu"] for rule in ("flow", "align")} == {"0"} and asked["fit_ststnet_0"]["gpu"] == "1"
-    sent = [asked[rule] for rule in ("simulate", "frames", "align", "flow", "fit_ststnet_0", "predict_ststnet_0", "score")]
+    rules = ("simulate", "frames", "align", "flow", "fit_ststnet_0", "predict_ststnet_0", "score")
+    sent = [asked[rule] for rule in rules]
     assert all(int(one["mem_mb"]) >= 700 and 10 <= int(one["runtime"]) <= 24 * 60 for one in sent)
     assert {(one["scale"], one["gpu_manufacturer"], one["disk_mb"]) for one in sent} == {("0", "nvidia", "10000")}

@@ -14,7 +14,7 @@ import pytest
 from mer.analysis.live import session
 from mer.analysis.live.following import Follower
 from mer.analysis.live.page import serve
-from mer.analysis.live.scoring import RegionScorer, Window
+from mer.analysis.live.scoring import RegionScorer, Scoring, Window
 from mer.analysis.live.session import Board, run_live, run_session
 from mer.analysis.live.sources import GrowingFile
 from mer.analysis.spotters import open_spotters
@@ -56,7 +56,7 @@ class Change:
 def test_a_session_scores_every_place_and_ends_with_a_summary():
     source, spotter = Given(world.film(24, [8], 8), dropped=[5]), Change()
     board = Board("given", 30.0)
-    run_session(source, spotter, PARAMS, board)
+    run_session(source, Scoring(spotter, 30.0, 30.0), PARAMS, board)
     assert source.closed and board.ended and board.places == 24 and board.pictures == 23
     assert sorted(board.scores)[-1] == 23
     moving = np.mean([board.scores[k] for k in range(10, 15)])

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from mer.analysis.face_models import FaceModels
+from mer.analysis.live.following import Seen
+from mer.analysis.spotters import open_spotters
+from mer.core.one_thread import one_thread_each
+from mer.core.process import processes
 from mer.motion.grey import grey
 from mer.spotting.region_motion import (
     SOUND,
@@ -148,3 +156,53 @@ class EnsembleScorer:
 def scorer_of(spotters: FaceModels | Ensemble, fps: float) -> Scorer:
     """Return what scores with models at a frame rate."""
     return RegionScorer(spotters, fps) if isinstance(spotters, FaceModels) else EnsembleScorer(spotters, fps)
+
+
+class Scored(Protocol):
+    """What scores places as they come."""
+
+    def __call__(self, fresh: list[Seen], last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return places and scores as `Scorer`, after new places of which the last is number `last`."""
+
+
+class Scoring:
+    """Scores the last seconds of the live grid, which it holds.
+
+    Args:
+        scorer: of a window.
+        fps: places per second.
+        seconds: that are held.
+    """
+
+    def __init__(self, scorer: Scorer, fps: float, seconds: float) -> None:
+        self._scorer, self._fps = scorer, fps
+        self._held: deque[Seen] = deque(maxlen=round(seconds * fps))
+
+    def __call__(self, fresh: list[Seen], last: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Scored`."""
+        self._held.extend(fresh)
+        crops, landmarks, transform = (
+            np.stack([getattr(one, name) for one in self._held]) for name in ("crop", "landmarks", "transform")
+        )
+        quality = np.array([one.quality for one in self._held], np.float32)
+        first = last + 1 - len(self._held)
+        return self._scorer(Window(first, self._fps, crops, landmarks, transform, quality))
+
+
+@contextmanager
+def scored_beside(experiment: Path | None, fps: float, seconds: float) -> Iterator[Scored]:
+    """Yield what scores in a process of its own, so that following a face does not wait for it; args as `Scoring`."""
+    with processes(1, _begin, experiment, fps, seconds) as pool:
+        yield lambda fresh, last: pool.submit(_scored, fresh, last).result()
+
+
+_BESIDE: list[Scoring] = []
+
+
+def _begin(experiment: Path | None, fps: float, seconds: float) -> None:
+    one_thread_each()
+    _BESIDE.append(Scoring(scorer_of(open_spotters(experiment), fps), fps, seconds))
+
+
+def _scored(fresh: list[Seen], last: int) -> tuple[np.ndarray, np.ndarray]:
+    return _BESIDE[0](fresh, last)

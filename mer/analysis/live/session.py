@@ -14,7 +14,7 @@ import numpy as np
 
 from mer.analysis.live.following import Follower, Seen
 from mer.analysis.live.page import serve
-from mer.analysis.live.scoring import Scorer, Window, scorer_of
+from mer.analysis.live.scoring import Scored, scored_beside
 from mer.analysis.live.sources import Camera, FrameSource, GrowingFile
 from mer.analysis.spotters import open_spotters
 from mer.core.csvfile import write_csv
@@ -100,42 +100,36 @@ class Board:
         )
 
 
-class _Places:
-    """The last `SHOWN` seconds of places, written by the follower and read by the scorer."""
+class _Queue:
+    """Places that the follower has seen and nobody has scored yet."""
 
     def __init__(self, fps: float) -> None:
-        self.fps = fps
-        self._held: deque[Seen] = deque(maxlen=round(SHOWN * fps))
-        self._came: deque[float] = deque(maxlen=round(SHOWN * fps))
-        self._next = 0
+        self._fresh: list[Seen] = []
+        self._came: deque[tuple[int, float]] = deque(maxlen=round(SHOWN * fps))
+        self._last = -1
         self._lock = Lock()
 
     def add(self, seen: list[Seen], last: int) -> None:
         """Add places, of which the last is `last`."""
         with self._lock:
-            self._held.extend(seen)
-            self._came.extend([time.monotonic()] * len(seen))
-            self._next = last + 1
+            self._fresh.extend(seen)
+            now = time.monotonic()
+            self._came.extend((place, now) for place in range(last - len(seen) + 1, last + 1))
+            self._last = last
 
-    def window(self) -> tuple[Window, list[float]] | None:
-        """Return all of them, and when each came; None before the first."""
+    def take(self) -> tuple[list[Seen], int, dict[int, float]]:
+        """Return what is new, the last place, and when each of the last places came."""
         with self._lock:
-            held, came, first = list(self._held), list(self._came), self._next - len(self._held)
-        if not held:
-            return None
-        crops, landmarks, transform = (
-            np.stack([getattr(one, name) for one in held]) for name in ("crop", "landmarks", "transform")
-        )
-        quality = np.array([one.quality for one in held], np.float32)
-        return Window(first, self.fps, crops, landmarks, transform, quality), came
+            fresh, self._fresh = self._fresh, []
+            return fresh, self._last, dict(self._came)
 
 
-def run_session(source: FrameSource, scorer: Scorer, params: Any, board: Board) -> None:
+def run_session(source: FrameSource, scoring: Scored, params: Any, board: Board) -> None:
     """Follow and score until the source ends; what is known stands on the board, also when Ctrl-C ends it.
 
     Args:
         source: of the pictures.
-        scorer: of the last seconds.
+        scoring: scores what came, in a thread of its own.
         params: of the `dlib` method of the align stage.
         board: where it is written down.
 
@@ -143,14 +137,14 @@ def run_session(source: FrameSource, scorer: Scorer, params: Any, board: Board) 
         MediaError: the source broke.
         KeyboardInterrupt: Ctrl-C.
     """
-    places, stop = _Places(board.fps), Event()
+    queue, stop = _Queue(board.fps), Event()
     follower = Follower(params, board.fps)
-    worker = Thread(target=_score, args=(places, scorer, board, stop), daemon=True)
+    worker = Thread(target=_score, args=(queue, scoring, board, stop), daemon=True)
     worker.start()
     try:
         for seconds, picture in source.pictures():
             seen = follower.feed(seconds, picture)
-            places.add(seen, follower.start)
+            queue.add(seen, follower.start)
             with board.lock:
                 board.pictures += 1
                 board.places = follower.start + 1
@@ -165,26 +159,24 @@ def run_session(source: FrameSource, scorer: Scorer, params: Any, board: Board) 
         board.ended = True
 
 
-def _score(places: _Places, scorer: Scorer, board: Board, stop: Event) -> None:
+def _score(queue: _Queue, scoring: Scored, board: Board, stop: Event) -> None:
     """Score what came, again and again; once more when the source has ended."""
     last = False
     while not last:
         last = stop.wait(PERIOD)
-        held = places.window()
-        if held is None:
+        fresh, place, came = queue.take()
+        if not fresh:
             continue
-        window, came = held
         newest = max(board.scores, default=-1)
         try:
-            at, score = scorer(window)
+            at, score = scoring(fresh, place)
         except Exception as error:  # What a thread raises would be lost; the page says it, and following goes on.
             board.failure = f"{type(error).__name__}: {error}"
             continue
         now = time.monotonic()
         with board.lock:
             board.scores.update(zip(at.tolist(), score.tolist(), strict=True))
-            fresh = [place for place in at.tolist() if place > newest and place >= window.first]
-            board.delays.extend(now - came[place - window.first] for place in fresh if not last)
+            board.delays.extend(now - came[one] for one in at.tolist() if one > newest and one in came and not last)
 
 
 def run_live(
@@ -230,11 +222,10 @@ def run_live(
     params = method.Params.model_validate({**ensemble.training.align, "face": face, "samples": 1})
     one_thread_each()
     board = Board(source.name, source.fps, str(output / SCORES) if keep else "")
-    scorer = scorer_of(ensemble, source.fps)
-    with serve(board.state) as address:
+    with serve(board.state) as address, scored_beside(experiment, source.fps, SHOWN) as scoring:
         log(f"{source.name}: {address} shows the score; Ctrl-C ends it")
         try:
-            run_session(source, scorer, params, board)
+            run_session(source, scoring, params, board)
         except KeyboardInterrupt:
             board.ended = True
         finally:

@@ -132,7 +132,7 @@ def run_image_bench(root: Path, asked: Asked, log: Log) -> list[RecognitionRow]:
 def _levels(
     asked: Asked, people: People, images: np.ndarray, each: Each, log: Log, real: bool = False
 ) -> tuple[list[RecognitionRow], dict[str, np.ndarray]]:
-    """Return the rows of every baseline on min-max images, and the scores that each gives in `asked.folds` parts."""
+    """Return the rows of every baseline on min-max images, and the scores that each gives."""
     seeds = tuple(asked.seeds)
     rows: list[RecognitionRow] = []
     bases: dict[str, np.ndarray] = {}
@@ -143,16 +143,14 @@ def _levels(
             continue
         log(f"recognition: {system.name} on {len(people.y)} clips of {len(set(people.groups))} people")
         x, started = features(system, images), time.perf_counter()
-        # Persons one by one cost the linear machine nothing.
-        folds = 0 if system.name == LINEAR.name else asked.folds
-        found = answers(system, x, people, folds, seeds, each)
+        found = answers(system, x, people, asked.folds, seeds, each)
         rows.append(scored("level", system.name, people, found, f"{time.perf_counter() - started:.0f} s"))
         if len(seeds) > 1:
             rows.append(scored("level", f"{system.name}, mean of seeds' scores", people, found.mean(axis=0)[None]))
         if system.name == LINEAR.name and not real:
-            rows += curve(system, x, people, folds, seeds, found, each)
-        rows += permuted(system, x, people, folds, asked.orders, each)
-        bases[system.model] = found if folds == asked.folds else answers(system, x, people, asked.folds, seeds, each)
+            rows += curve(system, x, people, asked.folds, seeds, found, each)
+        rows += permuted(system, x, people, asked.folds, asked.orders, each)
+        bases[system.model] = found
     return rows, bases
 
 

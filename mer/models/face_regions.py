@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mer.core.geometry import eye_distance
+
 #: Landmarks whose mean is the middle of each of 3×3 regions; those of a mirrored face are its mirror image.
 MIDDLES = (
     ((17, 18, 19, 20, 21), (21, 22, 27), (22, 23, 24, 25, 26)),
@@ -27,8 +29,7 @@ def mosaic(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     import cv2
 
     image = np.asarray(image, np.float32)
-    eyes = float(np.linalg.norm(landmarks[42:48].mean(0) - landmarks[36:42].mean(0)))
-    at = ((np.arange(EACH) + 0.5) / (EACH / 2) - 1) * REACH * eyes
+    at = ((np.arange(EACH) + 0.5) / (EACH / 2) - 1) * REACH * eye_distance(landmarks)
     rows = []
     for line in MIDDLES:
         cut = []

@@ -145,6 +145,7 @@ def _levels(
         x, started = features(system, images), time.perf_counter()
         found = answers(system, x, people, asked.folds, seeds, each)
         rows.append(scored("level", system.name, people, found, f"{time.perf_counter() - started:.0f} s"))
+        log(f"recognition: UF1 {rows[-1].uf1:.3f}, UAR {rows[-1].uar:.3f}, {rows[-1].told}")
         if len(seeds) > 1:
             rows.append(scored("level", f"{system.name}, mean of seeds' scores", people, found.mean(axis=0)[None]))
         if system.name == LINEAR.name and not real:

@@ -193,6 +193,7 @@ class Scoring:
 def scored_beside(experiment: Path | None, fps: float, seconds: float) -> Iterator[Scored]:
     """Yield what scores in a process of its own, so that following a face does not wait for it; args as `Scoring`."""
     with processes(1, _begin, experiment, fps, seconds) as pool:
+        pool.submit(int).result()  # Its start takes a core for seconds, in which pictures would be dropped.
         yield lambda fresh, last: pool.submit(_scored, fresh, last).result()
 
 

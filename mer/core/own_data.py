@@ -76,22 +76,28 @@ def _require_own(data: h5py.Dataset, name: str) -> None:
         raise Foreign(f"{name} claims {max(size, chunk)} bytes, and holds {data.id.get_storage_size()}")
 
 
-def whole(data: h5py.Dataset) -> np.ndarray:
+def whole(data: h5py.Dataset, file: Any) -> np.ndarray:
     """Return an array that `member` gave, whole; texts as str.
 
+    Args:
+        data: the array.
+        file: the file under it, open for reading.
+
     Raises:
-        Foreign: its texts are longer than those of an array can be.
+        Foreign: its texts are longer than those of an array can be, or do not lie where they are looked for here.
     """
     text = h5py.check_string_dtype(data.dtype)
-    if text is None or text.length is not None or data.ndim == 0:
-        return data.asstr()[()] if text is not None else data[()]
-    # Every text may be one and the same, as long as the file.
-    step = max(1, LARGEST_TEXT // max(1, data.file.id.get_filesize()))
-    parts, length = [np.empty((0, *data.shape[1:]), object)], 0
-    for start in range(0, len(data), step):
-        part = data.asstr()[start : start + step]
-        length += sum(map(len, part.ravel()))
-        if length > LARGEST_TEXT:
-            raise Foreign(f"texts of more than {LARGEST_TEXT} characters")
-        parts.append(part)
-    return np.concatenate(parts)
+    if text is not None and text.length is None and data.size:
+        _require_lengths(data, file)
+    return data[()] if text is None else data.asstr()[()]
+
+
+def _require_lengths(data: h5py.Dataset, file: Any) -> None:
+    """Look how long the texts of an array say they are: HDF5 reserves and clears so much before it looks for them."""
+    place = data.id.get_offset()
+    if place is None:
+        raise Foreign("texts that are not kept one after the other")
+    file.seek(place)
+    kept = np.frombuffer(file.read(data.id.get_storage_size()), np.uint8).reshape(data.size, -1)
+    if kept[:, :4].copy().view("<u4").sum(dtype=np.int64) > LARGEST_TEXT:
+        raise Foreign(f"texts of more than {LARGEST_TEXT} characters")

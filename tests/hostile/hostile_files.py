@@ -115,6 +115,21 @@ def _deep_json(file: h5py.File, group: h5py.Group) -> None:
     file.attrs["parameters"] = "[" * 60_000
 
 
+def _long_text(path: Path) -> Path:
+    """A container whose first name says that it is 4 GiB long."""
+    from mer.core.seal import read_seal, write_seal
+
+    out = _hdf5(lambda file, group: None)(path)
+    with h5py.File(out) as file:
+        place = file["clip_ids"].id.get_offset()
+    with out.open("r+b", buffering=0) as raw:
+        raw.truncate((read_seal(raw.fileno()) or (0,))[0])
+        raw.seek(place)
+        raw.write(b"\xff" * 4)
+        write_seal(raw)
+    return out
+
+
 def _workbook(members: dict[str, bytes], compressed: bool = True) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as box:
@@ -267,6 +282,7 @@ FILES: dict[str, Sequence[Make]] = {
         _hdf5(_ids_elsewhere, ids=()),
         _hdf5(lambda file, group: None, ids=("one", "../../x", "/clips", "")),
         _hdf5(lambda file, group: None, ids=("one",) * 100_000),
+        _long_text,
         _file(".h5", _CODE),
     ],
     "keras": [_hdf5(_link), _hdf5(_unwritten), _file(".h5", _CODE)],

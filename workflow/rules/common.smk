@@ -4,7 +4,7 @@ from mer.planning.catalog import Catalog
 import gc
 import logging
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import smart_open
@@ -78,6 +78,10 @@ def hold_against_plan():
 
     Called by the functions of inputs: before, Snakemake does not say what kind of run it is, and after, it has decided.
     """
+    # Of a job that failed Snakemake would bring back what stood before (`update`, a copy of gigabytes), and take that for
+    # what the job makes. Instead what is as it is to be stays, and it removes the rest.
+    workflow.persistence.backup_output = lambda path: None
+    workflow.persistence.restore_output = partial(held_against.product_stands, CATALOG)
     if workflow.is_main_process:
         try:
             again = held_against.made_again(CATALOG, PLANS, touching=workflow.touch)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -219,7 +220,7 @@ class Clip:
         self.path = path
         self._file = file
         self.attributes: dict[str, Any] = {
-            k: v.item() if isinstance(v, np.generic) else v for k, v in attributes(group).items()
+            k: v.item() if isinstance(v, np.generic) else v for k, v in attributes(group, file).items()
         }
 
     def __contains__(self, name: str) -> bool:
@@ -255,7 +256,7 @@ class Clip:
 
 _NOT_HDF5 = "not a readable HDF5 file: cut short or overwritten"
 # What h5py and the reader of JSON raise over broken content.
-_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
 
 
 @contextmanager
@@ -307,7 +308,7 @@ class Container:
         return None
 
     def _begin(self) -> None:
-        self.attributes = attributes(self._file)
+        self.attributes = attributes(self._file, self.raw)
         if not self.attributes.get("complete", False):
             raise damaged(self.path, "left by an interrupted job")
         schema = self.attributes["schema_version"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -213,12 +214,13 @@ class ContainerWriter:
 class Clip:
     """One clip of a container being read; arrays are read lazily."""
 
-    def __init__(self, sample_id: str, group: h5py.Group, path: Path) -> None:
+    def __init__(self, sample_id: str, group: h5py.Group, path: Path, file: SealedFile | None = None) -> None:
         self.sample_id = sample_id
         self.group = group
         self.path = path
+        self._file = file
         self.attributes: dict[str, Any] = {
-            k: v.item() if isinstance(v, np.generic) else v for k, v in attributes(group).items()
+            k: v.item() if isinstance(v, np.generic) else v for k, v in attributes(group, file).items()
         }
 
     def __contains__(self, name: str) -> bool:
@@ -249,12 +251,12 @@ class Clip:
         """Return a whole array; strings come back as str objects. Raises as `lazy`."""
         data = self.lazy(name)
         with _told(self.path, self.where):
-            return whole(data)
+            return whole(data, self._file)
 
 
 _NOT_HDF5 = "not a readable HDF5 file: cut short or overwritten"
 # What h5py and the reader of JSON raise over broken content.
-_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
 
 
 @contextmanager
@@ -306,7 +308,7 @@ class Container:
         return None
 
     def _begin(self) -> None:
-        self.attributes = attributes(self._file)
+        self.attributes = attributes(self._file, self.raw)
         if not self.attributes.get("complete", False):
             raise damaged(self.path, "left by an interrupted job")
         schema = self.attributes["schema_version"]
@@ -314,10 +316,10 @@ class Container:
             raise ContainerError(self.path, f"schema version {schema}", f"at most {SCHEMA_VERSION}", "update mer")
         if schema >= SEALED and not self.raw.sealed:
             raise damaged(self.path, "cut short or changed: its end lacks the checksums")
-        self.clip_ids: list[str] = list(whole(member(self._file, "clip_ids")))
+        self.clip_ids: list[str] = list(whole(member(self._file, "clip_ids"), self.raw))
         if len(set(self.clip_ids)) < len(self.clip_ids):
             raise damaged(self.path, "lists a clip twice")
-        self.failures: dict[str, str] = dict(json.loads(str(whole(member(self._file, "failures")))))
+        self.failures: dict[str, str] = dict(json.loads(str(whole(member(self._file, "failures"), self.raw))))
 
     def __enter__(self) -> Container:
         return self
@@ -335,7 +337,7 @@ class Container:
             group = member(self._file, f"clips/{sample_id}")
             if not isinstance(group, h5py.Group):
                 raise damaged(self.path, f"lacks clip {sample_id}, which it lists")
-            return Clip(sample_id, group, self.path)
+            return Clip(sample_id, group, self.path, self.raw)
 
     def __iter__(self) -> Iterator[Clip]:
         for sample_id in self.clip_ids:

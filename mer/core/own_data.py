@@ -11,19 +11,15 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mer.core.own_texts import Foreign, require_attributes, require_texts
+
 #: Bytes of an array that is read whole, and of a chunk of one that is not.
 LARGEST, LARGEST_CHUNK = 8 << 30, 1 << 30
 #: Deflate makes a byte of no more than 1032; small arrays have a header besides.
 EXPANDS, SPARE = 1100, 1 << 20
-#: Bytes of all texts of one array.
-LARGEST_TEXT = 256 << 20
 #: Bytes of an attribute, without its texts.
 LARGEST_ATTRIBUTE = 16 << 20
 FILTERS = frozenset((h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32))
-
-
-class Foreign(ValueError):
-    """What is refused; the text completes 'file: ...'."""
 
 
 def member(group: h5py.Group, name: str) -> Any:
@@ -47,8 +43,12 @@ def member(group: h5py.Group, name: str) -> Any:
     return here
 
 
-def attributes(node: h5py.Group) -> dict[str, Any]:
+def attributes(node: h5py.Group, file: Any) -> dict[str, Any]:
     """Return the attributes of a group or file: numbers, texts, and short lists of them.
+
+    Args:
+        node: the group, or the file.
+        file: the bytes under it, open for reading.
 
     Raises:
         Foreign: one is of another type, which HDF5 may not survive reading from a damaged file, or is too large.
@@ -58,6 +58,7 @@ def attributes(node: h5py.Group) -> dict[str, Any]:
         text = h5py.check_string_dtype(told.dtype) is not None
         if (not text and told.dtype.kind not in "biuf") or told.get_storage_size() > LARGEST_ATTRIBUTE:
             raise Foreign(f"the attribute {name} holds neither a text nor a few numbers")
+    require_attributes(file, node)
     return dict(node.attrs)
 
 
@@ -76,22 +77,21 @@ def _require_own(data: h5py.Dataset, name: str) -> None:
         raise Foreign(f"{name} claims {max(size, chunk)} bytes, and holds {data.id.get_storage_size()}")
 
 
-def whole(data: h5py.Dataset) -> np.ndarray:
+def whole(data: h5py.Dataset, file: Any) -> np.ndarray:
     """Return an array that `member` gave, whole; texts as str.
 
+    Args:
+        data: the array.
+        file: the file under it, open for reading.
+
     Raises:
-        Foreign: its texts are longer than those of an array can be.
+        Foreign: its texts are longer than those of an array can be, or do not lie where they are looked for here.
     """
     text = h5py.check_string_dtype(data.dtype)
-    if text is None or text.length is not None or data.ndim == 0:
-        return data.asstr()[()] if text is not None else data[()]
-    # Every text may be one and the same, as long as the file.
-    step = max(1, LARGEST_TEXT // max(1, data.file.id.get_filesize()))
-    parts, length = [np.empty((0, *data.shape[1:]), object)], 0
-    for start in range(0, len(data), step):
-        part = data.asstr()[start : start + step]
-        length += sum(map(len, part.ravel()))
-        if length > LARGEST_TEXT:
-            raise Foreign(f"texts of more than {LARGEST_TEXT} characters")
-        parts.append(part)
-    return np.concatenate(parts)
+    if text is not None and text.length is None and data.size:
+        place = data.id.get_offset()
+        if place is None:
+            raise Foreign("texts that are not kept one after the other")
+        file.seek(place)
+        require_texts(file, file.read(data.id.get_storage_size()))
+    return data[()] if text is None else data.asstr()[()]

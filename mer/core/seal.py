@@ -135,8 +135,9 @@ class SealedFile:
         return done
 
     def read(self, count: int = -1) -> bytes:
-        """Return `count` bytes from the place on, or all."""
-        held = bytearray(self.size - self._at if count < 0 else count)
+        """Return `count` bytes from the place on, or all that there are."""
+        left = max(0, self.size - self._at)
+        held = bytearray(left if count < 0 else min(count, left))
         return bytes(held[: self.readinto(held)])
 
     def check_all(self) -> None:

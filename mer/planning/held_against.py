@@ -155,10 +155,18 @@ def _product(catalog: Catalog, path: Path, dataset: str, subject: str, variant: 
 
 def stands(catalog: Catalog, path: Path, source: Path | None, dataset: str, variant: Variant) -> bool:
     """Return whether the product of a subject is there as it would be made again: of this source, if it has one."""
-    if not path.exists() or _product(catalog, path, dataset, path.stem, variant):
+    if not path.exists() or (source and not source.exists()) or _product(catalog, path, dataset, path.stem, variant):
         return False
     with Container(path) as box:
         return source is None or json.loads(box.attributes["inputs"]).get(source.name) == file_digest(source)
+
+
+def product_stands(catalog: Catalog, path: Path) -> bool:
+    """Return whether a product that a job of several persons makes is there as it would be made again."""
+    for dataset, variant, subjects in catalog.batches():
+        if path.stem in subjects and catalog.product(dataset, variant.key, path.stem) == path:
+            return stands(catalog, path, catalog.source(dataset, variant, path.stem), dataset, variant)
+    return False
 
 
 def product_rows(catalog: Catalog, dataset: str, subject: str, variant: Variant) -> str:

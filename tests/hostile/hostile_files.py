@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,36 @@ def _ids_elsewhere(file: h5py.File, group: h5py.Group) -> None:
 
 def _deep_json(file: h5py.File, group: h5py.Group) -> None:
     file.attrs["parameters"] = "[" * 60_000
+
+
+def _texts_elsewhere(change: Callable[[bytearray, int], None]) -> Make:
+    """A container whose bytes `change` changes: it is given where the letters of its texts are kept."""
+
+    def make(path: Path) -> Path:
+        from mer.core.seal import read_seal, write_seal
+
+        out = _hdf5(lambda file, group: None)(path)
+        with out.open("r+b", buffering=0) as raw:
+            raw.truncate((read_seal(raw.fileno()) or (0,))[0])
+            data = bytearray(out.read_bytes())
+            change(data, data.index(b"GCOL"))
+            raw.write(data)
+            write_seal(raw)
+        return out
+
+    return make
+
+
+def _long(letters: int, data: bytearray, heap: int) -> None:
+    """Let every text of so many letters, of the attributes or the arrays, say that it is 4 GiB long."""
+    named = struct.pack("<IQ", letters, heap)
+    assert named in data
+    data[:] = data.replace(named, struct.pack("<IQ", 0xFFFFFFFF, heap))
+
+
+def _endless(data: bytearray, heap: int) -> None:
+    """End the texts with free space that says that it is empty."""
+    data[heap + 16 : heap + 32] = bytes(16)
 
 
 def _workbook(members: dict[str, bytes], compressed: bool = True) -> bytes:
@@ -267,6 +298,9 @@ FILES: dict[str, Sequence[Make]] = {
         _hdf5(_ids_elsewhere, ids=()),
         _hdf5(lambda file, group: None, ids=("one", "../../x", "/clips", "")),
         _hdf5(lambda file, group: None, ids=("one",) * 100_000),
+        # The attribute `stage` ("align"), and the name of its clip ("one").
+        *(_texts_elsewhere(partial(_long, len(text))) for text in ("align", "one")),
+        _texts_elsewhere(_endless),
         _file(".h5", _CODE),
     ],
     "keras": [_hdf5(_link), _hdf5(_unwritten), _file(".h5", _CODE)],

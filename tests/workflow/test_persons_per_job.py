@@ -1,5 +1,6 @@
 """Several persons in one job of a stage: their containers are made, kept and made again one by one."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,24 @@ def test_one_of_several_persons_is_made_again_and_the_others_are_kept(finished, 
     copy = Copy(finished, tmp_path / "copy")
     copy.config(lambda raw: raw.update(subjects_per_job=4))
     results, before = copy.folder / "results" / "simulated", digests(copy.folder)
-    (results / "align" / "face" / "casme2-sub02.h5").unlink()
+    two, three = (results / "align" / "face" / f"casme2-sub0{number}.h5" for number in (2, 3))
+    limit, old = two.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert limit < three.stat().st_size
+    # Of the third person stands what is not as planned.
+    two.replace(three)
     project = Project(copy.folder)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
+        said = project.run("results/simulated/align/face/casme2-sub01.h5", check=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert "file too large" in said
+    assert two.exists() and not three.exists(), "what the job had finished stays, and nothing else"
     project.run("results/simulated/interpolate/ten/casme2-sub01.h5")
     assert digests(copy.folder) == before, "the same bytes as of a job for each"
     log = "\n".join(path.read_text() for path in (copy.folder / "results/logs/align").rglob("persons*.log"))
-    assert log.count(": kept") == 3 and "sub02/" in log and "sub01/" not in log
+    assert log.count(": kept") == 3 and "sub03/" in log and "sub02/" not in log, "sub04 stood, sub02 was done"
+    assert not list(results.rglob("*.finished"))
     assert "Nothing to be done" in project.run("results/simulated/interpolate/ten/casme2-sub01.h5")
     replaced(copy)
     project.run("results/simulated/align/face/casme2-sub01.h5")

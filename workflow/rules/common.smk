@@ -4,10 +4,11 @@ from mer.planning.catalog import Catalog
 import gc
 import logging
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import smart_open
+from snakemake.io import _IOFile
 
 from mer.core import only_run
 from mer.core.errors import MerError
@@ -36,6 +37,22 @@ gc.set_threshold(200_000, 20, 100)
 
 # For every job Snakemake has the path of its script taken apart three times, each time with a class made for it.
 smart_open.parse_uri = cache(smart_open.parse_uri)
+
+
+# With each file that a job has written Snakemake keeps digests of all that the job read, and reads all anew for each:
+# a thousand files for every one of a hundred folds.
+async def digest_once(file, *asked, digests={}, anew=_IOFile.checksum, **more):
+    try:
+        seen = os.stat(file)
+    except OSError:
+        return await anew(file, *asked, **more)
+    key = str(file), seen.st_ino, seen.st_mtime_ns, seen.st_size, asked, *more.items()
+    if key not in digests:
+        digests[key] = await anew(file, *asked, **more)
+    return digests[key]
+
+
+_IOFile.checksum = digest_once
 
 # On a full disk Snakemake's log would print a traceback for every line that it cannot take.
 logging.raiseExceptions = False
@@ -78,6 +95,10 @@ def hold_against_plan():
 
     Called by the functions of inputs: before, Snakemake does not say what kind of run it is, and after, it has decided.
     """
+    # Of a job that failed Snakemake would bring back what stood before (`update`, a copy of gigabytes), and take that for
+    # what the job makes. Instead what is as it is to be stays, and it removes the rest.
+    workflow.persistence.backup_output = lambda path: None
+    workflow.persistence.restore_output = partial(held_against.product_stands, CATALOG)
     if workflow.is_main_process:
         try:
             again = held_against.made_again(CATALOG, PLANS, touching=workflow.touch)

@@ -25,7 +25,12 @@ LOG, NOTHING, STOPPED = "Complete log(s): ", "Nothing to be done", "Terminating 
 SILENT = "nothing in its log: it was ended from outside, or for want of memory"
 AGAIN = "what is finished stays"
 #: What Snakemake says of a failed job besides the event that names it.
-KNOWN = ("CalledProcessError", "At least one job did not complete", "Exiting because a job execution failed")
+KNOWN = (
+    "CalledProcessError",
+    "At least one job did not complete",
+    "Exiting because a job execution failed",
+    "(updating job failed)",
+)
 
 
 class LogHandler(LogHandlerBase):

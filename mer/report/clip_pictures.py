@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -102,22 +102,20 @@ class ClipReader:
         return frames[index] if frames.ndim == 4 else frames[-1 if factor is None else factor, index]
 
 
-def clip_pictures(reader: ClipReader, scales: Mapping[str, Scales]) -> list[Picture]:
-    """Return one picture per drawn product of a clip, in the order of `reader.paths`.
+def clip_pictures(reader: ClipReader, scales: Mapping[str, Scales]) -> Iterator[Picture]:
+    """Yield one picture per drawn product of a clip, in the order of `reader.paths`.
 
     Args:
         reader: of the clip.
         scales: of every flow product; one that is missing is taken from this clip alone.
     """
-    pictures = []
     for product in reader.paths:
         if product.split("/")[0] not in DRAWN:
             continue
         try:
-            pictures.append(_picture(reader, product, scales))
+            yield _picture(reader, product, scales)
         except ContainerError as error:
-            pictures.append(Picture(product, (), f"Not shown: {error.found}."))
-    return pictures
+            yield Picture(product, (), f"Not shown: {error.found}.")
 
 
 def _picture(reader: ClipReader, product: str, scales: Mapping[str, Scales]) -> Picture:

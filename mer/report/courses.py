@@ -78,7 +78,7 @@ def course_chart(courses: Courses) -> Chart:
     step = nice_ceiling(((top or 1.0) - low) / 4)
     for value in step * np.arange(np.ceil(low / step), np.floor((top or 1.0) / step) + 1):
         chart.line(x.start, y(value), x.stop, y(value), "grid")
-        chart.text(LEFT - 8, y(value) + 4, f"{value:g}", "tick end")
+        chart.text(LEFT - 8, y(value) + 4, f"{value + 0:g}", "tick end")
     for epoch in sorted({1, *(round(float(one)) for one in np.linspace(1, longest, 5))}):
         chart.text(x(epoch), HEIGHT - 20, str(epoch), "tick mid" if epoch < longest else "tick end")
     for name, one in zip(courses.names, courses.losses, strict=True):

@@ -30,7 +30,7 @@ LARGE = 10.0
 def used(*command: str) -> float:
     """Return the CPU seconds of a command; what it prints is left out."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -56,9 +56,13 @@ def installing(*pins: str) -> float:
     return taken - used(*PIP, "install", "--help")
 
 
-def importing(name: str) -> float:
-    """Return the CPU seconds of importing a module the second time, less those of Python alone."""
-    return [used(sys.executable, "-c", code) for code in (f"import {name}", f"import {name}", "pass")][1]
+def importing(name: str) -> float | None:
+    """Return the CPU seconds of importing a module the second time, less those of Python alone; None: it is data."""
+    try:
+        taken = [used(sys.executable, "-c", f"import {name}") for _ in range(2)]
+    except subprocess.CalledProcessError:
+        return None
+    return round(taken[1] - used(sys.executable, "-c", "pass"), 2)
 
 
 def main() -> None:
@@ -66,14 +70,14 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found = tree([*project["dependencies"], *project["optional-dependencies"]["workflow"]])
     mb = {name: sum(path.stat().st_size for path in files(name)) / 1e6 for name in found}
-    bare, rows = used(sys.executable, "-c", "pass"), list[dict[str, Any]]()
+    rows: list[dict[str, Any]] = []
     together = {name: [name] for name in sorted(mb, key=lambda name: -mb[name]) if mb[name] >= LARGE}
     small = [name for name in found if name not in together]
     for row, names in {**together, f"{len(small)} others": small}.items():
         taken = {"library": row, "mb": round(sum(mb[name] for name in names), 1)}
         taken["install_seconds"] = round(installing(*(f"{name}=={found[name]}" for name in names)), 2)
-        imported = round(importing(module(row)) - bare, 2) if row in found else None
-        rows.append(taken | {"import_seconds": imported})
+        rows.append(taken | {"import_seconds": importing(module(row)) if row in found else None})
+        print(rows[-1], file=sys.stderr, flush=True)
     print(json.dumps(rows, indent=1))
 
 

@@ -298,7 +298,7 @@ def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> list[d
 
         answers = predict_clips(ensemble, new, root, Path(work), said)
     rows = answer_rows(ensemble, answers)
-    write_csv(out, [*rows[0]], (row.values() for row in rows))
+    write_csv(out, [*rows[0]], ([*row.values()] for row in rows))
     for note in ensemble.notes():
         log(f"note: {note}")
     estimated = sum(answer.events.get("apex") == "estimated" for answer in answers)

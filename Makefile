@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= all
-# More options for snakemake, e.g. `make demo ARGS=--dry-run`.
+# More options for `mer run`, and so for snakemake, e.g. `make demo ARGS=--dry-run`.
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -11,19 +11,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Without bytecode every process compiles the tests and the libraries anew, which takes longer than most tests.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest \
   --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
-RESULTS := $(shell sed -n 's/^results: *//p' config.yaml)
 
 .PHONY: demo small install test quick lint docs envs clean
 
 demo: $(VENV)/.demo
 	@# Snakemake keeps a cache below HOME, and stops where it cannot.
 	@test -w "$$HOME" || export XDG_CACHE_HOME="$${XDG_CACHE_HOME:-$(abspath $(VENV))/cache}"; \
-	  $(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGS)
-	@echo "The report: $(or $(REPORT),$(RESULTS)/report/index.html)"
+	  $(BIN)/mer run --cores $(CORES) $(ARGS)
 
 small:
-	@$(MAKE) --no-print-directory demo REPORT=results/small/report/index.html \
-	  ARGS="--configfile config.yaml tests/small.yaml $(ARGS)"
+	@$(MAKE) --no-print-directory demo ARGS="--configfile config.yaml tests/small.yaml $(ARGS)"
 
 install: $(VENV)/.demo
 	@echo "Now: . $(BIN)/activate"

@@ -21,7 +21,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def wheel(session: nox.Session) -> None:
     """Build both distributions, install the wheel and all that it needs into an empty environment, then the other."""
-    out = Path(session.create_tmp())
+    out = Path(session.create_tmp()).resolve()
     session.install("-c", "constraints.txt", "build")
     session.run("python", "-m", "build", "--outdir", str(out))
     (made,) = out.glob("*.whl")

@@ -105,12 +105,13 @@ def bench_training(
     as_json: Json = False,
 ) -> None:
     """Leave-one-subject-out training against a plain loop: time, memory, held-out accuracy."""
-    from mer.bench.training import SIDES, as_dicts, render, run_training_bench
+    from mer.bench.table import shown
+    from mer.bench.training import SIDES, TrainingRow, run_training_bench
     from mer.core.registry import lookup
 
     lookup(dict.fromkeys(SIDES, ""), model, "--model")
     rows = run_training_bench(model, folds, epochs, clips, workers, device, note)
-    typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
+    typer.echo(shown(TrainingRow, rows, as_json))
 
 
 @bench.command("systems", epilog=example("mer bench systems --models ststnet,mean"))
@@ -123,11 +124,12 @@ def bench_systems(
     as_json: Json = False,
 ) -> None:
     """Fold-epochs per second of every system at its published preset, in float32 and bf16, and the hours of a LOSO."""
-    from mer.bench.systems import as_dicts, render, run_system_bench
+    from mer.bench.systems import SystemRow, run_system_bench
+    from mer.bench.table import shown
 
     named = [name.strip() for name in models.split(",")] if models else None
     rows = run_system_bench(named, preset or None, clips, epochs, device, log=note)
-    typer.echo(json.dumps(as_dicts(rows), indent=1) if as_json else render(rows))
+    typer.echo(shown(SystemRow, rows, as_json))
 
 
 @bench.command("recognition", epilog=example("mer bench recognition --models svm_flow --seeds 1 --orders 0"))

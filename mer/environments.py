@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -73,11 +74,21 @@ def lock(text: str) -> str:
     Raises:
         PackageNotFoundError: something of it is not installed.
     """
-    from packaging.requirements import Requirement
-
     project = tomllib.loads(text)["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    asked = [Requirement(entry) for group in groups for entry in group]
+    found = tree(entry for group in groups for entry in group)
+    return HEADER + "".join(f"{name}=={found[name]}\n" for name in sorted(found, key=str.lower))
+
+
+def tree(requirements: Iterable[str]) -> dict[str, str]:
+    """Return the version of every distribution that some requirements lead to, by its name, as installed here.
+
+    Raises:
+        PackageNotFoundError: one of them is not installed.
+    """
+    from packaging.requirements import Requirement
+
+    asked = [Requirement(entry) for entry in requirements]
     found: dict[str, str] = {}
     seen: set[str] = set()
     while asked:
@@ -92,7 +103,7 @@ def lock(text: str) -> str:
             surroundings = [{"extra": extra} for extra in ("", *wanted.extras)]
             if entry.marker is None or any(entry.marker.evaluate(extra) for extra in surroundings):
                 asked.append(entry)
-    return HEADER + "".join(f"{name}=={found[name]}\n" for name in sorted(found, key=str.lower))
+    return found
 
 
 def main() -> None:

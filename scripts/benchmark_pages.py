@@ -26,7 +26,8 @@ HEADINGS = {
     "epoch_seconds": "s an epoch", "clips_per_second": "clips/s", "fold_epochs_per_second": "fold-epochs/s",
     "accuracy": "right", "small_card": "a card of 10 TFLOP/s takes", "large_card": "a card of 400 TFLOP/s takes",
     "following_cpu_seconds": "following, CPU s", "motion_cpu_seconds": "motion, CPU s",
-    "copy_cpu_seconds": "copying, CPU s", "one_order": "UF1, one order", "told": "",
+    "copy_cpu_seconds": "copying, CPU s", "one_order": "UF1, one order", "mb": "MB",
+    "install_seconds": "installing, CPU s", "import_seconds": "importing, CPU s", "told": "",
 }  # fmt: skip
 #: A table of more rows is folded.
 LONG = 12

@@ -1,8 +1,8 @@
 """Make the pictures of the pages in docs/: python scripts/page_pictures.py [FOLDER OF IMAGES | REPORT.html]
 
 A report, of a run on simulated faces, gives docs/report-<width>-<scheme>.png. Else the page of a film is pictured, as
-docs/page-<width>.png; without a folder, one recording of a simulated person is made first, which takes some minutes.
-Needs Chromium or Chrome.
+docs/page-<width>-<scheme>.png; without a folder, one recording of a simulated person is made first, which takes some
+minutes. Needs Chromium or Chrome.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mer.testing.browser import browsing
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FILM = {"layout": "casme_sq", "fps": 30.0, "raw": True, "width": 480, "height": 360, "talk": 0.1, "turn": 0.2,
         "blink": 0.4, "subjects": 1, "clips": 4, "seconds": 20.0, "seed": 11}  # fmt: skip
-SIZES = ((1280, 1060, False), (390, 1180, True))
+SIZES = ((1280, 1060), (390, 1180))
 COLOURS = 256
 
 
@@ -39,24 +39,25 @@ def small(path: Path) -> None:
     print(path, path.stat().st_size)
 
 
-def report(page: Path) -> None:
-    """Write docs/report-<width>-<scheme>.png: the errors of a run, where a clip is looked at."""
+def pictures(name: str, page: Path, ready: str, looked_at: str) -> None:
+    """Write docs/<name>-<width>-<scheme>.png of a page, once one script is true and after another has run."""
     with browsing() as browser:
-        for width, height, _ in SIZES:
+        for width, height in SIZES:
             for dark in (False, True):
                 browser.size(width, height, dark)
                 browser.open(page.resolve().as_uri())
-                browser.run("document.querySelector('#errors').scrollIntoView()")
+                browser.wait(ready)
+                browser.run(looked_at)
                 browser.run("new Promise(done => setTimeout(done, 800))")
-                path = DOCS / f"report-{width}-{'dark' if dark else 'light'}.png"
+                path = DOCS / f"{name}-{width}-{'dark' if dark else 'light'}.png"
                 browser.picture(path)
                 small(path)
 
 
 def main() -> None:
-    """Write the pictures of a report or of a film's page."""
+    """Write the pictures of a report, where a clip is looked at, or of a film's page at its first candidate."""
     if len(sys.argv) > 1 and sys.argv[1].endswith(".html"):
-        report(Path(sys.argv[1]))
+        pictures("report", Path(sys.argv[1]), "true", "document.querySelector('#errors').scrollIntoView()")
         return
     with tempfile.TemporaryDirectory() as held:
         work = Path(held)
@@ -64,16 +65,9 @@ def main() -> None:
         (found,), complete = run_analyze([film], Options(work / "out", fps=FILM["fps"]), print)
         if not complete:
             raise SystemExit(found["error"])
-        with browsing() as browser:
-            for width, height, dark in SIZES:
-                browser.size(width, height, dark)
-                browser.open((Path(found["folder"]) / "page.html").resolve().as_uri())
-                browser.wait("typeof film !== 'undefined' && film.readyState >= 2")
-                browser.run("select(0, false); seek(frameOf(items[0].apex)); scroll(0, 0)")
-                browser.run("new Promise(done => setTimeout(done, 800))")
-                path = DOCS / f"page-{width}.png"
-                browser.picture(path)
-                small(path)
+        first = "select(0, false); seek(frameOf(items[0].apex)); scroll(0, 0)"
+        shown = "typeof film !== 'undefined' && film.readyState >= 2"
+        pictures("page", Path(found["folder"]) / "page.html", shown, first)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 FENCE = re.compile(r"^( *)```(\w*)(?: title=\"(.*?)\")?\n(.*?)^ *```$", re.M | re.S)
-#: Which test runs what stands on a page; on other pages every command is parsed by the program that it calls.
+#: Which test runs what stands on a page.
 EXECUTED = {
     "docs/tutorials/licence.md": "tests/workflow/test_tutorials.py",
     "docs/tutorials/own-clips.md": "tests/workflow/test_own_clips.py",
@@ -24,13 +24,60 @@ EXECUTED = {
     "docs/tutorials/own-video.md": "tests/analysis/test_own_video.py",
     "docs/tutorials/cluster.md": "tests/workflow/test_tutorials.py",
     "docs/how-to/chain-of-a-paper.md": "tests/notebook/test_pages_run.py",
+    "docs/datasets.md": "tests/notebook/test_pages_run.py",
     "docs/how-to/compare.md": "tests/notebook/test_pages_run.py",
     "docs/how-to/faces-and-flow.md": "tests/notebook/test_pages_run.py",
+    "docs/how-to/faulty-table.md": "tests/notebook/test_pages_run.py",
+    "docs/how-to/in-scripts.md": "tests/notebook/test_pages_run.py",
+    "docs/how-to/magnify.md": "tests/notebook/test_pages_run.py",
     "docs/how-to/make-flow-images.md": "tests/notebook/test_pages_run.py",
     "docs/how-to/new-clips.md": "tests/notebook/test_pages_run.py",
     "docs/how-to/score-intervals.md": "tests/notebook/test_pages_run.py",
+    "docs/index.md": "tests/notebook/test_pages_run.py",
     "docs/notebook.md": "tests/notebook/test_pages_run.py",
+    "docs/scores.md": "tests/notebook/test_pages_run.py",
 }
+#: Of other pages, and of what a page's own test may leave out: what runs or plans the same on something small.
+ELSEWHERE = {
+    r"make (demo|small|test|quick)": ".ci/run",
+    r"make docs": "tests/house/test_site.py",
+    r"mer --help": "tests/house/test_packaging.py",
+    r"mer run": "tests/house/test_command_line.py",
+    r"mer verify": "tests/workflow/test_tutorials.py",
+    r"mer models": "tests/models/test_presets.py",
+    r"mer new|mer check-plugin": "tests/testing/test_check_plugin.py",
+    r"mer weights list|mer weights fetch \S+ --file": "tests/weights/test_weights_files.py",
+    r"mer score-spotting": "tests/notebook/test_pages_run.py",
+    r"mer simulate \S+ --lifelike": "tests/analysis/test_lifelike_films.py",
+    r"mer simulate \S+ --into": "tests/analysis/test_implanted_films.py",
+    r"mer simulate \S+ --layout": "tests/simulate/test_layout_contract.py",
+    r"mer analyze --(camera|follow)": "tests/analysis/test_live.py",
+    r"mer analyze \S+ --reviewed": "tests/analysis/test_words_and_reviews.py",
+    r"mer analyze": "tests/analysis/test_analysis_run.py",
+    r"mer bench spotting": "tests/analysis/test_spotting_bench.py",
+    r"mer bench stability": "tests/analysis/test_stability_bench.py",
+    r"mer bench survival": "tests/workflow/test_survival.py",
+    r"mer bench cluster": "tests/bench/test_cluster_bench.py",
+    r"mer bench workflow": "tests/bench/test_workflow_bench.py",
+    r"snakemake --profile": "tests/workflow/test_workflow_on_slurm.py",
+    r"snakemake .*examples/(dual_branch|lie)": "tests/workflow/test_examples.py",
+    r"snakemake .*examples/(permuted|spotting)": "tests/house/test_config.py",
+    r"snakemake --cores \S+ results/": "tests/workflow/test_survival.py",
+    r"snakemake --cores": "tests/workflow/test_workflow.py",
+}
+#: Commands that no test runs, and why.
+NOT_RUN = {
+    r"make lint": "it changes the files of the checkout",
+    r"mer --install-completion": "it changes the shell of whoever runs the tests, which hold what the shell then asks",
+    r"mer weights fetch \S+ --accept-licence$": "it downloads",
+}
+
+
+def where_run(command):
+    """Return what runs a command of a page, or why nothing does; None where neither is known."""
+    return next(
+        (told for known in (NOT_RUN, ELSEWHERE) for text, told in known.items() if re.match(text, command)), None
+    )
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 
+from mer.bench.table import BenchRow, column
 from mer.bench.training import peak_mib
 from mer.core.progress import each
 from mer.core.registry import lookup
@@ -32,7 +33,7 @@ NVIDIA_SMI = "nvidia-smi"
 
 
 @dataclass(frozen=True)
-class SystemRow:
+class SystemRow(BenchRow):
     """One system in one precision.
 
     Attributes:
@@ -49,17 +50,17 @@ class SystemRow:
         loso_hours: of all 68 folds with the preset's epochs, one after the other.
     """
 
-    model: str
-    preset: str
-    precision: str
-    computed: str
-    epoch_seconds: float
-    clips_per_second: float
-    fold_epochs_per_second: float
-    ratio: float
-    utilisation: float | None
-    peak_mib: float
-    loso_hours: float
+    model: str = column("system")
+    preset: str = column("preset")
+    precision: str = column("asked")
+    computed: str = column("computed")
+    epoch_seconds: float = column("s/epoch", "{:.2f}")
+    clips_per_second: float = column("clips/s", "{:.1f}")
+    fold_epochs_per_second: float = column("fold-epochs/s", "{:.4f}")
+    ratio: float = column("speed", "{:.2f}×")
+    utilisation: float | None = column("GPU %", "{:.0f}")
+    peak_mib: float = column("peak MiB", "{:.0f}")
+    loso_hours: float = column("LOSO hours", "{:.1f}")
 
 
 def systems() -> dict[str, str]:
@@ -194,22 +195,3 @@ class _Utilisation:
     def mean(self) -> float | None:
         """Return the mean share, per cent; None when nothing was asked."""
         return float(np.mean(self._shares)) if self._shares else None
-
-
-def as_dicts(rows: Sequence[SystemRow]) -> list[dict[str, Any]]:
-    """Return the rows with their keys in their fixed order."""
-    return [asdict(row) for row in rows]
-
-
-def render(rows: Sequence[SystemRow]) -> str:
-    """Return the rows as aligned text."""
-    head = f"{'system':<34}{'asked':<9}{'computed':<10}{'s/epoch':>9}{'clips/s':>9}{'fold-epochs/s':>15}{'speed':>8}"
-    lines = [f"{head}{'GPU %':>7}{'peak MiB':>10}{'LOSO hours':>12}"]
-    for row in rows:
-        busy = "" if row.utilisation is None else f"{row.utilisation:.0f}"
-        lines.append(
-            f"{row.model + ' ' + row.preset:<34}{row.precision:<9}{row.computed:<10}{row.epoch_seconds:>9.2f}"
-            f"{row.clips_per_second:>9.1f}{row.fold_epochs_per_second:>15.4f}{row.ratio:>7.2f}×"
-            f"{busy:>7}{row.peak_mib:>10.0f}{row.loso_hours:>12.1f}"
-        )
-    return "\n".join(lines)

@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mer.bench.table import BenchRow, column
 from mer.core.process import processes
 from mer.core.progress import each
 from mer.core.seeds import derive_seed
@@ -32,7 +33,7 @@ PRESET = "clean"
 
 
 @dataclass(frozen=True)
-class TrainingRow:
+class TrainingRow(BenchRow):
     """One line: how long the folds took, and how many times faster than the peer that was.
 
     Attributes:
@@ -45,13 +46,13 @@ class TrainingRow:
         accuracy: share of held-out clips that are right.
     """
 
-    method: str
-    wall_seconds: float
-    cpu_seconds: float
-    wall_ratio: float
-    cpu_ratio: float
-    peak_mib: float
-    accuracy: float
+    method: str = column("method")
+    wall_seconds: float = column("wall s", "{:.1f}")
+    cpu_seconds: float = column("CPU s", "{:.1f}")
+    wall_ratio: float = column("wall", "{:.2f}×")
+    cpu_ratio: float = column("CPU", "{:.2f}×")
+    peak_mib: float = column("peak MiB", "{:.0f}")
+    accuracy: float = column("right", "{:.3f}")
 
 
 def clips(model: str, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -182,19 +183,3 @@ def peak_mib(whose: int) -> float:
 
 def _quiet(line: str) -> None:
     """Take a line of a fold's log."""
-
-
-def as_dicts(rows: list[TrainingRow]) -> list[dict[str, Any]]:
-    """Return the rows with their keys in their fixed order."""
-    return [asdict(row) for row in rows]
-
-
-def render(rows: list[TrainingRow]) -> str:
-    """Return the rows as aligned text; ratios are to the plain loop: its better wall time, one thread's CPU."""
-    head = f"{'method':<32}{'wall s':>9}{'CPU s':>9}{'wall':>8}{'CPU':>8}{'peak MiB':>10}{'right':>8}"
-    lines = [
-        f"{row.method:<32}{row.wall_seconds:>9.1f}{row.cpu_seconds:>9.1f}{row.wall_ratio:>7.2f}×{row.cpu_ratio:>7.2f}×"
-        f"{row.peak_mib:>10.0f}{row.accuracy:>8.3f}"
-        for row in rows
-    ]
-    return "\n".join([head, *lines])

@@ -122,7 +122,7 @@ class CheckReport:
                 f", {self.left_out} left out by options" * bool(self.left_out)
             )
         named = len(self.unusable_clips)
-        return f"usable with exclusions: {usable} of {total} rows have their frames; {named} clips have errors"
+        return f"usable with exclusions: {usable} of {total} rows have their frames; {named} with an error"
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready values."""

@@ -48,8 +48,11 @@ def bar(label: str, stream: TextIO | None = None) -> Iterator[Update]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # Seldom drawn: a bench may measure this very process.
     drawing = Progress(
-        *columns, console=Console(file=stream), transient=True, refresh_per_second=2, speed_estimate_period=float("inf")
-    )
+        *columns, console=Console(file=stream), transient=True, refresh_per_second=2,
+        speed_estimate_period=float("inf"),
+        # What is printed to a file stays there.
+        redirect_stdout=sys.stdout.isatty(),
+    )  # fmt: skip
     with silent(), drawing as drawn:
         # An error that ends the process may do so before the block is left, and the cursor is hidden meanwhile.
         atexit.register(drawn.stop)

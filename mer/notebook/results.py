@@ -13,7 +13,7 @@ from mer.core.sample import Sample, subject_key
 from mer.notebook import arrays as clip_arrays
 from mer.notebook.folds import RunFolds
 from mer.notebook.located import Located
-from mer.planning.catalog import Catalog
+from mer.planning.catalog import Catalog, plan_dataset
 from mer.planning.config import Config
 from mer.planning.read_config import parse
 from mer.training.fold_tables import Row, read_table
@@ -168,6 +168,12 @@ class Results:
         if not path.exists():
             raise DatasetError(path, "not made yet", "", self._located.remedy(path))
         return self._catalog.reading(dataset).samples
+
+    def _rows(self, dataset: str) -> list[Sample]:
+        """Return the index; of a database that is simulated before there is one, what will be in it."""
+        written = (self.results / dataset / "index.csv").exists()
+        block = self.config.datasets[self._known(dataset, self.config.datasets, "dataset")]
+        return plan_dataset(block).samples if block.simulate and not written else self._samples(dataset)
 
     def _missing(self, path: Path) -> MerError:
         kind = ContainerError if path.suffix == ".h5" else ModelError

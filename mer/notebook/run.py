@@ -109,12 +109,13 @@ class Run(Results):
         (1, 1, 2, 96, 96)
         """
         names = self.datasets if dataset is None else [self._known(dataset, self.config.datasets, "dataset")]
-        rows = {name: row for name in names for row in self._samples(name) if row.sample_id == sample_id}
+        read = {name: self._rows(name) for name in names}
+        rows = {name: row for name in names for row in read[name] if row.sample_id == sample_id}
         usable = {name: row for name, row in rows.items() if row.status == "ok"}
         if len(usable) > 1:
             raise ConfigError("clip", f"{', '.join(usable)} have a clip {sample_id!r}", "one", "name it: dataset=…")
         if not usable:
-            known = [row.sample_id for name in names for row in self._samples(name) if row.status == "ok"]
+            known = [row.sample_id for name in names for row in read[name] if row.status == "ok"]
             reason = next((f"it is excluded: {row.reason or row.status}" for row in rows.values()), "")
             raise ConfigError("clip", f"no usable clip {sample_id!r}", "", reason or nearest(sample_id, known))
         ((name, row),) = usable.items()

@@ -235,4 +235,4 @@ def _next(guess: ReaderGuess, name: str, output: Path, scheme: Scheme | str, acc
         yield f"  first {request}"
     yield "next, in the folder that holds the Snakefile:"
     yield f"  mer check --config {output} --dataset {name}"
-    yield f"  snakemake --cores all --configfile {output} --replace-workflow-config"
+    yield f"  mer run --configfile {output} --replace-workflow-config"

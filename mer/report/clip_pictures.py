@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -102,22 +102,20 @@ class ClipReader:
         return frames[index] if frames.ndim == 4 else frames[-1 if factor is None else factor, index]
 
 
-def clip_pictures(reader: ClipReader, scales: Mapping[str, Scales]) -> list[Picture]:
-    """Return one picture per drawn product of a clip, in the order of `reader.paths`.
+def clip_pictures(reader: ClipReader, scales: Mapping[str, Scales]) -> Iterator[Picture]:
+    """Yield one picture per drawn product of a clip, in the order of `reader.paths`.
 
     Args:
         reader: of the clip.
         scales: of every flow product; one that is missing is taken from this clip alone.
     """
-    pictures = []
     for product in reader.paths:
         if product.split("/")[0] not in DRAWN:
             continue
         try:
-            pictures.append(_picture(reader, product, scales))
+            yield _picture(reader, product, scales)
         except ContainerError as error:
-            pictures.append(Picture(product, (), f"Not shown: {error.found}."))
-    return pictures
+            yield Picture(product, (), f"Not shown: {error.found}.")
 
 
 def _picture(reader: ClipReader, product: str, scales: Mapping[str, Scales]) -> Picture:
@@ -144,8 +142,15 @@ def common_scales(clips: Sequence[Clip]) -> Scales:
     return Scales(*(nice_ceiling(max(top[i] for top in tops)) for i in range(2)))
 
 
-def rois_of(reader: ClipReader, product: str, clip: Clip) -> Picture:
-    """Draw the boxes of the most telling row on the crop that its row of the source starts from."""
+def rois_of(reader: ClipReader, product: str, clip: Clip, small: bool = False) -> Picture:
+    """Draw the boxes of the most telling row on the crop that its row of the source starts from.
+
+    Args:
+        reader: of the clip.
+        product: its name.
+        clip: in the product.
+        small: for a picture of a hundred pixels: boxes without names, and nothing else.
+    """
     source = reader.sources.get(product, "")
     parameters = reader.container(product).parameters()
     if not reader.has(source):
@@ -166,8 +171,8 @@ def rois_of(reader: ClipReader, product: str, clip: Clip) -> Picture:
         reader.face(source, frame, None) if "pairs" in made_of else made_of.lazy("frames")[_frame_index(made_of, frame)]
     )
     shown = [] if face is None else [(row, face, f"boxes on frame {frame}")]
-    place = _patches_of(clip, shown_row) if "patches" in clip else None
-    return product_pictures.rois_picture(product, clip, parameters, shown, (size[1], size[0]), place)
+    place = _patches_of(clip, shown_row) if "patches" in clip and not small else None
+    return product_pictures.rois_picture(product, clip, parameters, shown, (size[1], size[0]), place, small)
 
 
 def _patches_of(clip: Clip, row: int) -> tuple[int, ...] | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mer.core.errors import MerError
 from mer.report.charts import WIDTH, Chart, Scale
+from mer.report.drawing import nice_ceiling
 
 HEIGHT, LEFT = 190.0, 56.0
 POINTS = 80  # of a fold's line, at most
@@ -74,9 +75,10 @@ def course_chart(courses: Courses) -> Chart:
     low = min(0.0, float(min(one.min() for one in courses.losses)))
     x, y = Scale(1, max(longest, 2), LEFT, WIDTH - 16), Scale(low, top or 1.0, HEIGHT - 34, 8)
     chart = Chart("training loss of every fold over epochs", HEIGHT)
-    for value in np.linspace(low, top or 1.0, 5):
+    step = nice_ceiling(((top or 1.0) - low) / 4)
+    for value in step * np.arange(np.ceil(low / step), np.floor((top or 1.0) / step) + 1):
         chart.line(x.start, y(value), x.stop, y(value), "grid")
-        chart.text(LEFT - 8, y(value) + 4, f"{value:.2f}", "tick end")
+        chart.text(LEFT - 8, y(value) + 4, f"{value + 0:g}", "tick end")
     for epoch in sorted({1, *(round(float(one)) for one in np.linspace(1, longest, 5))}):
         chart.text(x(epoch), HEIGHT - 20, str(epoch), "tick mid" if epoch < longest else "tick end")
     for name, one in zip(courses.names, courses.losses, strict=True):

@@ -31,7 +31,7 @@ PROTOCOLS = {
     "kfold": "persons held out in {folds} parts",
     "database": "every database held out once",
 }
-SILENT = ("method", "cache_mb", "device", "clips")  # parameters that change no picture, or are told elsewhere
+SILENT = ("method", "cache_mb", "device", "clips", "dtype")  # parameters that change no picture, or are told elsewhere
 # What a reader of a paper asks of a training, where its settings have it.
 TRAINING = ("epochs", "batch_size", "learning_rate", "weight_decay", "dropout")
 

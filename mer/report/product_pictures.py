@@ -278,6 +278,7 @@ def rois_picture(
     faces: Sequence[tuple[int, np.ndarray, str]],
     size: tuple[int, int],
     row: tuple[int, ...] | None = None,
+    small: bool = False,
 ) -> Picture:
     """Show the regions on the face, and what is cut out of them.
 
@@ -288,14 +289,15 @@ def rois_picture(
         faces: (row of `boxes`, (S, S, 3) face crop, label) of each panel.
         size: (width, height) of the image that the boxes are in.
         row: index into the leading axes of `patches`, of the patches that are shown; None shows none.
+        small: the panels will be shown a quarter as large: thick lines, no names.
     """
     boxes, names = clip.read("boxes"), [str(name) for name in clip.read("names")]
-    shown = names if len(names) <= NAMES_SHOWN else []
+    shown = names if len(names) <= NAMES_SHOWN and not small else []
     panels = []
     for index, face, label in faces:
         image = drawing.enlarge(face, 2)
         scaled = drawing.scale_boxes(boxes[index], size, (image.shape[1], image.shape[0]))
-        panels.append(Panel(drawing.draw_boxes(image, scaled, shown, width=2), label))
+        panels.append(Panel(drawing.draw_boxes(image, scaled, shown, width=4 if small else 2), label))
     of = str(clip.attributes.get("of", "not recorded"))
     if row is not None and "patches" in clip:
         images, scale = patch_sheet.patch_images(clip.lazy("patches")[row], of)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from mer.core.errors import ContainerError
+from mer.core.progress import each
 from mer.report import drawing
 from mer.report.clip_pictures import DRAWN, ClipReader, clip_pictures
 from mer.report.drawing import tile
@@ -53,7 +54,8 @@ def show_clip(
         raise ContainerError(f"clip {sample_id}", found, ", ".join(paths), "see the stages of the configuration")
     drawn = {product: path for product, path in paths.items() if product.split("/")[0] in DRAWN}
     with ClipReader(drawn, sample_id, sources) as reader:
-        pictures = [picture for picture in clip_pictures(reader, {}) if picture.product in chosen]
+        every = each(clip_pictures(reader, {}), "products drawn", len(drawn))
+        pictures = [picture for picture in every if picture.product in chosen]
     if not any(picture.panels for picture in pictures):
         reasons = "; ".join(sorted({picture.caption for picture in pictures})) or "no drawable product"
         raise ContainerError(

@@ -66,7 +66,7 @@ def strips(reader: ClipReader, scales: Mapping[str, Scales], level: Level) -> li
 def _tiles(reader: ClipReader, product: str, scales: Mapping[str, Scales], count: int) -> list[tuple[np.ndarray, str]]:
     clip, stage = reader.clip(product), product.split("/")[0]
     if stage == "rois":
-        return [(panel.image, panel.label) for panel in rois_of(reader, product, clip).panels if not panel.sheet][:1]
+        return [(panel.image, panel.label) for panel in rois_of(reader, product, clip, small=True).panels]
     if stage == "flow":
         return _flow_tiles(clip, scales.get(product) or Scales(*flow_scales(clip)), count)
     frames = clip.lazy("frames")

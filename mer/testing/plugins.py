@@ -21,6 +21,7 @@ from mer.core.container import Container
 from mer.core.errors import MerError
 from mer.core.key_table import key_table
 from mer.core.plugins import module_of, names_of, parts, plug_in, stage_of, views
+from mer.core.progress import each
 from mer.core.registry import PARTS, last_line
 from mer.core.source import Source
 from mer.datasets.contract import AnyReader
@@ -42,6 +43,8 @@ from mer.testing.simulated_clips import Simulated, chain_for, filmed_source, sim
 HEAVY = ("torch", "cv2", "sklearn", "dlib", "skimage", "matplotlib", "av", "tensorflow")
 #: What the text of a check begins with that is worth knowing, and breaks no contract.
 NOTE = "note: "
+#: How many checks a part has at most, for the time left.
+MOST = {"MODEL": 9, "METHOD": 5, "READER": 5}
 #: How often an estimator is given each clip: PCA, neighbours and the like ask for more clips than are filmed.
 VARIED = 12
 Say = Callable[[str], None]
@@ -64,7 +67,7 @@ class Checked:
     def run(self, part: str, checks: Iterator[str], file: str) -> bool:
         """Go through the checks of a part until one fails; return whether none did."""
         try:
-            for text in checks:
+            for text in each(checks, f"checks of {part}", MOST.get(part)):
                 self.say(f"{'note' if text.startswith(NOTE) else 'pass'}  {part:<6}  {text.removeprefix(NOTE)}")
         except (AssertionError, MerError) as error:
             return self.fail(part, error.line() if isinstance(error, MerError) else str(error) or "an assertion failed")

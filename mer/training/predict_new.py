@@ -6,8 +6,6 @@ models of all folds and seeds of an experiment are averaged: none has seen a new
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from mer import __version__
-from mer.core.atomic import write_text
-from mer.core.csvfile import csv_text
+from mer.core.csvfile import write_csv
 from mer.core.errors import ModelError
 from mer.core.progress import bar
 from mer.core.run_plan import models_of
@@ -243,25 +240,26 @@ def _products(
     return products, told
 
 
-def table(ensemble: Ensemble, answers: Sequence[Answer]) -> str:
-    """Return the answers as CSV.
+def answer_rows(ensemble: Ensemble, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Return the answers as rows of a table, None where a cell has nothing.
 
-    Columns: `clip`, `prediction` (empty where there is none), `score_<class>` (mean over the models), `models`,
+    Columns: `clip`, `prediction` (None where there is none), `score_<class>` (mean over the models), `models`,
     `agreement` (share of the models whose first choice is the prediction), for each event how it came about, and
     `reason`.
     """
-    classes = ensemble.meta["classes"]
-    columns = ["clip", "prediction", *(f"score_{name}" for name in classes), "models", "agreement", *EVENTS, "reason"]
-    lines = []
+    classes, rows = ensemble.meta["classes"], []
     for answer in answers:
-        line: list[object] = [answer.clip.path]
-        if answer.scores is None:
-            line += ["", *[""] * len(classes), len(ensemble.paths), ""]
-        else:
-            line += [classes[int(answer.scores.argmax())], *(format(float(s), ".6g") for s in answer.scores)]
-            line += [len(ensemble.paths), f"{answer.agreement:.3f}"]
-        lines.append([*line, *(answer.events.get(event, "") for event in EVENTS), answer.reason])
-    return csv_text(columns, lines)
+        row: dict[str, Any] = {
+            "clip": answer.clip.path,
+            "prediction": None,
+            **{f"score_{name}": None for name in classes},
+        }
+        row |= {"models": len(ensemble.paths), "agreement": None}
+        if answer.scores is not None:
+            row["prediction"], row["agreement"] = classes[int(answer.scores.argmax())], round(answer.agreement, 3)
+            row |= {f"score_{name}": float(f"{score:.6g}") for name, score in zip(classes, answer.scores, strict=True)}
+        rows.append(row | {event: answer.events.get(event) for event in EVENTS} | {"reason": answer.reason or None})
+    return rows
 
 
 def summary(ensemble: Ensemble, answers: Sequence[Answer]) -> str:
@@ -275,7 +273,7 @@ def summary(ensemble: Ensemble, answers: Sequence[Answer]) -> str:
 
 
 def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> list[dict[str, Any]]:
-    """Apply an experiment, or one model of it, to new clips, write `out` (`table`) and return its rows.
+    """Apply an experiment, or one model of it, to new clips, write `out` (`answer_rows`) and return its rows.
 
     Args:
         model: folder of an experiment, or a checkpoint.
@@ -299,8 +297,8 @@ def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> list[d
             update(next(numbers), len(steps) * len(new))
 
         answers = predict_clips(ensemble, new, root, Path(work), said)
-    text = table(ensemble, answers)
-    write_text(out, text)
+    rows = answer_rows(ensemble, answers)
+    write_csv(out, [*rows[0]], ([*row.values()] for row in rows))
     for note in ensemble.notes():
         log(f"note: {note}")
     estimated = sum(answer.events.get("apex") == "estimated" for answer in answers)
@@ -309,9 +307,4 @@ def run_predict(model: Path, clips: Path, out: Path, log: Log = print) -> list[d
     if all(answer.scores is None for answer in answers):
         raise ModelError(clips, f"no clip could be named ({answers[0].reason})", "clips as the models need them")
     log(f"wrote {out}: {summary(ensemble, answers)}")
-    return [{name: _value(name, cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
-
-
-def _value(column: str, cell: str) -> str | float | None:
-    number = column.startswith("score_") or column in ("models", "agreement")
-    return json.loads(cell) if cell and number else cell or None
+    return rows

@@ -203,7 +203,7 @@ def test_an_unknown_emotion(release, known):
         "add it to the synonyms or fix the table"
     ]
     assert report.exit_code == 1 and report.rows == {"excluded": 1, "ok": 3}
-    assert report.verdict == "usable with exclusions: 3 of 4 rows have their frames; 1 clips have errors"
+    assert report.verdict == "usable with exclusions: 3 of 4 rows have their frames; 1 with an error"
 
 
 @pytest.mark.parametrize(("status", "exit_code"), [("verified", 2), ("secondary", 0)])

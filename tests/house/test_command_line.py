@@ -228,7 +228,7 @@ with silent() if "quiet" in sys.argv else nullcontext():
 """
 
 
-def test_progress_is_drawn_on_a_terminal_alone_with_the_time_left():
+def test_progress_is_drawn_on_a_terminal_alone_with_the_time_left(tmp_path):
     status, shown = on_terminal([sys.executable, "-c", LOOP])
     plain = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", shown)
     assert status == 0 and re.search(r"things .*[12]/4 0:00:0[12]", plain)
@@ -236,6 +236,9 @@ def test_progress_is_drawn_on_a_terminal_alone_with_the_time_left():
     assert shown.count("\x1b[?25h") >= 1, "the cursor stays hidden"
     _, silent = on_terminal([sys.executable, "-c", LOOP, "quiet"])
     assert silent.split() == ["did", "0", "did", "1", "did", "2", "did", "3"]
+    told = LOOP.replace("file=sys.stderr", "file=sys.stdout")
+    on_terminal(["/bin/sh", "-c", f'"$0" -c "$1" > {tmp_path / "told.txt"}', sys.executable, told])
+    assert (tmp_path / "told.txt").read_text().split() == silent.split()
     piped = subprocess.run([sys.executable, "-c", LOOP], capture_output=True, text=True, cwd=ROOT)
     assert piped.stderr.split() == silent.split()
 

@@ -45,6 +45,11 @@ def test_the_example_of_shuffled_labels_has_a_twin_of_every_system():
         assert both[name] == both[name.removeprefix("permuted_")].model_copy(update={"labels": "permuted"})
 
 
+def test_the_example_of_spotting_is_planned():
+    catalog = Catalog(parse(yaml.safe_load((ROOT / "examples" / "spotting.yaml").read_text())))
+    assert len(all_planned(catalog)["spotting"]["mean"].folds) == 6
+
+
 def test_a_chain_is_the_journey():
     config = parse(DEFAULT)
     chain = [variant.key for variant in config.chain("rois/patches")]

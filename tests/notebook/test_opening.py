@@ -1,6 +1,7 @@
 """`import mer` costs nothing and knows everything; a run is found by its configuration or by its results."""
 
 import doctest
+import fcntl
 import importlib
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import yaml
 
 import mer
 from mer import provenance
+from mer.core import only_run
 from mer.core.errors import ConfigError, ContainerError, DatasetError, MerError, ModelError
 from mer.models.registry import MODELS
 from mer.planning import recorded
@@ -97,6 +99,25 @@ def test_files_are_laid_over_each_other_and_the_command_names_them(project, tmp_
     command = "snakemake results/experiments/ststnet/metrics.json --cores all --resources gpu=1"
     configs = "--configfile config.yaml more.yaml --replace-workflow-config"
     assert f"metrics.json: not made yet; run `{command} {configs}` in {project}" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_while_a_run_goes_on_its_clips_can_be_had_and_what_is_missing_is_waited_for(project, tmp_path):
+    place = tmp_path / "project"
+    shutil.copytree(project, place)
+    known = mer.open(place / "config.yaml")._samples("samm")[0].sample_id
+    shutil.rmtree(place / "results" / "samm" / "flow")
+    for index in ("casme2", "samm"):
+        (place / "results" / index / "index.csv").unlink()
+    run = mer.open(place / "config.yaml")
+    clip = run.clip(known, "samm")
+    assert clip.row.status == "ok" and clip.products[:2] == ["frames", "align/face"]
+    with (place / "results" / only_run.LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ContainerError, match="not made yet; a run is at work on results: wait until it has come"):
+            clip["flow/apex"]
+    with pytest.raises(ContainerError, match="not made yet; run `snakemake"):
+        clip["flow/apex"]
 
 
 @pytest.mark.slow

@@ -105,4 +105,4 @@ def test_remarks_of_the_alignment_stand_in_its_caption(tmp_path: Path, face: np.
         clip.write("landmarks", np.full((3, 68, 2), 40, np.float32))
         clip.attributes({"flag: no face": "1-2", "fps": 200.0})
     with ClipReader({"align/x": tmp_path / "align.h5"}, "a", {}) as reader:
-        assert "Flagged: no face in frames 1-2." in clip_pictures(reader, {})[0].caption
+        assert "Flagged: no face in frames 1-2." in next(clip_pictures(reader, {})).caption

@@ -13,7 +13,7 @@ from mer.cli import app
 from mer.core.errors import ConfigError
 from mer.models.registry import MODELS
 from mer.testing.new_plugin import write_new
-from mer.testing.plugins import check_plugin, run_check
+from mer.testing.plugins import MOST, check_plugin, run_check
 
 pytestmark = pytest.mark.usefixtures("unplugged")
 MODEL = """
@@ -84,6 +84,7 @@ def test_what_is_written_passes_as_it_is(tmp_path, kind):
     lines = []
     assert check_plugin(str(written[0]), lines.append), lines
     assert not [line for line in lines if line.startswith(("FAIL", "note"))]
+    assert sum(line.startswith(f"pass  {kind.upper()}") for line in lines) == MOST[kind.upper()]
     assert not any("my_plugin" in path.read_text() for path in written)
     # The test beside it is one.
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", str(written[1])]

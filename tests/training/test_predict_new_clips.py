@@ -24,7 +24,7 @@ from mer.training.fit import fit_fold
 from mer.training.fold_tables import write_table
 from mer.training.new_clips import estimate_apex, find_clips
 from mer.training.predict import predict_fold
-from mer.training.predict_new import open_ensemble, predict_clips, run_predict, table
+from mer.training.predict_new import open_ensemble, run_predict
 from mer.training.separation import FoldJob
 
 pytestmark = pytest.mark.slow
@@ -156,10 +156,14 @@ def test_a_bad_clip_has_its_reason_and_the_others_an_answer(faces, tmp_path):
         shutil.copy(image, tmp_path / "clips" / "short")
     result = CliRunner().invoke(
         app, ["predict", str(faces.folder("svm")), "--clips", str(tmp_path / "clips"), "--output",
-              str(tmp_path / "out.csv")]
+              str(tmp_path / "out.csv"), "--json"]
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    rows = {row["clip"]: row for row in read(tmp_path / "out.csv")}
+    written = read(tmp_path / "out.csv")
+    rows = {row["clip"]: row for row in written}
+    told = json.loads(result.stdout)
+    assert [{key: "" if cell is None else str(cell) for key, cell in row.items()} for row in told] == written
+    assert all(isinstance(cell, float) for key, cell in told[0].items() if key.startswith("score_"))
     assert rows["good"]["prediction"] and not rows["good"]["reason"]
     assert not rows["short"]["prediction"] and "apex unknown" in rows["short"]["reason"]
     with pytest.raises(ModelError, match=r"no clip could be named .*apex unknown"):
@@ -288,13 +292,3 @@ def test_a_head_that_drifts_is_no_apex():
     waves = [120 + 60 * np.sin((x + t / 15) / 5 + a * np.exp(-((y - 40) ** 2) / 80)) for t, a in enumerate(course)]
     noisy = np.clip(np.stack(waves) + rng.normal(0, 2, (30, 64, 64)), 0, 255).astype(np.uint8)
     assert abs(estimate_apex(noisy[..., None].repeat(3, axis=3), 0, 29) - 14) <= 3
-
-
-def test_the_table_of_answers_has_a_row_for_every_clip(faces, tmp_path):
-    ensemble = open_ensemble(faces.folder("svm"))
-    root, clips = find_clips(faces.faces)
-    assert len(clips) >= 6
-    (tmp_path / "work").mkdir()
-    answers = predict_clips(ensemble, clips[:1], root, tmp_path / "work", lambda line: None)
-    lines = table(ensemble, answers).splitlines()
-    assert len(lines) == 2 and lines[0].startswith("clip,prediction,score_negative")

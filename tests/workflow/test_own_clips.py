@@ -41,7 +41,7 @@ def test_a_folder_of_videos_with_a_table_runs_to_its_scores(tmp_path):
     del config["experiments"]["ststnet"]
     for name in ("config.yaml", "mine.yaml"):
         (project.folder / name).write_text(yaml.safe_dump(config | {"results": "results", "bootstrap": 100}))
-    project.run(*shlex.split(run)[1:])
+    project.run(*shlex.split(run)[2:])
     results = project.folder / "results"
     with open(results / "my_clips" / "index.csv", newline="") as handle:
         index = list(csv.DictReader(handle))

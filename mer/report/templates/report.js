@@ -135,8 +135,9 @@ function look(number, move) {
   byId("look-name").textContent = cells[0];
   byId("look-facts").textContent = `${cells[1]}, subject ${cells[2]}, ${cells[3]}` + (rows.length ? `; wrong: ${cells[4]} systems` : "; not predicted");
   byId("look-pictures").replaceChildren(...pictures.map(([product, source, labels]) => {
-    const one = make("figure");
-    one.append(make("b", product), make("img", "", { src: source, alt: product }), make("figcaption"));
+    const one = make("figure"), [stage, variant] = product.split("/"), name = make("b", stage + "/");
+    name.append(make("wbr"), variant);
+    one.append(name, make("img", "", { src: source, alt: product }), make("figcaption"));
     return Object.assign(one, { labels, product });
   }));
   if (!pictures.length) byId("look-pictures").append(make("p", "No picture of this clip is in this page."));

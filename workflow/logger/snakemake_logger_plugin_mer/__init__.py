@@ -116,7 +116,7 @@ class LogHandler(LogHandlerBase):
         elif self.nothing or (self.total and self.done == self.total):
             report = Path(os.environ.get(SPOKEN_FOR, "")) / "report"
             page = report / "index.html"
-            done = "nothing to do, all is there" if self.nothing else f"all {self.total} jobs done"
+            done = f"{NOTHING}, all is there" if self.nothing else f"all {self.total} jobs done"
             _say(f"{done}; the report: {page}; its tables: {report}/*.csv" if page.is_file() else done)
 
 

@@ -214,7 +214,7 @@ class ContainerWriter:
 class Clip:
     """One clip of a container being read; arrays are read lazily."""
 
-    def __init__(self, sample_id: str, group: h5py.Group, path: Path, file: SealedFile | None = None) -> None:
+    def __init__(self, sample_id: str, group: h5py.Group, path: Path, file: SealedFile) -> None:
         self.sample_id = sample_id
         self.group = group
         self.path = path

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import closing
 
 import h5py
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 from mer.bench.systems import features
 from mer.core.container import Clip, Container, ContainerWriter
 from mer.core.errors import ConfigError, ModelError
+from mer.core.seal import SealedFile
 from mer.models import ststnet, svm_flow
 from mer.models.flow_image import area_pool, area_weights, flow_image
 from mer.models.grouping import deal_groups
@@ -335,8 +337,12 @@ def test_ststnet_foreign_arrays():
 
 
 def test_bad_flow_shape(tmp_path):
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        group = file.create_group("c")
-        group["flow"], group["strain"] = np.zeros((1, 3, 28, 28)), np.zeros((1, 28, 28))
-        with pytest.raises(ModelError, match=r"flow \(1, 3, 28, 28\)"):
-            flow_image({"motion": Clip("c", group, tmp_path / "x.h5")}, 28)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["c/flow"], file["c/strain"] = np.zeros((1, 3, 28, 28)), np.zeros((1, 28, 28))
+    with (
+        h5py.File(path) as file,
+        closing(SealedFile(path)) as held,
+        pytest.raises(ModelError, match=r"flow \(1, 3, 28, 28\)"),
+    ):
+        flow_image({"motion": Clip("c", file["c"], path, held)}, 28)

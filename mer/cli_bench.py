@@ -137,7 +137,7 @@ def bench_recognition(
     images: Annotated[
         Path | None, typer.Option(help="Published flow images (reader `flow_images`) instead of simulated faces.")
     ] = None,
-    inputs: Annotated[str, typer.Option(help="Inputs to compare, with commas between; all by default.")] = "",
+    inputs: Annotated[str, typer.Option(help="Inputs to compare, with commas between; all by default, or none.")] = "",
     models: Annotated[str, typer.Option(help="svm_flow, ststnet, flow_cnn; all by default.")] = "",
     seeds: Annotated[int, typer.Option(help="Seeds of every training.", min=1)] = 5,
     folds: Annotated[int, typer.Option(help="Parts of persons, held out in turn; 0: person by person.", min=0)] = 0,
@@ -161,7 +161,8 @@ def bench_recognition(
     for name in of:
         # Before a thousand pictures are drawn for it.
         lookup(dict.fromkeys(MODELS, ""), name, "--models")
-    asked = Asked(seed, range(seeds), folds, orders, chosen, of, jobs, keep)
+    compared = None if not chosen else [] if chosen == ["none"] else chosen
+    asked = Asked(seed, range(seeds), folds, orders, compared, of, jobs, keep)
 
     rows = run_image_bench(images, asked, note) if images else run_recognition_bench(asked, note)
     typer.echo(shown(RecognitionRow, rows, as_json))

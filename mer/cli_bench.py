@@ -153,7 +153,7 @@ def bench_recognition(
     one by a paired bootstrap over persons.
     """
     from mer.bench.recognition import RecognitionRow
-    from mer.bench.recognition_run import MODELS, Asked, run_image_bench, run_recognition_bench
+    from mer.bench.recognition_run import INPUTS, MODELS, Asked, run_image_bench, run_recognition_bench
     from mer.bench.table import shown
     from mer.core.registry import lookup
 
@@ -161,7 +161,7 @@ def bench_recognition(
     for name in of:
         # Before a thousand pictures are drawn for it.
         lookup(dict.fromkeys(MODELS, ""), name, "--models")
-    compared = None if not chosen else [] if chosen == ["none"] else chosen
+    compared = [] if chosen == ["none"] else chosen or [*INPUTS]
     asked = Asked(seed, range(seeds), folds, orders, compared, of, jobs, keep)
 
     rows = run_image_bench(images, asked, note) if images else run_recognition_bench(asked, note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import resource
 import sys
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mer.bench.table import BenchRow, column
+
+STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,16 @@ def _children(task: str, cases: Sequence[Mapping[str, Any]], arguments: Mapping[
     return [Measured(errors, seconds, _peak_mib()) for errors, seconds in made]
 
 
+def process_mib(what: str) -> float:
+    """Return what this process holds now (`VmRSS`) or held at most (`VmHWM`), MiB; on Linux alone."""
+    told = re.search(rf"{what}:\s*(\d+) kB", STATUS.read_text(encoding="ascii"))
+    assert told is not None
+    return int(told[1]) / 1024
+
+
 def _peak_mib() -> float:
     """Return the peak memory of this process; on Linux from /proc, where it does not inherit its parent's."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-        return int(lines["VmHWM"].split()[0]) / 1024
+    if STATUS.exists():
+        return process_mib("VmHWM")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 if sys.platform != "darwin" else 1024**2)

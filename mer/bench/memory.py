@@ -9,13 +9,12 @@ no process tells of itself what it holds now.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
+from mer.bench.measure import process_mib
 from mer.bench.systems import features
 from mer.core.errors import ModelError
 from mer.core.process import processes
@@ -23,13 +22,6 @@ from mer.models.contract import Footprint
 from mer.models.listing import parameters
 from mer.models.registry import MODELS, model
 from mer.models.state import by_name
-
-
-def process_mib(what: str) -> float:
-    """Return what this process holds now (`VmRSS`) or held at most (`VmHWM`), MiB."""
-    told = re.search(rf"{what}:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
-    assert told is not None
-    return int(told[1]) / 1024
 
 
 def measured(name: str, preset: str, precision: str) -> tuple[float, float, float]:

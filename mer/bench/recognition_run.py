@@ -33,14 +33,14 @@ from mer.simulate.composite import Hardness
 class Asked:
     """What to run: seeds of the composite and of training, parts of persons, orders of shuffled labels.
 
-    `inputs` names those to compare, None for all; `models` those to run, all of them where there is none.
+    `inputs` names those to compare; `models` those to run, all of them where there is none.
     """
 
     seed: int = 0
     seeds: Sequence[int] = range(5)
     folds: int = 0
     orders: int = 5
-    inputs: Sequence[str] | None = None
+    inputs: Sequence[str] = ()
     models: Sequence[str] = ()
     jobs: int = 1
     keep: Path | None = None
@@ -95,10 +95,9 @@ def run_recognition_bench(asked: Asked, log: Log) -> list[RecognitionRow]:
     Raises:
         ConfigError: an unknown input.
     """
-    names = [*INPUTS] if asked.inputs is None else asked.inputs
-    for name in names:
+    for name in asked.inputs:
         lookup(dict.fromkeys(INPUTS, ""), name, "--inputs")
-    chosen = [INPUTS[name] for name in names]
+    chosen = [INPUTS[name] for name in asked.inputs]
     fields = sorted({*BASE.sees.pairs, *(pair for _, sees in chosen for pair in sees.pairs)})
     clips = render_clips(asked.seed, asked.hardness, fields, asked.jobs, asked.keep, log)
     people = People(clips.y, clips.groups, clips.datasets)

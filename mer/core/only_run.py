@@ -63,6 +63,20 @@ def _lock(file: IO[str], results: str | Path) -> None:
         print(f"mer: {results}: nothing keeps a second run away ({error})", file=sys.stderr)
 
 
+def at_work(results: Path) -> bool:
+    """Return whether a run, of this machine or by a file system that tells, holds a folder of results now."""
+    try:
+        import fcntl
+
+        with (results / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
+
+
 def watch(stop: Callable[[], object], every: float = 1.0) -> None:
     """Call `stop` once, in a thread, when the mark of the run that this process holds is gone.
 

@@ -54,20 +54,23 @@ def require_attributes(file: Any, node: h5py.Group) -> None:
     """
     start = h5py.h5o.get_info(node.id).addr
     version, size = struct.unpack("<B7xI", _bytes(file, start, 12))
-    parts = [(start + 16, size)]
+    other = Foreign("attributes kept in another way than mer keeps them")
+    if version != 1:
+        raise other
+    parts, named = [(start + 16, size)], []
     for place, size in parts:
         held = _bytes(file, place, size)
-        while len(held) >= 8 and version == 1 and len(parts) < PARTS:
+        while len(held) >= 8:
             kind, length, flags = struct.unpack("<HHB", held[:5])
             body, held = held[8 : 8 + length], held[8 + length :]
-            if kind == MORE:
+            if kind == MORE and len(parts) < PARTS - 1:
                 parts.append(struct.unpack("<QQ", body[:16]))
             elif kind == ATTRIBUTE and not flags & 2:
-                require_texts(file, _texts_of(body))
-            elif kind in (ATTRIBUTE, TABLE):
-                version = 0
-    if version != 1 or len(parts) >= PARTS:
-        raise Foreign("attributes kept in another way than mer keeps them")
+                named.append(_texts_of(body))
+            elif kind in (ATTRIBUTE, TABLE, MORE):
+                raise other
+    # Together: their letters lie in one collection, which is then read once.
+    require_texts(file, b"".join(named))
 
 
 def _texts_of(attribute: bytes) -> bytes:
@@ -83,17 +86,18 @@ def _texts_of(attribute: bytes) -> bytes:
 
 def _collection(file: Any, place: int) -> dict[int, int]:
     """Return the lengths of the texts of a collection by their numbers."""
+    none = Foreign(f"no texts at byte {place}")
     magic, size = struct.unpack("<4s4xQ", _bytes(file, place, 16))
-    held, at, lengths = _bytes(file, place, size if magic == b"GCOL" else 0), 16, dict[int, int]()
-    while at + 16 <= size and magic == b"GCOL":
+    if magic != b"GCOL":
+        raise none
+    held, at, lengths = _bytes(file, place, size), 16, dict[int, int]()
+    while at + 16 <= size:
         number, length = struct.unpack_from("<H6xQ", held, at)
         step = 16 + -(-length // 8) * 8 if number else length
         if step < 16 or at + step > size:
-            magic = b""
+            raise none
         lengths[number] = length
         at += step
-    if magic != b"GCOL":
-        raise Foreign(f"no texts at byte {place}")
     return lengths
 
 

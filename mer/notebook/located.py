@@ -42,7 +42,7 @@ class Located:
         if self.copied:
             return f"the run of this folder wrote to {self.results}: run snakemake there, and copy the folder again"
         found = Path(self.raw["results"])
-        if _at_work(found):
+        if only_run.at_work(found):
             return f"a run is at work on {self.results}: wait until it has come so far"
         names = [(self.results / path.relative_to(found)).as_posix() for path in targets]
         words = ["snakemake", *names, "--cores", "all", "--resources", "gpu=1"]
@@ -51,20 +51,6 @@ class Located:
             words += ["--configfile", *files, "--replace-workflow-config"]
         place = "" if self.base.resolve() == Path.cwd() else f" in {self.base}"
         return f"run `{shlex.join(words)}`{place}"
-
-
-def _at_work(results: Path) -> bool:
-    """Return whether a run, of this machine or by a file system that tells, holds a folder of results now."""
-    try:
-        import fcntl
-
-        with (results / only_run.LOCK).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except (ImportError, OSError):
-        return False
-    return False
 
 
 def nearest_file() -> Path:

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mer.bench.measure import process_mib
+
 LIMIT = 10.0  # seconds of work for an input
 MEMORY = 2 << 30  # bytes that an input may add to the largest size of the process
 ADDRESSES = 8 << 30  # bytes beyond which the system refuses
@@ -101,7 +103,8 @@ def _until_trouble(todo: list[tuple[str, int]], tallies: dict[str, Tally], place
         [sys.executable, __file__, "--worker", json.dumps(jobs), str(place)],
         stdout=subprocess.PIPE,
         stderr=(place / "worker.err").open("ab"),
-        text=True,
+        # Without a buffer, in which a line would lie that `select` does not know of.
+        bufsize=0,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert worker.stdout is not None
@@ -135,8 +138,8 @@ def _until_trouble(todo: list[tuple[str, int]], tallies: dict[str, Tally], place
         worker.stdout.close()
 
 
-def _line(worker: subprocess.Popen[str], patience: float) -> str:
-    """Return the next line of a worker; '' where it ended, worked for `patience` seconds or waited far longer."""
+def _line(worker: subprocess.Popen[bytes], patience: float) -> bytes:
+    """Return the next line of a worker; b"" where it ended, worked for `patience` seconds or waited far longer."""
     assert worker.stdout is not None
     begun, worked = time.monotonic(), _cpu(worker.pid)
     while time.monotonic() - begun < 30 * patience and _cpu(worker.pid) - worked < patience:
@@ -145,7 +148,7 @@ def _line(worker: subprocess.Popen[str], patience: float) -> str:
             if not line:
                 worker.wait()
             return line
-    return ""
+    return b""
 
 
 def _cpu(process: int) -> float:
@@ -252,7 +255,7 @@ def _place(error: BaseException) -> str:
 
 
 def _peak() -> int:
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    return int(process_mib("VmHWM") * 2**20)
 
 
 def _reset_peak() -> int:

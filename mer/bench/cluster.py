@@ -42,7 +42,7 @@ PROFILE = ("--profile", str(PACKAGE.parent / "profiles" / "slurm"), "--slurm-ini
 SMALLEST: dict[str, Any] = copy.deepcopy(survival.SMALLEST)
 SMALLEST["datasets"]["simulated"]["simulate"]["subjects"] = 2
 #: A first attempt that asks for less than the training takes: MiB, minutes.
-TOO_LITTLE = {"memory": "mem_mb=450 if attempt == 1 else 2500", "time": "runtime=1 if attempt == 1 else 60"}
+TOO_LITTLE = {"memory": "mem_mb=300 if attempt == 1 else 2500", "time": "runtime=1 if attempt == 1 else 60"}
 
 
 @dataclass(frozen=True)

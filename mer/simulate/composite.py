@@ -32,6 +32,8 @@ EMOTIONS: dict[str, dict[str, float]] = {
     "positive": {"happiness": 1.0},
     "surprise": {"surprise": 1.0},
 }
+# What a face shows of which people say different things: lids tighten, the chin rises.
+VAGUE = ((7,), (17,), (7, 17))
 LEANING = 4.0  # the smaller, the more a person shows one emotion of a class
 
 
@@ -45,6 +47,7 @@ class Hardness(Params):
         0.36, ge=0, le=1, description="share of clips called negative whose face shows what any label could mean"
     )
     surer: float = Field(0.3, ge=0, le=1, description="that share of clips of the other labels, times `doubtful`")
+    vague: float = Field(0.0, ge=0, le=1, description="share of those that show what belongs to no label, instead")
     stray: float = Field(0.1, ge=0, le=1, description="probability of a movement that has nothing to do with the label")
     late: float = Field(0.1, ge=0, le=1, description="largest error of an annotated event, share of onset to apex")
     drift: float = Field(1.5, ge=0, description="amplitude of head drift, pixels at 640x480")
@@ -159,7 +162,7 @@ def _clip(
     doubtful, other = rng.random() < doubt, CLASSES[int(rng.integers(len(CLASSES)))]
     shown = other if doubtful else shown
     emotion = [*EMOTIONS[shown]][int(rng.choice(len(EMOTIONS[shown]), p=leaning[shown]))]
-    choices = SHOWN[emotion]
+    choices = VAGUE if doubtful and rng.random() < hardness.vague else SHOWN[emotion]
     strength = hardness.strength * float(np.exp(hardness.spread * rng.standard_normal()))
     units = list(draw_play(choices[int(rng.random() * len(choices))], strength, rng))
     strays, stray = rng.random() < hardness.stray, sorted(ACTION_UNITS)[int(rng.integers(len(ACTION_UNITS)))]

@@ -65,6 +65,8 @@ def render(name: str, constraints: str) -> str:
     )
 
 
+# What PyTorch's build for NVIDIA's cards brings along; it pins them itself, and its other builds have none of them.
+OF_A_CARD = ("cuda-", "nvidia-", "triton")
 HEADER = "# Exact versions that the tests run with, the whole tree. pyproject.toml holds the ranges.\n"
 
 
@@ -83,6 +85,8 @@ def lock(text: str) -> str:
 def tree(requirements: Iterable[str]) -> dict[str, str]:
     """Return the version of every distribution that some requirements lead to, by its name, as installed here.
 
+    What one build of PyTorch brings along for its cards is left out.
+
     Raises:
         PackageNotFoundError: one of them is not installed.
     """
@@ -93,7 +97,7 @@ def tree(requirements: Iterable[str]) -> dict[str, str]:
     seen: set[str] = set()
     while asked:
         wanted = asked.pop()
-        if str(wanted) in seen:
+        if str(wanted) in seen or wanted.name.startswith(OF_A_CARD):
             continue
         seen.add(str(wanted))
         made = distribution(wanted.name)

@@ -320,6 +320,8 @@ def stand_in(
         # Tensors of inference mode cannot be wrapped.
         stack.enter_context(patch.object(torch, "inference_mode", _inference_mode))
         stack.enter_context(patch.object(torch.backends.cudnn, "is_acceptable", lambda tensor: False))
+        if hasattr(torch, "accelerator"):  # a build for CUDA would ask the driver what its optimisers run on
+            stack.enter_context(patch.object(torch.accelerator, "current_accelerator", lambda *asked, **more: None))
         stack.enter_context(patch.object(torch.nn.Module, "_apply", _applied))
         stack.enter_context(_Mode())
         yield LAUNCHES

@@ -46,7 +46,7 @@ class Hardness(Params):
     doubtful: float = Field(
         0.36, ge=0, le=1, description="share of clips called negative whose face shows what any label could mean"
     )
-    surer: float = Field(0.3, ge=0, le=1, description="that share of clips of the other labels, times `doubtful`")
+    surer: float = Field(0.3, ge=0, le=4, description="that share of clips of the other labels, times `doubtful`")
     vague: float = Field(0.0, ge=0, le=1, description="share of those that show what belongs to no label, instead")
     stray: float = Field(0.1, ge=0, le=1, description="probability of a movement that has nothing to do with the label")
     late: float = Field(0.1, ge=0, le=1, description="largest error of an annotated event, share of onset to apex")

@@ -19,7 +19,7 @@ from mer.core.progress import each
 from mer.core.seal import SealedFile
 from mer.planning.catalog import Catalog
 from mer.planning.experiments import all_planned
-from mer.planning.planned_files import every_file
+from mer.planning.planned_files import every_file, kept_features
 from mer.planning.recorded import recorded
 from mer.provenance import library_line, versions
 from mer.training.checkpoint import load_checkpoint
@@ -28,14 +28,14 @@ FILE = Path("report/digests.json")
 
 
 def write_digests(catalog: Catalog) -> None:
-    """Write the digest of every file of a run, and the versions at work, beside its report.
+    """Write the digest of every file of a run but kept features, and the versions at work, beside its report.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    results = catalog.config.results
-    paths = {path for path in every_file(catalog, all_planned(catalog)) if path.is_file()}
-    files = {path.relative_to(results).as_posix(): _digest(path) for path in paths}
+    results, plans = catalog.config.results, all_planned(catalog)
+    paths = set(every_file(catalog, plans)).difference(path for path, *_ in kept_features(plans))
+    files = {path.relative_to(results).as_posix(): _digest(path) for path in sorted(paths) if path.is_file()}
     write_json(results / FILE, {"files": files, "versions": versions(), "libraries": library_line()})
 
 

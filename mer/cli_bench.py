@@ -206,14 +206,14 @@ def bench_stability(
     as_json: Json = False,
 ) -> None:
     """Write films again (H.264, HEVC, smaller, without a first frame): which candidates stay, and how they change."""
-    from mer.analysis.bench.stability import render, run_stability_bench
+    from mer.analysis.bench.stability import StabilityRow, run_stability_bench
+    from mer.bench.table import shown
     from mer.core.atomic import write_json
 
     rows = run_stability_bench(videos, experiment, jobs, note)
-    objects = [row.as_dict() for row in rows]
-    typer.echo(json.dumps(objects, indent=1) if as_json else render(rows))
+    typer.echo(shown(StabilityRow, rows, as_json))
     if output is not None:
-        write_json(output, objects)
+        write_json(output, [row.as_dict() for row in rows])
 
 
 @bench.command("feeding", epilog=example("mer bench feeding --models dual_branch --seconds 1"))

@@ -20,12 +20,12 @@ from mer.core.geometry import apply, invert
 from mer.core.progress import each
 from mer.simulate.images import VideoFile
 from mer.simulate.implant import Face, Implant, draw_implants, implant
+from mer.spotting.region_motion import SOUND
 from mer.spotting.shown_class import shown_class
 from mer.stages.align import dlib68
 
 TRUTH = "truth.csv"
 COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "class", "amplitude", "units")
-SOUND = 0.5  # quality of the alignment below which nothing is implanted in a frame
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,9 @@ def pictures(footage: Footage) -> Iterator[np.ndarray]:
 def write_truth(path: Path, footage: Footage, implants: Sequence[Implant]) -> None:
     """Write one row per implant; `mer score-spotting` reads it."""
     rows = [
-        [footage.name, "film.mp4", one.onset, one.apex, one.offset, one.emotion, one.kind, class_of(one),
+        [footage.name, "film.mp4", one.onset, one.apex, one.offset, one.emotion, one.kind,
+         shown_class(one.emotion),
          f"{one.amplitude:g}", "+".join(unit.text for unit in one.units)]
         for one in implants
     ]  # fmt: skip
     write_csv(path, COLUMNS, rows)
-
-
-def class_of(one: Implant) -> str:
-    """Return the class of an implant's emotion in `emotion_3`, '' where it has none."""
-    return shown_class(one.emotion)

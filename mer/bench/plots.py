@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mer.bench.measure import Row
 from mer.core.picture_page import write_picture_page
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MOTION = re.compile(r"moving ([\d.]+)-([\d.]+) px, noise 0\b")
 _NOISE = re.compile(r"moving, noise ([\d.]+), \d+ pairs")
@@ -107,21 +110,30 @@ def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def _draw(plot: Plot, lines: Lines, styles: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Return a plot of one line per method as PNG; lines are told apart by colour and marker."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import ScalarFormatter
+
+    def draw(axes: Axes) -> None:
+        for method, points in lines.items():
+            axes.plot(*zip(*points, strict=True), label=method, linewidth=1.4, markersize=6, **styles[method])
+        axes.set(xlabel=plot.x, ylabel=plot.y)
+        for name in plot.logarithmic:
+            axes.set(**{f"{name}scale": "log"})
+            getattr(axes, f"{name}axis").set_major_formatter(ScalarFormatter())
+        if plot.logarithmic != "y":
+            axes.set_ylim(bottom=0)
+
+    return png(draw)
+
+
+def png(draw: Callable[[Axes], None]) -> bytes:
+    """Return what a function draws into axes as PNG, with a grid, and a legend where there is something to tell."""
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    for method, points in lines.items():
-        axes.plot(*zip(*points, strict=True), label=method, linewidth=1.4, markersize=6, **styles[method])
-    axes.set(xlabel=plot.x, ylabel=plot.y)
-    for name in plot.logarithmic:
-        axes.set(**{f"{name}scale": "log"})
-        getattr(axes, f"{name}axis").set_major_formatter(ScalarFormatter())
-    if plot.logarithmic != "y":
-        axes.set_ylim(bottom=0)
+    draw(axes)
     axes.grid(alpha=0.3, which="both")
-    if lines:
+    if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     buffer = BytesIO()
     figure.savefig(buffer, metadata={"Software": None})

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -66,6 +67,30 @@ class Dropout(nn.Module):
         around = _PADDED.get()
         mask = dropout_mask(tuple(x.shape), self.share, x.device) if around is None else next(around[1])
         return x * mask
+
+
+class ShallowLayers(NamedTuple):
+    """Where the layers of a shallow network are that `mer.models.compiled` can compute in their place.
+
+    Attributes:
+        first: name of the module of the first layers.
+        convs: theirs side by side; one sees all channels, several one channel each.
+        norms: behind these and a ReLU.
+        pool: side (and step) and padding of their maximum pooling.
+        dropout: behind it.
+        second: name of a module that has `conv`, `relu`, `pool` by two and `dropout` in this order; '' without one.
+        linear: the last layer.
+        average: side of the windows that are averaged before it.
+    """
+
+    first: str
+    convs: Sequence[nn.Conv2d]
+    norms: Sequence[BatchNorm2d]
+    pool: tuple[int, int]
+    dropout: Dropout
+    second: str
+    linear: nn.Linear
+    average: int = 1
 
 
 def dice(shape: tuple[int, ...], share: float) -> tuple[np.ndarray, int]:

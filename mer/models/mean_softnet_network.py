@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer.models.batch_layers import BatchNorm2d, Dropout
+from mer.models.batch_layers import BatchNorm2d, Dropout, ShallowLayers
 from mer.models.loop import l2_penalty
 
 STREAM_L2 = 1e-3
@@ -89,6 +89,10 @@ class Spotting(nn.Module):
         """Return (B,)."""
         return self.spot(self.trunk(x))[:, 0]
 
+    def layers(self) -> ShallowLayers:
+        """Return what a CPU may compute in compiled loops."""
+        return _layers(self.trunk, "spot", self.spot)
+
 
 class Recognition(nn.Module):
     """MEAN's recognition network: (B, 3, 42, 42) → (B, n_classes) logits.
@@ -124,6 +128,14 @@ class Recognition(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, n_classes) logits."""
         return self.recog(self.trunk(x))
+
+    def layers(self) -> ShallowLayers:
+        """Return what a CPU may compute in compiled loops."""
+        return _layers(self.trunk, "recog", self.recog)
+
+
+def _layers(trunk: Trunk, name: str, head: Head) -> ShallowLayers:
+    return ShallowLayers("trunk", [*trunk.convs], [*trunk.norms], (3, 0), trunk.dropout, name, head.out)  # type: ignore[list-item]
 
 
 def spotting_loss(network: SoftNet | Spotting, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer.models.batch_layers import BatchNorm2d, Dropout
+from mer.models.batch_layers import BatchNorm2d, Dropout, ShallowLayers
 
 FILTERS = (3, 5, 8)
 
@@ -32,3 +32,8 @@ class Ststnet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (N, n_classes) logits of (N, 3, 28, 28) images."""
         return self.head(self.pool(self.streams(x)).flatten(1))
+
+    def layers(self) -> ShallowLayers:
+        """Return what a CPU may compute in compiled loops."""
+        conv, _, norm, _, dropout = self.streams
+        return ShallowLayers("streams", [conv], [norm], (3, 1), dropout, "", self.head, 2)  # type: ignore[list-item, arg-type]

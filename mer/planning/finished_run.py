@@ -18,7 +18,8 @@ from mer.core.errors import ConfigError, MerError
 from mer.core.progress import each
 from mer.core.seal import SealedFile
 from mer.planning.catalog import Catalog
-from mer.planning.experiments import TASKS, all_planned
+from mer.planning.experiments import all_planned
+from mer.planning.planned_files import every_file, kept_features
 from mer.planning.recorded import recorded
 from mer.provenance import library_line, versions
 from mer.training.checkpoint import load_checkpoint
@@ -26,37 +27,16 @@ from mer.training.checkpoint import load_checkpoint
 FILE = Path("report/digests.json")
 
 
-def write_digests(catalog: Catalog, page: Path, tables: tuple[str, ...]) -> None:
-    """Write the digest of every file of a run, and the versions at work, beside its report.
-
-    Args:
-        catalog: of the run.
-        page: of the report.
-        tables: names of the files beside it.
+def write_digests(catalog: Catalog) -> None:
+    """Write the digest of every file of a run but kept features, and the versions at work, beside its report.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    results = catalog.config.results
-    paths = [*_planned(catalog), page, *(page.with_name(name) for name in tables)]
-    files = {path.relative_to(results).as_posix(): _digest(path) for path in paths if path.is_file()}
+    results, plans = catalog.config.results, all_planned(catalog)
+    paths = set(every_file(catalog, plans)).difference(path for path, *_ in kept_features(plans))
+    files = {path.relative_to(results).as_posix(): _digest(path) for path in sorted(paths) if path.is_file()}
     write_json(results / FILE, {"files": files, "versions": versions(), "libraries": library_line()})
-
-
-def _planned(catalog: Catalog) -> Iterator[Path]:
-    """Yield every file that the configuration leads to, but for logs, pictures and the report; some may be absent."""
-    results = catalog.config.results
-    for dataset in catalog.config.datasets:
-        yield from (results / dataset / f"{table}.csv" for table in ("index", "problems", "excluded"))
-        yield from (results / dataset / "simulate" / "truth" / f"{key}.h5" for key in catalog.subjects(dataset))
-        yield from catalog.products(dataset)
-    for folder, plans in all_planned(catalog).items():
-        for plan in plans.values():
-            yield from (path for path, _ in plan.tables())
-            for task in (task for task in TASKS.values() if task.folder == folder):
-                files = [*task.fit.files, *task.predict.files, "named.jsonl"]
-                yield from (path for file in files for path in plan.files(file))
-                yield from (plan.folder / file for file in (task.score.files if task.score else ()))
 
 
 def _digest(path: Path) -> str:

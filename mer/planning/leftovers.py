@@ -27,7 +27,8 @@ SEVERAL = re.compile(r"(?:folds|persons)\d+")
 def leftovers(catalog: Catalog, plans: Plans) -> dict[Path, str]:
     """Return the files that no plan names, or that were made otherwise than planned, each with the reason."""
     results = catalog.config.results
-    files, jobs = set(_files(catalog, plans)), set(_jobs(catalog, plans))
+    files, jobs = {*planned_files.every_file(catalog, plans)}, set(_jobs(catalog, plans))
+    files |= {beside(path) for path, *_ in planned_files.containers(catalog)}
     found = {}
     for path in sorted(_written(results, set(catalog.config.datasets))):
         top, *below = path.relative_to(results).parts
@@ -35,19 +36,6 @@ def leftovers(catalog: Catalog, plans: Plans) -> dict[Path, str]:
         if not planned:
             found[path] = "no plan names it"
     return found | {path: why for path, why in held(catalog, {}).other.items() if path.suffix == ".h5"}
-
-
-def _files(catalog: Catalog, plans: Plans) -> Iterator[Path]:
-    for path, *_ in planned_files.containers(catalog):
-        yield from (path, beside(path))
-    for path, *_ in planned_files.kept_features(plans):
-        yield path
-    for path, *_ in planned_files.models(plans):
-        yield path
-    for path, *_ in planned_files.fold_tables(plans):
-        yield path
-    yield from planned_files.conclusions(catalog, plans)
-    yield from (catalog.config.results / name / table for name in catalog.config.datasets for table in DATASET_TABLES)
 
 
 def _written(results: Path, datasets: set[str]) -> Iterator[Path]:

@@ -90,6 +90,14 @@ def conclusions(catalog: Catalog, plans: Plans) -> Iterator[Path]:
     yield from (results / "report" / name for name in ("index.html", *REPORT_TABLES))
 
 
+def every_file(catalog: Catalog, plans: Plans) -> Iterator[Path]:
+    """Yield every file that a configuration leads to, but for logs and simulated pictures."""
+    for found in (simulated(catalog), containers(catalog), kept_features(plans), fold_tables(plans), models(plans)):
+        yield from (path for path, *_ in found)
+    yield from conclusions(catalog, plans)
+    yield from (catalog.config.results / name / table for name in catalog.config.datasets for table in DATASET_TABLES)
+
+
 def fold_tables(plans: Plans) -> Iterator[tuple[Path, Planned, Iterable[Any]]]:
     """Yield the tables of every experiment with their rows."""
     for plan in every(plans):

@@ -14,7 +14,6 @@ from mer.models.surroundings import surrounded
 from mer.training.epoch_choice import choose, splits
 from mer.training.fit_session import Session
 from mer.training.separation import FoldJob
-from mer.training.tensorboard import Board
 from mer.training.training_part import TrainingPart
 
 
@@ -30,12 +29,8 @@ def fit_in_epochs(
         settings = settings.model_copy(update={"epochs": choice["epochs"]})
         extra["inner"] = choice
     session = _session(training_part, file=job.resume, digest=digest, every=every, keeps_end=keeps_end)
-    try:
-        session.board = Board(job.board) if job.board is not None else None
-        with surrounded(session):
-            state = training_part.fit(settings)
-    finally:
-        session.end()
+    with surrounded(session):
+        state = training_part.fit(settings)
     return state, {**extra, "precision": session.used, "losses": session.course()}
 
 

@@ -1,4 +1,4 @@
-"""One fit, of a fold or of several at once, and what goes with it: resuming after a kill, and curves.
+"""One fit, of a fold or of several at once, and what goes with it: resuming after a kill, and its losses.
 
 The loop calls it after every epoch.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 
 from mer.models.surroundings import Part, Precision, Surroundings
 from mer.training import resume
-from mer.training.tensorboard import Board
 
 
 @dataclass
@@ -28,8 +27,6 @@ class Session(Surroundings):
         keeps_end: the file is also written after the last epoch, so that a fit that is over need not be repeated when
             the job goes on with others.
         log: takes one line.
-        board: curves of the training.
-        boards: curves of every fold where several are trained at once; None for one without.
         carried: state to start from instead of a file, and where the last state is left: how a training is made
             longer without being repeated (`mer.training.epoch_choice`). Used only when `carries`.
     """
@@ -41,8 +38,6 @@ class Session(Surroundings):
     every: float = 60.0
     keeps_end: bool = False
     log: Callable[[str], None] = print
-    board: Board | None = None
-    boards: Sequence[Board | None] = ()
     carries: bool = False
     carried: dict[int, resume.Snapshot] = field(default_factory=dict)
     used: str = "float32"
@@ -82,10 +77,6 @@ class Session(Surroundings):
         if self.file is not None and due:
             resume.write(self.file, self.digest, self._call, self._state(part, done, loss))
             self._written = time.monotonic()
-        rate = float(part.optimiser.param_groups[0]["lr"])
-        for board, its_loss in zip((self.board, *self.boards), (loss, *self._losses), strict=False):
-            if board is not None:
-                board.epoch(done, {"loss": its_loss, "learning_rate": rate})
 
     def _state(self, part: Part, done: int, loss: float) -> resume.Snapshot:
         snapshot = resume.capture(part, done, loss)
@@ -93,15 +84,9 @@ class Session(Surroundings):
         return snapshot
 
     def each(self, done: int, losses: Sequence[float]) -> None:
-        """See `Surroundings.each`: every fold has its own curves."""
+        """See `Surroundings.each`: every fold has its own losses."""
         self._losses = losses
 
     def computed_in(self, kind: str) -> None:
         """See `Surroundings.computed_in`."""
         self.used = kind
-
-    def end(self) -> None:
-        """End the curves; the file stays, for the next attempt."""
-        for board in (self.board, *self.boards):
-            if board is not None:
-                board.close()

@@ -109,7 +109,6 @@ def _at_once(
     from mer.models.surroundings import surrounded
     from mer.models.together import Share
     from mer.training.fit_session import Session
-    from mer.training.tensorboard import Board
 
     together = experiment.card.fit_together
     assert together is not None
@@ -119,14 +118,10 @@ def _at_once(
     file = jobs[0].resume
     digest = _digest(parts, clips) if file is not None else ""
     session = Session(file=file, digest=digest, every=every, keeps_end=keeps_end, log=say)
-    try:
-        session.boards = [Board(job.board) if job.board is not None else None for job in jobs]
-        with surrounded(session):
-            given = shared.data.features, shares, len(experiment.classes), experiment.settings
-            states = together(*given, say, experiment.device)
-            return [(state, session.course(number)) for number, state in enumerate(states)]
-    finally:
-        session.end()
+    with surrounded(session):
+        given = shared.data.features, shares, len(experiment.classes), experiment.settings
+        states = together(*given, say, experiment.device)
+        return [(state, session.course(number)) for number, state in enumerate(states)]
 
 
 def _digest(parts: Sequence[TrainingPart], clips: Sequence[np.ndarray]) -> str:

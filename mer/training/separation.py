@@ -20,7 +20,6 @@ class FoldJob:
         train_table: the training rows, written by the task.
         out: the checkpoint, `.safetensors`.
         resume: where the state is kept while training, so that a killed job goes on; None for nowhere.
-        board: folder of TensorBoard event files; None for none.
     """
 
     fold: str
@@ -28,7 +27,6 @@ class FoldJob:
     train_table: Path
     out: Path
     resume: Path | None = None
-    board: Path | None = None
 
     @property
     def state_files(self) -> tuple[Path, ...]:

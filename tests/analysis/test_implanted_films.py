@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 
 from mer.analysis.footage import open_footage
-from mer.analysis.implanting import Recipe, class_of, follow, implant_film
+from mer.analysis.implanting import Recipe, follow, implant_film
 from mer.core.errors import MediaError
-from mer.simulate.expression import UnitPlan
-from mer.simulate.implant import Implant
-
-
-def implanted(onset, emotion="happiness", amplitude=0.03):
-    return Implant(onset, onset + 5, onset + 10, "micro", emotion, (UnitPlan(12, "", 1.0, 0.0, 0.0),), amplitude)
+from mer.spotting.shown_class import shown_class
 
 
 def test_classes_of_emotions():
     emotions = ("happiness", "disgust", "surprise", "others")
-    assert [class_of(implanted(1, emotion)) for emotion in emotions] == ["positive", "negative", "surprise", ""]
+    assert [shown_class(emotion) for emotion in emotions] == ["positive", "negative", "surprise", ""]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import analysis_world as world
@@ -11,11 +12,11 @@ from typer.testing import CliRunner
 
 from mer.analysis.bench import simulated, spotting
 from mer.analysis.bench.causes import CAUSES
-from mer.analysis.bench.films import Watched, weaker_peaks
+from mer.analysis.bench.films import Watched, tried, weaker_peaks
 from mer.analysis.bench.matching import Said
 from mer.analysis.bench.tables import render
-from mer.analysis.bench.workers import workers
 from mer.analysis.footage import open_footage
+from mer.bench.in_processes import in_processes
 from mer.core.errors import ConfigError, MediaError, ModelError
 
 
@@ -118,6 +119,6 @@ def test_nobody_to_watch():
 @pytest.mark.slow
 def test_work_in_processes_keeps_its_order_and_its_mistakes(tmp_path):
     film = world.write_film(tmp_path / "short.mp4", world.film(4, onset=0))
-    with workers(2) as each:
-        found = list(each(open_footage, [(film,), (tmp_path / "none.mp4",), (film,)]))
+    with in_processes(2) as each:
+        found = list(each(partial(tried, open_footage), [(film,), (tmp_path / "none.mp4",), (film,)]))
     assert [len(one) if not isinstance(one, MediaError) else "error" for one in found] == [4, "error", 4]

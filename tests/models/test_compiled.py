@@ -17,9 +17,8 @@ from torch import nn
 
 from mer.core.errors import ModelError
 from mer.models import compiled, mean_softnet, step, ststnet
-from mer.models.batch_layers import BatchNorm2d, Dropout, dropout_mask
-from mer.models.compiled.pattern import read
-from mer.models.compiled.planes import WHOLE, OutOfRangeError, aligned
+from mer.models.batch_layers import BatchNorm2d, Dropout, ShallowLayers, dropout_mask
+from mer.models.compiled.planes import WHOLE, aligned
 from mer.models.compiled.training import Compiled, StepLoss, compiled_training
 from mer.models.mean_softnet_network import Recognition, SoftNet, Spotting, Trunk, spotting_loss
 from mer.models.objective import CrossEntropy, Labelled
@@ -33,31 +32,58 @@ def pooled_sides(sides, kernel, padding, pool_padding):
     return [(side + 2 * padding - kernel + 1 + 2 * pool_padding) // 3 for side in sides]
 
 
-class Streams(nn.Module):
-    """A network of the kind that is compiled: streams of 3×3 or 5×5 kernels, perhaps a second layer, a linear one."""
+class Second(nn.Module):
+    """A second layer."""
 
-    def __init__(self, widths, sides, kernel=5, padding=2, pool_padding=0, second=0, average=1, dropouts=(0.3, 0.2)):
+    def __init__(self, sees, width, share):
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(sees, width, 5, padding=2), nn.ReLU()
+        self.pool, self.dropout = nn.MaxPool2d(2), Dropout(share)
+
+    def forward(self, x):
+        return self.dropout(self.pool(self.relu(self.conv(x))))
+
+
+class First(nn.Module):
+    """First layers of 3×3 or 5×5 kernels."""
+
+    def __init__(self, widths, kernel, padding, pool_padding, share):
         super().__init__()
         channels = 3 if kernel == 3 else 1
         self.convs = nn.ModuleList(nn.Conv2d(channels, width, kernel, padding=padding) for width in widths)
         self.norms = nn.ModuleList(BatchNorm2d(width, momentum=0.2) for width in widths)
-        self.relu, self.pool, self.dropout = nn.ReLU(), nn.MaxPool2d(3, padding=pool_padding), Dropout(dropouts[0])
-        sides, width = pooled_sides(sides, kernel, padding, pool_padding), sum(widths)
-        self.second = None
-        if second:
-            layers = nn.Conv2d(width, second, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), Dropout(dropouts[1])
-            self.second, sides, width = nn.Sequential(*layers), [side // 2 for side in sides], second
-        self.average = nn.AvgPool2d(average)
-        self.head = nn.Linear(width * math.prod(side // average for side in sides), 3)
+        self.relu, self.pool, self.dropout = nn.ReLU(), nn.MaxPool2d(3, padding=pool_padding), Dropout(share)
 
     def forward(self, x):
         layers = list(zip(self.convs, self.norms, strict=True))
         seen = [x] if len(layers) == 1 else [x[:, i : i + 1] for i in range(len(layers))]
         parts = [self.pool(norm(self.relu(conv(one)))) for one, (conv, norm) in zip(seen, layers, strict=True)]
-        joined = self.dropout(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
-        joined = joined if self.second is None else self.second(joined)
-        joined = joined if self.average.kernel_size == 1 else self.average(joined)
-        return self.head(joined.flatten(1))
+        return self.dropout(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
+
+
+class Streams(nn.Module):
+    """A network of the kind that is compiled: streams of 3×3 or 5×5 kernels, perhaps a second layer, a linear one."""
+
+    def __init__(self, widths, sides, kernel=5, padding=2, pool_padding=0, second=0, average=1, dropouts=(0.3, 0.2)):
+        super().__init__()
+        self.first = First(widths, kernel, padding, pool_padding, dropouts[0])
+        sides, width = pooled_sides(sides, kernel, padding, pool_padding), sum(widths)
+        self.second = None
+        if second:
+            self.second = Second(width, second, dropouts[1])
+            sides, width = [side // 2 for side in sides], second
+        self.average = nn.AvgPool2d(average)
+        self.head = nn.Linear(width * math.prod(side // average for side in sides), 3)
+
+    def forward(self, x):
+        joined = self.first(x) if self.second is None else self.second(self.first(x))
+        return self.head(self.average(joined).flatten(1))
+
+    def layers(self):
+        one, second = self.first, "second" if self.second else ""
+        pool = one.pool.kernel_size, one.pool.padding
+        given = "first", one.convs, one.norms, pool, one.dropout, second, self.head
+        return ShallowLayers(*given, self.average.kernel_size)
 
 
 def near(result, expected, tolerance):
@@ -192,54 +218,11 @@ def test_of_equal_values_the_first_gets_the_gradient():
     agree(*both(network, torch.ones(5, 1, 12, 12), lambda one: labelled(LOSSES[0], one, 5), torch.arange(5)))
 
 
-class Head(nn.Module):
-    """Some layers, then a linear one."""
-
-    def __init__(self, *layers):
-        super().__init__()
-        self.layers, self.head = nn.Sequential(*layers), nn.LazyLinear(3)
-
-    def forward(self, x):
-        return self.head(self.layers(x).flatten(1))
-
-
-def chain(conv=None, norm=None, pool=None):
-    conv = conv or nn.Conv2d(3, 4, 3, padding=1)
-    return conv, nn.ReLU(), norm or BatchNorm2d(4), pool or nn.MaxPool2d(3), Dropout(0.3)
-
-
-@pytest.mark.parametrize(
-    ("layers", "told"),
-    [
-        (chain(nn.Conv2d(3, 4, 5, padding=2)), "no layers are compiled for"),
-        (chain(nn.Conv2d(3, 4, 3, stride=2)), "no layers are compiled for Conv2d"),
-        (chain(nn.Conv2d(3, 4, 3, bias=False)), "no layers are compiled for Conv2d"),
-        (chain(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")), "no layers are compiled for Conv2d"),
-        (chain(norm=BatchNorm2d(4, affine=False)), "no layers are compiled for BatchNorm2d"),
-        (chain(pool=nn.MaxPool2d(2)), "no layers are compiled for"),
-        (chain(pool=nn.MaxPool2d(3, stride=2)), "no layers are compiled for MaxPool2d"),
-        (chain(pool=nn.AvgPool2d(3)), "AvgPool2d where MaxPool2d is compiled"),
-        (chain()[:-1], "no dropout behind compiled layers"),
-        (chain()[:2] + chain()[3:], "ReLU where BatchNorm2d is compiled"),
-    ],
-)
-def test_what_is_out_of_range_is_left_to_torch(layers, told):
-    network, x = Head(*layers), torch.randn(4, 3, 13, 13)
-    network(x)
-    with pytest.raises(OutOfRangeError, match=told):
-        read(network, x)
-    assert compiled_training(network, x, labelled(LOSSES[0], network, 4)) is None
-    training = step.training(network, x, labelled(LOSSES[0], network, 4))
+@pytest.mark.parametrize(("network", "sides"), [(SoftNet(), (42, 42)), (Streams([4], (400, 28), 3, 1), (400, 28))])
+def test_networks_that_name_no_layers_and_large_images_are_left_to_torch(network, sides):
+    x = torch.zeros(2, 3, *sides)
+    training = step.training(network, x, labelled(LOSSES[0], network, 2))
     assert isinstance(training, step.Plain) and training.rounded is None
-    training.loss(torch.arange(4)).backward()
-
-
-def test_networks_without_such_layers_and_large_images_are_left_to_torch():
-    assert compiled_training(SoftNet(), torch.zeros(2, 3, 42, 42), labelled(LOSSES[0], SoftNet(), 2)) is None
-    network = Head(*chain())
-    with pytest.raises(OutOfRangeError, match="images of 400 by 28 pixels are too large"):
-        network(x := torch.zeros(2, 3, 400, 28))
-        read(network, x)
 
 
 def test_images_elsewhere_than_on_a_cpu_are_left_to_torch():

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from mer.core.errors import ConfigError, ModelError
+from mer.core.errors import ModelError
 from mer.models import ststnet
 from mer.models.state import State
-from mer.training import many_folds, tensorboard
+from mer.training import many_folds
 from mer.training.checkpoint import load_checkpoint, save_checkpoint
 from mer.training.experiment import checked
 from mer.training.fit import COLLAPSED, fit_fold, write_fold
@@ -204,23 +204,15 @@ def test_a_killed_job_of_several_folds_does_not_repeat_those_that_were_over(worl
     assert not any(path.exists() for job in jobs for path in job.state_files)
 
 
-def test_every_fold_trained_together_has_its_own_curve(world, tmp_path):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+def test_every_fold_trained_together_has_its_own_losses(world, tmp_path):
     experiment = planned()
     jobs, containers = jobs_of(world, tmp_path)
-    shared = share(experiment, jobs, containers)
-    many_folds.fit_on_gpu(experiment, jobs, shared, silent)
-    plain = [job.out.read_bytes() for job in jobs]
-    drawn = [dataclasses.replace(job, board=tmp_path / job.fold) for job in jobs[:2]] + jobs[2:]
-    many_folds.fit_on_gpu(experiment, drawn, shared, silent)
-    assert [job.out.read_bytes() for job in jobs] == plain and not (tmp_path / jobs[2].fold).exists()
-    for job in drawn[:2]:
-        events = EventAccumulator(str(job.board)).Reload()
-        assert [event.step for event in events.Scalars("loss")] == [1, 2]
-        last = load_checkpoint(job.out)[0].meta["training_loss"]
-        assert events.Scalars("loss")[-1].value == pytest.approx(last, rel=1e-5)
+    many_folds.fit_on_gpu(experiment, jobs, share(experiment, jobs, containers), silent)
+    told = [load_checkpoint(job.out) for job in jobs]
+    assert len({meta["losses"][0][-1] for _, meta in told}) == len(jobs)
+    for state, meta in told:
+        ((_, last),) = meta["losses"]
+        assert last == pytest.approx(state.meta["training_loss"], rel=1e-5)
 
 
 def test_who_watches_the_epochs_is_told_of_folds_trained_together(world, tmp_path):
@@ -305,7 +297,6 @@ def test_a_process_that_dies_is_told_and_leaves_none_behind(world, tmp_path):
 
 SCRIPT = """
 import multiprocessing, sys
-from pathlib import Path
 from conftest import build
 from mer.training.experiment import checked
 from mer.training.many_folds import fit_folds
@@ -365,31 +356,6 @@ def test_a_collapsed_network_is_warned_of(world, tmp_path):
         write_fold(experiment, jobs[0], data, State({"a": np.zeros(1)}, {"classes_used": used}), {}, lines.append)
         assert any(line.startswith("warning: ") and "collapsed" in line for line in lines) == warned
     assert load_checkpoint(jobs[0].out)[1]["state"]["classes_used"] == COLLAPSED + 0.1
-
-
-def test_curves_are_written_when_asked_and_change_nothing(world, tmp_path, monkeypatch):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    jobs, containers = jobs_of(world, tmp_path, (0,))
-    fit_folds(planned(), jobs, containers, log=silent)
-    plain = jobs[0].out.read_bytes()
-    fit_folds(planned(), [dataclasses.replace(jobs[0], board=tmp_path / "board")], containers, log=silent)
-    assert jobs[0].out.read_bytes() == plain
-    events = EventAccumulator(str(tmp_path / "board")).Reload()
-    assert [event.step for event in events.Scalars("loss")] == [1, 2]
-    last = load_checkpoint(jobs[0].out)[0].meta["training_loss"]
-    assert events.Scalars("loss")[-1].value == pytest.approx(last, rel=1e-5)
-
-
-def test_curves_are_off_unless_asked(monkeypatch):
-    monkeypatch.delenv(tensorboard.SWITCH, raising=False)
-    assert tensorboard.folder_beside("logs/fold.log") is None
-    monkeypatch.setenv(tensorboard.SWITCH, "1")
-    assert tensorboard.folder_beside("logs/fold.log") == Path("logs/fold.board")
-    monkeypatch.setenv(tensorboard.SWITCH, "yes")
-    with pytest.raises(ConfigError, match="MER_TENSORBOARD: is 'yes'; expected 1"):
-        tensorboard.folder_beside("logs/fold.log")
 
 
 def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path):

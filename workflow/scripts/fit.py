@@ -13,7 +13,6 @@ def main(snakemake):
     from mer.training.fold_tables import sources
     from mer.training.separation import FoldJob
     from mer.training.task import function
-    from mer.training.tensorboard import folder_beside
 
     with job_log(snakemake.log[0]) as say:
         task, told = TASKS[snakemake.params.task], keys.told(snakemake.params.block, snakemake.params.code)
@@ -23,9 +22,8 @@ def main(snakemake):
         for fold, held_out, table, out in zip(
             snakemake.params.folds, snakemake.params.held_out, snakemake.input.train, snakemake.output, strict=True
         ):
-            beside = Path(snakemake.log[0]).parent / fold
-            state = beside.with_name(f"{fold}.resume.safetensors")
-            jobs.append(FoldJob(fold, tuple(held_out), Path(table), Path(out), state, folder_beside(f"{beside}.log")))
+            state = Path(snakemake.log[0]).with_name(f"{fold}.resume.safetensors")
+            jobs.append(FoldJob(fold, tuple(held_out), Path(table), Path(out), state))
         task.fit.load()(
             function(task.experiment)(told, int(snakemake.params.seed), device),
             jobs,

@@ -11,7 +11,6 @@ from mer.report.build import build_report
 
 with job_log(snakemake.log[0]) as say:
     catalog = Catalog(parse(snakemake.config))
-    page = Path(snakemake.output.page)
-    build_report(report_inputs(catalog, snakemake.config), page)
-    write_digests(catalog, page, tuple(Path(table).name for table in snakemake.output.tables))
+    build_report(report_inputs(catalog, snakemake.config), Path(snakemake.output.page))
+    write_digests(catalog)
     say(f"wrote {snakemake.output.page}")

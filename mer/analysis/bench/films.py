@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,8 @@ from mer.analysis.command import Options, analyze
 from mer.analysis.footage import open_footage
 from mer.analysis.implanting import TRUTH, Recipe, open_film, write_control, write_film, write_truth
 from mer.analysis.spotters import Spotters, open_spotters
+from mer.core.errors import MerError
+from mer.core.one_thread import one_thread_each
 from mer.simulate.implant import Face, Implant
 
 AMPLITUDES = (0.01, 0.02, 0.03, 0.05, 0.08)
@@ -205,6 +207,15 @@ def weaker_peaks(scores: Path, value: dict[str, Any], fps: float) -> np.ndarray:
         # What is above the threshold and no candidate was turned down for another reason than its score.
         found += [(k, score[k]) for k in (peaks - 1).tolist() if not taken[k] and -np.inf < score[k] < threshold]
     return np.array(sorted(found), np.float64).reshape(-1, 2)
+
+
+def tried(work: Callable[..., Any], given: Sequence[Any]) -> Any:
+    """Return what a function makes of arguments, or the `MerError` that says why it could not."""
+    one_thread_each()
+    try:
+        return work(*given)
+    except MerError as error:
+        return error
 
 
 def with_seed(job: Job, seed: int) -> Job:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from mer.analysis.bench.causes import CAUSES
+from mer.bench.plots import png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,21 +39,7 @@ def _of_cast(spotters: Told, cast: str) -> list[tuple[str, bytes, str]]:
         ("reliability-naming", lambda axes: _reliability(axes, spotters, "naming"),
          "Share of hits named right against the probability of the class, in bins of equal mass; counts beside."),
     ]  # fmt: skip
-    return [(f"{cast}-{name}", _drawn(draw), people + caption) for name, draw, caption in plots]
-
-
-def _drawn(draw: Callable[[Axes], None]) -> bytes:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4.8), layout="constrained")
-    axes = figure.add_subplot()
-    draw(axes)
-    axes.grid(alpha=0.3, which="both")
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-    buffer = BytesIO()
-    figure.savefig(buffer, metadata={"Software": None})
-    return buffer.getvalue()
+    return [(f"{cast}-{name}", png(draw), people + caption) for name, draw, caption in plots]
 
 
 def _amplitude(axes: Axes, spotters: Told) -> None:

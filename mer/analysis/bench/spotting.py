@@ -8,13 +8,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mer.analysis.bench.films import AMPLITUDES, Job, Spotter, Watched, watch_control, watch_film, with_seed, with_truth
+from mer.analysis.bench.films import (
+    AMPLITUDES,
+    Job,
+    Spotter,
+    Watched,
+    tried,
+    watch_control,
+    watch_film,
+    with_seed,
+    with_truth,
+)
 from mer.analysis.bench.matching import Scored, score_film
 from mer.analysis.bench.summary import Row, as_object, paired, row
-from mer.analysis.bench.workers import workers
+from mer.bench.in_processes import in_processes
 from mer.core.errors import ConfigError, MerError
 from mer.core.progress import each as in_turn
 from mer.datasets.annotations import safe_id
@@ -181,11 +192,11 @@ def _watched(jobs: Sequence[Job], asked: Asked, log: Log) -> tuple[list[Watched]
         log(f"{one.name}: {what}, {len(one.said[0].candidates)} candidates in {one.seconds:.0f} s of a face")
         return one
 
-    with workers(asked.jobs) as each:
-        shown = list(kept(each(watch_control, [(job,) for job in jobs]), len(jobs)))
+    with in_processes(asked.jobs) as each:
+        shown = list(kept(each(partial(tried, watch_control), [(job,) for job in jobs]), len(jobs)))
         seen = [(job, told(control)) for job, control in zip(jobs, shown, strict=True) if control]
         draws = [(with_seed(job, seed), control) for job, control in seen for seed in asked.seeds]
-        films = [told(one) for one in kept(each(watch_film, draws), len(draws)) if one]
+        films = [told(one) for one in kept(each(partial(tried, watch_film), draws), len(draws)) if one]
     if not films:
         raise failed[0]
     controls = [control for _, control in seen if any(film.name == control.name for film in films)]

@@ -12,22 +12,23 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from mer.analysis.bench.films import Spotter
+from mer.analysis.bench.films import Spotter, tried
 from mer.analysis.bench.matching import SAME, Candidate
-from mer.analysis.bench.workers import workers
 from mer.analysis.command import Options, analyze
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.implanting import open_film, pictures
+from mer.bench.in_processes import in_processes
+from mer.bench.table import BenchRow, column
 from mer.core.atomic import atomic_path
 from mer.core.errors import MediaError, MerError
 from mer.core.progress import each as in_turn
-from mer.core.texttable import text_table
 
 Log = Callable[[str], None]
 
@@ -63,7 +64,7 @@ VERSIONS = (
 
 
 @dataclass(frozen=True)
-class StabilityRow:
+class StabilityRow(BenchRow):
     """What one version of a video changed.
 
     Args:
@@ -78,45 +79,16 @@ class StabilityRow:
         weakest: confidence over the threshold of the strongest candidate that vanished or appeared; NaN without one.
     """
 
-    video: str
-    version: str
-    candidates: int
-    stayed: int
-    vanished: int
-    appeared: int
-    renamed: int
-    confidence: float
-    probability: float
-    weakest: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row for JSON; NaN as None."""
-        return {name: None if value != value else value for name, value in vars(self).items()}
-
-
-HEAD = {
-    "version": "as written",
-    "candidates": "candidates",
-    "stayed": "stay",
-    "vanished": "vanish",
-    "appeared": "appear",
-    "renamed": "other class",
-    "confidence": "confidence changes by up to",
-    "probability": "a class probability by up to",
-    "weakest": "lost or new exceed the threshold by",
-}
-
-
-def render(rows: Sequence[StabilityRow]) -> str:
-    """Return rows as aligned text."""
-
-    def cell(value: Any) -> str:
-        if isinstance(value, float):
-            return "-" if value != value else f"{value:.3f}"
-        return str(value)
-
-    cells = [[row.video, *(cell(getattr(row, name)) for name in HEAD)] for row in rows]
-    return text_table(("video", *HEAD.values()), cells, right=set(list(HEAD.values())[1:]))
+    video: str = column("video")
+    version: str = column("as written")
+    candidates: int = column("candidates")
+    stayed: int = column("stay")
+    vanished: int = column("vanish")
+    appeared: int = column("appear")
+    renamed: int = column("other class")
+    confidence: float = column("confidence changes by up to", "{:.3f}")
+    probability: float = column("a class probability by up to", "{:.3f}")
+    weakest: float = column("lost or new exceed the threshold by", "{:.3f}")
 
 
 def run_stability_bench(
@@ -132,10 +104,10 @@ def run_stability_bench(
     spotter.ensemble  # noqa: B018 - what cannot be used is told before any film is made
     told: list[list[StabilityRow]] = []
     failed: list[MerError] = []
-    with tempfile.TemporaryDirectory(prefix="mer-versions-") as name, workers(jobs) as each:
+    with tempfile.TemporaryDirectory(prefix="mer-versions-") as name, in_processes(jobs) as each:
         wanted = [(v, video, Path(name) / str(k), spotter)
                   for k, video in enumerate(videos) for v in (None, *VERSIONS)]  # fmt: skip
-        made = each(analysed_version, wanted)
+        made = each(partial(tried, analysed_version), wanted)
         for video in in_turn(videos, "films"):
             original, *others = [next(made) for _ in range(1 + len(VERSIONS))]
             for one in (original, *others):

@@ -17,10 +17,10 @@ from mer.analysis.bench.causes import CAUSES
 from mer.analysis.bench.matching import Candidate, Scored, sweep
 from mer.analysis.bench.reliability import Reliability, reliability
 from mer.analysis.bench.simulated import NOTHING
-from mer.analysis.implanting import class_of
 from mer.metrics.bootstrap import DEFAULT_DRAWS, draw_weights, estimate
 from mer.metrics.spotting import total
 from mer.simulate.implant import Implant
+from mer.spotting.shown_class import shown_class
 from mer.spotting.unit_templates import GROUPS
 
 UNDECIDED = "no decision"
@@ -91,7 +91,7 @@ def row(
     pairs = pairs_of(films)
     counts = total(one.counts for one in films)
     named = hits_with_class(pairs)
-    decided = [(implant, candidate) for implant, candidate in named if candidate["emotion"]]
+    decided = [shown_class(implant.emotion) == one["emotion"] for implant, one in named if one["emotion"]]
     return Row(
         spotter=spotter,
         film=name,
@@ -99,7 +99,7 @@ def row(
         found={a: _found(pair for pair in pairs if _at(pair[0], a)) for a in amplitudes},
         all_found=_found(pairs),
         lucky=sum(one.lucky for one in films),
-        named=Share(sum(candidate["emotion"] == class_of(implant) for implant, candidate in decided), len(decided)),
+        named=Share(sum(decided), len(decided)),
         undecided=len(named) - len(decided),
         precision=counts.precision,
         recall=counts.recall,
@@ -116,7 +116,7 @@ def pairs_of(films: Sequence[Scored]) -> list[Pair]:
 
 def hits_with_class(pairs: Sequence[Pair]) -> list[tuple[Implant, Candidate]]:
     """Return the implants found whose emotion has a class, with what found them."""
-    return [(implant, found) for implant, found in pairs if found is not None and class_of(implant)]
+    return [(implant, found) for implant, found in pairs if found is not None and shown_class(implant.emotion)]
 
 
 def by_group(films: Sequence[Scored], amplitudes: Sequence[float]) -> dict[str, dict[float, Share]]:
@@ -152,7 +152,7 @@ def agreed(counts: Mapping[tuple[str, str], int]) -> Share:
 def confusion(films: Sequence[Scored]) -> dict[tuple[str, str], int]:
     """Return how many hits of each (true, named) class there are; `no decision` is a name, too."""
     hits = hits_with_class(pairs_of(films))
-    return dict(Counter((class_of(implant), found["emotion"] or UNDECIDED) for implant, found in hits))
+    return dict(Counter((shown_class(implant.emotion), found["emotion"] or UNDECIDED) for implant, found in hits))
 
 
 def spotting_reliability(films: Sequence[Scored]) -> Reliability:
@@ -166,7 +166,7 @@ def naming_reliability(films: Sequence[Scored]) -> Reliability:
     """Return how the probability of the named class agrees with its being right, of hits that have a class."""
     hits = [(i, c) for i, c in hits_with_class(pairs_of(films)) if c["emotion"] and c["scores"]]
     told = [c["scores"][c["emotion"]] for _, c in hits]
-    return reliability(told, [c["emotion"] == class_of(i) for i, c in hits])
+    return reliability(told, [c["emotion"] == shown_class(i.emotion) for i, c in hits])
 
 
 def over_people(films: Sequence[Scored], seed: int = 0) -> dict[str, dict[str, float]]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from mer.analysis.face_motion import activity
 from mer.analysis.footage import open_footage
-from mer.analysis.implanting import SOUND
 from mer.analysis.parts import AlignedVideo, Part, gather_track
 from mer.analysis.recording_signals import landmarks_along
 from mer.core.container import Container
@@ -19,6 +18,7 @@ from mer.motion.estimator import EstimatorParams, estimate
 from mer.motion.face_signals import FaceSignals, face_signals
 from mer.motion.grey import grey
 from mer.motion.headmotion import centre
+from mer.spotting.region_motion import SOUND
 from mer.stages.rois import au_boxes
 
 MARGIN = 0.07  # seconds outside an interval at which a face is taken to be at rest

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mer.analysis.bench.plots import draw_plots
 from mer.analysis.bench.spotting import Outcome
-from mer.analysis.implanting import class_of
 from mer.core.atomic import write_json
 from mer.core.csvfile import write_csv
 from mer.core.picture_page import write_picture_page
+from mer.spotting.shown_class import shown_class
 
 IMPLANTS = ("spotter", "person", "film", "onset", "apex", "offset", "type", "amplitude", "units", "class",
             "found_at", "named", "confidence")  # fmt: skip
@@ -40,7 +40,7 @@ def _implants(outcome: Outcome) -> list[list[object]]:
         for film in films:
             for one, hit in film.found:
                 what = [one.onset, one.apex, one.offset, one.kind, f"{one.amplitude:g}",
-                        "+".join(unit.text for unit in one.units), class_of(one)]  # fmt: skip
+                        "+".join(unit.text for unit in one.units), shown_class(one.emotion)]  # fmt: skip
                 found = [hit["onset"], hit["emotion"] or "", hit["confidence"]] if hit else ["", "", ""]
                 rows.append([spotter.name, film.person, film.film, *what, *found])
     return rows

@@ -15,6 +15,7 @@ import numpy as np
 from mer.analysis.face_models import FaceModels
 from mer.analysis.live.following import Seen
 from mer.analysis.spotters import open_spotters
+from mer.analysis.trained_on import Training
 from mer.core.one_thread import one_thread_each
 from mer.core.process import processes
 from mer.motion.grey import grey
@@ -190,19 +191,27 @@ class Scoring:
 
 
 @contextmanager
-def scored_beside(experiment: Path | None, fps: float, seconds: float) -> Iterator[Scored]:
-    """Yield what scores in a process of its own, so that following a face does not wait for it; args as `Scoring`."""
-    with processes(1, _begin, experiment, fps, seconds) as pool:
-        pool.submit(int).result()  # Its start takes a core for seconds, in which pictures would be dropped.
-        yield lambda fresh, last: pool.submit(_scored, fresh, last).result()
+def scored_beside(experiment: Path | None, fps: float, seconds: float) -> Iterator[tuple[Training, Scored]]:
+    """Yield how the models were trained, and what scores with them in a process of its own; args as `Scoring`.
+
+    Following a face does not wait for that process, and needs none of what it loads.
+
+    Raises:
+        ModelError: the models cannot be used.
+    """
+    with processes(1, one_thread_each) as pool:
+        # Its start takes a core for seconds, in which pictures would be dropped.
+        training = pool.submit(_open, experiment, fps, seconds).result()
+        yield training, lambda fresh, last: pool.submit(_scored, fresh, last).result()
 
 
 _BESIDE: list[Scoring] = []
 
 
-def _begin(experiment: Path | None, fps: float, seconds: float) -> None:
-    one_thread_each()
-    _BESIDE.append(Scoring(scorer_of(open_spotters(experiment), fps), fps, seconds))
+def _open(experiment: Path | None, fps: float, seconds: float) -> Training:
+    spotters = open_spotters(experiment)
+    _BESIDE.append(Scoring(scorer_of(spotters, fps), fps, seconds))
+    return spotters.training
 
 
 def _scored(fresh: list[Seen], last: int) -> tuple[np.ndarray, np.ndarray]:

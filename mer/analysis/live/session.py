@@ -16,7 +16,6 @@ from mer.analysis.live.following import Follower, Seen
 from mer.analysis.live.page import serve
 from mer.analysis.live.scoring import Scored, scored_beside
 from mer.analysis.live.sources import Camera, FrameSource, GrowingFile
-from mer.analysis.spotters import open_spotters
 from mer.core.csvfile import write_csv
 from mer.core.errors import ConfigError
 from mer.core.one_thread import one_thread_each
@@ -215,14 +214,14 @@ def run_live(
             "mer analyze", ", ".join(given) or "nothing to analyse", "videos, --camera or --follow, one of them"
         )
     source: FrameSource = Camera(camera) if follow is None and camera is not None else GrowingFile(follow or Path())
-    ensemble = open_spotters(experiment)
-    method = load_method("align", ensemble.training.method, "align")
-    if ensemble.training.method != "dlib":
-        raise ConfigError("mer analyze", f"models aligned by {ensemble.training.method}", "models aligned by dlib")
-    params = method.Params.model_validate({**ensemble.training.align, "face": face, "samples": 1})
     one_thread_each()
     board = Board(source.name, source.fps, str(output / SCORES) if keep else "")
-    with serve(board.state) as address, scored_beside(experiment, source.fps, SHOWN) as scoring:
+    with scored_beside(experiment, source.fps, SHOWN) as (training, scoring), serve(board.state) as address:
+        if training.method != "dlib":
+            raise ConfigError("mer analyze", f"models aligned by {training.method}", "models aligned by dlib")
+        params = load_method("align", "dlib", "align").Params.model_validate(
+            {**training.align, "face": face, "samples": 1}
+        )
         log(f"{source.name}: {address} shows the score; Ctrl-C ends it")
         try:
             run_session(source, scoring, params, board)

@@ -16,8 +16,8 @@ from torch import nn
 
 from mer.models.compiled.adam import Adam
 from mer.models.compiled.first import First
+from mer.models.compiled.layers import Replaced, replaced
 from mer.models.compiled.linear import Linear
-from mer.models.compiled.pattern import Reading, read
 from mer.models.compiled.planes import Batch, OutOfRangeError, sizes_of, stored
 from mer.models.compiled.second import Second
 from mer.models.loop import Loss
@@ -51,21 +51,21 @@ class Compiled:
 
     rounded = "float32"
 
-    def __init__(self, network: nn.Module, images: torch.Tensor, objective: Objective, reading: Reading) -> None:
-        self._network, self._objective, self._reading = network, objective, reading
+    def __init__(self, network: nn.Module, images: torch.Tensor, objective: Objective, layers: Replaced) -> None:
+        self._network, self._objective, self._layers = network, objective, layers
         self._images, self._planes = images, None
-        if reading.first is not None:
-            self._sizes = sizes_of(reading.first.window, *images.shape[2:])
+        if layers.first is not None:
+            self._sizes = sizes_of(layers.first.window, *images.shape[2:])
             self._planes = stored(images.numpy(), self._sizes)
 
     def loss(self, indices: torch.Tensor) -> Loss:
         """Return the loss of the clips `indices` (B,) int64."""
         if self._planes is None:
-            return self._objective(self._reading.graph(self._images[indices]), indices)
+            return self._objective(self._layers.network(self._images[indices]), indices)
         batch = Batch(self._planes, indices.numpy(), self._sizes)
-        if self._reading.whole is not None and isinstance(self._objective, Labelled):
-            return _without_graph(self._objective, batch, *self._reading.whole)
-        return self._objective(self._reading.graph(batch), indices)
+        if self._layers.whole is not None and isinstance(self._objective, Labelled):
+            return _without_graph(self._objective, batch, *self._layers.whole)
+        return self._objective(self._layers.network(batch), indices)
 
     def adam(self, rate: float, eps: float, decay: float) -> Adam:
         """Return Adam over the weights."""
@@ -95,9 +95,9 @@ def _without_graph(objective: Labelled, batch: Batch, first: First, second: Seco
 
 def compiled_training(network: nn.Module, images: torch.Tensor, objective: Objective) -> Compiled | None:
     """Return the training of a plain network on images (N, C, H, W), or None where none of its layers is compiled."""
-    if images.device.type != "cpu":
+    if images.device.type != "cpu" or not hasattr(network, "layers"):
         return None
     try:
-        return Compiled(network, images, objective, read(network, images))
+        return Compiled(network, images, objective, replaced(network, network.layers(), images))  # type: ignore[operator]
     except OutOfRangeError:
         return None

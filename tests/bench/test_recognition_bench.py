@@ -35,14 +35,17 @@ def test_it_has_the_counts_of_the_real_one():
 
 
 def test_faces_show_their_label_but_for_the_doubtful_ones():
-    def told(share):
-        clips = composite(0, Hardness(doubtful=share, surer=1.0))
+    def told(share, vague=1.0):
+        clips = composite(0, Hardness(doubtful=share, surer=1.0, vague=vague))
         return np.mean([c.plan.emotion in EMOTIONS[CLASSES[c.label]] for c in clips])
 
     assert told(0.0) == 1.0
-    assert told(0.3) == pytest.approx(0.8, abs=0.05)
-    clips = composite(0, Hardness(doubtful=0.6, surer=0.0))
+    assert told(0.3) == pytest.approx(0.7, abs=0.05)
+    assert told(0.3, vague=0.0) == pytest.approx(0.8, abs=0.05)  # a third of them shows the label all the same
+    clips = composite(0, Hardness(doubtful=0.6, surer=0.0, stray=0.0))
     assert all(c.plan.emotion in EMOTIONS[CLASSES[c.label]] for c in clips if c.label)
+    vague = [c for c in clips if c.plan.emotion == "vague"]
+    assert vague and {unit.number for c in vague for unit in c.plan.units} == {7, 17}
 
 
 def test_events_are_annotated_within_the_expression_and_in_order():

@@ -49,9 +49,12 @@ class Hardness(Params):
     )
     surer: float = Field(1.25, ge=0, le=4, description="that share of clips of the other labels, times `doubtful`")
     vague: float = Field(
-        1.0, ge=0, le=1, description="share of those that show what belongs to no label; others show what any label means"
+        1.0,
+        ge=0,
+        le=1,
+        description="share of those that show what belongs to no label; others show any label",
     )
-    stray: float = Field(0.05, ge=0, le=1, description="probability of a movement that has nothing to do with the label")
+    stray: float = Field(0.05, ge=0, le=1, description="probability of a movement beside the expression")
     late: float = Field(0.1, ge=0, le=1, description="largest error of an annotated event, share of onset to apex")
     drift: float = Field(1.5, ge=0, description="amplitude of head drift, pixels at 640x480")
     blink: float = Field(0.2, ge=0, le=1, description="probability that a clip contains a blink")

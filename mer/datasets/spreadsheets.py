@@ -110,7 +110,7 @@ def _refuse_foreign_archive(path: Path, data: bytes) -> None:
     """Raise `DatasetError` for a zip archive that is no workbook: another program's, or the whole download."""
     if b"opendocument.spreadsheet" in data[:200]:
         raise DatasetError(path, "is an OpenDocument table", "an .xlsx, .xls or .csv table", "save it as .xlsx")
-    with contextlib.suppress(zipfile.BadZipFile):
+    with contextlib.suppress(zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):  # told when it is read
         names = zipfile.ZipFile(io.BytesIO(data)).namelist()
         if "[Content_Types].xml" not in names and not any(name.startswith("xl/") for name in names):
             listed = ", ".join(names[:3])

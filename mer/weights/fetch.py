@@ -127,7 +127,7 @@ def _extract(archive: Path, temporary: Path, known: Weights) -> None:
             size = known.size if known.size is not None else min(members[0].file_size, 1 << 30)
             with box.open(members[0]) as source, open(temporary, "wb") as out:
                 _copy(f"{archive}: {members[0].filename}", source, out, size)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError) as error:
         raise ModelError(archive, "not a readable zip archive", f"the archive with {wanted}", "get it again") from error
 
 

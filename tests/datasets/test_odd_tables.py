@@ -52,6 +52,24 @@ def test_a_web_page_an_open_document_and_an_archive(tmp_path):
         spreadsheets.read(tmp_path / "all.xlsx")
 
 
+@pytest.mark.parametrize(
+    "damage, told",
+    [
+        (lambda entry: entry[:6] + b"\xff\x00" + entry[8:], "zip file version 25.5"),
+        (lambda entry: entry[:8] + b"\x00\x08" + entry[10:46] + b"\xff" + entry[47:], "can't decode byte 0xff"),
+    ],
+)
+def test_an_index_of_an_archive_that_nobody_can_read(tmp_path, damage, told):
+    """The version that unpacking needs, and a name that is not the UTF-8 it claims to be."""
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    data = (tmp_path / "t.xlsx").read_bytes()
+    index = data.index(b"PK\x01\x02")
+    (tmp_path / "t.xlsx").write_bytes(data[:index] + damage(data[index:]))
+    with pytest.raises(DatasetError, match=f"is damaged .*{told}"):
+        spreadsheets.read(tmp_path / "t.xlsx")
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_delimiters_and_blank_columns(tmp_path, delimiter):
     lines = [delimiter.join([*HEADER, "", ""]), delimiter.join([*ROW, "", ""]), delimiter * 8]

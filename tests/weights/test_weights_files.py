@@ -257,9 +257,13 @@ def test_an_archive_gives_its_member_and_no_more_than_registered(published, monk
     change(monkeypatch, size=entry.size - 1)
     with pytest.raises(ModelError, match="more than"):
         fetch("demo", archive, True)
-    archive.write_bytes(b"PK not a zip")
-    with pytest.raises(ModelError, match="not a readable zip archive"):
-        fetch("demo", archive, True)
+    index = archive.read_bytes().index(b"PK\x01\x02")
+    misnamed = bytearray(archive.read_bytes())
+    misnamed[index + 8 : index + 10], misnamed[index + 46] = b"\x00\x08", 0xFF  # a name that claims to be UTF-8
+    for damaged in (b"PK not a zip", bytes(misnamed)):
+        archive.write_bytes(damaged)
+        with pytest.raises(ModelError, match="not a readable zip archive"):
+            fetch("demo", archive, True)
 
 
 def test_the_command_lists_and_fetches(published):

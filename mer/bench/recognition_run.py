@@ -21,7 +21,7 @@ from mer.bench.recognition import (
     permuted,
     scored,
 )
-from mer.bench.recognition_clips import STILL, render_clips
+from mer.bench.recognition_clips import STILL, FlowClips, render_clips
 from mer.bench.recognition_inputs import Input
 from mer.core.registry import lookup
 from mer.models import flow_cnn, svm_flow
@@ -109,7 +109,7 @@ def run_recognition_bench(asked: Asked, log: Log) -> list[RecognitionRow]:
             built = {"flow_cnn": cnn} if larger else {"svm_flow": linear, "flow_cnn": cnn}
             for system in (build(f"{of}, {name}", sees) for of, build in built.items() if of in bases):
                 log(f"recognition: {system.name}")
-                found = answers(system, features(system, sees.of(clips)), people, asked.folds, tuple(asked.seeds), each)
+                found = answers(system, seen(system, clips), people, asked.folds, tuple(asked.seeds), each)
                 rows += [
                     scored("input", system.name, people, found),
                     compared(system.name, people, found, bases[system.model]),
@@ -153,6 +153,11 @@ def _levels(
         rows += permuted(system, x, people, asked.folds, asked.orders, each)
         bases[system.model] = found
     return rows, bases
+
+
+def seen(system: System, clips: FlowClips) -> np.ndarray:
+    """Return what a system computes of the flow of clips, in the size that it knows."""
+    return features(system, system.sees.of(clips))
 
 
 def features(system: System, images: np.ndarray) -> np.ndarray:

@@ -297,6 +297,7 @@ def test_a_process_that_dies_is_told_and_leaves_none_behind(world, tmp_path):
 
 SCRIPT = """
 import multiprocessing, sys
+from pathlib import Path
 from conftest import build
 from mer.training.experiment import checked
 from mer.training.many_folds import fit_folds

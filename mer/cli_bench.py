@@ -277,6 +277,23 @@ def bench_sameness(
     _told(lines)
 
 
+@bench.command("shuffled", epilog=example("mer bench shuffled --orders 5"))
+def bench_shuffled(
+    orders: Annotated[int, typer.Option(help="Orders of the labels.", min=1)] = 5,
+    config: Annotated[list[Path] | None, typer.Option(help="Configuration files; config.yaml by default.")] = None,
+    cores: Annotated[int, typer.Option(help="Cores of each run.", min=1)] = 2,
+    as_json: Json = False,
+) -> None:
+    """Train and score every system of a configuration on shuffled labels, each beside its own band of chance."""
+    from mer.bench.recognition import RecognitionRow
+    from mer.bench.shuffled import run_shuffled_bench
+    from mer.bench.table import shown
+    from mer.planning.read_config import read_files
+
+    rows = run_shuffled_bench(read_files(config or [Path("config.yaml")]), orders, cores, note)
+    typer.echo(shown(RecognitionRow, rows, as_json))
+
+
 @bench.command("cluster", epilog=example("mer bench cluster --fault memory"))
 def bench_cluster(
     fault: Annotated[list[str] | None, typer.Option(help="memory, time, node, scancel or controller; all.")] = None,

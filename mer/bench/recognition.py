@@ -161,18 +161,28 @@ def permuted(
         band = chance.permutation_band(mixed.y, found, mixed.datasets, CLASSES)
         table = confusion(mixed.y, found[0], CLASSES)
         value = {"uf1": float(uf1(table)), "uar": float(uar(table))}
-        spread = {name: {"value": value[name], **{e: band[name][e] for e in ("low", "high")}} for name in value}
-        told = "inside chance"
-        if any(value[name] > band[name]["high"] for name in value):
-            told = f"above chance, p {band['uf1']['p']:.3f}"
-        elif any(value[name] < band[name]["low"] for name in value):
-            told = "below chance"
-        rows.append(_row("shuffled labels", f"{system.name}, order {order}", 1, spread, told))
-    if not rows:
-        return []
+        rows.append(against_chance(f"{system.name}, order {order}", value, band))
+    return [*rows, mean_of_orders(system.name, rows)] if rows else []
+
+
+def against_chance(
+    what: str, value: Mapping[str, float], band: Mapping[str, Mapping[str, float]], seeds: int = 1
+) -> RecognitionRow:
+    """Return the row of `uf1` and `uar` on shuffled labels beside a band (`mer.metrics.chance.permutation_band`)."""
+    spread = {name: {"value": value[name], **{e: band[name][e] for e in ("low", "high")}} for name in ("uf1", "uar")}
+    told = "inside chance"
+    if any(value[name] > band[name]["high"] for name in spread):
+        told = f"above chance, p {band['uf1']['p']:.3f}"
+    elif any(value[name] < band[name]["low"] for name in spread):
+        told = "below chance"
+    return _row("shuffled labels", what, seeds, spread, told)
+
+
+def mean_of_orders(system: str, rows: Sequence[RecognitionRow]) -> RecognitionRow:
+    """Return the row of the mean scores of several orders of the labels."""
     means = {"uf1": np.mean([row.uf1 for row in rows]), "uar": np.mean([row.uar for row in rows])}
     middle = {name: {"value": float(mean), "low": float("nan"), "high": float("nan")} for name, mean in means.items()}
-    return [*rows, _row("shuffled labels", f"{system.name}, mean of orders", orders, middle, "")]
+    return _row("shuffled labels", f"{system}, mean of orders", len(rows), middle, "")
 
 
 def curve(

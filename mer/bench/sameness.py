@@ -24,7 +24,7 @@ from mer.core.errors import ConfigError
 from mer.core.progress import each
 
 #: Makes the libraries that compute do without what a processor has beyond SSE4.2, which NumPy cannot do without:
-#: OpenCV, its IPP, NumPy under both of its sets of names, OpenBLAS, PyTorch, oneDNN, MKL and the C library.
+#: OpenCV, its IPP, NumPy under both of its sets of names, OpenBLAS, PyTorch, oneDNN, MKL, Numba and the C library.
 PLAIN_PROCESSOR = {
     "OPENCV_CPU_DISABLE": "AVX512-SKX,AVX2,FMA3,FP16,AVX",
     "OPENCV_IPP": "sse42",
@@ -33,6 +33,8 @@ PLAIN_PROCESSOR = {
     "ATEN_CPU_CAPABILITY": "default",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "NUMBA_CPU_NAME": "nehalem",
+    "NUMBA_CPU_FEATURES": "+sse4.2",
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX2_Usable,-FMA,-FMA_Usable,-AVX,-AVX_Usable",
 }
 PROCESSOR, TOGETHER = "plain processor", "folds and persons in one job"

@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # A process for every core, each with one thread; tests/conftest.py says which tests share one, and which start first.
 # Without bytecode every process compiles the tests and the libraries anew, which takes longer than most tests.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest \
-  --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+  --numprocesses auto --maxprocesses 8 --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo small install test quick lint docs envs clean
 

@@ -1,12 +1,18 @@
 """What tests of several folders share."""
 
+import signal
 import sys
+from pathlib import PurePath
 
 import pytest
 
 from mer import provenance
 from mer.core import plugins, registry
 from mer.datasets import registry as readers
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would what the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests of several files that share a run which takes long to make, and so a process; others go by their file.
 SHARING = {
@@ -22,11 +28,24 @@ FIRST = ("workflow", "cuda", "analysis", "notebook", "simulate", "spotting", "mo
 
 
 def pytest_collection_modifyitems(items):
-    """Put the longest folders first, and say which tests one process is given (`--dist loadgroup`)."""
+    """Put the longest folders first."""
     items.sort(key=lambda item: FIRST.index(item.path.parent.name) if item.path.parent.name in FIRST else len(FIRST))
-    for item in items:
-        shared = SHARING.get(item.path.stem) or SHARING.get(item.path.parent.name)
-        item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Return what gives tests to processes, a file or a group of files at a time: what they share is made once.
+
+    The marks of `--dist loadgroup` do nothing with pytest 9.2, nor when a conftest sets them.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = PurePath(nodeid.partition("::")[0])
+            return SHARING.get(file.stem) or SHARING.get(file.parent.name) or str(file)
+
+    return Sharing(config, log)
 
 
 @pytest.fixture

@@ -87,13 +87,21 @@ def _of_results(folder: Path) -> Located:
     return Located(_anchored(raw, base, whole), results, base, files, str(file), copied=not stays)
 
 
-def _likely(folder: Path, raw: dict[str, Any]) -> int:
-    """Return how much speaks for a folder of results: that this very configuration, or one like it, was run into it."""
-    if (folder / recorded.FILE).is_file() and recorded.recorded(folder) == raw:
-        return 3
+def _likely(folder: Path, raw: dict[str, Any]) -> tuple[int, int]:
+    """Return how much speaks for a folder of results: that this very configuration, or one like it, was run into it.
+
+    The second number tells apart two folders of like runs: how many named blocks of the configuration it was run with.
+    """
+    made = recorded.recorded(folder) if (folder / recorded.FILE).is_file() else {}
+    if made == raw:
+        return 3, 0
+    named = (
+        (key, name, block) for key, blocks in raw.items() if isinstance(blocks, dict) for name, block in blocks.items()
+    )
+    equal = sum(isinstance(made.get(key), dict) and made[key].get(name) == block for key, name, block in named)
     if any((folder / str(name) / "index.csv").is_file() for name in raw.get("datasets") or ()):
-        return 2
-    return int(folder.is_dir())
+        return 2, equal
+    return int(folder.is_dir()), equal
 
 
 def _results(raw: dict[str, Any], where: str) -> Path:

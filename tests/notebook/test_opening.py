@@ -76,6 +76,18 @@ def test_a_results_folder_opens_as_its_configuration_does(project, run, monkeypa
 
 
 @pytest.mark.slow
+def test_results_beside_the_configuration_and_not_those_of_another_run_here(project, tmp_path, monkeypatch):
+    other = tmp_path / "results"
+    (other / "casme2").mkdir(parents=True)
+    shutil.copy(project / "results" / "casme2" / "index.csv", other / "casme2")
+    raw = yaml.safe_load((project / "config.yaml").read_text())
+    (other / "config.yaml").write_text(yaml.safe_dump({**raw, "flow": {}, "align": {"face": {"method": "none"}}}))
+    (project / "other.yaml").write_text(yaml.safe_dump({**raw, "bootstrap": 300}))
+    monkeypatch.chdir(tmp_path)
+    assert mer.open(project / "other.yaml").results == project / "results"
+
+
+@pytest.mark.slow
 def test_a_copied_folder_opens_and_says_where_it_was_made(project, tmp_path):
     copy = tmp_path / "elsewhere"
     (copy / "casme2").mkdir(parents=True)

@@ -17,7 +17,10 @@ Output = Annotated[Path, typer.Option("--output", help="Folder; each video gets 
 Experiment = Annotated[
     Path | None, typer.Option(help="Use the models of results/spotting/<name> instead of those that come with mer.")
 ]
-Rate = Annotated[float | None, typer.Option(help="Frames per second of folders of images.", min=1, max=2000)]
+Rate = Annotated[
+    float | None,
+    typer.Option(help="Frames per second of folders of images, or in place of those of a video.", min=1, max=2000),
+]
 RateLimit = Annotated[float | None, typer.Option(help="Thin faster videos to this rate.", min=10, max=2000)]
 Jobs = Annotated[
     int | None, typer.Option(help="Processes; each needs about 0.5 GB. Two where there are two cores.", min=1, max=64)

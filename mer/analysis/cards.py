@@ -59,6 +59,12 @@ def chance(one: Expression, calibrated: bool) -> str:
     return f"{percent(one.confidence)} likely to be a {one.kind}-expression"
 
 
+def span(first: float, lasts: float) -> str:
+    """Return from when to when something lasts and how long, seconds that add up as they are written."""
+    last = first + lasts
+    return f"{clock(first)} to {clock(last)}, {round(last, 2) - round(first, 2):.2f} s"
+
+
 def _scale(pictures: Sequence[MotionPictures]) -> float:
     lengths = [float(np.quantile(np.hypot(*one.flow), 0.995)) for one in pictures]
     return drawing.nice_ceiling(max([LEAST_SCALE, *lengths]))
@@ -66,13 +72,8 @@ def _scale(pictures: Sequence[MotionPictures]) -> float:
 
 def _card(result: Result, place: int, pictures: MotionPictures | None, scale: float) -> Card:
     one = result.expressions[place]
-    lasts = (one.offset - one.onset + 1) / result.footage.fps
-    # To the end of the last frame, so that the times add up.
-    first, last = result.when(one.onset), result.when(one.onset) + lasts
-    facts = (
-        f"{clock(first)} to {clock(last)}, {lasts:.2f} s, frames {result.number(one.onset)} to "
-        f"{result.number(one.offset)}, quality {one.quality:.2f}"
-    )
+    times = span(result.when(one.onset), (one.offset - one.onset + 1) / result.footage.fps)
+    facts = f"{times}, frames {result.number(one.onset)} to {result.number(one.offset)}, quality {one.quality:.2f}"
     shown = _panels(result, one, pictures, scale) if pictures is not None else []
     before, after = _compared(pictures) if pictures is not None and one.motion else (None, None)
     return Card(

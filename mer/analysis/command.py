@@ -22,7 +22,7 @@ from mer.analysis.parts import AlignedVideo, gather_track, plan
 from mer.analysis.player import write_copy
 from mer.analysis.recording_signals import curves_of, recording_signals, region_curves
 from mer.analysis.remarks import remarks_of
-from mer.analysis.results import PAGE, Result, claim, discard, own_folder, write_results
+from mer.analysis.results import COPY, PAGE, Result, claim, discard, own_folder, write_results
 from mer.analysis.review import Laid, ReviewError, lay_on, read_review
 from mer.analysis.spotters import Spotters, open_spotters, spot
 from mer.core.atomic import write_text
@@ -34,6 +34,7 @@ from mer.stages.align.track import FACES
 
 Log = Callable[[str], None]
 Update = Callable[[int, int], None]
+PARTS, NEGATIVES = "parts", "negatives"
 PASSES = 3  # times that each frame counts on the bar: followed, cut out, and spotted in
 
 
@@ -115,6 +116,9 @@ def run_analyze(videos: Sequence[Path], options: Options, log: Log) -> tuple[lis
                 discard(folder)
             analysed.append({"video": str(video), "error": error.line()})
             log(f"mer: {error.line()}")
+        finally:
+            if not options.keep_crops:
+                shutil.rmtree(folder / PARTS, ignore_errors=True)
     return analysed, not any("error" in one for one in analysed)
 
 
@@ -130,7 +134,7 @@ def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options
     """
     review = read_review(options.reviewed, footage) if options.reviewed is not None else None
     claim(folder, footage.path)
-    video, clock = follow_face(footage, folder / "parts", ensemble, options)
+    video, clock = follow_face(footage, folder / PARTS, ensemble, options)
     track = gather_track(video)
     spotted = spot(video, ensemble, track)
     clock.lap("score and name")
@@ -148,10 +152,10 @@ def analyze(footage: Footage, folder: Path, ensemble: Spotters, options: Options
     motion = spotted.motion
     curves = region_curves(video, track) if motion is None else curves_of(motion)
     film = write_copy(footage, folder) if options.film and options.keep_crops else None
+    if film is None:
+        (folder / COPY).unlink(missing_ok=True)
     clock.lap("copy of the film")
     write_text(folder / PAGE, page_of(result, signals, curves, film))
-    if not options.keep_crops:
-        shutil.rmtree(video.folder)
     clock.lap("pictures and page")
     rounded = {step: round(value, 2) for step, value in clock.seconds.items()}
     return {**written, "folder": str(folder), "cpu_seconds": rounded}
@@ -168,11 +172,15 @@ def with_own_threshold(spotters: Spotters, options: Options, log: Log) -> Spotte
         raise ConfigError(found, "its models have thresholds of their own", "one of both")
 
     def followed(film: Path) -> AlignedVideo:
-        folder = own_folder(film, options.output / "negatives")
+        folder = own_folder(film, options.output / NEGATIVES)
         claim(folder, film)
-        return follow_face(open_footage(film, None, options.fps_limit), folder / "parts", spotters, options)[0]
+        return follow_face(open_footage(film, None, options.fps_limit), folder / PARTS, spotters, options)[0]
 
-    return from_negatives(spotters, films_in(options.negatives), followed, log)
+    try:
+        return from_negatives(spotters, films_in(options.negatives), followed, log)
+    finally:
+        if not options.keep_crops:
+            shutil.rmtree(options.output / NEGATIVES, ignore_errors=True)
 
 
 def follow_face(footage: Footage, folder: Path, ensemble: Spotters, options: Options) -> tuple[AlignedVideo, Clock]:

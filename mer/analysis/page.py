@@ -119,10 +119,6 @@ def _remarks(result: Result) -> list[str]:
     if hidden:
         share = f"{100 * hidden / len(result.footage):.0f} %"
         remarks.append(f"no face, or no picture, in {share} of the frames (grey in the timeline)")
-    if result.track.cuts:
-        remarks.append(f"{counted(len(result.track.cuts), 'cut')}: nothing is spotted across one")
-    if max(result.track.faces.values(), default=0) > 1:
-        remarks.append("several faces were seen: the largest and most central one is followed")
     said = result.reviewed
     if said.changed:
         by = f" by {said.coder}" if said.coder else ""

@@ -30,7 +30,8 @@ def remarks_of(video: AlignedVideo, track: Track, face: str, moves: bool = False
         who = FOLLOWED.get(face) or f"{face}. from the left"
         remarks.append(f"{counted(most, 'face')} seen at a time: the {who} is followed (--face chooses)")
     if track.cuts:
-        remarks.append(f"{counted(len(track.cuts), 'cut')}: whether the same person is seen after each is not known")
+        cuts = counted(len(track.cuts), "cut")
+        remarks.append(f"{cuts}: nothing is spotted across one; whether the same person is seen after it is not known")
     if not moves and is_still(video):
         remarks.append("still picture: nothing in the face moves, so nothing can be found")
     return tuple(remarks)

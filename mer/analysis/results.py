@@ -91,7 +91,7 @@ def claim(folder: Path, video: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove what an earlier run said of a video that can no longer be analysed; finished parts stay."""
+    """Remove what an earlier run said of a video that cannot be analysed; finished parts stay."""
     for name in WRITTEN:
         (folder / name).unlink(missing_ok=True)
 

@@ -90,8 +90,9 @@ def _rounded(values: np.ndarray | Sequence[float], digits: int = DIGITS) -> list
 
 def clock(seconds: float, step: float = 0.01) -> str:
     """Return a time as people write it: 3.5 s, 1:04, 1:02:03."""
+    digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
+    seconds = round(seconds, digits)
     if seconds < 60:
-        digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
         return f"{seconds:.{digits}f} s"
     whole, rest = divmod(seconds, 60)
     tail = f"{rest:05.2f}" if step < 1 else f"{rest:02.0f}"

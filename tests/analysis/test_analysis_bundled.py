@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import analysis_world as world
+import cv2
 import numpy as np
 import pytest
 
@@ -52,6 +53,32 @@ def test_blinks_are_no_expressions(tmp_path):
     assert complete and found[0]["intervals"] == []
 
 
+def stills(kind):
+    """Return a film of a picture of a face that does nothing, as people film such pictures."""
+    rng = np.random.default_rng(3)
+    picture = world.face()
+    if kind == "drawing":
+        picture = cv2.stylization(picture, sigma_s=40, sigma_r=0.5)
+        picture = (picture // 48 * 48 + 24).astype(np.uint8)
+    for k in range(60):
+        image = picture
+        if kind == "photograph moved by hand":
+            across, down = 3 * np.sin(k / 9), 2 * np.cos(k / 13)
+            shift = np.array([[1, 0, across], [0, 1, down]])
+            image = cv2.warpAffine(picture, shift, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+        noise = 0.0 if kind == "photograph" else 2.0
+        yield np.clip(np.rint(image + rng.normal(0, noise, image.shape)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["photograph", "photograph with noise", "photograph moved by hand", "drawing"])
+def test_in_a_picture_of_a_face_nothing_is_found(tmp_path, kind):
+    film = world.write_film(tmp_path / "still.mp4", list(stills(kind)))
+    (found,), complete = run_analyze([film], Options(tmp_path / "out", film=False), print)
+    assert complete and found["intervals"] == []
+    assert any("still picture" in remark for remark in found["remarks"]), found["remarks"]
+
+
 @pytest.mark.slow
 def test_ordinary_footage_of_ones_own_decides_the_threshold(tmp_path):
     folder = tmp_path / "quiet"
@@ -65,6 +92,10 @@ def test_ordinary_footage_of_ones_own_decides_the_threshold(tmp_path):
     short = replace(options, alarms_per_minute=1.0, negatives=folder)
     with pytest.raises(ConfigError, match=r"at least 1\.0 minutes"):
         with_own_threshold(open_spotters(), short, said.append)
+    assert list((tmp_path / "out" / "negatives").rglob("*.h5"))
+    with_own_threshold(open_spotters(None, 20.0), replace(options, negatives=folder, keep_crops=False), said.append)
+    assert not (tmp_path / "out" / "negatives").exists()
+    (tmp_path / "out").mkdir(exist_ok=True)
     with pytest.raises(ConfigError, match="holds no video"):
         with_own_threshold(open_spotters(), replace(short, negatives=tmp_path / "out"), said.append)
 

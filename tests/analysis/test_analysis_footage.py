@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mer.analysis.cards import span
 from mer.analysis.face_motion import gain_for
 from mer.analysis.footage import _grid, open_footage
 from mer.analysis.parts import plan
@@ -138,6 +139,14 @@ def test_the_grid_never_goes_back_and_stays_near(steps):
 def test_small_helpers():
     assert runs(np.array([1, 1, 0, 1], bool)) == [(0, 1), (3, 3)] and runs(np.zeros(3, bool)) == []
     assert [clock(3.456), clock(64.0, 1.0), clock(3723.0, 1.0)] == ["3.46 s", "1:04", "1:02:03"]
+    assert [clock(59.996), clock(119.999)] == ["1:00.00", "2:00.00"]
+
+
+@pytest.mark.parametrize("fps", [24.0, 25.0, 29.97, 30.0, 60.0, 200.0])
+def test_seconds_of_a_span_add_up(fps):
+    for frame in range(50):
+        first, last, lasts = span(frame / fps, 10 / fps).replace(" to ", ", ").replace(" s", "").split(", ")
+        assert f"{float(last) - float(first):.2f}" == lasts, (frame, first, last, lasts)
     assert reduced(np.zeros((40, 80, 3), np.uint8), 20).shape == (10, 20, 3)
 
 

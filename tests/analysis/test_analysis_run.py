@@ -170,6 +170,13 @@ def test_a_video_that_is_no_longer_one_leaves_no_page(model, tmp_path):
     folder = tmp_path / "out" / "clip.mp4"
     assert complete and not (folder / "parts").exists() and "biometric" not in (folder / "page.html").read_text()
     assert one["command"].endswith("--discard-crops")
+    # Too large for the page, and from before the film and the crops were to be left out.
+    (folder / "film.mp4").write_bytes(b"a face")
+    run_analyze([film], replace(options, keep_crops=True, film=False), print)
+    assert (folder / "parts").exists() and not (folder / "film.mp4").exists()
+    world.write_film(film, np.full((30, 240, 300, 3), 90, np.uint8))
+    _, complete = run_analyze([film], options, print)
+    assert not complete and not (folder / "parts").exists()
     film.write_bytes(b"no video")
     _, complete = run_analyze([film], options, print)
     assert not complete and [path.name for path in folder.iterdir()] == ["video.txt"]
@@ -224,13 +231,16 @@ def test_a_face_for_part_of_the_time_keeps_what_there_is(model, tmp_path):
 
 
 def test_two_faces_are_said_so(model, tmp_path):
-    frames = np.concatenate([world.film(36, onset=14), world.film(36, size=0.0)], axis=2)
-    found, complete = run_analyze(
-        [world.write_film(tmp_path / "two.mp4", frames)], Options(tmp_path / "out", model), print
+    frames = np.concatenate([world.film(), world.film(size=0.0)], axis=2)
+    film = world.write_film(tmp_path / "two.mp4", frames)
+    for face, who in (("right", "right"), ("left", "left")):
+        found, complete = run_analyze([film], Options(tmp_path / "out", model, face=face), print)
+        page = (tmp_path / "out" / "two.mp4" / "page.html").read_text()
+        assert complete and page.count("--face chooses") == 1 and "largest and most central" not in page
+        assert f"2 faces seen at a time: the {who} is followed (--face chooses)" in page
+    assert found[0]["intervals"] and all(
+        any("several faces" in text for text in one["warnings"]) for one in found[0]["intervals"]
     )
-    page = (tmp_path / "out" / "two.mp4" / "page.html").read_text()
-    assert complete and "several faces were seen" in page
-    assert all(any("several faces" in text for text in one["warnings"]) for one in found[0]["intervals"])
 
 
 def test_nothing_is_spotted_across_a_cut(model, tmp_path):

@@ -23,6 +23,7 @@ from statistics import median
 
 from mer.bench.table import BenchRow, column
 from mer.core.errors import DatasetError
+from mer.core.seal import why_unreadable
 from mer.provenance import PACKAGE
 from mer.spotting.task import SPOTTING
 from mer.stages.registry import STAGES
@@ -78,7 +79,10 @@ def jobs_of(results: Path) -> list[Job]:
                 seconds = [float(row["s"]) for row in csv.DictReader(handle, delimiter="\t")]
             if not seconds:
                 raise ValueError
-        except (KeyError, TypeError, ValueError, OSError):
+        except OSError as error:
+            found, remedy = why_unreadable(error)
+            raise DatasetError(path, found, "a file of Snakemake's", remedy) from None
+        except (KeyError, TypeError, ValueError):
             raise DatasetError(path, "is no benchmark", "a file of Snakemake's", "remove it") from None
         ended = path.stat().st_mtime
         jobs.append(Job(rule, ended - sum(seconds), ended))

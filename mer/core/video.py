@@ -19,6 +19,13 @@ from mer.core.errors import MediaError
 from mer.core.video_length import duration, promised_frames
 
 MAX_PIXELS = 100_000_000
+# Demuxers that read one file of media. Others (concat, hls, dash, sdp) read lists, which may name any file or address.
+_MEDIA = (
+    "mov", "matroska", "avi", "mpeg", "mpegts", "mpegvideo", "m4v", "h264", "hevc", "mjpeg", "asf", "flv", "ogg", "gif",
+    "apng", "mxf", "dv", "ivf", "nut", "rm", "wav", "mp3", "aac", "flac",
+)  # fmt: skip
+#: Options with which FFmpeg opens a file and never another.
+ALONE = {"format_whitelist": ",".join(_MEDIA), "protocol_whitelist": "file"}
 #: Pixels wider, or narrower, than this are a damaged header.
 ODDEST_PIXELS = 4
 
@@ -130,7 +137,7 @@ def opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
     if path.stat().st_size == 0:
         raise MediaError(path, "empty file", "a video file", "copy the file again")
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options=ALONE)
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"cannot be opened ({reason})", "a whole video file", "copy the file again") from None

@@ -16,7 +16,7 @@ from mer.core.atomic import DAMAGED, write_json
 from mer.core.container import Container, file_digest
 from mer.core.errors import ConfigError, MerError
 from mer.core.progress import each
-from mer.core.seal import SealedFile
+from mer.core.seal import SealedFile, why_unreadable
 from mer.planning.catalog import Catalog
 from mer.planning.experiments import all_planned
 from mer.planning.planned_files import every_file, kept_features
@@ -64,7 +64,10 @@ def verify(results: Path, note: Callable[[str], None]) -> list[str]:
     except FileNotFoundError:
         remedy = "run snakemake again, which writes it with the report"
         raise ConfigError(results, f"holds no {FILE}", "the folder of a finished run", remedy) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except OSError as error:
+        found, remedy = why_unreadable(error)
+        raise ConfigError(results / FILE, found, "what the report wrote", remedy) from None
+    except (ValueError, TypeError, KeyError) as error:
         remedy = f"remove {results / 'report' / 'index.html'} and run snakemake again, which writes both"
         raise ConfigError(results / FILE, f"cannot be read ({error})", "what the report wrote", remedy) from None
     configuration = recorded(results)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from mer.core.atomic import atomic_path
 from mer.core.errors import ModelError
+from mer.core.seal import why_unreadable
 
 
 def keep(path: Path, made_of: str, parts: Mapping[str, Any], step: int, spent: float) -> None:
@@ -29,10 +30,14 @@ def resume(path: Path, made_of: str, parts: Mapping[str, Any]) -> tuple[int, flo
     if not path.exists():
         return 0, 0.0
     try:
-        state = torch.load(path, "cpu", weights_only=True)
+        with path.open("rb") as file:
+            state = torch.load(file, "cpu", weights_only=True)
         for name, part in parts.items():
             part.load_state_dict(state[name])
         held, step, spent = str(state["made_of"]), int(state["step"]), float(state["spent"])
+    except OSError as error:
+        found, remedy = why_unreadable(error)
+        raise ModelError(path, found, "a training state", remedy) from None
     except Exception as error:
         raise ModelError(path, "training state cannot be read", remedy="delete it to start again") from error
     if held != made_of:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mer.core.errors import ModelError
+from mer.core.seal import why_unreadable
 from mer.report.charts import WIDTH, Chart, Scale, score_scale
 from mer.report.inputs import SpottingInputs
 from mer.spotting.curves import Curve, read_curves
@@ -51,7 +52,12 @@ def load_spotting(name: str, inputs: SpottingInputs) -> Spotting:
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         curves = [curve for fold in inputs.folds for curve in read_curves(folder / seed / fold / "curves.npz")]
-    except (OSError, ValueError, KeyError) as error:
+    except FileNotFoundError as error:
+        raise ModelError(error.filename, "not found", "the results of a finished run", "run it again") from None
+    except OSError as error:
+        found, remedy = why_unreadable(error)
+        raise ModelError(error.filename or folder, found, "the results of a finished run", remedy) from None
+    except (ValueError, KeyError) as error:
         raise ModelError(folder, f"unreadable results ({error})", "those of a finished run", "run it again") from error
     tables = [require_rows(read_table(folder / part)) for part in ("gt.csv", "pred.csv")]
     return Spotting(name, metrics, tables[0].rows, tables[1].rows, curves)

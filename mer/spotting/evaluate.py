@@ -9,6 +9,7 @@ from typing import Any
 
 from mer.core.atomic import write_text
 from mer.core.errors import ModelError
+from mer.core.seal import why_unreadable
 from mer.spotting.interval_files import Interval, dumps_strs
 from mer.spotting.recording_tables import Video, read_videos
 from mer.spotting.score_intervals import MATCHING, score
@@ -37,7 +38,12 @@ def read_lines(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     for path in paths:
         try:
             objects += [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line]
-        except (OSError, ValueError) as error:
+        except FileNotFoundError:
+            raise ModelError(path, "not found", "intervals of a fold", "run the predict step") from None
+        except OSError as error:
+            found, remedy = why_unreadable(error)
+            raise ModelError(path, found, "intervals of a fold", remedy) from None
+        except ValueError as error:
             found = f"unreadable ({error})"
             raise ModelError(path, found, "intervals of a fold", "run the predict step again") from error
     return objects

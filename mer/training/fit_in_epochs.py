@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from mer.core.atomic import write_json
+from mer.core.errors import ModelError
+from mer.core.seal import why_unreadable
 from mer.models.state import State
 from mer.models.surroundings import surrounded
 from mer.training.epoch_choice import choose, splits
@@ -68,7 +70,10 @@ def _chosen(training_part: TrainingPart, job: FoldJob, digest: str) -> dict[str,
             if known["digest"] == digest:
                 training_part.log(f"inner subjects chose {known['choice']['epochs']} epochs before the interruption")
                 return dict(known["choice"])
-        except (OSError, ValueError, TypeError, KeyError):
+        except OSError as error:
+            found, remedy = why_unreadable(error)
+            raise ModelError(memo, found, "the choice of the interrupted training", remedy) from None
+        except (ValueError, TypeError, KeyError):
             training_part.log(f"{memo}: not the choice of an interrupted job; it is made again")
     # The lines of an inner training go nowhere: there are ten for each.
     quiet = TrainingPart(training_part.experiment, training_part.fold, training_part.data, lambda line: None)

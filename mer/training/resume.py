@@ -1,13 +1,15 @@
 """The state of a training after an epoch: enough to go on to the same result bit for bit.
 
 Weights, buffers, optimiser, random states and the last loss, as tensors and JSON. On disk it is one safetensors file,
-written to a temporary name and renamed; nothing is unpickled. A file says for which settings and data it was written.
+written to a temporary name and renamed; nothing is unpickled. A file says for which settings and data it was written,
+and holds a checksum, so that a training goes on from what was written or not at all.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from mer.core.atomic import atomic_path
+from mer.core.errors import ModelError
+from mer.core.seal import why_unreadable
 from mer.models.surroundings import Part
 
-KEY = "mer-resume"
+KEY, SUM = "mer-resume", "mer-resume-sum"
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,20 @@ def write(path: Path, digest: str, call: int, snapshot: Snapshot) -> None:
     Raises:
         StorageError: the disk is full or not writable.
     """
-    header = {"digest": digest, "call": call, **snapshot.values}
+    text = json.dumps({"digest": digest, "call": call, **snapshot.values}, default=_number)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(snapshot.tensors, metadata={KEY: json.dumps(header, default=_number)}))
+        told = {KEY: text, SUM: _sum(text, snapshot.tensors)}
+        temporary.write_bytes(save(snapshot.tensors, metadata=told))
+
+
+def _sum(text: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the CRC-32 of a header and of all tensors with their names, types and shapes."""
+    found = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        found = zlib.crc32(f"{name} {value.dtype} {tuple(value.shape)}".encode(), found)
+        found = zlib.crc32(value.reshape(-1).view(torch.uint8).numpy(), found)
+    return f"{found:08x}"
 
 
 def _number(value: Any) -> Any:
@@ -101,17 +116,32 @@ def _number(value: Any) -> Any:
 
 
 def read(path: Path, digest: str, call: int, log: Callable[[str], None]) -> Snapshot | None:
-    """Return the snapshot of a file that was written for these settings and data; refuse any other and say so."""
+    """Return the snapshot of a file that was written for these settings and data; refuse any other and say so.
+
+    Raises:
+        ModelError: the system refuses to read the file.
+    """
     if not path.is_file():
         return None
     try:
+        with path.open("rb"):  # safetensors names no errno
+            pass
         with safe_open(str(path), framework="pt") as handle:
-            header = json.loads((handle.metadata() or {})[KEY])
+            told = handle.metadata() or {}
+            header, known = json.loads(told[KEY]), told[SUM]
             # keys() is the only listing that safetensors offers; the handle itself is not iterable.
             tensors = {name: handle.get_tensor(name) for name in list(handle.keys())}
+        whole = known == _sum(told[KEY], tensors)
         written_for, number = header.pop("digest"), header.pop("call")
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except OSError as error:
+        # Days of training may lie in it: only what was read and found to be another file is written over.
+        found, remedy = why_unreadable(error)
+        raise ModelError(path, found, "the state of the interrupted training", remedy) from None
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         log(f"{path}: not a resume file of mer; training starts from the beginning")
+        return None
+    if not whole:
+        log(f"{path}: damaged; training starts from the beginning")
         return None
     if written_for != digest:
         log(f"{path}: of other settings, data or code; training starts from the beginning")

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from mer.core.errors import ModelError
+from mer.core.seal import why_unreadable
 
 PREFIXES = ("module.", "model.", "_orig_mod.")
 LARGEST = 1 << 30
@@ -60,6 +61,12 @@ def tensors(path: str | Path, largest: int = LARGEST) -> dict[str, torch.Tensor]
         raise ModelError(path, "weight file not found", remedy="check the path")
     if (size := path.stat().st_size) > largest:
         raise ModelError(path, f"weight file of {size} bytes", f"at most {largest} bytes for this network")
+    try:
+        with path.open("rb"):  # the libraries name no errno
+            pass
+    except OSError as error:
+        found, remedy = why_unreadable(error)
+        raise ModelError(path, found, "a weight file", remedy) from None
     try:
         held: Any = load_file(path) if path.suffix == ".safetensors" else _unpickled(path, largest)
     except UNREADABLE as error:

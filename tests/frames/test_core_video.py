@@ -38,7 +38,7 @@ def test_probe_reads_the_header(tmp_path: Path, write_video: Writer, name: str) 
     assert info.n_frames in (12, None)
 
 
-@pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv", "a.mov", "a.m4v", "a.ts"])
 def test_other_containers_lose_nothing(tmp_path: Path, write_video: Writer, name: str) -> None:
     reader = iterate(write_video(tmp_path / name, 12))
     assert levels(list(reader)) == list(range(12))
@@ -120,3 +120,12 @@ def test_an_mp4_without_its_index_is_refused(tmp_path: Path, write_video: Writer
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(MediaError, match=r"m.mp4: cannot be opened"):
         list(iterate(path))
+
+
+@pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile film.avi\n", "#EXTM3U\n#EXTINF:1,\nfilm.avi\n"])
+def test_a_list_of_other_films_is_no_film(tmp_path: Path, write_video: Writer, text: str) -> None:
+    """FFmpeg goes by the content and would open what the list names, under whatever name it lies."""
+    write_video(tmp_path / "film.avi", 12)
+    (tmp_path / "list.mp4").write_text(text)
+    with pytest.raises(MediaError, match="cannot be opened"):
+        probe(tmp_path / "list.mp4")

@@ -1,5 +1,6 @@
 """A killed training goes on from its last epoch to the same bits, and takes no state that is not its own."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mer.core.container import amended
+from mer.core.errors import ModelError
 from mer.models import loop
 from mer.models.surroundings import Part, surrounded
 from mer.training import resume
@@ -189,6 +191,32 @@ def test_a_captured_state_is_put_back_whole(tmp_path, kind):
     assert snapshot.done == 2 and snapshot.values["loss"] == 0.5
     assert all(np.array_equal(a, b) for a, b in zip(expected, steps(second, 3), strict=True))
     assert resume.read(tmp_path / "s", "digest", 1, quiet) is None, "of another training of the same fit"
+
+
+def test_a_damaged_state_is_not_gone_on_from(tmp_path):
+    path, lines = tmp_path / "state.safetensors", []
+    tensors = {"network.a": torch.arange(6.0).reshape(2, 3), "optimiser.0.step": torch.tensor(3.0)}
+    resume.write(path, "d", 0, resume.Snapshot({**tensors, "half": torch.ones(3, dtype=torch.bfloat16)}, {"done": 2}))
+    written = path.read_bytes()
+    assert resume.read(path, "d", 0, lines.append).done == 2 and not lines
+    for place in range(8, len(written)):
+        path.write_bytes(written[:place] + bytes([written[place] ^ 4]) + written[place + 1 :])
+        assert resume.read(path, "d", 0, lines.append) is None, place
+    assert "damaged; training starts from the beginning" in lines[-1]
+
+
+def test_a_state_that_cannot_be_read_is_kept(tmp_path, monkeypatch):
+    path = tmp_path / "state.safetensors"
+    resume.write(path, "d", 0, resume.Snapshot({"a": torch.ones(2)}, {"done": 2}))
+
+    def refuse(self, *given, **named):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(self))
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(ModelError, match=r"cannot be read \(errno 116.*run again when its disk"):
+        resume.read(path, "d", 0, quiet)
+    monkeypatch.undo()
+    assert resume.read(path, "d", 0, quiet).done == 2
 
 
 def test_longer_trainings_continue_shorter_ones(tmp_path):

@@ -18,7 +18,7 @@ import numpy as np
 
 from mer.analysis.video_seeking import reduced
 from mer.core.errors import MediaError
-from mer.core.video import aspect_of
+from mer.core.video import ALONE, aspect_of
 
 LONGEST = 640  # pixels of the longer side: a face of a third of it is larger than the crop
 WAITING = 15  # pictures that may wait
@@ -170,7 +170,8 @@ class GrowingFile(_Read):
         import av
 
         try:
-            return av.open(str(path) if _index_at_end(path) else _Growing(path, self._patience, self._stop), "r")
+            growing = str(path) if _index_at_end(path) else _Growing(path, self._patience, self._stop)
+            return av.open(growing, "r", options=ALONE)
         except (av.error.FFmpegError, OSError):
             expected = "MPEG-TS, Matroska, WebM or fragmented MP4"
             raise MediaError(path, "cannot be read while it is written", expected) from None

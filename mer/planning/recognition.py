@@ -26,6 +26,9 @@ from mer.training.recipe import trains_together
 from mer.training.task import ORACLE_EPOCHS, RECOGNITION, Task
 from mer.weights.locate import describe
 
+#: Where `folds_per_job` is `auto` and there is no GPU: from so many folds on, and in how many jobs.
+MANY_FOLDS, JOBS_OF_MANY = 100, 25
+
 
 class PlannedRecognition(PlannedExperiment):
     """A recognition experiment, with its oracle-epoch diagnostic where that is asked for."""
@@ -107,7 +110,8 @@ class PlannedRecognition(PlannedExperiment):
         if self.block.folds_per_job != "auto":
             return int(self.block.folds_per_job)
         if not self.gpus(RECOGNITION):
-            return 1
+            # Each job names the files of all its persons: of many folds that is more than can be planned.
+            return 1 if len(self.folds) < MANY_FOLDS else -(-len(self.folds) // JOBS_OF_MANY)
         clips, together = len(self.folds[0].train), trains_together(self._model[0], self.block.train)
         return memory.folds_of_a_gpu(*self._model, clips, len(self.folds), together)
 

@@ -66,7 +66,8 @@ class ExperimentBlock(Params):
     folds_per_job: Literal["auto"] | Annotated[int, Field(ge=1, le=1000)] = Field(
         "auto",
         description="Folds that one job trains, side by side on its cores or on its GPU. `auto`: without a GPU one, so "
-        "that jobs run side by side, and of a hundred folds and more so many that there are 25 jobs; with one as many as its memory trains together, or eight after each other.",
+        "that jobs run side by side, and of a hundred folds and more so many that there are ten jobs; with one as many "
+        "as its memory trains together, or eight after each other.",
     )
     labels: Literal["true", "permuted"] = Field("true", description="`permuted` shuffles labels: the leak test.")
     diagnose: DiagnoseBlock = Field(default_factory=DiagnoseBlock, description="Diagnostics, off unless named.")

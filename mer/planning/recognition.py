@@ -27,7 +27,7 @@ from mer.training.task import ORACLE_EPOCHS, RECOGNITION, Task
 from mer.weights.locate import describe
 
 #: Where `folds_per_job` is `auto` and there is no GPU: from so many folds on, and in how many jobs.
-MANY_FOLDS, JOBS_OF_MANY = 100, 25
+MANY_FOLDS, JOBS_OF_MANY = 100, 10
 
 
 class PlannedRecognition(PlannedExperiment):

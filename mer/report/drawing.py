@@ -18,6 +18,7 @@ from mer.motion.colour import flow_to_rgb
 _SHIFT = 4
 _NICE = (1.0, 2.0, 5.0)
 INK = (20, 20, 20)
+ARROWS, LEAST_STEP, ARROW = 14, 6, (60, 60, 60)  # over the longer side; pixels between two; their colour
 
 
 def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
@@ -126,6 +127,30 @@ def heat(values: np.ndarray, top: float) -> np.ndarray:
 def heat_legend(height: int, width: int = 24) -> np.ndarray:
     """Return the (height, width, 3) colour scale of `heat`, 0 at the bottom."""
     return heat(np.tile(np.linspace(1, 0, height)[:, None], (1, width)), 1.0)
+
+
+def with_arrows(picture: np.ndarray, flow: np.ndarray, longest: float) -> np.ndarray:
+    """Return flow as colour (H, W, 3) uint8 with arrows over it, for eyes that do not tell its hues apart.
+
+    Args:
+        picture: of `mer.motion.colour.flow_to_rgb`.
+        flow: (2, H, W), pixels; too small a picture for arrows stays as it is.
+        longest: length, pixels, whose arrow reaches the next but one; shorter ones than a sixth of it have none.
+    """
+    height, width = flow.shape[1:]
+    step = max(height, width) // ARROWS
+    drawn = picture.copy()
+    if step < LEAST_STEP:
+        return drawn
+    for y in range(step // 2, height, step):
+        for x in range(step // 2, width, step):
+            u, v = flow[:, y - step // 2 : y + step // 2 + 1, x - step // 2 : x + step // 2 + 1].mean(axis=(1, 2))
+            share = min(1.0, float(np.hypot(u, v)) / longest)
+            if share >= 1 / 6:
+                along = 2 * share * step / max(float(np.hypot(u, v)), 1e-9)
+                end = round(x + along * u), round(y + along * v)
+                cv2.arrowedLine(drawn, (x, y), end, ARROW, 1, cv2.LINE_AA, 0, 0.35)
+    return drawn
 
 
 def flow_legend(side: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Figures for a paper: drawn for print at the width of one or two columns, in colours that the colour-blind tell apart.
 
-Text is 8 points at the printed size and stays text in PDF and SVG; values are written beside colours, so that nothing
-is told by colour alone. The colours are those of Okabe and Ito and, for shares, matplotlib's `cividis`. The same
-inputs give the same bytes.
+Text is 8 points at the printed size and stays text in PDF and SVG. Nothing is told by colour alone: values are written
+beside colours, and flow, whose hue is its direction as everybody draws it, has arrows. Colours are of Okabe and Ito
+and, for shares, matplotlib's `cividis`. The same inputs give the same bytes.
 """
 
 from __future__ import annotations

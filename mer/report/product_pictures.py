@@ -233,7 +233,8 @@ def flow_picture(product: str, clip: Clip, parameters: Mapping[str, Any], face: 
         first, second = (int(v) for v in pairs[index])
         before = face(first, factor)
         panels += [Panel(before, f"frame {first}")] if before is not None else []
-        colour = flow_to_rgb(np.asarray(_at(clip, "flow", factor, index), float), scales.flow)
+        flow = np.asarray(_at(clip, "flow", factor, index), float)
+        colour = drawing.with_arrows(flow_to_rgb(flow, scales.flow), flow, scales.flow)
         panels.append(Panel(colour, f"flow {first} → {second}", photo=False))
         if bent:
             strain = drawing.heat(np.asarray(_at(clip, "strain", factor, index), float), scales.strain)
@@ -258,7 +259,7 @@ def _flow_caption(
     last = f" At magnification factor {clip.read('alphas')[factor]:g}." if factor is not None else ""
     return (
         f"{shown}, {width} × {height} px. Hue is direction and saturation length in {lengths}, darker beyond the "
-        f"scale; {strain}. {describe(parameters)}.{last}"
+        f"scale, and arrows say the same; {strain}. {describe(parameters)}.{last}"
     )
 
 

@@ -113,6 +113,8 @@ def test_the_changelog_keeps_the_form():
     headings = re.findall(r"^## (.+)$", text, re.M)
     assert headings[0] == "Unreleased"
     assert all(re.fullmatch(r"\d+\.\d+\.\d+ (?:-|–|—) \d{4}-\d\d-\d\d", heading) for heading in headings[1:]), headings
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", text, re.M)) <= kinds
 
 
 def test_the_entry_of_the_catalogue_names_what_a_run_needs():

@@ -61,10 +61,10 @@ def test_what_a_fold_depends_on_does_not_name_its_job_mates():
 def test_of_many_folds_a_job_has_several_by_itself(monkeypatch):
     """250 persons with a job each would be half a million pairs of a job and a file that it reads."""
     planned = plans()["ststnet"]
-    for many, of_a_job in ((99, 1), (100, 4), (250, 10), (1000, 40)):
+    for many, of_a_job in ((99, 1), (100, 10), (101, 11), (250, 25), (1000, 100)):
         monkeypatch.setattr(PlannedRecognition, "folds", [None] * many)
         planned.__dict__.pop("folds_per_job", None)
-        assert planned.folds_per_job == of_a_job and -(-many // of_a_job) <= (25 if many >= 100 else many)
+        assert planned.folds_per_job == of_a_job
     planned.__dict__.pop("folds_per_job")
     asked = plans(folds_per_job=1)["ststnet"]
     assert asked.folds_per_job == 1

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from mer.bench.shuffled import run_shuffled_bench, twins
+from mer.bench.shuffled import twins
 from mer.bench.survival import WholeRun
+from mer.cli import app
 from mer.core.errors import ConfigError
 
 BLOCK = {"model": "ststnet", "data": ["a"], "view": "emotion_3", "protocol": "loso", "inputs": {"motion": "flow/apex"}}
@@ -40,8 +42,10 @@ def runs(monkeypatch, tmp_path):
 def test_every_order_is_judged_by_the_band_of_its_own_answers(runs):
     shuffled = {**BLOCK, "labels": "permuted"}
     experiments = {"one": BLOCK, "two": {**BLOCK, "labels": "true"}, "known": shuffled}
-    rows = run_shuffled_bench({"results": "out", "seed": 7, "experiments": experiments}, 2, 1, print)
-    assert [(row.what, row.told) for row in rows] == [
+    Path("config.yaml").write_text(yaml.safe_dump({"results": "out", "seed": 7, "experiments": experiments}))
+    done = CliRunner().invoke(app, ["bench", "shuffled", "--orders", "2", "--json"], catch_exceptions=False)
+    rows = json.loads(done.stdout)
+    assert [(row["what"], row["told"]) for row in rows] == [
         ("one, order 0", "inside chance"),
         ("one, order 1", "above chance, p 0.010"),
         ("one, mean of orders", ""),
@@ -49,7 +53,7 @@ def test_every_order_is_judged_by_the_band_of_its_own_answers(runs):
         ("two, order 1", "inside chance"),
         ("two, mean of orders", ""),
     ]
-    assert (rows[2].uf1, rows[2].seeds, rows[0].uf1_high) == (pytest.approx(0.4), 2, 0.45)
+    assert (rows[2]["uf1"], rows[2]["seeds"], rows[0]["uf1_high"]) == (pytest.approx(0.4), 2, 0.45)
     assert [overlay["seed"] for overlay in runs] == [0, 1]
     assert runs[1]["experiments"] == {"shuffled1_one": shuffled, "shuffled1_two": shuffled}
 

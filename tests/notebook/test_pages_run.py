@@ -17,6 +17,7 @@ from mer.simulate.registry import plan
 from mer.simulate.take import Take
 
 pytestmark = pytest.mark.slow
+HERE = Path(__file__).relative_to(pages.ROOT).as_posix()
 #: What the pages call a product or a clip, and what this run has.
 NAMES = [("align/face224", "align/face"), ("flow/consecutive", "flow/micro")]
 
@@ -103,7 +104,7 @@ def test_the_commands_of_a_page(place, filmed, page):
     if page == "docs/how-to/magnify.md":
         execute(page, frames=filmed)
     for command in pages.commands(page):
-        if not pages.where_run(command):
+        if pages.where_run(command) in (None, HERE):
             # A few people are not the release that is asked for, which `mer check` says.
             status = (0, 1, 2) if command.startswith("mer check") else (0,)
             printed = pages.mer(command, place, replaced=[*NAMES, ("/data/CASME2", "CASME2")], status=status)

@@ -10,23 +10,20 @@ from conftest import project_in
 from typer.testing import CliRunner
 
 from mer.cli import app
-from mer.simulate.params import SimulateParams
-from mer.simulate.registry import layout
+from mer.core import validation
 
 PAGE = "docs/tutorials/own-clips.md"
-SMALL = {"subjects": 3, "clips": 3, "width": 240, "height": 180, "shortest": 0.3, "longest": 0.36, "blink": 0.0}
+SMALL = {"width": 240, "height": 180, "shortest": 0.3, "longest": 0.36, "blink": 0.0}
 
 
 @pytest.mark.slow
-def test_a_folder_of_videos_with_a_table_runs_to_its_scores(tmp_path):
-    given, chosen = SimulateParams.model_validate({"layout": "table", **SMALL}), layout("table")
-    root = tmp_path / "my clips"
-    chosen.write_tables(given, root)
-    for subject in chosen.subjects(given):
-        chosen.write_subject(given, subject, root, tmp_path / f"{subject}.h5")
+def test_a_folder_of_videos_with_a_table_runs_to_its_scores(tmp_path, monkeypatch):
     written = tmp_path / "mine.yaml"
-    # The first films what was written above, larger.
-    _, init, check, run = pages.commands(PAGE)
+    film, init, check, run = pages.commands(PAGE)
+    with monkeypatch.context() as smaller:
+        whole = validation.validate
+        smaller.setattr(validation, "validate", lambda kind, given, *more: whole(kind, {**given, **SMALL}, *more))
+        pages.mer(film, tmp_path)
     done = pages.mer(init, tmp_path)
     assert "mer check --config mine.yaml --dataset my_clips" in done
     checked = pages.mer(check, tmp_path, status=(1,))

@@ -57,6 +57,12 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished.run()
 
 
+def test_snakemakes_own_report_holds_the_page_and_its_tables(finished, tmp_path):
+    finished.run("--report", str(tmp_path / "run.html"))
+    text = (tmp_path / "run.html").read_text(encoding="utf-8")
+    assert all(name in text for name in ("index.html", "scores.csv", "scores.tex", "methods.tex", "references.bib"))
+
+
 def test_the_linter_finds_what_is_explained_and_nothing_else(finished):
     text = finished.run("--lint", check=False)
     found = {line.strip() for line in text.splitlines() if line.strip().startswith("* ")}

@@ -192,6 +192,12 @@ def simulate(
         Path | None,
         typer.Option(help="Implant expressions into this film of a face instead, truth beside it."),
     ] = None,
+    amplitudes: Annotated[
+        str, typer.Option(help="Of --into: largest movements in shares of the distance between the eyes, by commas.")
+    ] = "",
+    macro: Annotated[
+        float, typer.Option(help="Of --into: share of macro-expressions, twice as large.", min=0, max=1)
+    ] = 0.0,
     seconds: Annotated[
         float | None,
         typer.Option("--lifelike", help="Film people for so many seconds instead: all that real footage has.", min=1),
@@ -204,10 +210,20 @@ def simulate(
     ] = None,
 ) -> None:
     """Write a simulated database in the layout of a real one, with its exact truth beside it."""
-    if into is not None:
-        from mer.analysis.implanting import Recipe, implant_film
+    from mer.core.errors import ConfigError
 
-        implant_film(into, out, Recipe(seed=seed), typer.echo)
+    if into is not None and seconds is not None:
+        raise ConfigError("mer simulate", "--into and --lifelike", "one of both")
+    for option, given, needed in (
+        ("--amplitudes", amplitudes, into), ("--macro", macro, into), ("--habit", habit, seconds),
+    ):  # fmt: skip
+        if given and needed is None:
+            of = "--lifelike" if option == "--habit" else "--into"
+            raise ConfigError(f"mer simulate {option}", f"does nothing without {of}", f"{of}, or no {option}")
+    if into is not None:
+        from mer.analysis.implanting import implant_film, recipe_from
+
+        implant_film(into, out, recipe_from(seed, amplitudes, macro), typer.echo)
         return
     if seconds is not None:
         from mer.analysis.lifelike_film import People, habits_from, write_people

@@ -23,7 +23,10 @@ from mer.spotting.interval_files import Interval, dumps_megc
 
 COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "confidence", "onset_s", "apex_s",
            "offset_s", "quality", "warnings", "words", "verdict", "note")  # fmt: skip
-MEDIA = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".mpg": "video/mpeg"}
+# As ELAN writes them; it calls others `unknown`.
+MEDIA = {
+    ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".mpg": "video/mpeg", ".webm": "video/webm",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,9 @@ def elan_text(result: Result, folder: Path) -> str:
     from pympi.Elan import Eaf, to_eaf
 
     eaf = Eaf(author="mer")
-    kind = MEDIA.get(result.footage.path.suffix.lower(), "video/mp4")
-    eaf.add_linked_file(str(result.footage.path.resolve()), mimetype=kind)
+    film = result.footage.path
+    if film.is_file():  # no folder of images, which ELAN cannot play
+        eaf.add_linked_file(str(film.resolve()), mimetype=MEDIA.get(film.suffix.lower(), "unknown"))
     eaf.remove_tier("default")
     for one in result.expressions:
         named = f" {one.emotion}" if one.emotion else ""

@@ -7,24 +7,27 @@ A film is written twice by the same encoder: as it was (the control), and with e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from mer.analysis.footage import Footage, open_footage
 from mer.analysis.shot_cuts import filled
+from mer.core.container import ContainerWriter
 from mer.core.csvfile import write_csv
-from mer.core.errors import ClipError, MediaError
+from mer.core.errors import ClipError, ConfigError, MediaError
 from mer.core.geometry import apply, invert
 from mer.core.progress import each
+from mer.simulate.action_units import AU_NUMBERS
 from mer.simulate.images import VideoFile
 from mer.simulate.implant import Face, Implant, draw_implants, implant
 from mer.spotting.region_motion import SOUND
 from mer.spotting.shown_class import shown_class
 from mer.stages.align import dlib68
 
-TRUTH = "truth.csv"
+TRUTH, MOTION = "truth.csv", "truth.h5"
+LARGEST = 0.08  # distances between the eyes; twice that, of a macro-expression, is a wide smile
 COLUMNS = ("subject", "video", "onset", "apex", "offset", "emotion", "type", "class", "amplitude", "units")
 
 
@@ -45,6 +48,25 @@ class Recipe:
     macro_share: float = 0.0
     units: tuple[tuple[int, ...], ...] = ()
     quality: int = 18
+
+
+def recipe_from(seed: int, amplitudes: str, macro_share: float) -> Recipe:
+    """Return a recipe of what is typed, `amplitudes` as `0.02,0.05`; the usual ones when empty.
+
+    Raises:
+        ConfigError: an amplitude is no number, or none that a face can move by.
+    """
+    usual = Recipe(seed, macro_share=macro_share)
+    if not amplitudes:
+        return usual
+    try:
+        chosen = tuple(float(part) for part in amplitudes.split(","))
+    except ValueError:
+        chosen = ()
+    if not chosen or not all(0 < part <= LARGEST for part in chosen):
+        expected = f"numbers above 0 and up to {LARGEST:g}, as 0.02,0.05"
+        raise ConfigError("--amplitudes", repr(amplitudes), expected)
+    return replace(usual, amplitudes=chosen)
 
 
 @dataclass(frozen=True)
@@ -86,11 +108,11 @@ def follow(footage: Footage) -> Face:
 def implant_film(
     video: Path, folder: Path, recipe: Recipe, log: Callable[[str], None] = lambda line: None
 ) -> ImplantedFilm:
-    """Write `film.mp4`, `control.mp4` and `truth.csv` into a folder.
+    """Write `film.mp4`, `control.mp4`, `truth.csv` and `truth.h5` (`write_motion`) into a folder.
 
     Args:
         video: a film, or a folder of images with numbers (30 frames per second).
-        folder: for the three files.
+        folder: for the four files.
         recipe: what is implanted.
         log: takes one line.
 
@@ -105,6 +127,7 @@ def implant_film(
     write_control(footage, control, recipe.quality)
     implants = write_film(footage, face, recipe, film)
     write_truth(folder / TRUTH, footage, implants)
+    write_motion(folder / MOTION, footage, face, implants)
     visible = float(face.seen.sum()) / footage.fps
     log(f"{video}: {len(implants)} expressions in {visible:.0f} s of a face of {face.eyes:.0f} pixels between the eyes")
     return ImplantedFilm(film, control, footage.fps, visible, implants)
@@ -134,6 +157,34 @@ def write_film(footage: Footage, face: Face, recipe: Recipe, path: Path) -> list
 def pictures(footage: Footage) -> Iterator[np.ndarray]:
     """Yield every frame (H, W, 3) uint8 RGB; the last one before it stands in for one that cannot be decoded."""
     return (picture for picture, _ in filled(footage.frames(0, len(footage))))
+
+
+def write_motion(path: Path, footage: Footage, face: Face, implants: Sequence[Implant]) -> None:
+    """Write how the face moves in every implant: a container whose clips are numbered as the rows of `truth.csv`.
+
+    | array | shape | what |
+    |---|---|---|
+    | `numbers` | (T,) int64 | frames of the film, from onset to offset |
+    | `intensities` | (T, 12) float32 | of each unit of `mer.simulate.action_units.AU_NUMBERS` |
+    | `pose` | (T, 2, 3) float64 | the head's, from the rest face to each frame |
+    | `landmarks` | (T, 68, 2) float32 | as they were tracked, without the implant |
+    | `flow` | (H, W, 2) float32 | how far what is seen in each pixel of the apex was moved by the implant, pixels |
+    """
+    across, down = np.meshgrid(np.arange(footage.size[0]), np.arange(footage.size[1]))
+    points = np.column_stack([across.ravel(), down.ravel()]).astype(np.float64)
+    with ContainerWriter(path, "truth", "implants", {"fps": footage.fps}) as out:
+        for number, one in enumerate(implants, 1):
+            frames = np.arange(one.onset, one.offset + 1)
+            places = [AU_NUMBERS.index(unit.number) for unit in one.units]
+            intensities = np.zeros((len(frames), len(AU_NUMBERS)), np.float32)
+            intensities[:, places] = [one.levels(frame) for frame in frames.tolist()]
+            with out.clip(f"{number:04d}") as clip:
+                clip.write("numbers", frames)
+                clip.write("intensities", intensities)
+                clip.write("pose", face.poses[frames])
+                clip.write("landmarks", face.landmarks[frames].astype(np.float32))
+                flow = face.displacement(one, one.apex, points).reshape(*across.shape, 2)
+                clip.write("flow", flow.astype(np.float32))
 
 
 def write_truth(path: Path, footage: Footage, implants: Sequence[Implant]) -> None:

@@ -37,7 +37,7 @@ TIMED = ("logs", "benchmarks")
 # The page, and the list of digests that has the page's.
 SHOWING = (Path("report/index.html"), Path("report/digests.json"))
 STAMPED = (LOCK, GOING, PLAN)  # besides the stamps of files in a database, which stand beside products
-# The smallest that has every kind of job: simulation, index, stages, folds trained in epochs, scores, report.
+# From pictures to a report: simulation, index, two stages, folds trained in epochs, scores, report.
 SMALLEST: dict[str, Any] = yaml.safe_load("""
 seed: 0
 datasets:

@@ -38,25 +38,74 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-def test_a_plain_processor_renders_the_same_bytes(tmp_path: Path) -> None:
-    from numpy._core._multiarray_umath import __cpu_features__ as features
+def faces(folder: Path) -> str:
+    """Write a larger recording below a folder, and return the digest of where its faces and their landmarks lie."""
+    import cv2
 
-    if not features.get("AVX2"):
-        pytest.skip("this processor has no faster instructions to do without")
+    from mer.stages.align import dlib68
+
+    params = SimulateParams(shortest=0.04, longest=0.05, **{**PARAMS, "width": 320, "height": 240})  # type: ignore[arg-type]
+    layout(params.layout).write_subject(params, "sub01", folder, folder / "truth.h5")
+    pictures = (cv2.imread(str(path))[..., ::-1] for path in sorted(folder.rglob("*.jpg")))
+    found = dlib68.METHOD.align(pictures, dlib68.Params(), "clip")
+    parts = (found.landmarks, found.quality)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+
+LEVELS = {
+    "plain": PLAIN_PROCESSOR,
+    "without AVX-512": {
+        "OPENCV_CPU_DISABLE": "AVX512-SKX",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR AVX512_SKX AVX512F",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F",
+    },
+    "as it was reported": {
+        "OPENCV_CPU_DISABLE": "AVX2,FMA3,AVX",
+        "ATEN_CPU_CAPABILITY": "default",
+        "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3",
+    },
+}
+
+
+def elsewhere(what: str, level: str, folder: Path) -> list[str]:
+    """Return whether NumPy and OpenCV may use AVX2 in a process at a level, and the digest that it prints."""
     lines = (
         "from pathlib import Path",
         "import sys",
         "import cv2",
         "from numpy._core._multiarray_umath import __cpu_features__",
-        "from test_same_on_every_processor import digest",
-        "print(__cpu_features__.get('X86_V3', __cpu_features__['AVX2']), '*AVX2?' in cv2.getCPUFeaturesLine())",
-        "print(digest(Path(sys.argv[1])))",
+        f"from test_same_on_every_processor import {what}",
+        "print(__cpu_features__.get('X86_V3', __cpu_features__['AVX2']), '*AVX2?' not in cv2.getCPUFeaturesLine())",
+        f"print({what}(Path(sys.argv[1])))",
     )
     search = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-c", "\n".join(lines), str(tmp_path / "plain")]
-    environment = {**os.environ, **PLAIN_PROCESSOR, "PYTHONPATH": search}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
-    assert told == ["False", "True", digest(tmp_path / "own")]
+    environment = {**os.environ, **LEVELS[level], "PYTHONPATH": search}
+    command = [sys.executable, "-c", "\n".join(lines), str(folder)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The digest on this processor."""
+    from numpy._core._multiarray_umath import __cpu_features__ as features
+
+    if not features.get("AVX2"):
+        pytest.skip("this processor has no faster instructions to do without")
+    return digest(tmp_path_factory.mktemp("own"))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_another_processor_renders_the_same_bytes(own: str, tmp_path: Path, level: str) -> None:
+    numpy_fast, opencv_fast, found = elsewhere("digest", level, tmp_path)
+    assert found == own
+    assert opencv_fast == str(level == "without AVX-512") and (numpy_fast == "False" or level != "plain")
+
+
+@pytest.mark.slow
+def test_faces_lie_in_the_same_places_on_a_plain_processor(own: str, tmp_path: Path) -> None:
+    assert elsewhere("faces", "plain", tmp_path / "plain")[2] == faces(tmp_path / "own")
 
 
 def test_sums_are_exact_in_any_order() -> None:

@@ -18,6 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SHARING = {
     "notebook": "notebook",
     "test_edits": "spine",
+    "test_persons_per_job": "spine",
     "test_workflow": "spine",
     "test_survival": "spine",
     "test_tutorials": "spine",

@@ -11,6 +11,7 @@ from mer.core.container import Container, ContainerWriter
 from mer.core.errors import ContainerError
 from mer.motion.colour import flow_to_rgb
 from mer.report.clip_pictures import ClipReader, choose_clips, clip_pictures, common_scales, label_of
+from mer.report.drawing import with_arrows
 from mer.report.product_pictures import Picture, Scales, key_frames, pick_pairs, spread
 from mer.report.show_clip import show_clip
 
@@ -77,6 +78,10 @@ def test_the_magnified_apex_stands_beside_the_plain_one(paths: dict[str, Path]) 
     assert np.abs(difference.image[:20].astype(int) - 128).max() == 0
 
 
+def coloured(flow: np.ndarray, longest: float) -> np.ndarray:
+    return with_arrows(flow_to_rgb(flow, longest), flow, longest)
+
+
 def test_flow_is_coloured_on_the_common_scale(paths: dict[str, Path]) -> None:
     picture = pictures(paths)["flow/apex"]
     assert [p.label for p in picture.panels] == [
@@ -86,14 +91,14 @@ def test_flow_is_coloured_on_the_common_scale(paths: dict[str, Path]) -> None:
         "radius 2 px",
         "strain 0 to 0.2",
     ]
-    np.testing.assert_array_equal(picture.panels[1].image, flow_to_rgb(motion(96, 1.5), 2.0))
+    np.testing.assert_array_equal(picture.panels[1].image, coloured(motion(96, 1.5), 2.0))
     assert not picture.panels[1].photo
     assert "in pixels" in picture.caption and "Method tvl1" in picture.caption
 
 
 def test_a_flow_with_factors_shows_the_last_one(paths: dict[str, Path]) -> None:
     picture = pictures(paths)["flow/big"]
-    np.testing.assert_array_equal(picture.panels[1].image, flow_to_rgb(motion(96, 4.5), 5.0))
+    np.testing.assert_array_equal(picture.panels[1].image, coloured(motion(96, 4.5), 5.0))
     assert "At magnification factor 3." in picture.caption
 
 

@@ -65,7 +65,8 @@ def run_shuffled_bench(configuration: Mapping[str, Any], orders: int, cores: int
             metrics = {name: results / "experiments" / name / "metrics.json" for name in shuffled}
             run = WholeRun(Path.cwd(), cores, options=[*LOCALLY, "--configfile", str(file)])
             run.command += ["--replace-workflow-config", "--", *map(str, metrics.values())]
-            run.output = Path(temporary) / f"order{order}.log"
+            run.output = results / "logs" / f"shuffled{order}.log"
+            run.output.parent.mkdir(parents=True, exist_ok=True)
             run.finish()
             for name, path in metrics.items():
                 system = name.partition("_")[2]

@@ -210,16 +210,7 @@ def simulate(
     ] = None,
 ) -> None:
     """Write a simulated database in the layout of a real one, with its exact truth beside it."""
-    from mer.core.errors import ConfigError
-
-    if into is not None and seconds is not None:
-        raise ConfigError("mer simulate", "--into and --lifelike", "one of both")
-    for option, given, needed in (
-        ("--amplitudes", amplitudes, into), ("--macro", macro, into), ("--habit", habit, seconds),
-    ):  # fmt: skip
-        if given and needed is None:
-            of = "--lifelike" if option == "--habit" else "--into"
-            raise ConfigError(f"mer simulate {option}", f"does nothing without {of}", f"{of}, or no {option}")
+    _together(into, seconds, {"--amplitudes": amplitudes, "--macro": macro}, {"--habit": habit})
     if into is not None:
         from mer.analysis.implanting import implant_film, recipe_from
 
@@ -239,6 +230,18 @@ def simulate(
     params = validate(SimulateParams, values, "mer simulate", "")
     for subject, _ in each(registry.layout(layout, "mer simulate --layout").write(params, out), "people", subjects):
         typer.echo(f"{subject}: written below {out}")
+
+
+def _together(into: object, lifelike: object, of_into: dict[str, Any], of_lifelike: dict[str, Any]) -> None:
+    """Refuse options of `mer simulate` that would do nothing beside the others."""
+    from mer.core.errors import ConfigError
+
+    if into is not None and lifelike is not None:
+        raise ConfigError("mer simulate", "--into and --lifelike", "one of both")
+    for needed, told, options in ((into, "--into", of_into), (lifelike, "--lifelike", of_lifelike)):
+        for option, given in options.items():
+            if given and needed is None:
+                raise ConfigError(f"mer simulate {option}", f"does nothing without {told}", f"{told}, or no {option}")
 
 
 @weights.command("list", epilog=example("mer weights list", "mer weights list --json"))

@@ -7,6 +7,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -171,16 +172,22 @@ def with_own_threshold(spotters: Spotters, options: Options, log: Log) -> Spotte
         found = "--negatives with --experiment"
         raise ConfigError(found, "its models have thresholds of their own", "one of both")
 
+    place, made = options.output / NEGATIVES, list[Path]()
+
     def followed(film: Path) -> AlignedVideo:
-        folder = own_folder(film, options.output / NEGATIVES)
+        folder = own_folder(film, place)
         claim(folder, film)
+        made.append(folder)
         return follow_face(open_footage(film, None, options.fps_limit), folder / PARTS, spotters, options)[0]
 
     try:
         return from_negatives(spotters, films_in(options.negatives), followed, log)
     finally:
-        if not options.keep_crops:
-            shutil.rmtree(options.output / NEGATIVES, ignore_errors=True)
+        # Only what was made here: a user's own films may lie beside it.
+        for folder in () if options.keep_crops else made:
+            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            place.rmdir()
 
 
 def follow_face(footage: Footage, folder: Path, ensemble: Spotters, options: Options) -> tuple[AlignedVideo, Clock]:

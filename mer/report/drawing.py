@@ -145,9 +145,9 @@ def with_arrows(picture: np.ndarray, flow: np.ndarray, longest: float) -> np.nda
     for y in range(step // 2, height, step):
         for x in range(step // 2, width, step):
             u, v = flow[:, y - step // 2 : y + step // 2 + 1, x - step // 2 : x + step // 2 + 1].mean(axis=(1, 2))
-            share = min(1.0, float(np.hypot(u, v)) / longest)
-            if share >= 1 / 6:
-                along = 2 * share * step / max(float(np.hypot(u, v)), 1e-9)
+            length = float(np.hypot(u, v))
+            if length >= longest / 6:
+                along = 2 * step / max(length, longest)
                 end = round(x + along * u), round(y + along * v)
                 cv2.arrowedLine(drawn, (x, y), end, ARROW, 1, cv2.LINE_AA, 0, 0.35)
     return drawn

@@ -93,7 +93,13 @@ def test_ordinary_footage_of_ones_own_decides_the_threshold(tmp_path):
     with pytest.raises(ConfigError, match=r"at least 1\.0 minutes"):
         with_own_threshold(open_spotters(), short, said.append)
     assert list((tmp_path / "out" / "negatives").rglob("*.h5"))
-    with_own_threshold(open_spotters(None, 20.0), replace(options, negatives=folder, keep_crops=False), said.append)
+    own = tmp_path / "out" / "negatives" / "of a user.txt"
+    own.write_text("kept")
+    discarding = replace(options, negatives=folder, keep_crops=False)
+    with_own_threshold(open_spotters(None, 20.0), discarding, said.append)
+    assert list((tmp_path / "out" / "negatives").iterdir()) == [own]
+    own.unlink()
+    with_own_threshold(open_spotters(None, 20.0), discarding, said.append)
     assert not (tmp_path / "out" / "negatives").exists()
     (tmp_path / "out").mkdir(exist_ok=True)
     with pytest.raises(ConfigError, match="holds no video"):

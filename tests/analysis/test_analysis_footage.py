@@ -140,6 +140,7 @@ def test_small_helpers():
     assert runs(np.array([1, 1, 0, 1], bool)) == [(0, 1), (3, 3)] and runs(np.zeros(3, bool)) == []
     assert [clock(3.456), clock(64.0, 1.0), clock(3723.0, 1.0)] == ["3.46 s", "1:04", "1:02:03"]
     assert [clock(59.996), clock(119.999)] == ["1:00.00", "2:00.00"]
+    assert reduced(np.zeros((40, 80, 3), np.uint8), 20).shape == (10, 20, 3)
 
 
 @pytest.mark.parametrize("fps", [24.0, 25.0, 29.97, 30.0, 60.0, 200.0])
@@ -147,7 +148,6 @@ def test_seconds_of_a_span_add_up(fps):
     for frame in range(50):
         first, last, lasts = span(frame / fps, 10 / fps).replace(" to ", ", ").replace(" s", "").split(", ")
         assert f"{float(last) - float(first):.2f}" == lasts, (frame, first, last, lasts)
-    assert reduced(np.zeros((40, 80, 3), np.uint8), 20).shape == (10, 20, 3)
 
 
 def test_a_rate_that_the_user_overrules_is_said(tmp_path):

@@ -170,8 +170,8 @@ class GrowingFile(_Read):
         import av
 
         try:
-            growing = str(path) if _index_at_end(path) else _Growing(path, self._patience, self._stop)
-            return av.open(growing, "r", options=ALONE)
+            source = str(path) if _index_at_end(path) else _Growing(path, self._patience, self._stop)
+            return av.open(source, "r", options=ALONE)
         except (av.error.FFmpegError, OSError):
             expected = "MPEG-TS, Matroska, WebM or fragmented MP4"
             raise MediaError(path, "cannot be read while it is written", expected) from None
